@@ -1,0 +1,1 @@
+//! Every flag and verb, declared once.

