@@ -1,1 +1,240 @@
 //! Cutting and reading: where a text ends, and what it is. Sees octets only: no grammar, no session, no clock.
+//!
+//! [`Framer::cut`] divides one lane into texts and data. The pieces it gives, put together, are its input, whatever
+//! the input and however it arrives; what is expected next is told to it by the session. Reading a complete text is
+//! [`imap`]'s work.
+
+pub mod imap;
+
+use memchr::{memchr, memchr2};
+
+use crate::event::{Foreign, MAX_TEXT};
+
+/// What a lane is expected to bring next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Expect {
+    /// A text, to its LF.
+    #[default]
+    Line,
+    /// So many octets of data; never zero.
+    Octets(u64),
+    /// The rest of a line that is longer than [`MAX_TEXT`], to its LF.
+    Overlong,
+    /// Nothing that can be read: data until the end.
+    Opaque,
+}
+
+/// One piece of a lane.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Cut<'s> {
+    /// Octets of a line that is not complete; the framer keeps a copy.
+    Part(&'s [u8]),
+    /// A complete line. Its last `fresh` octets came in this input, the others were parts before.
+    Text {
+        /// The line with its line end.
+        whole: &'s [u8],
+        /// How many of its octets this cut consumed.
+        fresh: usize,
+    },
+    /// The first [`MAX_TEXT`] octets of a line that goes on; [`Expect::Overlong`] holds from here.
+    Head {
+        /// The octets.
+        whole: &'s [u8],
+        /// How many of them this cut consumed.
+        fresh: usize,
+    },
+    /// Octets of data.
+    Data {
+        /// The octets.
+        bytes: &'s [u8],
+        /// True if the block or overlong line is complete; [`Expect::Line`] holds from here.
+        done: bool,
+    },
+}
+
+/// Cuts one lane.
+#[derive(Debug, Default)]
+pub struct Framer {
+    expect: Expect,
+    held: Vec<u8>,
+    /// `held` was given out as a complete text and goes with the next cut.
+    spent: bool,
+    ending: Ending,
+}
+
+impl Framer {
+    /// Cuts the next piece off `input`, which must not be empty.
+    pub fn cut<'s, 'a: 's>(&'s mut self, input: &mut &'a [u8]) -> Cut<'s> {
+        self.forget();
+        match self.expect {
+            Expect::Line => self.line(input),
+            Expect::Octets(left) => {
+                let n = usize::try_from(left).unwrap_or(usize::MAX).min(input.len());
+                let left = left - n as u64;
+                self.expect = if left == 0 { Expect::Line } else { Expect::Octets(left) };
+                Cut::Data { bytes: take(input, n), done: left == 0 }
+            }
+            Expect::Overlong => {
+                let end = memchr(b'\n', input).map(|at| at + 1);
+                let bytes = take(input, end.unwrap_or(input.len()));
+                self.ending.feed(bytes);
+                if end.is_some() {
+                    self.expect = Expect::Line;
+                }
+                Cut::Data { bytes, done: end.is_some() }
+            }
+            Expect::Opaque => Cut::Data { bytes: take(input, input.len()), done: false },
+        }
+    }
+
+    fn line<'s, 'a: 's>(&'s mut self, input: &mut &'a [u8]) -> Cut<'s> {
+        let room = MAX_TEXT - self.held.len();
+        let window = &input[..input.len().min(room)];
+        let Some(at) = memchr(b'\n', window) else {
+            let bytes = take(input, window.len());
+            if bytes.len() < room {
+                self.held.extend_from_slice(bytes);
+                return Cut::Part(bytes);
+            }
+            self.expect = Expect::Overlong;
+            self.ending = Ending::default();
+            self.ending.feed(&self.held);
+            self.ending.feed(bytes);
+            let (whole, fresh) = self.complete(bytes);
+            return Cut::Head { whole, fresh };
+        };
+        let bytes = take(input, at + 1);
+        let (whole, fresh) = self.complete(bytes);
+        Cut::Text { whole, fresh }
+    }
+
+    /// Joins the last octets of a text to those held before; in the common case there are none, and nothing is copied.
+    fn complete<'s, 'a: 's>(&'s mut self, bytes: &'a [u8]) -> (&'s [u8], usize) {
+        if self.held.is_empty() {
+            return (bytes, bytes.len());
+        }
+        self.held.extend_from_slice(bytes);
+        self.spent = true;
+        (&self.held, bytes.len())
+    }
+
+    fn forget(&mut self) {
+        if self.spent {
+            self.spent = false;
+            self.held.clear();
+            // An idle lane keeps no buffer worth speaking of.
+            self.held.shrink_to(1024);
+        }
+    }
+
+    /// Says what the lane will bring next. Only between a complete piece and the next cut.
+    pub fn expect(&mut self, expect: Expect) {
+        debug_assert!(expect != Expect::Octets(0), "a block of no octets is complete already");
+        self.expect = expect;
+    }
+
+    /// What the lane is expected to bring next.
+    #[must_use]
+    pub const fn expected(&self) -> Expect {
+        self.expect
+    }
+
+    /// The octets of the incomplete line.
+    #[must_use]
+    pub fn held(&self) -> &[u8] {
+        if self.spent { &[] } else { &self.held }
+    }
+
+    /// Takes the octets of the incomplete line out, for a lane that turns out to hold something else.
+    pub fn release(&mut self) -> Vec<u8> {
+        self.forget();
+        std::mem::take(&mut self.held)
+    }
+
+    /// How the overlong line that was just completed ends.
+    #[must_use]
+    pub const fn ending(&self) -> &Ending {
+        &self.ending
+    }
+}
+
+fn take<'a>(input: &mut &'a [u8], n: usize) -> &'a [u8] {
+    let (head, rest) = input.split_at(n);
+    *input = rest;
+    head
+}
+
+/// What must be known of a line that was not kept: its last octets, and whether a quoted string is open there.
+#[derive(Debug, Default)]
+pub struct Ending {
+    tail: Vec<u8>,
+    quoted: bool,
+    escaped: bool,
+}
+
+impl Ending {
+    /// Enough for `~{18446744073709551615+}` and CRLF with leading zeros to spare.
+    const TAIL: usize = 48;
+
+    fn feed(&mut self, bytes: &[u8]) {
+        let mut at = 0;
+        while at < bytes.len() {
+            if self.escaped {
+                self.escaped = false;
+                at += 1;
+                continue;
+            }
+            let Some(step) = memchr2(b'"', b'\\', &bytes[at..]) else { break };
+            at += step + 1;
+            match bytes[at - 1] {
+                b'"' => self.quoted = !self.quoted,
+                _ => self.escaped = self.quoted,
+            }
+        }
+        let keep = bytes.len().min(Self::TAIL);
+        let drop = (self.tail.len() + keep).saturating_sub(Self::TAIL);
+        self.tail.drain(..drop.min(self.tail.len()));
+        self.tail.extend_from_slice(&bytes[bytes.len() - keep..]);
+    }
+
+    /// The last octets, line end included; 48 at most.
+    #[must_use]
+    pub fn tail(&self) -> &[u8] {
+        &self.tail
+    }
+
+    /// True if a quoted string is open at the end.
+    #[must_use]
+    pub const fn quoted(&self) -> bool {
+        self.quoted
+    }
+}
+
+/// Parts a text from its line end: CRLF, bare LF, or none (at the end of a connection).
+#[must_use]
+pub fn body(text: &[u8]) -> &[u8] {
+    let text = text.strip_suffix(b"\n").unwrap_or(text);
+    text.strip_suffix(b"\r").unwrap_or(text)
+}
+
+/// The first octets of a version 2 PROXY header.
+pub const PROXY: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
+
+/// Recognises traffic of another protocol by the first octets of a lane. `None` while they are none or too few.
+#[must_use]
+pub fn foreign(start: &[u8]) -> Option<Foreign> {
+    const REQUESTS: [&[u8]; 6] = [b"GET ", b"POST ", b"HEAD ", b"PUT ", b"OPTIONS ", b"CONNECT "];
+    match start {
+        [0x16, 0x03, ..] => Some(Foreign::Tls),
+        [0x15, 0x03, ..] => Some(Foreign::TlsAlert),
+        _ if start.starts_with(b"PROXY ") || start.starts_with(&PROXY) => Some(Foreign::Proxy),
+        _ if start.starts_with(b"SSH-") => Some(Foreign::Ssh),
+        _ if start.starts_with(b"HTTP/") => Some(Foreign::Http),
+        _ if REQUESTS.iter().any(|word| start.starts_with(word))
+            && memchr::memmem::find(start, b" HTTP/").is_some() =>
+        {
+            Some(Foreign::Http)
+        }
+        _ => None,
+    }
+}
