@@ -75,3 +75,18 @@ impl Grammar {
         None
     }
 }
+
+/// A SASL mechanism.
+#[derive(Debug, Clone)]
+pub struct Mechanism {
+    /// It may put a security layer under the session.
+    pub layer: bool,
+}
+
+impl Grammar {
+    /// The mechanism with this name, in any case.
+    #[must_use]
+    pub fn mechanism(&self, _name: &[u8]) -> Option<&Mechanism> {
+        None
+    }
+}

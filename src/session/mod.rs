@@ -1,29 +1,401 @@
 //! The sans-io core: octets in; octets, and events, out. Infallible, with no clock, no sockets and no output.
+//!
+//! Each lane is cut into texts and data; a text is read, rules may edit it, and it moves the state of the dialogue
+//! (`turn`). In Tap an octet leaves in the call in which it came; in Edit an incomplete text is held, and nothing
+//! else. Octets that cannot be classified before the other side has spoken are relayed at once and read later
+//! (`wait`): until then they are not reported, so that no secret is.
 
+pub mod dialogue;
+pub mod lane;
 pub mod outbox;
+mod turn;
+mod wait;
 
-use crate::event::{Closed, Event, Peer, What};
+use std::ops::Range;
+use std::sync::Arc;
+
+use memchr::memchr;
+
+use crate::event::{Closed, Data, DataKind, Edited, Foreign, Kind, Oddity, Peer, Reading, Span, State, Text, What};
+use crate::grammar::Grammar;
+use crate::rules::{Rules, Scene};
+use crate::wire::{self, Cut, Expect, Framer, imap};
+use dialogue::Dialogue;
+use lane::{Block, Lane, Manner, Mask, Masked, Start, Wait, start};
 pub use outbox::{Outbox, Step};
 
 /// One connection: two lanes, and what is going on between them.
-#[derive(Debug, Default)]
-pub struct Session {}
+#[derive(Debug)]
+pub struct Session {
+    grammar: Arc<Grammar>,
+    rules: Arc<Rules>,
+    connection: u64,
+    lanes: [Lane; 2],
+    dialogue: Dialogue,
+    state: State,
+    frames: u64,
+}
 
 impl Session {
+    /// A connection that was just accepted, numbered by the driver.
+    #[must_use]
+    pub fn new(connection: u64, grammar: Arc<Grammar>, rules: Arc<Rules>) -> Self {
+        let lane = |peer| Lane { edit: rules.touches(peer), ..Lane::default() };
+        let lanes = [lane(Peer::Client), lane(Peer::Server)];
+        Session { grammar, rules, connection, lanes, dialogue: Dialogue::default(), state: State::default(), frames: 0 }
+    }
+
+    /// In which lanes a rule may edit: `[client, server]`.
+    #[must_use]
+    pub const fn edits(&self) -> [bool; 2] {
+        [self.lanes[0].edit, self.lanes[1].edit]
+    }
+
+    /// The grammar's name.
+    #[must_use]
+    pub fn protocol(&self) -> &str {
+        &self.grammar.name
+    }
+
     /// Takes what one read gave and says, through `out`, what to send where. Returns how many octets of `chunk`
     /// belong to the present layer: fewer than all of them only after a [`What::Upgrade`] that the driver must act on.
     pub fn receive(&mut self, from: Peer, chunk: &[u8], out: &mut Outbox) -> usize {
-        out.pass(from.other(), 0..chunk.len());
+        let lane = self.lane(from);
+        if !lane.started && !chunk.is_empty() {
+            lane.started = true;
+            if start(chunk) != Start::Line {
+                lane.wait = Some((Wait::Start, 0));
+            }
+        }
+        self.go_on(from, chunk, Manner::Fresh, out);
         chunk.len()
     }
 
-    /// The peer will send no more. What was held or undecided is settled.
+    /// The peer will send no more. What was held or undecided is settled and reported.
     pub fn closed(&mut self, from: Peer, out: &mut Outbox) {
-        out.batch.events.push(Event { from, what: What::HalfClosed });
+        if !self.lane(from).finished {
+            self.finish(from, out);
+            out.report(from, What::HalfClosed);
+        }
     }
 
     /// The connection is over; `end` is reported as its last event.
     pub fn ended(&mut self, from: Peer, end: Closed, out: &mut Outbox) {
-        out.batch.events.push(Event { from, what: What::Closed(Box::new(end)) });
+        for peer in [Peer::Client, Peer::Server] {
+            if !self.lane(peer).finished {
+                self.finish(peer, out);
+            }
+        }
+        out.report(from, What::Closed(Box::new(end)));
+    }
+
+    const fn lane(&mut self, peer: Peer) -> &mut Lane {
+        &mut self.lanes[peer.index()]
+    }
+
+    /// Cuts octets and deals with the pieces, until there are none left or the lane has to wait.
+    fn go_on(&mut self, from: Peer, chunk: &[u8], manner: Manner, out: &mut Outbox) {
+        // The framer is out of its lane meanwhile, so that a text can point into it while the session changes.
+        let mut framer = std::mem::take(&mut self.lane(from).framer);
+        let mut input = chunk;
+        while !input.is_empty() {
+            let before = chunk.len() - input.len();
+            if self.lane(from).wait.is_some() {
+                if manner == Manner::Fresh {
+                    out.pass(from.other(), before..chunk.len());
+                }
+                self.lane(from).framer = framer;
+                return self.postpone(from, input, out);
+            }
+            if self.lane(from).sealable && framer.held().is_empty() {
+                self.lane(from).sealable = false;
+                // No line begins with a NUL, and every sealed buffer does, being shorter than 2^24 octets.
+                if input[0] == 0 {
+                    framer.expect(self.open_layer(from, crate::event::Layer::Sasl, true, out));
+                }
+            }
+            let cut = framer.cut(&mut input);
+            let relay = Relay { chunk, range: before..chunk.len() - input.len(), manner };
+            let mut next = self.piece(from, cut, &relay, out);
+            if next.is_none() && self.lane(from).long.is_some() && framer.expected() == Expect::Line {
+                next = Some(self.long_line(from, &framer, out));
+            }
+            if let Some(expect) = next {
+                framer.expect(expect);
+            }
+        }
+        self.lane(from).framer = framer;
+    }
+
+    /// Deals with one piece; says what the lane must expect next, where it is the session that decides it.
+    fn piece(&mut self, from: Peer, cut: Cut<'_>, relay: &Relay<'_>, out: &mut Outbox) -> Option<Expect> {
+        match cut {
+            Cut::Part(bytes) => {
+                if relay.manner != Manner::Fresh || !self.lane(from).edit {
+                    self.lane(from).gone += bytes.len();
+                    relay.pass(from, out);
+                }
+                None
+            }
+            Cut::Text { whole, fresh } => Some(self.text(from, whole, fresh, relay, out)),
+            Cut::Head { whole, fresh } => {
+                relay.pass_rest(from, whole, fresh, &mut self.lane(from).gone, out);
+                let reading = self.read(from, whole);
+                let frame = self.number(from, whole, &reading);
+                let masked = self.masked(from, whole, &reading);
+                let mut block = Block::new(DataKind::Overlong, frame, None, masked.mask != Mask::Nothing);
+                block.feed(whole, relay.manner);
+                let lane = self.lane(from);
+                lane.block = Some(Box::new(block));
+                lane.long = Some(Box::new(reading));
+                None
+            }
+            Cut::Data { bytes, done } => {
+                relay.pass(from, out);
+                let lane = self.lane(from);
+                lane.block.as_mut()?.feed(bytes, relay.manner);
+                if done && lane.long.is_none() {
+                    self.report_block(from, false, out);
+                }
+                None
+            }
+        }
+    }
+
+    /// A text is complete: it is read, edited, sent on and reported, and it moves the dialogue.
+    fn text(&mut self, from: Peer, whole: &[u8], fresh: usize, relay: &Relay<'_>, out: &mut Outbox) -> Expect {
+        let reading = self.read(from, whole);
+        let first = self.lane(from).frame.is_none();
+        let frame = self.number(from, whole, &reading);
+        let masked = self.masked(from, whole, &reading);
+        let late = relay.manner != Manner::Fresh || self.lane(from).gone > 0;
+        let edit = self.edit(from, whole, &reading, &masked, late, out);
+        match edit.as_ref().filter(|edit| !edit.fired.is_empty()) {
+            None => relay.pass_rest(from, whole, fresh, &mut self.lane(from).gone, out),
+            Some(edit) => out.send_kept(from.other(), edit.bytes),
+        }
+        let mut oddities = oddities(whole, &reading);
+        oddities.extend(relay.manner.oddity());
+        let turn = self.pair(from, whole, &reading, &mut oddities);
+        let text = Text {
+            frame,
+            first,
+            bytes: out.keep(whole),
+            edit,
+            reading: Reading::default(),
+            answers: turn.answers,
+            state: self.state,
+            secrets: masked.spans,
+            oddities,
+        };
+        if let Some(open) = &mut self.lane(from).frame {
+            (open.mask, open.hide_data) = (masked.mask, masked.data);
+        }
+        let at = out.batch.events.len();
+        out.report(from, What::Text(text));
+        let expect = self.conclude(from, &reading, turn, out);
+        // What follows from a text may be reported in the same breath; the reading moves into its event last.
+        if let What::Text(text) = &mut out.batch.events[at].what {
+            text.reading = reading;
+        }
+        expect
+    }
+
+    /// Reads a text in the light of what its lane is in the middle of.
+    fn read(&mut self, from: Peer, text: &[u8]) -> Reading {
+        let lane = self.lane(from);
+        if lane.frame.is_some() {
+            return imap::read_more(text);
+        }
+        if lane.sasl.is_some() {
+            let kind = if wire::body(text) == b"*" { Kind::Cancel } else { Kind::Sasl };
+            return Reading { kind, ..Reading::default() };
+        }
+        let foreign = if lane.spoken { None } else { wire::foreign(text) };
+        lane.spoken = foreign != Some(Foreign::Proxy);
+        match foreign {
+            Some(foreign) => Reading { kind: Kind::Foreign(foreign), ..Reading::default() },
+            None => imap::read(from, text),
+        }
+    }
+
+    /// Lets the rules have a look. What they would do to a text that is on its way already is reported as refused.
+    fn edit(
+        &self,
+        from: Peer,
+        text: &[u8],
+        reading: &Reading,
+        masked: &Masked,
+        late: bool,
+        out: &mut Outbox,
+    ) -> Option<Box<Edited>> {
+        if !self.lanes[from.index()].edit {
+            return None;
+        }
+        let command = match reading.kind {
+            Kind::Command { verb, .. } => String::from_utf8_lossy(verb.of(text)).to_ascii_uppercase(),
+            Kind::Reply { tag, .. } if !tag.is_empty() => {
+                self.dialogue.tagged(tag.of(text)).map_or_else(String::new, |it| it.verb.to_string())
+            }
+            _ => self.dialogue.oldest().map_or_else(String::new, |it| it.verb.to_string()),
+        };
+        let scene = Scene {
+            from,
+            text,
+            reading,
+            state: self.state,
+            protocol: &self.grammar.name,
+            connection: self.connection,
+            command: &command,
+        };
+        let edit = self.rules.edit(&scene)?;
+        let mut edited = Edited { fired: edit.fired, refused: edit.refused, ..Edited::default() };
+        let bytes = edit.bytes.as_deref().unwrap_or(text);
+        if late {
+            let why = "its first octets were already on their way when the rest could be read";
+            edited.refused.extend(edited.fired.drain(..).map(|rule| (rule, why.to_owned())));
+        }
+        if !edited.fired.is_empty() {
+            edited.bytes = out.keep(bytes);
+            edited.secrets = self.secrets_of_edit(text, reading, masked, bytes);
+        }
+        Some(Box::new(edited))
+    }
+
+    /// An overlong line is complete: it is reported by its head, and moves the dialogue like a text.
+    fn long_line(&mut self, from: Peer, framer: &Framer, out: &mut Outbox) -> Expect {
+        let lane = self.lane(from);
+        let mut reading = lane.long.take().map_or_else(Reading::default, |reading| *reading);
+        let ending = framer.ending();
+        let human = matches!(reading.kind, Kind::Reply { .. } | Kind::GoAhead { .. } | Kind::Sasl | Kind::Unknown);
+        reading.literal = imap::announcement(ending.tail()).filter(|_| !human && !ending.quoted());
+        let head = lane.block.as_ref().map_or_else(Vec::new, |block| block.head.clone());
+        if let Some(frame) = &mut lane.frame {
+            frame.hide_data = frame.mask != Mask::Nothing;
+            if frame.hide_data {
+                frame.mask = Mask::Rest;
+            }
+        }
+        self.report_block(from, false, out);
+        let turn = self.pair(from, &head, &reading, &mut Vec::new());
+        self.conclude(from, &reading, turn, out)
+    }
+
+    /// Reports the data block in progress, and ends it.
+    fn report_block(&mut self, from: Peer, truncated: bool, out: &mut Outbox) {
+        let state = self.state;
+        let lane = self.lane(from);
+        let Some(block) = lane.block.take() else { return };
+        let mut oddities = Vec::from_iter(block.oddity);
+        if truncated {
+            oddities.push(Oddity::Truncated);
+        }
+        let data = Data {
+            frame: block.frame,
+            kind: block.kind,
+            len: block.len,
+            announced: block.announced,
+            head: out.keep(&block.head),
+            secret: block.secret,
+            state,
+            oddities,
+        };
+        out.report(from, What::Data(data));
+    }
+
+    /// Settles and reports all that is unfinished on a lane that brings no more; what was held is sent on.
+    fn finish(&mut self, from: Peer, out: &mut Outbox) {
+        while let Some((wait, _)) = self.lane(from).wait {
+            let granted = matches!(wait, Wait::Literal(_) | Wait::Sasl);
+            self.settle(from, wait, granted, out);
+        }
+        self.flush(from, None, out);
+        self.report_block(from, true, out);
+        self.lane(from).finished = true;
+    }
+
+    /// Sends on and reports an incomplete line as it is.
+    fn flush(&mut self, from: Peer, oddity: Option<Oddity>, out: &mut Outbox) {
+        let lane = self.lane(from);
+        let held = lane.framer.release();
+        let gone = std::mem::take(&mut lane.gone);
+        if held.is_empty() {
+            return;
+        }
+        out.send(from.other(), &held[gone.min(held.len())..]);
+        let reading = self.read(from, &held);
+        let first = self.lane(from).frame.is_none();
+        let frame = self.number(from, &held, &reading);
+        let masked = self.masked(from, &held, &reading);
+        let text = Text {
+            frame,
+            first,
+            bytes: out.keep(&held),
+            edit: None,
+            reading,
+            answers: None,
+            state: self.state,
+            secrets: masked.spans,
+            oddities: oddity.into_iter().chain([Oddity::Truncated]).collect(),
+        };
+        out.report(from, What::Text(text));
+    }
+}
+
+/// Where the octets of a piece come from, and whether they are still to be sent.
+#[derive(Debug)]
+struct Relay<'a> {
+    chunk: &'a [u8],
+    range: Range<usize>,
+    manner: Manner,
+}
+
+impl Relay<'_> {
+    /// Sends the piece on.
+    fn pass(&self, from: Peer, out: &mut Outbox) {
+        if self.manner == Manner::Fresh {
+            out.pass(from.other(), self.range.clone());
+        }
+    }
+
+    /// Sends on what of a complete text was not sent before; its last `fresh` octets are this piece.
+    fn pass_rest(&self, from: Peer, whole: &[u8], fresh: usize, gone: &mut usize, out: &mut Outbox) {
+        debug_assert!(self.chunk[self.range.clone()].len() == fresh, "a cut consumes what it says");
+        let held = whole.len() - fresh;
+        out.send(from.other(), &whole[(*gone).min(held)..held]);
+        self.pass(from, out);
+        *gone = 0;
+    }
+}
+
+/// What is odd about a text on the wire, apart from what it says.
+fn oddities(text: &[u8], reading: &Reading) -> Vec<Oddity> {
+    let mut found = Vec::new();
+    let body = wire::body(text);
+    if text.ends_with(b"\n") && !text.ends_with(b"\r\n") {
+        found.push(Oddity::BareLf);
+    }
+    if let Some(at) = memchr(b'\r', body) {
+        found.push(Oddity::BareCr(at as u32));
+    }
+    if let Some(at) = memchr(0, body) {
+        found.push(Oddity::Nul(at as u32));
+    }
+    let human = matches!(reading.kind, Kind::Reply { .. } | Kind::GoAhead { .. } | Kind::Sasl | Kind::Unknown);
+    if reading.literal.is_none() && !human && text.len() > 2 && body.ends_with(b"}") {
+        found.extend(imap::not_a_literal(text));
+    }
+    if body.starts_with(b"* [") {
+        found.push(Oddity::Malformed);
+    }
+    found
+}
+
+/// The span of a text's arguments or, where it has none, of all that may be shown or hidden of it.
+fn arguments(text: &[u8], reading: &Reading) -> Span {
+    let end = reading.literal.map_or(wire::body(text).len(), |literal| literal.span.start as usize);
+    match reading.kind {
+        Kind::Command { arguments, .. } => arguments,
+        _ => Span::new(0, end),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::event::{Batch, Peer};
+use crate::event::{Batch, Event, Peer, Span, What};
 
 /// One piece to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +53,25 @@ impl Outbox {
             return;
         }
         steps.push(Step::Own(start..self.own.len()));
+    }
+
+    /// Sends octets that lie in the batch's arena already.
+    pub fn send_kept(&mut self, to: Peer, span: Span) {
+        let bytes = std::mem::take(&mut self.batch.bytes);
+        self.send(to, span.of(&bytes));
+        self.batch.bytes = bytes;
+    }
+
+    /// Reports an event.
+    pub fn report(&mut self, from: Peer, what: What) {
+        self.batch.events.push(Event { from, what });
+    }
+
+    /// Copies octets into the batch's arena, for an event to point at.
+    pub fn keep(&mut self, bytes: &[u8]) -> Span {
+        let start = self.batch.bytes.len();
+        self.batch.bytes.extend_from_slice(bytes);
+        Span::new(start, self.batch.bytes.len())
     }
 
     /// What goes to a peer, in order; `chunk` is what was just received.

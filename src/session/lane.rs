@@ -1,0 +1,230 @@
+//! One direction of a connection: its framer, the frame and the data block in progress, and the octets that cannot be
+//! classified before the other side has spoken.
+
+use crate::event::{DataKind, MAX_HEAD, Oddity, Reading, Span};
+use crate::grammar::Secret;
+use crate::wire::{Framer, PROXY};
+
+/// What a client's octets wait for before they can be read. They are relayed at once all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// The lane's first octets, which may belong to another protocol.
+    Start,
+    /// The server's answer to a synchronizing literal of this many octets.
+    Literal(u64),
+    /// The server's next challenge, or its verdict.
+    Sasl,
+    /// The answer to STARTTLS.
+    Tls,
+    /// The answer to COMPRESS.
+    Deflate,
+}
+
+/// A frame that is not complete.
+#[derive(Debug, Clone, Copy)]
+pub struct Frame {
+    /// Its number.
+    pub number: u64,
+    /// What of its rest must not be shown.
+    pub mask: Mask,
+    /// The literal that comes next must not be shown.
+    pub hide_data: bool,
+}
+
+/// What of the rest of a frame must not be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mask {
+    /// All may be shown.
+    #[default]
+    Nothing,
+    /// The argument that comes next may be shown, what follows it not.
+    AfterNext,
+    /// Nothing may be shown.
+    Rest,
+}
+
+impl From<Option<Secret>> for Mask {
+    fn from(secret: Option<Secret>) -> Self {
+        match secret {
+            None => Mask::Nothing,
+            Some(Secret::AfterFirst) => Mask::AfterNext,
+            Some(Secret::All) => Mask::Rest,
+        }
+    }
+}
+
+/// A data block in progress.
+#[derive(Debug)]
+pub struct Block {
+    /// What it is.
+    pub kind: DataKind,
+    /// The frame it belongs to.
+    pub frame: u64,
+    /// Octets that were announced.
+    pub announced: Option<u64>,
+    /// Octets that came.
+    pub len: u64,
+    /// The first of them.
+    pub head: Vec<u8>,
+    /// It must not be shown.
+    pub secret: bool,
+    /// How some of it came.
+    pub oddity: Option<Oddity>,
+}
+
+impl Block {
+    /// An empty block.
+    pub const fn new(kind: DataKind, frame: u64, announced: Option<u64>, secret: bool) -> Self {
+        Block { kind, frame, announced, len: 0, head: Vec::new(), secret, oddity: None }
+    }
+}
+
+impl Block {
+    /// Counts octets and keeps the first, and how they came.
+    pub fn feed(&mut self, bytes: &[u8], manner: Manner) {
+        self.len += bytes.len() as u64;
+        let room = MAX_HEAD - self.head.len();
+        self.head.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        if !bytes.is_empty() {
+            self.oddity = self.oddity.or(manner.oddity());
+        }
+    }
+}
+
+/// How the octets that are now going through a lane came to us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Manner {
+    /// Just now.
+    #[default]
+    Fresh,
+    /// Before; they are on their way already, and were only not classified.
+    Known,
+    /// Before, and before the server had allowed them.
+    Early,
+    /// Behind STARTTLS and before its answer.
+    Injected,
+}
+
+impl Manner {
+    /// What is odd about it.
+    pub const fn oddity(self) -> Option<Oddity> {
+        match self {
+            Manner::Fresh | Manner::Known => None,
+            Manner::Early => Some(Oddity::Early),
+            Manner::Injected => Some(Oddity::Injected),
+        }
+    }
+}
+
+/// One direction of a connection.
+#[derive(Debug, Default)]
+pub struct Lane {
+    /// Cuts it.
+    pub framer: Framer,
+    /// A rule may touch it: incomplete texts are held.
+    pub edit: bool,
+    /// How many octets of the incomplete line have been sent on.
+    pub gone: usize,
+    /// The frame in progress.
+    pub frame: Option<Frame>,
+    /// The data block in progress.
+    pub block: Option<Box<Block>>,
+    /// What its octets wait for, and the frame whose answer decides it.
+    pub wait: Option<(Wait, u64)>,
+    /// The octets that wait; [`crate::event::MAX_TEXT`] at most.
+    pub undecided: Vec<u8>,
+    /// The next line is a SASL response, in the exchange that this frame began.
+    pub sasl: Option<u64>,
+    /// A command or exchange with secrets ended before its end: what is no known command may belong to it.
+    pub wary: bool,
+    /// What the overlong line in progress is, as far as its head tells.
+    pub long: Option<Box<Reading>>,
+    /// A SASL security layer may begin with the next octet.
+    pub sealable: bool,
+    /// An octet has been seen.
+    pub started: bool,
+    /// A text has been read; before the first, other protocols are recognised.
+    pub spoken: bool,
+    /// It has ended and everything about it has been reported.
+    pub finished: bool,
+    /// Octets received.
+    pub received: u64,
+}
+
+/// What the first octets of a lane are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// Too few to say.
+    Unclear,
+    /// A line of text, as far as the first octets tell.
+    Line,
+    /// A TLS record.
+    Tls,
+    /// A binary PROXY header of this many octets in all.
+    Proxy(u64),
+}
+
+/// Looks at the first octets of a lane (PROXY protocol version 2: 12 octets of signature, then version, family and a
+/// length of two octets).
+pub fn start(bytes: &[u8]) -> Start {
+    match bytes {
+        [] | [0x15 | 0x16] => Start::Unclear,
+        [0x15 | 0x16, 0x03, ..] => Start::Tls,
+        _ if bytes.len() < 12 && PROXY.starts_with(bytes) => Start::Unclear,
+        _ if !bytes.starts_with(&PROXY) => Start::Line,
+        [.., _] if bytes.len() < 16 => Start::Unclear,
+        _ => Start::Proxy(16 + u64::from(bytes[14]) * 256 + u64::from(bytes[15])),
+    }
+}
+
+/// What must not be shown of a text, and of what follows it in its frame.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Masked {
+    /// Octets of the text.
+    pub spans: Vec<Span>,
+    /// The literal that it announces.
+    pub data: bool,
+    /// The rest of the frame.
+    pub mask: Mask,
+}
+
+/// Finds the secrets of a text whose arguments lie from `from` to `to`, given what is known of its frame. `literal`:
+/// a literal follows them; `lone`: a first argument with nothing behind it is no secret. Whatever does not look as
+/// it should is hidden.
+pub fn mask(text: &[u8], from: usize, to: usize, mask: Mask, literal: bool, lone: bool) -> Masked {
+    let rest = |start: usize| Masked {
+        spans: if start < to { vec![Span::new(start, to)] } else { Vec::new() },
+        data: true,
+        mask: Mask::Rest,
+    };
+    let from = from.min(to);
+    match mask {
+        Mask::Nothing => Masked::default(),
+        Mask::Rest => rest(from),
+        Mask::AfterNext => match first_argument(&text[from..to]) {
+            // The argument itself is the literal: it may be shown, and everything after it not.
+            None if literal && text[from..to].iter().all(|&b| b == b' ') => Masked { data: false, ..rest(to) },
+            // With nothing behind it, it may be the secret itself: a client that forgot the user name.
+            Some(end) if literal || lone || end + 1 < to - from => rest(from + end + 1),
+            _ => rest(from),
+        },
+    }
+}
+
+/// Where the first argument ends, if it is an atom or a closed quoted string followed by a blank or the end.
+fn first_argument(arguments: &[u8]) -> Option<usize> {
+    let end = match arguments.first()? {
+        b' ' => return None,
+        b'"' => {
+            let mut at = 1;
+            while *arguments.get(at)? != b'"' {
+                at += 1 + usize::from(arguments[at] == b'\\');
+            }
+            at + 1
+        }
+        _ => arguments.iter().position(|&b| b == b' ').unwrap_or(arguments.len()),
+    };
+    let clean = arguments[0] == b'"' || !arguments[..end].iter().any(|b| b"\"\\{}()".contains(b) || *b < b' ');
+    let parted = arguments.get(end).is_none_or(|&b| b == b' ');
+    (clean && parted).then_some(end)
+}
