@@ -135,7 +135,8 @@ pub struct Lane {
     pub undecided: Undecided,
     /// The next line is a SASL response, in the exchange that this frame began.
     pub sasl: Option<u64>,
-    /// A command or exchange with secrets ended before its end: what is no known command may belong to it.
+    /// A command with secrets was the last that is known: what is no known command may belong to it, sent by a
+    /// client that did not wait for an answer or forgot something.
     pub wary: bool,
     /// What the overlong line in progress is, as far as its head tells.
     pub long: Option<Box<Reading>>,

@@ -160,6 +160,9 @@ impl Session {
                 let mut block = Block::new(DataKind::Overlong, frame, None, masked.mask != Mask::Nothing);
                 block.feed(whole, relay.manner);
                 let lane = self.lane(from);
+                if let Some(open) = &mut lane.frame {
+                    open.mask = masked.mask;
+                }
                 lane.block = Some(Box::new(block));
                 lane.long = Some(Box::new(reading));
                 None
@@ -409,7 +412,7 @@ fn oddities(text: &[u8], reading: &Reading) -> Vec<Oddity> {
 fn arguments(text: &[u8], reading: &Reading) -> Span {
     let end = reading.literal.map_or(wire::body(text).len(), |literal| literal.span.start as usize);
     match reading.kind {
-        Kind::Command { arguments, .. } => arguments,
+        Kind::Command { arguments, .. } | Kind::Info { arguments, .. } => arguments,
         _ => Span::new(0, end),
     }
 }

@@ -36,6 +36,8 @@ impl Session {
             in_flight.layer = then == Some(Then::Sasl)
                 && grammar::mechanism(first_word(arguments.of(text))).is_some_and(|mechanism| mechanism.layer);
             self.dialogue.sent(in_flight);
+        } else if let Kind::Info { name, .. } = reading.kind {
+            mask = self.grammar.response(name.of(text)).and_then(|response| response.secret).into();
         }
         self.lane(from).frame = Some(Frame { number, mask, hide_data: false });
         number
@@ -61,20 +63,33 @@ impl Session {
 
     /// True for a client's line that may be, or belong to, a command with secrets although it does not read as one.
     fn distrusts(&mut self, text: &[u8], reading: &Reading) -> bool {
-        let wary = self.lane(Peer::Client).wary;
-        let hides = |word: &[u8]| self.grammar.command(word).is_some_and(|command| command.secret.is_some());
-        match reading.kind {
+        let line = wire::body(text);
+        let hides = match reading.kind {
             // Without a tag the verb stands in the tag's place.
-            Kind::Command { tag, verb, .. } => match self.grammar.command(verb.of(text)) {
-                None => wary || hides(tag.of(text)),
-                Some(_) => {
-                    self.lane(Peer::Client).wary = false;
-                    false
+            Kind::Command { tag, .. } if self.hides(tag.of(line)) => true,
+            Kind::Command { verb, .. } => {
+                if let Some(command) = self.grammar.commands.exact(verb.of(line)) {
+                    self.lane(Peer::Client).wary = command.secret.is_some();
+                    return false;
                 }
-            },
-            Kind::Unknown => wary || hides(wire::body(text)),
-            _ => false,
-        }
+                line.split(|&b| b == b' ' || b == b'\t')
+                    .filter(|word| !word.is_empty())
+                    .take(4)
+                    .any(|it| self.hides(it))
+            }
+            Kind::Unknown => self.hides(line),
+            _ => return false,
+        };
+        self.lane(Peer::Client).wary |= hides;
+        self.lane(Peer::Client).wary
+    }
+
+    /// True for the verb of a command with secrets, also with something that is no letter or digit around it.
+    fn hides(&self, word: &[u8]) -> bool {
+        let start = word.iter().position(u8::is_ascii_alphanumeric).unwrap_or(word.len());
+        let word = &word[start..];
+        let end = word.iter().position(|b| !b.is_ascii_alphanumeric()).unwrap_or(word.len());
+        self.grammar.commands.exact(&word[..end]).is_some_and(|command| command.secret.is_some())
     }
 
     /// The secrets of a text that rules have made, where `was` are those of the text as received: what its own
@@ -237,12 +252,9 @@ impl Session {
         }
         let ok = status == Status::Ok;
         let client = self.lane(Peer::Client);
-        if client.sasl == Some(command.frame) {
-            client.wary = true;
-            // A response that has begun stays one.
-            if client.framer.held().is_empty() {
-                client.sasl = None;
-            }
+        // A response that has begun stays one.
+        if client.sasl == Some(command.frame) && client.framer.held().is_empty() {
+            client.sasl = None;
         }
         if ok && command.layer {
             self.lanes.iter_mut().for_each(|lane| lane.sealable = true);

@@ -1,7 +1,7 @@
 //! Octets that cannot be classified yet: a client that does not wait for the server's answer. They were relayed when
 //! they came; here they are kept, bounded, and read once the server has decided what they are.
 
-use super::lane::{Block, Lane, Manner, Mask, START, Start, Wait, start};
+use super::lane::{Block, Lane, Manner, START, Start, Wait, start};
 use super::{Outbox, Session};
 use crate::event::{DataKind, Foreign, Kind, Layer, MAX_TEXT, Oddity, Peer, Reading, Text, What};
 use crate::wire::{self, Expect};
@@ -56,10 +56,9 @@ impl Session {
             }
             Wait::Literal(len) => self.abandon(from, len, out),
             Wait::Sasl if granted => self.lane(from).sasl = Some(frame),
-            Wait::Sasl => self.lane(from).wary = true,
             Wait::Tls if granted => self.close_off(from, Layer::Tls, out),
             Wait::Deflate if granted => self.close_off(from, Layer::Deflate, out),
-            Wait::Tls | Wait::Deflate | Wait::Start => {}
+            Wait::Sasl | Wait::Tls | Wait::Deflate | Wait::Start => {}
         }
     }
 
@@ -132,8 +131,6 @@ impl Session {
     fn abandon(&mut self, from: Peer, len: u64, out: &mut Outbox) {
         let lane = self.lane(from);
         let Some(frame) = lane.frame.take() else { return };
-        // A client that did not wait sent its secrets as if they had been allowed.
-        lane.wary = frame.mask != Mask::Nothing;
         let mut block = Block::new(DataKind::Literal, frame.number, Some(len), frame.hide_data);
         block.oddity = Some(Oddity::LiteralRefused);
         lane.block = Some(Box::new(block));
