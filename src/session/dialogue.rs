@@ -21,10 +21,6 @@ pub struct InFlight {
     pub verb: Box<str>,
     /// What follows it on the wire.
     pub then: Option<Then>,
-    /// It announced a `{n+}` literal, which some servers answer with a continuation request.
-    pub non_sync: bool,
-    /// For IDLE: the client has ended it.
-    pub done: bool,
     /// For AUTHENTICATE: the mechanism may put a security layer under the session.
     pub layer: bool,
 }
@@ -34,7 +30,7 @@ impl InFlight {
     pub fn new(frame: u64, tag: &[u8], verb: &[u8], then: Option<Then>) -> Self {
         let verb = String::from_utf8_lossy(&verb[..verb.len().min(32)]).to_ascii_uppercase();
         let (tag_len, tag) = (tag.len(), tag[..tag.len().min(MAX_TAG)].into());
-        InFlight { frame, tag, tag_len, verb: verb.into(), then, non_sync: false, done: false, layer: false }
+        InFlight { frame, tag, tag_len, verb: verb.into(), then, layer: false }
     }
 
     fn has_tag(&self, tag: &[u8]) -> bool {
@@ -56,8 +52,13 @@ pub enum Want {
 /// The state of the conversation.
 #[derive(Debug, Default)]
 pub struct Dialogue {
+    /// In the order of their frames.
     in_flight: VecDeque<InFlight>,
     wants: VecDeque<(u64, Want)>,
+    /// The IDLE commands that the client has not ended.
+    idles: VecDeque<u64>,
+    /// The commands with a `{n+}` literal, which some servers answer with a continuation request.
+    non_sync: VecDeque<u64>,
 }
 
 impl Dialogue {
@@ -68,12 +69,26 @@ impl Dialogue {
         {
             self.forget(lost.frame);
         }
+        if command.then == Some(Then::Idle) {
+            self.idles.push_back(command.frame);
+        }
         self.in_flight.push_back(command);
     }
 
+    /// A command announced a literal whose octets follow at once.
+    pub fn announced(&mut self, frame: u64) {
+        if self.non_sync.back() != Some(&frame) && self.find(frame).is_some() {
+            self.non_sync.push_back(frame);
+        }
+    }
+
+    fn find(&self, frame: u64) -> Option<usize> {
+        self.in_flight.binary_search_by_key(&frame, |command| command.frame).ok()
+    }
+
     /// The command of this frame, if it is in flight.
-    pub fn command(&mut self, frame: u64) -> Option<&mut InFlight> {
-        self.in_flight.iter_mut().rev().find(|command| command.frame == frame)
+    pub fn command(&self, frame: u64) -> Option<&InFlight> {
+        self.find(frame).map(|at| &self.in_flight[at])
     }
 
     /// The oldest command in flight, which untagged data most likely belongs to.
@@ -88,13 +103,14 @@ impl Dialogue {
 
     /// The command with this frame has its tagged answer.
     pub fn answered(&mut self, frame: u64) -> Option<InFlight> {
-        let at = self.in_flight.iter().position(|command| command.frame == frame)?;
+        let at = self.find(frame)?;
         self.forget(frame);
         self.in_flight.remove(at)
     }
 
     /// From now on this command waits for a continuation request.
     pub fn want(&mut self, frame: u64, want: Want) {
+        debug_assert!(self.wants.back().is_none_or(|(last, _)| *last <= frame), "a client asks in the order of frames");
         if self.wants.len() < MAX_IN_FLIGHT {
             self.wants.push_back((frame, want));
         }
@@ -106,11 +122,7 @@ impl Dialogue {
         if let Some((frame, want)) = self.wants.pop_front() {
             return Some((frame, Some(want)));
         }
-        self.idle().map(|idle| (idle.frame, None)).or_else(|| {
-            let command = self.in_flight.iter_mut().find(|command| command.non_sync)?;
-            command.non_sync = false;
-            Some((command.frame, None))
-        })
+        self.idle().or_else(|| self.non_sync.pop_front()).map(|frame| (frame, None))
     }
 
     /// Whom the next continuation request would answer.
@@ -118,12 +130,26 @@ impl Dialogue {
         self.wants.front().copied()
     }
 
-    /// The IDLE that the client has not ended yet.
-    pub fn idle(&mut self) -> Option<&mut InFlight> {
-        self.in_flight.iter_mut().find(|command| command.then == Some(Then::Idle) && !command.done)
+    /// The frame of the IDLE that the client has not ended yet.
+    pub fn idle(&self) -> Option<u64> {
+        self.idles.front().copied()
+    }
+
+    /// The client has ended its IDLE.
+    pub fn done(&mut self) {
+        self.idles.pop_front();
     }
 
     fn forget(&mut self, frame: u64) {
-        self.wants.retain(|(wanting, _)| *wanting != frame);
+        remove(&mut self.wants, frame, |(wanting, _)| *wanting);
+        remove(&mut self.idles, frame, |idle| *idle);
+        remove(&mut self.non_sync, frame, |asked| *asked);
     }
+}
+
+/// Takes out what belongs to a frame. The queues are in the order of their frames, as a client's commands are.
+fn remove<T>(queue: &mut VecDeque<T>, frame: u64, of: impl Fn(&T) -> u64) {
+    let from = queue.partition_point(|it| of(it) < frame);
+    let to = queue.partition_point(|it| of(it) <= frame);
+    queue.drain(from..to);
 }

@@ -126,14 +126,14 @@ impl Session {
         match reading.kind {
             Kind::Command { verb, .. } => {
                 let idle = self.then(verb.of(text)) == Some(Then::Idle);
-                let inside = self.dialogue.idle().map(|idle| idle.frame);
+                let inside = self.dialogue.idle();
                 let own = self.lane(from).frame.map(|frame| frame.number);
                 if inside.is_some() && inside != own && !idle {
                     odd.push(Oddity::InsideIdle);
                 }
             }
             Kind::Done => match self.dialogue.idle() {
-                Some(idle) => turn.answers = Some(idle.frame),
+                Some(idle) => turn.answers = Some(idle),
                 None => odd.push(Oddity::StrayDone),
             },
             Kind::Reply { tag, .. } if !tag.is_empty() => {
@@ -168,20 +168,14 @@ impl Session {
                 self.wait_for(Wait::Literal(literal.len), frame, Some(Want::Literal));
                 return Expect::Line;
             }
-            if let Some(command) = self.dialogue.command(frame) {
-                command.non_sync = true;
-            }
+            self.dialogue.announced(frame);
             return self.expect_octets(from, literal.len, out);
         }
         self.lane(from).frame = None;
         match reading.kind {
             Kind::Command { .. } | Kind::More if from == Peer::Client => self.commanded(frame),
             Kind::Sasl | Kind::Cancel => self.responded(),
-            Kind::Done => {
-                if let Some(idle) = self.dialogue.idle() {
-                    idle.done = true;
-                }
-            }
+            Kind::Done => self.dialogue.done(),
             Kind::GoAhead { .. } => self.granted(turn, out),
             Kind::Reply { tag, status, .. } if tag.is_empty() => self.announced(status),
             Kind::Reply { status, .. } => return self.completed(turn, status, out),

@@ -1,0 +1,104 @@
+//! The work a peer can make is linear in what it sends: four times the octets cost about four times the time, for
+//! the worst conversations that are known. The bound is coarse, so that only a cost that grows faster can fail.
+
+mod lanes;
+
+use std::time::{Duration, Instant};
+
+use imapscope::event::{MAX_TEXT, Peer};
+use lanes::{Run, Step, c, s};
+
+/// The shorter of two runs.
+fn cost(steps: &[Step], size: usize) -> Duration {
+    let once = || {
+        let mut run = Run::tap();
+        let start = Instant::now();
+        for (from, bytes) in steps {
+            for chunk in bytes.chunks(size) {
+                run.feed(*from, chunk);
+            }
+        }
+        run.close(Peer::Client);
+        run.close(Peer::Server);
+        start.elapsed()
+    };
+    (0..2).map(|_| once()).min().unwrap_or_default()
+}
+
+/// Compares a conversation of so many octets with one four times as long.
+fn linear(name: &str, octets: usize, size: usize, make: impl Fn(usize) -> Vec<Step>) {
+    let (few, many) = (make(octets), make(octets * 4));
+    let (short, long) = (cost(&few, size), cost(&many, size));
+    let per = long.as_nanos() / (octets as u128 * 4);
+    let name = name.escape_debug();
+    println!("{name} in chunks of {size}: {short:?}, {long:?}, {per} ns an octet");
+    // Quadratic cost would be sixteen times; a pause of the machine must not count.
+    assert!(long < short * 10 + Duration::from_millis(100), "{name} in chunks of {size}: {short:?} became {long:?}");
+}
+
+fn repeat(word: &str, octets: usize) -> Vec<u8> {
+    word.as_bytes().iter().copied().cycle().take(octets).collect()
+}
+
+/// Lines of one octet repeated, as long as a text may be and longer.
+fn lines(start: &str, word: &str, end: &str, length: usize, octets: usize) -> Vec<u8> {
+    let line = [start.as_bytes(), &repeat(word, length - start.len() - end.len()), end.as_bytes()].concat();
+    line.iter().copied().cycle().take(octets).collect()
+}
+
+#[test]
+fn long_lines_of_one_octet() {
+    for word in ["[", "(", "\"", "{", "]", ")", "}", "\\", " ", "\0", "\r", "x ", "[]", "([", "\\\"", "{1}", ")]", "a]"]
+    {
+        for (from, start) in [
+            (Peer::Server, "* OK ["),
+            (Peer::Server, "* CAPABILITY "),
+            (Peer::Client, "a LOGIN "),
+            (Peer::Client, "a ENABLE "),
+        ] {
+            for length in [MAX_TEXT, MAX_TEXT * 3] {
+                linear(&format!("{start}{word}"), 100_000, 16_384, |octets| {
+                    vec![(from, lines(start, word, "\r\n", length, octets))]
+                });
+            }
+        }
+    }
+}
+
+#[test]
+fn one_octet_at_a_time() {
+    for word in ["a NOOP\r\n", "x", "a LOGIN {1}\r\n", "a APPEND x {9+}\r\n", "\r\n", "\n"] {
+        linear(word, 10_000, 1, |octets| vec![c(repeat(word, octets))]);
+        linear(word, 10_000, 1, |octets| vec![s(repeat(word, octets))]);
+    }
+}
+
+#[test]
+fn many_commands_in_flight() {
+    for command in ["a NOOP\r\n", "a IDLE\r\n", "a X {0+}\r\n\r\n", "a X {1+}\r\nx {1+}\r\nx\r\n", "DONE\r\n", "x\r\n"]
+    {
+        for answer in ["b OK\r\n", "a OK\r\n", "+\r\n", "* BYE\r\n", "* 1 EXISTS\r\n"] {
+            linear(&format!("{command}{answer}"), 16_000, 16_384, |octets| {
+                vec![c(repeat(command, octets)), s(repeat(answer, octets))]
+            });
+        }
+    }
+}
+
+#[test]
+fn questions_that_are_answered_slowly() {
+    for question in ["a X {1}\r\n", "a X {0}\r\n", "a AUTHENTICATE X\r\n", "a STARTTLS\r\n"] {
+        for answer in ["+\r\n", "a NO\r\n", "a BAD\r\n+\r\n"] {
+            // The client's octets wait; each answer frees a few of them, and as many come.
+            linear(&format!("{question}{answer}"), 16_000, 16_384, |octets| {
+                let mut steps = vec![c(repeat(question, MAX_TEXT))];
+                for _ in 0..octets / question.len() {
+                    steps.push(s(answer));
+                    steps.push(c(question));
+                }
+                steps
+            });
+        }
+        linear(question, 100_000, 16_384, |octets| vec![c(repeat(question, octets))]);
+    }
+}
