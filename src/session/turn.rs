@@ -5,7 +5,7 @@ use super::dialogue::{InFlight, Want};
 use super::lane::{Frame, Mask, Masked, Wait, mask};
 use super::{Outbox, Session, arguments};
 use crate::event::{Kind, Layer, Oddity, Peer, Reading, Span, State, Status};
-use crate::grammar::Then;
+use crate::grammar::{self, Then};
 use crate::wire::{self, Expect, imap};
 
 /// How a text stands to those before it.
@@ -34,7 +34,7 @@ impl Session {
             mask = command.and_then(|command| command.secret).into();
             let mut in_flight = InFlight::new(number, tag.of(text), verb.of(text), then);
             in_flight.layer = then == Some(Then::Sasl)
-                && self.grammar.mechanism(first_word(arguments.of(text))).is_some_and(|mechanism| mechanism.layer);
+                && grammar::mechanism(first_word(arguments.of(text))).is_some_and(|mechanism| mechanism.layer);
             self.dialogue.sent(in_flight);
         }
         self.lane(from).frame = Some(Frame { number, mask, hide_data: false });
