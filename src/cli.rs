@@ -36,7 +36,7 @@ Examples:
 pub enum Verb {
     /// Relay, show and rewrite a conversation: the main job
     #[command(after_long_help = PROXY_EXAMPLES)]
-    Proxy(Proxy),
+    Proxy(Box<Proxy>),
     /// The main job on embedded parts: a small server, a small client, the real relay between them
     Demo(Demo),
     /// What a command, capability, response, code, flag or SASL mechanism means
@@ -104,18 +104,19 @@ pub struct Proxy {
     pub connect_timeout: Duration,
 }
 
-/// Flags that make rules; they apply in the order in which they are written.
-#[derive(Debug, Args)]
+/// Flags that make rules. First `--only-caps` takes away, then `--drop-cap`; then `--replace-cap` and `--add-cap` put
+/// something there; `--rule` comes next, in the order of writing, and `--rules` last.
+#[derive(Debug, Args, Default)]
 #[command(next_help_heading = "Rules")]
 pub struct RuleFlags {
     /// Take capabilities out of every list the server prints (AUTH=* is a pattern)
-    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    #[arg(long, value_name = "NAME,...")]
     pub drop_cap: Vec<String>,
     /// Put capabilities into every list the server prints
-    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    #[arg(long, value_name = "NAME,...")]
     pub add_cap: Vec<String>,
     /// Leave only these of the capabilities the server prints
-    #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
+    #[arg(long, value_name = "NAME,...")]
     pub only_caps: Vec<String>,
     /// Put one capability in the place of another
     #[arg(long, value_name = "OLD=NEW")]

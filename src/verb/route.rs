@@ -23,7 +23,10 @@ const SCHEMES: [(&str, &str, u16); 1] = [("imap", "imap", 143)];
 /// Schemes that are known and not there yet, with what to do until they are.
 const LATER: [(&str, &str); 4] = [
     ("imaps", "TLS is not read yet; use imap:// to a server that allows it, or a TLS tunnel behind imapscope"),
-    ("imap+starttls", "imapscope does not start TLS by itself yet; imap:// relays what follows a STARTTLS of the client unread"),
+    (
+        "imap+starttls",
+        "imapscope does not start TLS by itself yet; imap:// relays what follows a STARTTLS of the client unread",
+    ),
     ("smtp", "this version speaks IMAP only"),
     ("pop3", "this version speaks IMAP only"),
 ];
@@ -43,7 +46,8 @@ impl Route {
             None => (None, text),
         };
         let Some((scheme, rest)) = server.split_once("://") else {
-            let help = format!("write the server as a URL: imap://{}", if server.is_empty() { "HOST[:PORT]" } else { server });
+            let help =
+                format!("write the server as a URL: imap://{}", if server.is_empty() { "HOST[:PORT]" } else { server });
             return Err(problem(format!("'{server}' has no scheme"), &help));
         };
         let (protocol, standard) = scheme_of(scheme).map_err(|(what, help)| problem(what, &help))?;
@@ -52,9 +56,13 @@ impl Route {
             return Err(problem("a path has no meaning in a route".into(), "write only imap://HOST[:PORT]"));
         }
         if rest.contains('@') {
-            return Err(problem("a user name has no meaning in a route".into(), "the client logs in; write only imap://HOST[:PORT]"));
+            return Err(problem(
+                "a user name has no meaning in a route".into(),
+                "the client logs in; write only imap://HOST[:PORT]",
+            ));
         }
-        let (host, port) = host_and_port(rest).map_err(|what| problem(what, "write imap://HOST[:PORT], an IPv6 address in brackets"))?;
+        let (host, port) = host_and_port(rest)
+            .map_err(|what| problem(what, "write imap://HOST[:PORT], an IPv6 address in brackets"))?;
         if host.is_empty() {
             return Err(problem("the server has no name".into(), "write imap://HOST[:PORT]"));
         }

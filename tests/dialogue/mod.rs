@@ -115,10 +115,10 @@ fn rules(flags: &[String]) -> Result<Rules, String> {
     let words = ["imapscope", "proxy", "imap://mail.example.org"].map(str::to_owned);
     let words = words.into_iter().chain(flags.iter().flat_map(|line| split(line)));
     let words: Vec<String> = words.collect();
-    let Verb::Proxy(_) = Cli::try_parse_from(&words).map_err(|error| error.to_string())?.verb else {
-        return Err("the flags are those of proxy".to_owned());
-    };
-    imapscope::verb::rules_of(&words).map_err(|problem| problem.to_string())
+    match Cli::try_parse_from(&words).map_err(|error| error.to_string())?.verb {
+        Verb::Proxy(proxy) => imapscope::verb::rules(&proxy.rules).map_err(|problem| problem.to_string()),
+        _ => Err("the flags are those of proxy".to_owned()),
+    }
 }
 
 /// Splits flags at blanks; apostrophes hold words together.
