@@ -9,6 +9,7 @@ mod condition;
 mod parse;
 
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
 
 use crate::event::{Literal, MAX_TEXT, Peer, Reading, State};
@@ -46,8 +47,8 @@ pub struct Source {
     option: Option<Verb>,
 }
 
-/// A text, and where it stands.
-#[derive(Debug, Clone, Copy)]
+/// A text, and where it stands. Its `Debug` output shows no octets: the text may hold secrets.
+#[derive(Clone, Copy)]
 pub struct Scene<'a> {
     /// Who sent it.
     pub from: Peer,
@@ -67,8 +68,8 @@ pub struct Scene<'a> {
     pub command: &'a str,
 }
 
-/// What the rules make of a text.
-#[derive(Debug, Clone, PartialEq, Default)]
+/// What the rules make of a text. Its `Debug` output shows no octets: the text may hold secrets.
+#[derive(Clone, PartialEq, Default)]
 pub struct Edit {
     /// What to send instead; `None` to send it as it is (every matching rule was refused).
     pub bytes: Option<Vec<u8>>,
@@ -76,6 +77,19 @@ pub struct Edit {
     pub fired: Vec<Arc<str>>,
     /// The rules that matched and were not applied, each with the reason.
     pub refused: Vec<(Arc<str>, String)>,
+}
+
+impl fmt::Debug for Scene<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Scene {{ from: {:?}, octets: {}, state: {:?} }}", self.from, self.text.len(), self.state)
+    }
+}
+
+impl fmt::Debug for Edit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let octets = self.bytes.as_ref().map(Vec::len);
+        write!(f, "Edit {{ octets: {octets:?}, fired: {:?}, refused: {:?} }}", self.fired, self.refused)
+    }
 }
 
 /// What the capability options were given, one entry a use of the option.

@@ -1,5 +1,8 @@
 //! The language of rules, read with nom: complete parsers over one complete line. What cannot be read becomes a
 //! [`Fault`] that points at the octets; `Problem`s with file and column are made of it by `mod`.
+//!
+//! `RULE = ACTION [when ANY]`, `ANY = ALL (|| ALL)*`, `ALL = NOT (&& NOT)*`, `NOT = ! NOT | ( ANY ) | TEST`,
+//! `TEST = FIELD (== != < >) VALUE | FIELD ~ REGEX | FIELD in { VALUE, … }`.
 
 mod condition;
 mod sed;

@@ -11,16 +11,12 @@ fn rules(lines: &[&str]) -> Rules {
 
 fn edit_as(rules: &Rules, from: Peer, text: &[u8], read: fn(Peer, &[u8]) -> Reading) -> Option<Edit> {
     let reading = read(from, text);
-    rules.edit(&Scene {
-        from,
-        text,
-        reading: &reading,
-        read,
-        state: State::Selected,
-        protocol: "imap",
-        connection: 1,
-        command: "",
-    })
+    rules.edit(&scene(from, text, &reading, read))
+}
+
+fn scene<'a>(from: Peer, text: &'a [u8], reading: &'a Reading, read: fn(Peer, &[u8]) -> Reading) -> Scene<'a> {
+    let (state, protocol, connection, command) = (State::Selected, "imap", 1, "");
+    Scene { from, text, reading, read, state, protocol, connection, command }
 }
 
 fn edit(rules: &Rules, from: Peer, text: &str) -> Option<Edit> {
@@ -233,6 +229,16 @@ fn a_refused_rule_leaves_the_others_alone() {
     assert_eq!(edit.bytes.as_deref(), Some(&b"* CAPABILITY B C D\r\n"[..]));
     assert_eq!(edit.fired.iter().map(|rule| &**rule).collect::<Vec<_>>(), ["drop-capability A", "add-capability D"]);
     assert_eq!(edit.refused.iter().map(|(rule, _)| &**rule).collect::<Vec<_>>(), ["s/ C$/ {3}/"]);
+}
+
+#[test]
+fn debug_output_holds_no_octets() {
+    let (rules, text) = (rules(&["s/a1/b1/"]), "a1 LOGIN bob hunter2\r\n");
+    let shown = format!("{:?}", edit(&rules, Peer::Client, text));
+    assert!(shown.contains("octets: Some(22), fired: [\"s/a1/b1/\"]"), "{shown}");
+    let reading = imap::read(Peer::Client, text.as_bytes());
+    let shown = format!("{:?}", scene(Peer::Client, text.as_bytes(), &reading, imap::read));
+    assert_eq!(shown, "Scene { from: Client, octets: 22, state: Selected }");
 }
 
 #[test]
