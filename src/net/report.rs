@@ -1,0 +1,140 @@
+//! What one connection reports: stamps its batches and hands them to the log's queue, waits for room for a bounded
+//! time, then goes on without the log, counts what is lost and says so. An opening and a close are never lost.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, Sleep, sleep};
+
+use super::queue::Sender;
+use super::{Clock, stopped};
+use crate::event::{Batch, Event, Peer, What};
+
+/// How long the last events of a connection wait for room once everything is to stop.
+const LAST: Duration = Duration::from_secs(1);
+
+/// One connection's way to the log.
+#[derive(Debug)]
+pub struct Report {
+    sender: Sender,
+    connection: u64,
+    clock: Clock,
+    patience: Duration,
+    /// A batch for which there was no room. While it waits, the connection must not read.
+    kept: Option<Box<Kept>>,
+    /// Set from when patience ran out until there is room again.
+    lag: Option<Box<Lag>>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    batch: Batch,
+    until: Pin<Box<Sleep>>,
+}
+
+#[derive(Debug, Default)]
+struct Lag {
+    events: u64,
+    bytes: u64,
+    /// Events that must not be lost.
+    saved: Vec<Event>,
+}
+
+impl Report {
+    /// Reports connection number `connection`; waits for room for `patience` at most.
+    #[must_use]
+    pub fn new(sender: Sender, connection: u64, clock: Clock, patience: Duration) -> Self {
+        Report { sender, connection, clock, patience, kept: None, lag: None }
+    }
+
+    /// Hands the batch over, stamped with `at`, and leaves an empty one in its place.
+    pub fn put(&mut self, batch: &mut Batch, at: Instant) {
+        if batch.events.is_empty() {
+            batch.bytes.clear();
+            return;
+        }
+        batch.connection = self.connection;
+        batch.at = self.clock.at(at);
+        if self.lag.is_some() {
+            if !self.sender.relaxed() {
+                self.lose(batch);
+                return;
+            }
+            self.confess(batch);
+        }
+        if self.kept.is_some() {
+            self.lose(batch);
+        } else if !self.sender.put(batch) {
+            let until = Box::pin(sleep(self.patience));
+            self.kept = Some(Box::new(Kept { batch: std::mem::take(batch), until }));
+        }
+    }
+
+    /// Ready when the connection may read: nothing waits for room any more, or it has waited long enough.
+    pub fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(kept) = &mut self.kept else { return Poll::Ready(()) };
+        if self.sender.poll_put(cx, &mut kept.batch).is_ready() {
+            self.kept = None;
+        } else if kept.until.as_mut().poll(cx).is_ready() {
+            if let Some(mut kept) = self.kept.take() {
+                self.lose(&mut kept.batch);
+            }
+        } else {
+            return Poll::Pending;
+        }
+        Poll::Ready(())
+    }
+
+    /// Hands over the last batch, however long it takes; once all is to stop, within a second.
+    pub async fn end(mut self, mut last: Batch, stop: &mut watch::Receiver<bool>) {
+        last.connection = self.connection;
+        last.at = self.clock.at(Instant::now());
+        self.confess(&mut last);
+        let mut batches = [self.kept.take().map(|kept| kept.batch), Some(last)];
+        let sender = &self.sender;
+        let put = async |batches: &mut [Option<Batch>; 2]| {
+            for slot in batches {
+                if let Some(batch) = slot {
+                    poll_fn(|cx| sender.poll_put(cx, batch)).await;
+                    *slot = None;
+                }
+            }
+        };
+        let in_time = tokio::select! {
+            () = put(&mut batches) => true,
+            () = async { stopped(stop).await; sleep(LAST).await } => false,
+        };
+        if !in_time {
+            batches.iter_mut().flatten().for_each(|batch| sender.force(batch));
+        }
+    }
+
+    fn lose(&mut self, batch: &mut Batch) {
+        let lag = self.lag.get_or_insert_default();
+        lag.bytes += batch.bytes.len() as u64;
+        for event in batch.events.drain(..) {
+            match event.what {
+                What::Opened(_) | What::Closed(_) => lag.saved.push(event),
+                // A lag within what is lost is not one event but those it stands for.
+                What::Lag { events, bytes } => {
+                    lag.events += events;
+                    lag.bytes += bytes;
+                }
+                _ => lag.events += 1,
+            }
+        }
+        batch.bytes.clear();
+    }
+
+    /// Puts what was saved, and the count of what was lost, before everything else.
+    fn confess(&mut self, batch: &mut Batch) {
+        if let Some(lag) = self.lag.take() {
+            let count = What::Lag { events: lag.events, bytes: lag.bytes };
+            let count = (lag.events > 0).then_some(Event { from: Peer::Client, what: count });
+            batch.events.splice(0..0, lag.saved.into_iter().chain(count));
+        }
+    }
+}
