@@ -89,6 +89,14 @@ impl Session {
         out.report(from, What::Closed(Box::new(end)));
     }
 
+    /// How many octets of this lane are kept back: those of an incomplete text, and those that cannot be classified
+    /// yet. Never more than [`crate::event::MAX_TEXT`].
+    #[must_use]
+    pub fn held(&self, from: Peer) -> usize {
+        let lane = &self.lanes[from.index()];
+        lane.framer.held().len() + lane.undecided.len()
+    }
+
     const fn lane(&mut self, peer: Peer) -> &mut Lane {
         &mut self.lanes[peer.index()]
     }

@@ -1,0 +1,232 @@
+//! Drives a session as a connection would and keeps what it sends and reports, with every span resolved, so that
+//! two runs can be compared. Used by the tests that prove the invariants; knows nothing of what a text means.
+#![allow(dead_code)]
+
+pub mod dialogues;
+
+use std::sync::Arc;
+
+use imapscope::event::{Closed, Closer, DataKind, MAX_TEXT, Peer, Span, What};
+use imapscope::grammar::Grammar;
+use imapscope::rules::Rules;
+use imapscope::session::{Outbox, Session};
+
+/// What one peer sends, whole or in part.
+pub type Step = (Peer, Vec<u8>);
+
+/// An event without its arena.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Seen {
+    /// Who sent it.
+    pub from: Peer,
+    /// The event; its spans into the arena are zero.
+    pub what: What,
+    /// The text as received, or the head of the data.
+    pub bytes: Vec<u8>,
+    /// The text as sent, where a rule had a look at it.
+    pub sent: Option<Vec<u8>>,
+}
+
+/// A session and all that came of it.
+#[derive(Debug)]
+pub struct Run {
+    /// The session.
+    pub session: Session,
+    /// What was fed, by sender.
+    pub input: [Vec<u8>; 2],
+    /// What left, by the sender of the lane.
+    pub output: [Vec<u8>; 2],
+    /// What was reported.
+    pub events: Vec<Seen>,
+    out: Outbox,
+}
+
+impl Run {
+    /// An IMAP session with these rules.
+    pub fn with(rules: Rules) -> Self {
+        let grammar = Grammar::builtin("imap").expect("the description of IMAP loads");
+        Run {
+            session: Session::new(1, grammar, Arc::new(rules)),
+            input: Default::default(),
+            output: Default::default(),
+            events: Vec::new(),
+            out: Outbox::default(),
+        }
+    }
+
+    /// An IMAP session without rules.
+    pub fn tap() -> Self {
+        Self::with(Rules::default())
+    }
+
+    /// Feeds one chunk.
+    pub fn feed(&mut self, from: Peer, chunk: &[u8]) {
+        let mut rest = chunk;
+        while !rest.is_empty() {
+            let used = self.session.receive(from, rest, &mut self.out);
+            assert!(used > 0 && used <= rest.len(), "a session takes something, and no more than there is");
+            self.input[from.index()].extend_from_slice(&rest[..used]);
+            let (chunk, left) = rest.split_at(used);
+            self.gather(from, chunk);
+            rest = left;
+        }
+    }
+
+    /// One lane ends.
+    pub fn close(&mut self, from: Peer) {
+        self.session.closed(from, &mut self.out);
+        self.gather(from, &[]);
+    }
+
+    /// The connection ends.
+    pub fn end(&mut self) {
+        let end = Closed { by: Closer::Ours, why: None, received: [0; 2], sent: [0; 2] };
+        self.session.ended(Peer::Client, end, &mut self.out);
+        self.gather(Peer::Client, &[]);
+    }
+
+    fn gather(&mut self, from: Peer, chunk: &[u8]) {
+        for piece in self.out.pieces(from.other(), chunk) {
+            self.output[from.index()].extend_from_slice(piece);
+        }
+        assert_eq!(self.out.pieces(from, chunk).map(<[u8]>::len).sum::<usize>(), 0, "nothing is sent back");
+        for peer in [Peer::Client, Peer::Server] {
+            let held = self.session.held(peer);
+            assert!(held <= MAX_TEXT, "{held} octets of the {} are held", peer.word());
+        }
+        self.out.clear();
+        let batch = std::mem::take(&mut self.out.batch);
+        self.events.extend(batch.events.into_iter().map(|event| resolve(event.from, event.what, &batch.bytes)));
+    }
+
+    /// Octets that events account for, by sender.
+    pub fn accounted(&self) -> [u64; 2] {
+        let mut sum = [0; 2];
+        for seen in &self.events {
+            sum[seen.from.index()] += match &seen.what {
+                What::Text(_) => seen.bytes.len() as u64,
+                What::Data(data) => data.len,
+                _ => 0,
+            };
+        }
+        sum
+    }
+
+    /// What must hold of every event, whatever the peers sent.
+    pub fn check(&self) {
+        for seen in &self.events {
+            match &seen.what {
+                What::Text(text) => {
+                    assert!(!seen.bytes.is_empty() && seen.bytes.len() <= MAX_TEXT);
+                    check_spans(seen, &text.secrets);
+                    check_reading(seen);
+                }
+                What::Data(data) => {
+                    assert_eq!(seen.bytes.len() as u64, data.len.min(imapscope::event::MAX_HEAD as u64));
+                    if data.kind != DataKind::Overlong {
+                        assert!(data.announced.is_none_or(|announced| data.len <= announced));
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+fn check_spans(seen: &Seen, spans: &[Span]) {
+    let mut last = 0;
+    for span in spans {
+        assert!(span.start >= last && span.end > span.start, "{seen:?}");
+        assert!(span.end as usize <= seen.bytes.len(), "{seen:?}");
+        last = span.end;
+    }
+}
+
+fn check_reading(seen: &Seen) {
+    use imapscope::event::Kind;
+    let What::Text(text) = &seen.what else { return };
+    let inside = |span: Span| assert!(span.start <= span.end && span.end as usize <= seen.bytes.len(), "{seen:?}");
+    match text.reading.kind {
+        Kind::Command { tag, verb, arguments } => [tag, verb, arguments].map(inside).len(),
+        Kind::Reply { tag, code, text, .. } => [tag, code.unwrap_or_default(), text].map(inside).len(),
+        Kind::GoAhead { text } => [text].map(inside).len(),
+        Kind::Info { number, name, arguments } => [number.unwrap_or_default(), name, arguments].map(inside).len(),
+        _ => 0,
+    };
+    if let Some(literal) = text.reading.literal {
+        inside(literal.span);
+        assert!(literal.span.of(&seen.bytes).ends_with(b"}"), "{seen:?}");
+    }
+    if let Some(list) = &text.reading.list {
+        inside(list.whole);
+        for item in &list.items {
+            inside(item.name);
+            inside(item.with_space);
+            assert!(item.with_space.start <= item.name.start && item.with_space.end == item.name.end, "{seen:?}");
+            assert!(!item.name.is_empty(), "{seen:?}");
+        }
+    }
+}
+
+fn resolve(from: Peer, what: What, arena: &[u8]) -> Seen {
+    let whole = |span: Span| {
+        assert!(span.start <= span.end && span.end as usize <= arena.len(), "a span leaves the arena");
+        span.of(arena).to_vec()
+    };
+    let mut seen = Seen { from, what, bytes: Vec::new(), sent: None };
+    match &mut seen.what {
+        What::Text(text) => {
+            seen.bytes = whole(std::mem::take(&mut text.bytes));
+            if let Some(edit) = &mut text.edit {
+                seen.sent = Some(whole(std::mem::take(&mut edit.bytes)));
+            }
+        }
+        What::Data(data) => seen.bytes = whole(std::mem::take(&mut data.head)),
+        _ => {}
+    }
+    seen
+}
+
+/// How the octets of a step come.
+#[derive(Debug, Clone)]
+pub enum Cutting {
+    /// In one chunk.
+    Whole,
+    /// In chunks of so many octets.
+    Every(usize),
+    /// In chunks of these sizes, over and over.
+    Sizes(Vec<usize>),
+}
+
+/// Runs steps to the end of the connection under one cutting.
+pub fn run(mut run: Run, steps: &[Step], cutting: &Cutting) -> Run {
+    let mut turn = 0;
+    for (from, bytes) in steps {
+        let mut rest = bytes.as_slice();
+        while !rest.is_empty() {
+            let size = match cutting {
+                Cutting::Whole => rest.len(),
+                Cutting::Every(size) => *size,
+                Cutting::Sizes(sizes) => sizes[turn % sizes.len()],
+            };
+            turn += 1;
+            let (chunk, left) = rest.split_at(size.clamp(1, rest.len()));
+            run.feed(*from, chunk);
+            rest = left;
+        }
+    }
+    run.close(Peer::Client);
+    run.close(Peer::Server);
+    run.end();
+    run
+}
+
+/// What the client sends.
+pub fn c(bytes: impl AsRef<[u8]>) -> Step {
+    (Peer::Client, bytes.as_ref().to_vec())
+}
+
+/// What the server sends.
+pub fn s(bytes: impl AsRef<[u8]>) -> Step {
+    (Peer::Server, bytes.as_ref().to_vec())
+}

@@ -1,0 +1,209 @@
+//! The byte path: what leaves is what came, nothing is held that need not be, and what is reported does not depend
+//! on how the octets were cut into chunks, whatever the peers send.
+
+mod lanes;
+
+use imapscope::event::{MAX_TEXT, Peer};
+use lanes::{Cutting, Run, Step, dialogues, run};
+use proptest::prelude::*;
+
+/// Pieces of IMAP, right and wrong, of which random conversations are made.
+const TOKENS: &[&[u8]] = &[
+    b"a ",
+    b"b ",
+    b"a1 ",
+    b"* ",
+    b"+ ",
+    b"+\r\n",
+    b"+",
+    b"\r\n",
+    b"\r\n",
+    b"\n",
+    b"\r",
+    b"\0",
+    b" ",
+    b"\t",
+    b"\"",
+    b"\\",
+    b"(",
+    b")",
+    b"[",
+    b"]",
+    b"{",
+    b"}",
+    b"{0}\r\n",
+    b"{3}\r\n",
+    b"{3+}\r\n",
+    b"~{4}\r\n",
+    b"~{2+}\r\n",
+    b"{10}\r\n",
+    b"{9223372036854775808}\r\n",
+    b"{18446744073709551615}\r\n",
+    b"{99999999999999999999999+}\r\n",
+    b"{-1}\r\n",
+    b"{abc}\r\n",
+    b"LOGIN ",
+    b"AUTHENTICATE PLAIN",
+    b"AUTHENTICATE ",
+    b"GSSAPI\r\n",
+    b"DIGEST-MD5\r\n",
+    b"STARTTLS\r\n",
+    b"a STARTTLS\r\n",
+    b"a COMPRESS DEFLATE\r\n",
+    b"a IDLE\r\n",
+    b"DONE\r\n",
+    b"UID ",
+    b"FETCH ",
+    b"APPEND x ",
+    b"ENABLE ",
+    b"CAPABILITY ",
+    b"IMAP4rev1",
+    b"OK ",
+    b"NO ",
+    b"BAD ",
+    b"a OK\r\n",
+    b"a NO\r\n",
+    b"a1 BAD x\r\n",
+    b"* OK [",
+    b"* OK [CAPABILITY A  B] x\r\n",
+    b"* CAPABILITY A B \r\n",
+    b"* BYE\r\n",
+    b"* PREAUTH\r\n",
+    b"AGFsaWNlAHNlY3JldA==",
+    b"*\r\n",
+    b"=\r\n",
+    b"\x16\x03\x01",
+    b"\x15",
+    b"PROXY ",
+    b"\r\n\r\n\0\r\nQUIT\n",
+    b"GET / HTTP/1.1",
+    b"\xff\xfe",
+    b"\x1b[2J",
+    b"LOGOUT\r\n",
+    b"UNAUTHENTICATE\r\n",
+    b"a AUTHENTICATE PLAIN\r\n",
+    b"a LOGIN {3}\r\n",
+];
+
+fn soup(most: usize) -> impl Strategy<Value = Vec<u8>> {
+    let token = prop_oneof![
+        20 => prop::sample::select(TOKENS).prop_map(<[u8]>::to_vec),
+        2 => prop::collection::vec(any::<u8>(), 0..6),
+    ];
+    prop::collection::vec(token, 1..most).prop_map(|tokens| tokens.concat())
+}
+
+fn peer() -> impl Strategy<Value = Peer> {
+    prop_oneof![Just(Peer::Client), Just(Peer::Server)]
+}
+
+/// Conversations cut into pieces, which come from anywhere in any order.
+fn spliced() -> impl Strategy<Value = Vec<Step>> {
+    let dialogues = dialogues::all();
+    let piece = (0..dialogues.len(), any::<prop::sample::Index>(), any::<prop::sample::Index>(), 0..4usize);
+    prop::collection::vec(piece, 1..8).prop_map(move |pieces| {
+        let mut steps: Vec<Step> = Vec::new();
+        for (which, from, to, cut) in pieces {
+            let dialogue = &dialogues[which];
+            let (mut from, mut to) = (from.index(dialogue.len()), to.index(dialogue.len()));
+            if from > to {
+                std::mem::swap(&mut from, &mut to);
+            }
+            steps.extend_from_slice(&dialogue[from..=to]);
+            if let Some((_, bytes)) = steps.last_mut() {
+                bytes.truncate(bytes.len().saturating_sub(cut));
+            }
+        }
+        steps
+    })
+}
+
+fn conversation() -> impl Strategy<Value = Vec<Step>> {
+    prop_oneof![
+        3 => prop::collection::vec((peer(), soup(12)), 1..12),
+        3 => spliced(),
+        1 => prop::collection::vec((peer(), prop::collection::vec(any::<u8>(), 0..64)), 1..8),
+        1 => (spliced(), prop::collection::vec((peer(), soup(6)), 1..6)).prop_map(|(mut steps, more)| {
+            for (at, step) in more.into_iter().enumerate() {
+                steps.insert((at * 2).min(steps.len()), step);
+            }
+            steps
+        }),
+    ]
+}
+
+/// The invariants of one conversation under all cuttings.
+fn prove(steps: &[Step], sizes: Vec<usize>) {
+    let whole = tap(steps, &Cutting::Whole);
+    for cutting in [Cutting::Every(1), Cutting::Sizes(sizes), Cutting::Every(7)] {
+        let other = tap(steps, &cutting);
+        for (at, (a, b)) in whole.events.iter().zip(&other.events).enumerate() {
+            assert_eq!(a, b, "event {at} under {cutting:?}");
+        }
+        assert_eq!(whole.events.len(), other.events.len(), "events under {cutting:?}");
+    }
+}
+
+/// One run in Tap; every octet must leave in the call in which it came, and be accounted for at the end.
+fn tap(steps: &[Step], cutting: &Cutting) -> Run {
+    let mut watched = Run::tap();
+    for (from, bytes) in steps {
+        watched.feed(*from, bytes);
+        assert!(watched.output == watched.input, "an octet stayed behind or was changed");
+    }
+    let done = run(Run::tap(), steps, cutting);
+    assert!(done.output == done.input);
+    assert_eq!(done.accounted(), [done.input[0].len() as u64, done.input[1].len() as u64]);
+    done.check();
+    done
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_leaves_is_what_came_and_chunks_mean_nothing(
+        steps in conversation(),
+        sizes in prop::collection::vec(1..20usize, 1..10),
+    ) {
+        prove(&steps, sizes);
+    }
+}
+
+#[test]
+fn real_conversations_in_every_two_chunks() {
+    for steps in dialogues::all() {
+        prove(&steps, vec![1, 2, 3, 5, 8]);
+        let longest = steps.iter().map(|(_, bytes)| bytes.len()).max().unwrap_or(0);
+        let whole = tap(&steps, &Cutting::Whole);
+        for at in 1..longest {
+            // Each step is cut once, at this octet.
+            let done = run(Run::tap(), &steps, &Cutting::Sizes(vec![at, usize::MAX]));
+            assert_eq!(whole.events, done.events, "cut at {at}");
+        }
+    }
+}
+
+#[test]
+fn lines_around_the_longest_text() {
+    for over in [0, 1, 2, 3, 100, MAX_TEXT, MAX_TEXT + 1] {
+        for end in ["\r\n", "\n", " {5}\r\n", " {5+}\r\n", " \"{5}\r\n", "\\\" {3}\r\n", ""] {
+            for start in ["a NOOP ", "* 1 FETCH ", "a LOGIN u ", "+ ", "* OK "] {
+                let mut line = start.as_bytes().to_vec();
+                line.resize((MAX_TEXT - 3 + over).max(start.len()), b'x');
+                line.extend_from_slice(end.as_bytes());
+                for from in [Peer::Client, Peer::Server] {
+                    let steps = [
+                        (from, line.clone()),
+                        (from, b"hello world\r\n".to_vec()),
+                        (from.other(), b"+\r\na OK\r\n".to_vec()),
+                    ];
+                    let whole = tap(&steps, &Cutting::Whole);
+                    for size in [1000, 65_535, 65_536] {
+                        assert_eq!(whole.events, tap(&steps, &Cutting::Every(size)).events, "{start}{over}{end}");
+                    }
+                }
+            }
+        }
+    }
+}
