@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -10,8 +11,18 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 
-/// The rule of the demo, as the user would write it.
-pub const RULE: [&str; 2] = ["--drop-cap", "LITERAL+"];
+use super::proxy::bind;
+use super::route::Route;
+use super::scope::{self, Plan, tell};
+use super::{log, rules};
+use crate::cli::{self, RuleFlags};
+use crate::event::Peer;
+use crate::grammar::Grammar;
+use crate::net::Limits;
+use crate::problem::Problem;
+
+/// What the demo drops, as it would be given to `--drop-cap`.
+const DROPPED: &str = "LITERAL+";
 
 /// No part of the demo may take longer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -30,32 +41,61 @@ const ENVELOPE: &str = "(\"Mon, 2 Mar 2026 10:00:00 +0000\" \"Lunch?\" ((\"Bob\"
     ((\"Bob\" NIL \"bob\" \"example.org\")) ((\"Bob\" NIL \"bob\" \"example.org\")) \
     ((\"Alice\" NIL \"alice\" \"example.org\")) NIL NIL NIL \"<1@example.org>\")";
 
-/// Listens on a free port of loopback for the demo's one client.
+/// Runs the demo. Returns 1 if it did not go as it should.
 ///
 /// # Errors
-/// If loopback cannot be listened on.
-pub async fn listen() -> io::Result<TcpListener> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await
+/// A flag that cannot be meant.
+pub fn run(flags: &cli::Demo) -> Result<u8, Problem> {
+    let rules = Arc::new(rules(&RuleFlags { drop_cap: vec![DROPPED.to_owned()], ..RuleFlags::default() })?);
+    let sinks = log::open(&flags.log)?;
+    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+    let server = listener.and_then(|listener| listener.set_nonblocking(true).map(|()| listener));
+    let server = server.and_then(|listener| listener.local_addr().map(|address| (listener, address)));
+    let (listener, address) = match server {
+        Ok(server) => server,
+        Err(error) => return Ok(failed(&error)),
+    };
+    let route = Route::parse(&format!(":0=imap://{address}"))?;
+    let grammar = Grammar::builtin(route.protocol).expect("routes name built-in grammars");
+    tell("A small server, a small client, and imapscope between them, as if you had started");
+    tell(&format!("  imapscope proxy {}=imap://{address} --drop-cap {DROPPED}", route.listen));
+    tell("The server offers LITERAL+, the client never hears of it: see how it sends its message.");
+    let edit = [Peer::Client, Peer::Server].map(|peer| rules.touches(peer));
+    let plan = Plan {
+        routes: vec![bind(route, edit)],
+        limits: Limits::default(),
+        grammar,
+        rules,
+        sinks,
+        show_secrets: flags.log.show_secrets,
+    };
+    let code = scope::run(plan, |addresses| async move {
+        let both = async { tokio::try_join!(serve(listener), talk(addresses[0])) };
+        match timeout(PATIENCE, both).await.unwrap_or_else(|late| Err(late.into())) {
+            Ok(_) => 0,
+            Err(error) => failed(&error),
+        }
+    })?;
+    if code == 0 {
+        tell("Now yours: imapscope proxy imap://YOUR.SERVER, and let the client connect to 127.0.0.1, port 1143.");
+    }
+    Ok(code)
+}
+
+fn failed(error: &io::Error) -> u8 {
+    tell(&format!("error: the demo did not go as it should: {error}"));
+    1
 }
 
 /// Serves one connection, until the client logs out.
-///
-/// # Errors
-/// If the connection breaks, or the client takes too long.
-pub async fn serve(listener: TcpListener) -> io::Result<()> {
-    timeout(PATIENCE, async {
-        let (socket, _) = listener.accept().await?;
-        Server(Line::new(socket)).run().await
-    })
-    .await?
+async fn serve(listener: std::net::TcpListener) -> io::Result<()> {
+    let (socket, _) = TcpListener::from_std(listener)?.accept().await?;
+    Server(Line::new(socket)).run().await
 }
 
 /// Talks to the server behind `address` like a careful mail client: it uses what it is offered, and nothing else.
-///
-/// # Errors
-/// If the connection breaks, or the server takes too long or refuses.
-pub async fn talk(address: SocketAddr) -> io::Result<()> {
-    timeout(PATIENCE, async { Client { line: Line::new(TcpStream::connect(address).await?), tag: 0 }.run().await }).await?
+async fn talk(address: SocketAddr) -> io::Result<()> {
+    Client { line: Line::new(TcpStream::connect(address).await?), tag: 0 }.run().await
 }
 
 /// A connection, line by line.
@@ -80,6 +120,12 @@ impl Line {
 
     async fn send(&mut self, text: &str) -> io::Result<()> {
         self.write.write_all(format!("{text}\r\n").as_bytes()).await
+    }
+
+    /// Reads to the end: the other side has closed, and the relay in between has seen it.
+    async fn drain(&mut self) -> io::Result<()> {
+        while self.read.read_u8().await.is_ok() {}
+        Ok(())
     }
 
     /// Reads a literal of the length that `line` announces at its end, if it announces one.
@@ -143,7 +189,9 @@ impl Server {
                 }
                 "LOGOUT" => {
                     self.0.send("* BYE Logging out").await?;
-                    return self.0.send(&format!("{tag} OK Logout completed")).await;
+                    self.0.send(&format!("{tag} OK Logout completed")).await?;
+                    self.0.write.shutdown().await?;
+                    return self.0.drain().await;
                 }
                 "NOOP" => "OK Nothing done".to_owned(),
                 _ => "BAD Unknown command".to_owned(),
@@ -186,7 +234,7 @@ impl Client {
             self.answer().await?;
         }
         self.command("LOGOUT").await?;
-        Ok(())
+        self.line.drain().await
     }
 
     async fn send(&mut self, command: &str) -> io::Result<()> {
