@@ -11,6 +11,9 @@ use crate::problem::Problem;
 /// More problems than this are not listed.
 const MAX_PROBLEMS: usize = 100;
 
+/// So many are collected before the first ones are picked, so that a hopeless file costs no more than its length.
+const MAX_COLLECTED: usize = 10 * MAX_PROBLEMS;
+
 /// How many letters of a line at fault are shown.
 const MAX_SHOWN: usize = 100;
 
@@ -29,6 +32,9 @@ impl<'t> Desk<'t> {
 
     /// Adds a problem at a place of the text.
     pub(super) fn add(&mut self, place: Range<usize>, what: &str, help: &str) {
+        if self.found.len() >= MAX_COLLECTED {
+            return;
+        }
         let start = floor(self.text, place.start);
         let end = floor(self.text, place.end).max(start);
         let begin = self.text[..start].rfind('\n').map_or(0, |at| at + 1);
@@ -71,7 +77,8 @@ impl<'t> Desk<'t> {
     /// Adds that `word` is none of `known`, with the one that may be meant.
     pub(super) fn unknown(&mut self, place: Range<usize>, kind: &str, word: &str, known: &[&str]) {
         let meant = nearest(word, known.iter().copied()).map(|name| format!("did you mean `{name}`?"));
-        let list = if known.len() <= 20 { format!("known here: {}", known.join(", ")) } else { String::new() };
+        let list =
+            if (1..=20).contains(&known.len()) { format!("known here: {}", known.join(", ")) } else { String::new() };
         let help: Vec<String> = meant.into_iter().chain((!list.is_empty()).then_some(list)).collect();
         self.add(place, &format!("unknown {kind} `{word}`"), &help.join(" "));
     }

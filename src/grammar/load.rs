@@ -25,7 +25,8 @@ pub(super) fn load(origin: &str, text: &str) -> Result<Grammar, Vec<Problem>> {
             desk.unknown(key.span(), "key", key.as_ref(), &TOP);
         }
     }
-    if let Some(base) = base(&mut desk, &mut top) {
+    if let Some(name) = top.remove("extends") {
+        let Some(base) = base(&mut desk, &name) else { return Err(desk.take()) };
         top = overlay(base, top);
     }
     let mut grammar = Grammar {
@@ -87,9 +88,8 @@ fn parse<'i>(desk: &mut Desk<'_>, text: &'i str) -> Result<Entries<'i>, Vec<Prob
     if wrong.is_empty() { Ok(top.into_inner()) } else { Err(desk.take()) }
 }
 
-/// The description that this one extends.
-fn base(desk: &mut Desk<'_>, top: &mut Entries<'_>) -> Option<Entries<'static>> {
-    let value = top.remove("extends")?;
+/// The description of this name, to be extended; a problem if there is none.
+fn base(desk: &mut Desk<'_>, value: &Spanned<DeValue<'_>>) -> Option<Entries<'static>> {
     let names: Vec<&str> = BUILTIN.iter().map(|(name, _)| *name).collect();
     let Some(name) = value.as_ref().as_str() else {
         desk.add(value.span(), "`extends` must be a name in quotes", &format!("one of {}", names.join(", ")));
