@@ -193,7 +193,14 @@ impl Pump {
                 desk.out.pass(from.other(), 0..taken);
             }
             // The session's ranges count from `start`, whatever it took.
-            self.deliver(from, start..count, now, desk, cx)?;
+            let (rest, done) = self.deliver(from, start..count, now, desk, cx);
+            let lane = &mut self.lanes[from.other().index()];
+            if start + taken < count {
+                lane.add(&desk.buffer[rest]);
+            } else {
+                lane.keep(&mut desk.buffer, rest);
+            }
+            done?;
             start += taken;
         }
         Ok(true)
@@ -206,11 +213,12 @@ impl Pump {
         self.ended[from.index()] = true;
         self.first.get_or_insert(from);
         self.session.closed(from, &mut desk.out);
-        self.deliver(from, 0..0, Instant::now(), desk, cx)?;
+        self.deliver(from, 0..0, Instant::now(), desk, cx).1?;
         Ok(true)
     }
 
-    /// Sends what the outbox holds, as far as the sockets take it, and keeps the rest; then reports the events.
+    /// Sends what the outbox holds, as far as the sockets take it, and reports the events. Returns the rest of the read
+    /// buffer that the caller must keep for the other peer.
     fn deliver(
         &mut self,
         from: Peer,
@@ -218,24 +226,33 @@ impl Pump {
         at: Instant,
         desk: &mut Desk,
         cx: &mut Context<'_>,
-    ) -> Result<(), End> {
-        let answered = self.lanes[from.index()].len();
-        let done = self.send(from.other(), chunk.clone(), desk, cx).and_then(|()| self.send(from, chunk, desk, cx));
-        self.answers[from.index()] += self.lanes[from.index()].len().saturating_sub(answered);
+    ) -> (Range<usize>, Result<(), End>) {
+        let lane = from.index();
+        let (mut rest, mut done) = (0..0, Ok(()));
+        match self.send(from.other(), chunk.clone(), desk, cx) {
+            Ok(unsent) => rest = unsent,
+            Err(end) => done = Err(end),
+        }
+        let before = self.lanes[lane].len();
+        match self.send(from, chunk, desk, cx) {
+            Ok(unsent) => self.lanes[lane].add(&desk.buffer[unsent]),
+            Err(end) => done = Err(end),
+        }
+        self.answers[lane] += self.lanes[lane].len().saturating_sub(before);
         desk.out.clear();
         self.report.put(&mut desk.out.batch, at);
-        done
+        (rest, done)
     }
 
-    /// Sends what the outbox holds for `to`; what its socket does not take goes into its lane.
-    fn send(&mut self, to: Peer, chunk: Range<usize>, desk: &mut Desk, cx: &mut Context<'_>) -> Result<(), End> {
+    /// Sends what the outbox holds for `to`. What its socket does not take goes into its lane; but if that is one run
+    /// of the read buffer, as it most often is, that is returned instead, to be kept without a copy.
+    fn send(&mut self, to: Peer, chunk: Range<usize>, desk: &Desk, cx: &mut Context<'_>) -> Result<Range<usize>, End> {
         let at = to.index();
         if self.shut[at] || self.broken.is_some_and(|(peer, _)| peer == to) {
-            return Ok(());
+            return Ok(0..0);
         }
         let bytes = &desk.buffer[chunk.clone()];
         let mut pieces = desk.out.pieces(to, bytes);
-        let mut single = None;
         loop {
             let mut run: [&[u8]; PIECES] = [&[]; PIECES];
             let count = run.iter_mut().zip(&mut pieces).map(|(slot, piece)| *slot = piece).count();
@@ -244,16 +261,12 @@ impl Pump {
             if self.lanes[at].is_empty() && count > 0 {
                 match self.write_run(to, run, cx) {
                     Ok(written) => sent = written,
-                    Err(e) => return self.failed(to, &e),
+                    Err(e) => return self.failed(to, &e).map(|()| 0..0),
                 }
-            }
-            if let [piece] = run
-                && self.lanes[at].is_empty()
-                && let Some(start) = offset(piece, bytes)
-            {
-                // Most often all there is: a run of the read buffer, which may be kept without a copy.
-                single = Some(chunk.start + start + sent..chunk.start + start + piece.len());
-                break;
+                if let ([piece], Some(start)) = (run, offset(run[0], bytes)) {
+                    let start = chunk.start + start;
+                    return Ok(start + sent..start + piece.len());
+                }
             }
             for piece in run {
                 let gone = sent.min(piece.len());
@@ -261,14 +274,9 @@ impl Pump {
                 self.lanes[at].add(&piece[gone..]);
             }
             if count < PIECES {
-                break;
+                return Ok(0..0);
             }
         }
-        if let Some(rest) = single {
-            drop(pieces);
-            self.lanes[at].keep(&mut desk.buffer, rest);
-        }
-        Ok(())
     }
 
     /// Writes a run of pieces until the socket takes no more; says how many octets that were.

@@ -138,3 +138,48 @@ impl Report {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::queue::channel;
+    use super::*;
+
+    fn batch(what: What, octets: usize) -> Batch {
+        Batch { bytes: vec![b'x'; octets], events: vec![Event { from: Peer::Server, what }], ..Batch::default() }
+    }
+
+    #[tokio::test]
+    async fn what_is_lost_is_counted_and_said_first() {
+        let (sender, mut receiver) = channel(1);
+        assert!(sender.put(&mut batch(What::HalfClosed, 0)), "this one fills the queue");
+        let mut report = Report::new(sender, 7, Clock::start(), Duration::from_millis(50));
+        report.put(&mut batch(What::Opened(Box::default()), 0), Instant::now());
+        let begun = Instant::now();
+        poll_fn(|cx| report.poll_room(cx)).await;
+        assert!(begun.elapsed() >= Duration::from_millis(40), "it waits, and not for ever");
+        for octets in [10, 20] {
+            report.put(&mut batch(What::HalfClosed, octets), Instant::now());
+            let room = poll_fn(|cx| Poll::Ready(report.poll_room(cx))).await;
+            assert!(room.is_ready(), "after that it does not wait again");
+        }
+        while receiver.try_recv().is_some() {}
+        report.put(&mut batch(What::HalfClosed, 5), Instant::now());
+        let got = receiver.recv().unwrap();
+        assert_eq!((got.connection, got.bytes.len()), (7, 5));
+        let whats: Vec<What> = got.events.into_iter().map(|event| event.what).collect();
+        let opened = What::Opened(Box::default());
+        assert_eq!(whats, [opened, What::Lag { events: 2, bytes: 30 }, What::HalfClosed]);
+    }
+
+    #[tokio::test]
+    async fn a_batch_that_waits_goes_out_when_there_is_room() {
+        let (sender, mut receiver) = channel(1);
+        assert!(sender.put(&mut batch(What::HalfClosed, 0)));
+        let mut report = Report::new(sender, 7, Clock::start(), Duration::from_secs(1));
+        report.put(&mut batch(What::HalfClosed, 5), Instant::now());
+        assert!(poll_fn(|cx| Poll::Ready(report.poll_room(cx))).await.is_pending());
+        while receiver.try_recv().is_some() {}
+        poll_fn(|cx| report.poll_room(cx)).await;
+        assert_eq!(receiver.recv().unwrap().bytes.len(), 5);
+    }
+}
