@@ -132,8 +132,25 @@ fn conversation() -> impl Strategy<Value = Vec<Step>> {
     ]
 }
 
-/// The invariants of one conversation under all cuttings.
+/// The invariants of one conversation under all cuttings; a failure prints it readably.
 fn prove(steps: &[Step], sizes: Vec<usize>) {
+    let script = Script(steps);
+    prove_all(script.0, sizes);
+    std::mem::forget(script);
+}
+
+/// A conversation that prints itself when a proof of it fails.
+struct Script<'a>(&'a [Step]);
+
+impl Drop for Script<'_> {
+    fn drop(&mut self) {
+        for (from, bytes) in self.0 {
+            println!("{}: {}", from.word(), bytes.escape_ascii());
+        }
+    }
+}
+
+fn prove_all(steps: &[Step], sizes: Vec<usize>) {
     let whole = tap(steps, &Cutting::Whole);
     for cutting in [Cutting::Every(1), Cutting::Sizes(sizes), Cutting::Every(7)] {
         let other = tap(steps, &cutting);
@@ -205,5 +222,50 @@ fn lines_around_the_longest_text() {
                 }
             }
         }
+    }
+}
+
+#[test]
+fn a_client_that_never_waits_cannot_exhaust_the_stack() {
+    // Every few octets ask a question that the server does not answer.
+    let flood = b"a APPEND x {1}\r\n".repeat(40_000);
+    let whole = tap(&[(Peer::Client, flood.clone())], &Cutting::Whole);
+    assert_eq!(whole.events, tap(&[(Peer::Client, flood)], &Cutting::Every(1_000)).events);
+}
+
+#[test]
+fn a_literal_that_goes_on_with_nul_is_no_security_layer() {
+    use imapscope::event::{DataKind, What};
+    let steps = [
+        (Peer::Client, b"g AUTHENTICATE GSSAPI {4+}\r\nab".to_vec()),
+        (Peer::Server, b"g OK\r\n".to_vec()),
+        (Peer::Client, b"\0\0\r\nj NOOP\r\n".to_vec()),
+    ];
+    prove(&steps, vec![3]);
+    let done = tap(&steps, &Cutting::Whole);
+    let literal =
+        |seen: &lanes::Seen| matches!(&seen.what, What::Data(it) if it.kind == DataKind::Literal && it.len == 4);
+    assert!(done.events.iter().any(literal));
+    assert!(done.events.iter().any(|seen| seen.bytes == b"j NOOP\r\n"));
+}
+
+#[test]
+fn injected_commands_do_not_end_the_opaque_layer() {
+    use imapscope::event::{DataKind, What};
+    for injected in
+        ["u LOGIN {5}\r\nalice {8}\r\nhunter42\r\n", "u AUTHENTICATE PLAIN\r\nAGEAYg==\r\nv STARTTLS\r\nw X {9}\r\n"]
+    {
+        let steps = [
+            (Peer::Client, format!("t STARTTLS\r\n{injected}").into_bytes()),
+            (Peer::Server, b"t OK go\r\n".to_vec()),
+            (Peer::Client, b"\x16\x03\x01\x00\x05hello".to_vec()),
+        ];
+        prove(&steps, vec![3]);
+        let done = tap(&steps, &Cutting::Whole);
+        let opaque = |seen: &&lanes::Seen| {
+            seen.from == Peer::Client && matches!(&seen.what, What::Data(data) if data.kind == DataKind::Opaque)
+        };
+        let last = done.events.iter().rfind(opaque).expect("the handshake is reported");
+        assert_eq!(last.bytes, b"\x16\x03\x01\x00\x05hello");
     }
 }

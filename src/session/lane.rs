@@ -131,8 +131,8 @@ pub struct Lane {
     pub block: Option<Box<Block>>,
     /// What its octets wait for, and the frame whose answer decides it.
     pub wait: Option<(Wait, u64)>,
-    /// The octets that wait; [`crate::event::MAX_TEXT`] at most.
-    pub undecided: Vec<u8>,
+    /// The octets that wait.
+    pub undecided: Undecided,
     /// The next line is a SASL response, in the exchange that this frame began.
     pub sasl: Option<u64>,
     /// A command or exchange with secrets ended before its end: what is no known command may belong to it.
@@ -147,8 +147,55 @@ pub struct Lane {
     pub spoken: bool,
     /// It has ended and everything about it has been reported.
     pub finished: bool,
-    /// Octets received.
-    pub received: u64,
+}
+
+/// Octets that wait to be classified: [`crate::event::MAX_TEXT`] at most. Taking from the front costs what is taken, however often
+/// it is done: a hostile client can have one answer a few octets.
+#[derive(Debug, Default)]
+pub struct Undecided {
+    bytes: Vec<u8>,
+    /// So many of them are dealt with.
+    done: usize,
+}
+
+impl Undecided {
+    /// How many octets wait.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.bytes.len() - self.done
+    }
+
+    /// True if none waits.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The octets that wait.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes[self.done..]
+    }
+
+    /// Adds octets until `most` wait; returns how many were added.
+    pub fn fill(&mut self, bytes: &[u8], most: usize) -> usize {
+        let room = bytes.len().min(most.saturating_sub(self.len()));
+        if room > 0 && self.done >= self.len() {
+            self.bytes.drain(..self.done);
+            self.done = 0;
+        }
+        self.bytes.extend_from_slice(&bytes[..room]);
+        room
+    }
+
+    /// The first so many octets are dealt with.
+    pub fn advance(&mut self, by: usize) {
+        self.done += by.min(self.len());
+        if self.is_empty() {
+            // Most clients wait for answers, and then need no buffer.
+            *self = Self::default();
+        }
+    }
 }
 
 /// What the first octets of a lane are.
@@ -163,6 +210,9 @@ pub enum Start {
     /// A binary PROXY header of this many octets in all.
     Proxy(u64),
 }
+
+/// So many octets are always enough for [`start`] to tell.
+pub const START: usize = 16;
 
 /// Looks at the first octets of a lane (PROXY protocol version 2: 12 octets of signature, then version, family and a
 /// length of two octets).

@@ -101,21 +101,26 @@ impl Session {
         &mut self.lanes[peer.index()]
     }
 
-    /// Cuts octets and deals with the pieces, until there are none left or the lane has to wait.
-    fn go_on(&mut self, from: Peer, chunk: &[u8], manner: Manner, out: &mut Outbox) {
+    /// Cuts octets and deals with the pieces, until there are none left or, for octets that came before, the lane has
+    /// to wait. Returns how many are dealt with.
+    fn go_on(&mut self, from: Peer, chunk: &[u8], manner: Manner, out: &mut Outbox) -> usize {
         // The framer is out of its lane meanwhile, so that a text can point into it while the session changes.
         let mut framer = std::mem::take(&mut self.lane(from).framer);
         let mut input = chunk;
         while !input.is_empty() {
             let before = chunk.len() - input.len();
             if self.lane(from).wait.is_some() {
-                if manner == Manner::Fresh {
-                    out.pass(from.other(), before..chunk.len());
-                }
                 self.lane(from).framer = framer;
-                return self.postpone(from, input, out);
+                if manner != Manner::Fresh {
+                    return before;
+                }
+                let kept = self.postpone(from, input, out);
+                out.pass(from.other(), before..before + kept);
+                framer = std::mem::take(&mut self.lane(from).framer);
+                input = &input[kept..];
+                continue;
             }
-            if self.lane(from).sealable && framer.held().is_empty() {
+            if self.lane(from).sealable && framer.expected() == Expect::Line && framer.held().is_empty() {
                 self.lane(from).sealable = false;
                 // No line begins with a NUL, and every sealed buffer does, being shorter than 2^24 octets.
                 if input[0] == 0 {
@@ -133,6 +138,7 @@ impl Session {
             }
         }
         self.lane(from).framer = framer;
+        chunk.len()
     }
 
     /// Deals with one piece; says what the lane must expect next, where it is the session that decides it.
@@ -316,7 +322,7 @@ impl Session {
     fn finish(&mut self, from: Peer, out: &mut Outbox) {
         while let Some((wait, _)) = self.lane(from).wait {
             let granted = matches!(wait, Wait::Literal(_) | Wait::Sasl);
-            self.settle(from, wait, granted, out);
+            self.settle(from, granted, out);
         }
         self.flush(from, None, out);
         self.report_block(from, true, out);

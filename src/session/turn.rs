@@ -207,7 +207,7 @@ impl Session {
         let matches =
             matches!((turn.want, wait), (Some(Want::Literal), Wait::Literal(_)) | (Some(Want::Sasl), Wait::Sasl));
         if matches && turn.answers == Some(frame) {
-            self.settle(Peer::Client, wait, true, out);
+            self.settle(Peer::Client, true, out);
         }
     }
 
@@ -257,7 +257,7 @@ impl Session {
         if let Some((wait, frame)) = self.lane(Peer::Client).wait
             && frame == command.frame
         {
-            self.settle(Peer::Client, wait, ok && matches!(wait, Wait::Tls | Wait::Deflate), out);
+            self.settle(Peer::Client, ok && matches!(wait, Wait::Tls | Wait::Deflate), out);
         }
         if layer.is_some() {
             self.state = State::Opaque;

@@ -1,43 +1,55 @@
 //! Octets that cannot be classified yet: a client that does not wait for the server's answer. They were relayed when
 //! they came; here they are kept, bounded, and read once the server has decided what they are.
 
-use super::lane::{Block, Lane, Manner, Mask, Start, Wait, start};
+use super::lane::{Block, Lane, Manner, Mask, START, Start, Wait, start};
 use super::{Outbox, Session};
 use crate::event::{DataKind, Foreign, Kind, Layer, MAX_TEXT, Oddity, Peer, Reading, Text, What};
 use crate::wire::{self, Expect};
 
 impl Session {
-    /// Keeps octets, already relayed, until they can be classified: no more than [`MAX_TEXT`] of them, then the
-    /// likeliest answer is assumed.
-    pub(super) fn postpone(&mut self, from: Peer, bytes: &[u8], out: &mut Outbox) {
+    /// Keeps octets that cannot be classified yet, no more than [`MAX_TEXT`]; then the likeliest answer is assumed.
+    /// Returns how many were taken, for the caller to relay; none only if that made room for the others.
+    pub(super) fn postpone(&mut self, from: Peer, bytes: &[u8], out: &mut Outbox) -> usize {
         let lane = self.lane(from);
-        let Some((wait, _)) = lane.wait else { return };
-        let room = MAX_TEXT.saturating_sub(lane.undecided.len());
-        let (kept, over) = bytes.split_at(bytes.len().min(room));
-        lane.undecided.extend_from_slice(kept);
+        let Some((wait, _)) = lane.wait else { return 0 };
+        let most = if wait == Wait::Start { START } else { MAX_TEXT };
+        let kept = lane.undecided.fill(bytes, most);
         let decided = match wait {
-            Wait::Start => start(&lane.undecided) != Start::Unclear,
-            _ => !over.is_empty(),
+            Wait::Start => start(lane.undecided.bytes()) != Start::Unclear,
+            _ => kept < bytes.len(),
         };
         if decided {
-            self.settle(from, wait, true, out);
+            self.settle(from, true, out);
         }
-        if !over.is_empty() {
-            self.go_on(from, over, Manner::Known, out);
-        }
+        kept
     }
 
     /// Reads the octets that waited: what they waited for was granted, or was not.
-    pub(super) fn settle(&mut self, from: Peer, wait: Wait, granted: bool, out: &mut Outbox) {
-        let Some((_, frame)) = self.lane(from).wait.take() else { return };
-        let waiting = std::mem::take(&mut self.lane(from).undecided);
-        let mut rest = waiting.as_slice();
+    pub(super) fn settle(&mut self, from: Peer, granted: bool, out: &mut Outbox) {
+        let Some((wait, frame)) = self.lane(from).wait.take() else { return };
+        let mut waiting = std::mem::take(&mut self.lane(from).undecided);
         let mut manner = Manner::Early;
         match wait {
             Wait::Start => {
                 manner = Manner::Known;
-                rest = &waiting[self.begin(from, &waiting, out)..];
+                let used = self.begin(from, waiting.bytes(), out);
+                waiting.advance(used);
             }
+            Wait::Tls if granted && !waiting.is_empty() && start(waiting.bytes()) != Start::Tls => {
+                self.inject(from, waiting.bytes(), out);
+                waiting.advance(waiting.len());
+                self.close_off(from, Layer::Tls, out);
+            }
+            _ => self.decide(from, wait, frame, granted, out),
+        }
+        let used = self.go_on(from, waiting.bytes(), manner, out);
+        waiting.advance(used);
+        self.lane(from).undecided = waiting;
+    }
+
+    /// Draws the consequences of an answer, or of its absence, for the octets that come next.
+    fn decide(&mut self, from: Peer, wait: Wait, frame: u64, granted: bool, out: &mut Outbox) {
+        match wait {
             Wait::Literal(len) if granted => {
                 let expect = self.expect_octets(from, len, out);
                 self.lane(from).framer.expect(expect);
@@ -45,17 +57,28 @@ impl Session {
             Wait::Literal(len) => self.abandon(from, len, out),
             Wait::Sasl if granted => self.lane(from).sasl = Some(frame),
             Wait::Sasl => self.lane(from).wary = true,
-            Wait::Tls if granted && !waiting.is_empty() && start(&waiting) != Start::Tls => {
-                self.go_on(from, &waiting, Manner::Injected, out);
-                self.flush(from, Some(Oddity::Injected), out);
-                rest = &[];
-                self.close_off(from, Layer::Tls, out);
-            }
             Wait::Tls if granted => self.close_off(from, Layer::Tls, out),
             Wait::Deflate if granted => self.close_off(from, Layer::Deflate, out),
-            Wait::Tls | Wait::Deflate => {}
+            Wait::Tls | Wait::Deflate | Wait::Start => {}
         }
-        self.go_on(from, rest, manner, out);
+    }
+
+    /// Reads octets that were injected behind STARTTLS. No answer to them will be seen, so that what they would have
+    /// waited for counts as granted; a layer does not begin in them.
+    fn inject(&mut self, from: Peer, bytes: &[u8], out: &mut Outbox) {
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let used = self.go_on(from, rest, Manner::Injected, out);
+            rest = &rest[used..];
+            if let Some((wait, frame)) = self.lane(from).wait.take() {
+                let granted = matches!(wait, Wait::Literal(_) | Wait::Sasl);
+                self.decide(from, wait, frame, granted, out);
+            }
+        }
+        self.flush(from, Some(Oddity::Injected), out);
+        self.report_block(from, true, out);
+        let lane = self.lane(from);
+        (lane.sasl, lane.long) = (None, None);
     }
 
     /// Acts on a lane's first octets, now that there are enough of them. Returns how many of them are dealt with.
