@@ -161,7 +161,9 @@ fn a_wrong_output_is_refused() {
     assert!(refused(&["proxy", "imap://h", "--color", "sometimes"]).contains("always"));
     assert!(refused(&["proxy", "imap://h", "--body", "some"]).contains("--body"));
     assert!(refused(&["proxy", "imap://h", "--idle-timeout", "soon"]).contains("30s"));
-    assert!(refused(&["proxy", "imap://h", "-o", "pretty:/nonexistent/folder/log"]).contains("/nonexistent/folder/log"));
+    assert!(
+        refused(&["proxy", "imap://h", "-o", "pretty:/nonexistent/folder/log"]).contains("/nonexistent/folder/log")
+    );
 }
 
 #[test]

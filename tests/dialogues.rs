@@ -11,6 +11,7 @@ use imapscope::explain::Explainer;
 use imapscope::grammar::Grammar;
 use imapscope::session::{Outbox, Session};
 use imapscope::sink::Sink;
+use imapscope::sink::pretty::Pretty;
 
 mod dialogue;
 use dialogue::{Dialogue, Step};
@@ -147,13 +148,13 @@ fn run(dialogue: &Dialogue, chunking: Chunking) -> (String, [Vec<u8>; 2]) {
     session.ended(closer.unwrap_or(Peer::Client), end, &mut scope.out);
     scope.carry(&[]);
     scope.sink.flush().expect("a log in memory cannot fail");
-    (String::from_utf8(scope.sink.take()).expect("the log is UTF-8"), scope.sent)
+    (String::from_utf8(scope.sink.into_inner()).expect("the log is UTF-8"), scope.sent)
 }
 
 /// The driver of a dialogue: the parts of a live connection, without sockets and clocks.
 struct Scope {
     explainer: Explainer,
-    sink: dialogue::Log,
+    sink: Pretty<Vec<u8>>,
     out: Outbox,
     now: Time,
     sent: [Vec<u8>; 2],

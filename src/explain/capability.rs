@@ -198,7 +198,12 @@ mod tests {
         let mut offers = Offers::default();
         assert!(offers.hear(set("IMAP4rev1 STARTTLS IDLE"), set("IMAP4rev1 STARTTLS")).first);
         let change = offers.hear(set("IMAP4rev1 idle MOVE"), set("IMAP4rev1 MOVE"));
-        let want = Change { first: false, added: vec!["MOVE".into()], gone: vec!["STARTTLS".into()], hidden: vec!["idle".into()] };
+        let want = Change {
+            first: false,
+            added: vec!["MOVE".into()],
+            gone: vec!["STARTTLS".into()],
+            hidden: vec!["idle".into()],
+        };
         assert_eq!(change, want);
         let same = offers.hear(set("imap4REV1 MOVE"), set("MOVE imap4REV1"));
         assert_eq!(same, Change::default());

@@ -24,8 +24,12 @@ pub fn oddity(odd: Oddity, from: Peer, unasked: bool) -> Note {
         Oddity::BareCr(at) => {
             finding(from, format!("a CR without LF at octet {at}: strict peers reject it"), "RFC 9051 section 9")
         }
-        Oddity::Nul(at) => finding(from, format!("a NUL at octet {at}: it is allowed in a binary literal only"), "RFC 9051 section 9"),
-        Oddity::Truncated => note(NoteKind::Finding(Some(from)), "cut off: the connection ended in the middle of it", ""),
+        Oddity::Nul(at) => {
+            finding(from, format!("a NUL at octet {at}: it is allowed in a binary literal only"), "RFC 9051 section 9")
+        }
+        Oddity::Truncated => {
+            note(NoteKind::Finding(Some(from)), "cut off: the connection ended in the middle of it", "")
+        }
         Oddity::OpenQuote(at) => finding(
             from,
             format!("the quoted string that begins at octet {at} is not closed: it may not hold a line end"),
@@ -65,13 +69,9 @@ pub fn oddity(odd: Oddity, from: Peer, unasked: bool) -> Note {
             "the server refused the literal, so its octets were not sent; what follows is a new command",
             "RFC 9051 section 4.3",
         ),
-        Oddity::ServerNonSync => {
-            finding(server, "{n+} is for clients only; it was read as {n}", "RFC 7888 section 4")
-        }
+        Oddity::ServerNonSync => finding(server, "{n+} is for clients only; it was read as {n}", "RFC 7888 section 4"),
         Oddity::StrayDone => finding(client, "DONE without IDLE", "RFC 9051 section 6.3.13"),
-        Oddity::Malformed => {
-            finding(from, "a reply that lacks its status word or its text", "RFC 9051 section 7.1")
-        }
+        Oddity::Malformed => finding(from, "a reply that lacks its status word or its text", "RFC 9051 section 7.1"),
     }
 }
 
@@ -86,7 +86,9 @@ pub fn foreign(what: Foreign, from: Peer) -> Note {
         (Foreign::TlsAlert, Peer::Client) => {
             "the client sent a TLS alert on a plain route: it expects TLS here; listen with imaps://"
         }
-        (Foreign::TlsAlert, Peer::Server) => "the server sent a TLS alert: it expects TLS here; use imaps:// for the server",
+        (Foreign::TlsAlert, Peer::Server) => {
+            "the server sent a TLS alert: it expects TLS here; use imaps:// for the server"
+        }
         (Foreign::Http, Peer::Client) => "the client speaks HTTP: it was pointed at the wrong port",
         (Foreign::Http, Peer::Server) => "the server speaks HTTP: the route names the wrong port",
         (Foreign::Proxy, Peer::Client) => {
@@ -109,7 +111,9 @@ pub fn layer(layer: Layer, from: Peer) -> Note {
             format!("from here on the {who} speaks TLS; capabilities learned before do not count any more"),
             "RFC 9051 section 6.2.1",
         ),
-        Layer::Deflate => note(NoteKind::Session, format!("from here on the {who}'s lane is compressed"), "RFC 4978 section 3"),
+        Layer::Deflate => {
+            note(NoteKind::Session, format!("from here on the {who}'s lane is compressed"), "RFC 4978 section 3")
+        }
         Layer::Sasl => note(
             NoteKind::Session,
             format!("from here on the {who}'s lane is under a SASL security layer, which cannot be read"),

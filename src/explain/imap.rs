@@ -28,8 +28,19 @@ pub const ONE_OF: u64 = 64;
 
 /// FETCH items that imap-proto reads as the standard defines them (RFC 3501 section 7.4.2, RFC 7162, RFC 8474).
 const ITEMS: [&str; 13] = [
-    "FLAGS", "UID", "RFC822.SIZE", "INTERNALDATE", "ENVELOPE", "BODYSTRUCTURE", "RFC822", "RFC822.HEADER", "RFC822.TEXT",
-    "MODSEQ", "EMAILID", "X-GM-MSGID", "X-GM-THRID",
+    "FLAGS",
+    "UID",
+    "RFC822.SIZE",
+    "INTERNALDATE",
+    "ENVELOPE",
+    "BODYSTRUCTURE",
+    "RFC822",
+    "RFC822.HEADER",
+    "RFC822.TEXT",
+    "MODSEQ",
+    "EMAILID",
+    "X-GM-MSGID",
+    "X-GM-THRID",
 ];
 
 /// STATUS items that imap-proto knows.
@@ -147,7 +158,11 @@ pub fn eligible(text: &[u8], reading: &Reading) -> bool {
         Kind::Info { number, name, .. } => {
             let name = name.of(text);
             let is = |names: &[&str]| names.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()));
-            if number.is_some() { is(&["FETCH", "EXISTS", "RECENT", "EXPUNGE"]) } else { is(&["STATUS", "LIST", "LSUB", "SEARCH", "FLAGS"]) }
+            if number.is_some() {
+                is(&["FETCH", "EXISTS", "RECENT", "EXPUNGE"])
+            } else {
+                is(&["STATUS", "LIST", "LSUB", "SEARCH", "FLAGS"])
+            }
         }
         // It panics on some text that is not ASCII behind a code, and knows few capability lists.
         Kind::Reply { code, .. } => reading.list.is_none() && code.is_none() && text.is_ascii(),
@@ -454,7 +469,11 @@ fn message(number: Option<u32>, values: &[AttributeValue<'_>]) -> Option<String>
         return None;
     }
     let head = head.join(", ");
-    Some(if head.is_empty() { tail.join("; ") } else { std::iter::once(head).chain(tail).collect::<Vec<_>>().join("; ") })
+    Some(if head.is_empty() {
+        tail.join("; ")
+    } else {
+        std::iter::once(head).chain(tail).collect::<Vec<_>>().join("; ")
+    })
 }
 
 fn short(bytes: &[u8], most: usize) -> String {
@@ -486,7 +505,11 @@ fn parts(structure: &BodyStructure<'_>) -> String {
             let said: Vec<String> = leaves.iter().take(MAX_PARTS).map(|leaf| part(leaf)).collect();
             let more = leaves.len().saturating_sub(MAX_PARTS);
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            format!("multipart/{}: {}{more}", short(common.ty.subtype.as_bytes(), 40).to_ascii_lowercase(), said.join(", "))
+            format!(
+                "multipart/{}: {}{more}",
+                short(common.ty.subtype.as_bytes(), 40).to_ascii_lowercase(),
+                said.join(", ")
+            )
         }
         leaf => part(leaf),
     }

@@ -50,7 +50,9 @@ pub fn mark(
             push(marks, name, Role::Name);
             listed(marks, text, reading, odd);
             match name.of(line) {
-                name if name.eq_ignore_ascii_case(b"FETCH") => items(marks, arguments.of(line), arguments.start as usize),
+                name if name.eq_ignore_ascii_case(b"FETCH") => {
+                    items(marks, arguments.of(line), arguments.start as usize)
+                }
                 _ if reading.list.is_none() => words(marks, line, arguments, true),
                 _ => {}
             }
@@ -103,13 +105,7 @@ fn reply(marks: &mut Vec<Mark>, line: &[u8], tag: Span, status: Status) {
 }
 
 /// A response code: its name alone where it holds a list, else the whole of it.
-fn coded(
-    marks: &mut Vec<Mark>,
-    line: &[u8],
-    code: Span,
-    reading: &Reading,
-    odd: &dyn Fn(&[u8]) -> Option<Role>,
-) {
+fn coded(marks: &mut Vec<Mark>, line: &[u8], code: Span, reading: &Reading, odd: &dyn Fn(&[u8]) -> Option<Role>) {
     if reading.list.is_none() {
         return push(marks, code, Role::Code);
     }
@@ -320,12 +316,8 @@ mod tests {
     #[test]
     fn a_reply_shows_status_code_and_text() {
         let found = roles(Peer::Server, "a1 NO [AUTHENTICATIONFAILED] no way\r\n", &[]);
-        let want = [
-            (Role::Tag, "a1"),
-            (Role::Bad, "NO"),
-            (Role::Code, "AUTHENTICATIONFAILED"),
-            (Role::Human, "no way"),
-        ];
+        let want =
+            [(Role::Tag, "a1"), (Role::Bad, "NO"), (Role::Code, "AUTHENTICATIONFAILED"), (Role::Human, "no way")];
         assert_eq!(pairs(&found), want);
         let found = roles(Peer::Server, "* OK [CAPABILITY IMAP4rev1 IDLE] hi\r\n", &[]);
         let want = [

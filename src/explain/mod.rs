@@ -5,8 +5,8 @@
 pub mod capability;
 pub mod finding;
 pub mod imap;
-mod login;
 mod list;
+mod login;
 pub mod mark;
 pub mod phrase;
 pub mod sasl;
@@ -19,8 +19,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::event::{
-    Batch, Data, DataKind, Event, Explained, Kind, Layer, Mark, Note, NoteKind, Oddity, Peer, Reading, Role, Span, State,
-    Status, Summary, Text, Time, What,
+    Batch, Data, DataKind, Event, Explained, Kind, Layer, Mark, Note, NoteKind, Oddity, Peer, Reading, Role, Span,
+    State, Status, Summary, Text, Time, What,
 };
 use crate::grammar::{Grammar, Then};
 use crate::wire;
@@ -212,10 +212,8 @@ impl Explainer {
 
     /// Adds what must not be shown besides what the session has found, and masks all of it.
     fn hide(&mut self, text: &mut Text, bytes: &mut [u8]) {
-        let echoing = matches!(
-            text.reading.kind,
-            Kind::Reply { .. } | Kind::GoAhead { .. } | Kind::Unknown | Kind::Foreign(_)
-        );
+        let echoing =
+            matches!(text.reading.kind, Kind::Reply { .. } | Kind::GoAhead { .. } | Kind::Unknown | Kind::Foreign(_));
         if echoing {
             let echoes = self.vault.echoes(text.bytes.of(bytes));
             add(&mut text.secrets, echoes);
@@ -280,12 +278,7 @@ impl Explainer {
         for rule in &edit.fired {
             self.tallies.fired(rule);
             let what = if dropped { "a rule dropped this" } else { "a rule changed this" };
-            self.notes.push(Note {
-                kind: NoteKind::Rule,
-                about: Some(rule.to_string()),
-                text: what.into(),
-                rfc: None,
-            });
+            self.notes.push(Note { kind: NoteKind::Rule, about: Some(rule.to_string()), text: what.into(), rfc: None });
         }
         for (rule, why) in &edit.refused {
             let text = format!("not applied: {why}");

@@ -190,8 +190,19 @@ impl Exchange {
 
     fn digest(&mut self, out: &mut Speech, message: &[u8]) {
         const SHOWN: [&str; 13] = [
-            "username", "realm", "nonce", "cnonce", "nc", "qop", "digest-uri", "charset", "algorithm", "maxbuf", "cipher",
-            "authzid", "stale",
+            "username",
+            "realm",
+            "nonce",
+            "cnonce",
+            "nc",
+            "qop",
+            "digest-uri",
+            "charset",
+            "algorithm",
+            "maxbuf",
+            "cipher",
+            "authzid",
+            "stale",
         ];
         for pair in pairs(message).into_iter().take(MAX_PAIRS) {
             let Some(at) = pair.iter().position(|&b| b == b'=') else { return out.misshapen(message) };
@@ -221,7 +232,9 @@ impl Exchange {
         for (at, attribute) in attributes.into_iter().enumerate() {
             match (attribute, at < header) {
                 (b"", _) => {}
-                (b"n" | b"y", true) => out.word(if attribute == b"n" { "no channel binding" } else { "server lacks channel binding" }),
+                (b"n" | b"y", true) => {
+                    out.word(if attribute == b"n" { "no channel binding" } else { "server lacks channel binding" })
+                }
                 ([b'p', b'=', name @ ..], true) => out.field("binding", name),
                 ([b'a', b'=', name @ ..], true) => out.field("authzid", &unescaped(name)),
                 ([b'n', b'=', name @ ..], false) => self.name(out, "user", &unescaped(name)),

@@ -175,7 +175,9 @@ impl Explainer {
                     self.used("ENABLE", &[need]);
                 }
             }
-            "SEARCH" | "UID SEARCH" | "SORT" | "UID SORT" if words.next().is_some_and(|w| w.eq_ignore_ascii_case(b"RETURN")) => {
+            "SEARCH" | "UID SEARCH" | "SORT" | "UID SORT"
+                if words.next().is_some_and(|w| w.eq_ignore_ascii_case(b"RETURN")) =>
+            {
                 let needs: &[&str] = if known.name.ends_with("SORT") { &["ESORT"] } else { &["ESEARCH"] };
                 self.used("RETURN", needs);
             }
@@ -190,7 +192,9 @@ impl Explainer {
     fn used<S: AsRef<str>>(&mut self, feature: &str, needs: &[S]) {
         let text = match self.offers.make_use(&self.grammar, feature, needs) {
             Verdict::Fine => return,
-            Verdict::Hidden(name) => format!("hidden and tried: {feature} needs {name}, which a rule keeps from the client"),
+            Verdict::Hidden(name) => {
+                format!("hidden and tried: {feature} needs {name}, which a rule keeps from the client")
+            }
             Verdict::Unoffered(name) => format!("{feature} needs {name}, which the server does not offer"),
         };
         self.notes.push(finding(Peer::Client, text, "RFC 9051 section 6.1.1"));
@@ -280,11 +284,7 @@ impl Explainer {
 
     fn answer(&mut self, pending: &Pending, latency: Duration, what: &str) {
         let verb = self.tallies.commands.get(pending.place).map_or("", |tally| tally.verb.as_str());
-        let text = format!(
-            "answers {} {verb}{what}, {}",
-            phrase::excerpt(&pending.tag),
-            phrase::duration(latency)
-        );
+        let text = format!("answers {} {verb}{what}, {}", phrase::excerpt(&pending.tag), phrase::duration(latency));
         self.notes.push(note(NoteKind::Answer, text, ""));
     }
 
@@ -312,7 +312,8 @@ impl Explainer {
         let Some(idle) = self.idle.take() else { return };
         let lasted = at.since(idle.since);
         self.tallies.idle = self.tallies.idle.saturating_add(lasted);
-        let updates = if idle.updates == 1 { "1 update".into() } else { format!("{} updates", phrase::grouped(idle.updates)) };
+        let updates =
+            if idle.updates == 1 { "1 update".into() } else { format!("{} updates", phrase::grouped(idle.updates)) };
         let text = format!("IDLE ended after {}, with {updates}", phrase::duration(lasted));
         self.notes.push(note(NoteKind::Session, text, ""));
     }
@@ -324,7 +325,10 @@ impl Explainer {
             (Status::Ok, Some(State::Selected)) => {
                 let only = code.is_some_and(|code| code.eq_ignore_ascii_case(b"READ-ONLY"));
                 let how = if only { ", for reading only" } else { "" };
-                format!("mailbox {}is selected{how}", pending.subject.as_ref().map(|m| format!("{m} ")).unwrap_or_default())
+                format!(
+                    "mailbox {}is selected{how}",
+                    pending.subject.as_ref().map(|m| format!("{m} ")).unwrap_or_default()
+                )
             }
             (Status::Ok, Some(State::Authenticated)) if pending.login => {
                 self.reason = Reason::Login;
@@ -336,7 +340,9 @@ impl Explainer {
                     None => "logged in".into(),
                 }
             }
-            (Status::Ok, Some(State::Authenticated)) if pending.state == State::Selected => "the mailbox is closed".into(),
+            (Status::Ok, Some(State::Authenticated)) if pending.state == State::Selected => {
+                "the mailbox is closed".into()
+            }
             (Status::Ok, Some(State::NotAuthenticated)) => {
                 self.offers.forget();
                 self.reason = Reason::Reset;

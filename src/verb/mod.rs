@@ -48,9 +48,10 @@ fn manual(out: &mut dyn Write) -> u8 {
     let mut command = Cli::command();
     command.build();
     let commands: Vec<_> = std::iter::once(&command).chain(command.get_subcommands()).cloned().collect();
-    let rendered = commands.into_iter().filter(|command| command.get_name() != "help").try_for_each(|command| {
-        clap_mangen::Man::new(command).render(&mut pages)
-    });
+    let rendered = commands
+        .into_iter()
+        .filter(|command| command.get_name() != "help")
+        .try_for_each(|command| clap_mangen::Man::new(command).render(&mut pages));
     written(rendered.and_then(|()| out.write_all(&pages)))
 }
 

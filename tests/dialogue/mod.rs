@@ -1,7 +1,6 @@
 //! Dialogue files: reading them, and the log that they are compared with.
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use clap::Parser;
 use imapscope::cli::{Cli, Verb};
@@ -166,23 +165,7 @@ fn unescape(text: &str, line: bool) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// The pretty log, in memory.
-pub struct Log {
-    pretty: Pretty,
-    written: Shared,
-}
-
-/// What was written so far.
-#[derive(Clone, Default)]
-struct Shared(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Shared {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().expect("no writer panics").extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
+/// A log in memory, with times that do not depend on where the test runs.
+pub fn log() -> Pretty<Vec<u8>> {
+    Pretty::new(Vec::new(), Look { colour: false, width: None, time: TimeStyle::Delta, ..Look::default() })
 }
