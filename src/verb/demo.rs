@@ -106,6 +106,8 @@ struct Line {
 
 impl Line {
     fn new(socket: TcpStream) -> Self {
+        // Without it, small writes wait for one another; if it cannot be had, the demo is only slower.
+        let _ = socket.set_nodelay(true);
         let (read, write) = socket.into_split();
         Line { read: BufReader::new(read), write }
     }

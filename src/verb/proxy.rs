@@ -1,6 +1,5 @@
 //! `imapscope proxy`: reads the user's flags into a plan, and runs it until Ctrl-C.
 
-use std::future::Future;
 use std::sync::Arc;
 
 use super::route::Route;
@@ -55,15 +54,13 @@ pub(super) fn bind(route: Route, edit: [bool; 2]) -> net::Route {
 }
 
 /// Waits for Ctrl-C or SIGTERM. A second one while connections end does not wait for them.
-fn interrupted() -> impl Future<Output = u8> {
-    async {
+async fn interrupted() -> u8 {
+    signalled().await;
+    tokio::spawn(async {
         signalled().await;
-        tokio::spawn(async {
-            signalled().await;
-            std::process::exit(130);
-        });
-        0
-    }
+        std::process::exit(130);
+    });
+    0
 }
 
 #[cfg(unix)]

@@ -43,7 +43,8 @@ pub fn route(server: SocketAddr) -> Route {
 
 /// A session without rules.
 pub fn session() -> Session {
-    Session::default()
+    let grammar = Grammar::builtin("imap").expect("IMAP is built in");
+    Session::new(1, grammar, Arc::new(Rules::default()))
 }
 
 /// A server socket for a test to accept on.
