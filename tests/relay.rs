@@ -261,6 +261,65 @@ async fn a_port_that_is_taken_is_a_problem_before_anything_is_served() {
     assert!(!problem.help.is_empty());
 }
 
+#[tokio::test]
+async fn ipv6_is_relayed_where_the_machine_has_it() {
+    let Ok(listener) = tokio::net::TcpListener::bind("[::1]:0").await else { return };
+    let address = listener.local_addr().unwrap();
+    let mut six = route(address);
+    six.listen.host = "::1".into();
+    let relay = Relay::bind(vec![six], Limits::default()).await.unwrap();
+    let (sender, _receiver) = imapscope::net::queue::channel(rig::QUEUE);
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let bound = relay.routes()[0].address;
+    let serving = tokio::spawn(relay.serve(|_, _| rig::session(), sender, stopped, |_| {}));
+    let mut client = soon(TcpStream::connect(bound)).await.unwrap();
+    let (mut there, _) = soon(listener.accept()).await.unwrap();
+    there.write_all(b"* OK six\r\n").await.unwrap();
+    let mut line = [0; 10];
+    soon(client.read_exact(&mut line)).await.unwrap();
+    assert_eq!(&line, b"* OK six\r\n");
+    stop.send_replace(true);
+    soon(serving).await.unwrap();
+}
+
+/// Runs the test below as a process of its own, with few files to open.
+#[cfg(target_os = "linux")]
+#[test]
+fn running_out_of_files_is_said_and_survived() {
+    let shell = "ulimit -n 40; exec \"$0\" --exact --ignored without_files";
+    let run = std::process::Command::new("sh").args(["-c", shell]).arg(std::env::current_exe().unwrap()).output();
+    let output = run.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"));
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+#[ignore = "needs a small limit of open files: the test above runs it"]
+async fn without_files() {
+    let (listener, address) = server().await;
+    let relay = Relay::bind(vec![route(address)], Limits::default()).await.unwrap();
+    let bound = relay.routes()[0].address;
+    let (sender, _receiver) = imapscope::net::queue::channel(rig::QUEUE);
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let (say, mut said) = tokio::sync::mpsc::unbounded_channel();
+    let notice = move |text: &str| say.send(text.to_string()).unwrap();
+    let serving = tokio::spawn(relay.serve(|_, _| rig::session(), sender, stopped, notice));
+    let mut files: Vec<_> = std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).take(1000).collect();
+    assert!(files.len() < 100, "the limit of open files is not small");
+    // The last file is the client's: none is left for the other end of its connection.
+    files.pop();
+    let mut client = soon(TcpStream::connect(bound)).await.unwrap();
+    let text = soon(said.recv()).await.unwrap();
+    assert!(text.contains("cannot accept connections") && text.contains("too many open files"), "{text}");
+    drop(files);
+    let (mut there, _) = soon(listener.accept()).await.unwrap();
+    client.write_all(b"x").await.unwrap();
+    soon(there.read_exact(&mut [0])).await.unwrap();
+    stop.send_replace(true);
+    soon(serving).await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_connections_stay_apart() {
     let (listener, address) = server().await;

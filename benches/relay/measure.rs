@@ -87,7 +87,7 @@ fn literal(up: bool) -> Measurement {
         run: if up {
             |address| Client::selected(address, WIDE).append("c", LITERAL)
         } else {
-            |address| Client::selected(address, WIDE).ask("c FETCH 1 BODY[]")
+            |address| Client::selected(address, WIDE).ask_much("c FETCH 1 BODY[]", LITERAL)
         },
     }
 }
@@ -97,7 +97,7 @@ fn fetch() -> Measurement {
         name: "FETCH lines of 800 octets, 512 MiB",
         octets: LINES,
         goal: (Goal::SpeedAtLeast, 0.25),
-        run: |address| Client::selected(address, WIDE).ask("c FETCH 1:* ENVELOPE"),
+        run: |address| Client::selected(address, WIDE).ask_much("c FETCH 1:* ENVELOPE", LINES - 2 * (1 << 20)),
     }
 }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::lane::{Desk, Lane, lend};
+use super::lane::{Desk, Lane, READ, lend};
 use super::leg::Leg;
 use super::report::Report;
 use super::stopped;
@@ -23,6 +23,16 @@ use crate::session::Session;
 
 /// Octets that a session may have answered to a peer that does not read them, before we stop reading from it.
 const ANSWERS: usize = 64 * 1024;
+
+/// The first reads are of this many octets at most; while they come full of little to report, each may be twice the
+/// one before, up to [`READ`].
+const FIRST: usize = 32 * 1024;
+
+/// The smallest reads, in octets: of lanes that are all short lines.
+const SMALLEST: usize = 4 * 1024;
+
+/// A read that gives more events than this makes the next one smaller: what one read costs the log stays bounded.
+const DENSE: usize = 1024;
 
 /// How many pieces go into one write.
 const PIECES: usize = 32;
@@ -45,6 +55,8 @@ pub struct Pump {
     first: Option<Peer>,
     received: [u64; 2],
     sent: [u64; 2],
+    /// How much to read at once from each peer, in octets.
+    width: [usize; 2],
     moved: Instant,
     alarm: Option<Alarm>,
     session: Session,
@@ -78,6 +90,7 @@ impl Pump {
             first: None,
             received: [0; 2],
             sent: [0; 2],
+            width: [FIRST; 2],
             moved: Instant::now(),
             alarm: idle.map(|limit| Alarm { limit, sleep: Box::pin(sleep(limit)) }),
             session,
@@ -170,7 +183,7 @@ impl Pump {
         if !room || muted || self.ended[at] || !self.lanes[to].is_empty() || self.answers[at] > ANSWERS {
             return Ok(false);
         }
-        lend(|desk| match self.legs[at].poll_read(cx, &mut desk.buffer) {
+        lend(|desk| match self.legs[at].poll_read(cx, &mut desk.buffer[..self.width[at]]) {
             Poll::Ready(Ok(0)) => self.take_end(from, desk, cx),
             Poll::Ready(Ok(count)) => self.take(from, count, desk, cx),
             Poll::Ready(Err(e)) if e.kind() == io::ErrorKind::Interrupted => Ok(true),
@@ -184,9 +197,10 @@ impl Pump {
         let now = Instant::now();
         self.moved = now;
         self.received[from.index()] += count as u64;
-        let mut start = 0;
+        let (mut start, mut events) = (0, 0);
         while start < count {
             let mut taken = self.session.receive(from, &desk.buffer[start..count], &mut desk.out);
+            events += desk.out.batch.events.len();
             if taken == 0 {
                 // Whatever a session does not want still belongs to the other peer.
                 taken = count - start;
@@ -203,6 +217,7 @@ impl Pump {
             done?;
             start += taken;
         }
+        self.width[from.index()] = next_width(self.width[from.index()], count, events);
         Ok(true)
     }
 
@@ -359,8 +374,48 @@ fn lost(peer: Peer, kind: io::ErrorKind) -> End {
     End { by: Closer::Reset(peer), why }
 }
 
+/// How much to read after a read of `count` octets, with a limit of `width`, that gave so many events.
+fn next_width(width: usize, count: usize, events: usize) -> usize {
+    if events > DENSE {
+        (width / 4).max(SMALLEST)
+    } else if count == width && events <= DENSE / 4 {
+        (width * 2).min(READ)
+    } else {
+        width
+    }
+}
+
 /// Where `piece` begins in `bytes`, if it is a part of it.
 fn offset(piece: &[u8], bytes: &[u8]) -> Option<usize> {
     let start = (piece.as_ptr() as usize).checked_sub(bytes.as_ptr() as usize)?;
     (start + piece.len() <= bytes.len()).then_some(start)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_grow_with_data_and_shrink_with_short_lines() {
+        let mut width = FIRST;
+        for _ in 0..10 {
+            width = next_width(width, width, 1);
+        }
+        assert_eq!(width, READ);
+        assert_eq!(next_width(READ, READ, READ / 800), READ, "ordinary lines are no reason to read less");
+        for _ in 0..10 {
+            width = next_width(width, width, width / 2);
+        }
+        assert_eq!(width, SMALLEST);
+        assert_eq!(next_width(FIRST, 100, 1), FIRST, "small talk changes nothing");
+    }
+
+    #[test]
+    fn a_piece_is_found_in_its_buffer_only() {
+        let (buffer, other) = (vec![0; 100], vec![0; 100]);
+        assert_eq!(offset(&buffer[10..20], &buffer), Some(10));
+        assert_eq!(offset(&buffer[10..20], &buffer[..15]), None);
+        assert_eq!(offset(&buffer[10..20], &buffer[15..]), None);
+        assert_eq!(offset(&other[10..20], &buffer), None);
+    }
 }

@@ -1,9 +1,10 @@
 //! What one connection reports: stamps its batches and hands them to the log's queue, waits for room for a bounded
 //! time, then goes on without the log, counts what is lost and says so. An opening and a close are never lost.
 
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -23,7 +24,7 @@ pub struct Report {
     connection: u64,
     clock: Clock,
     patience: Duration,
-    /// A batch for which there was no room. While it waits, the connection must not read.
+    /// What of one read found no room. While it waits, the connection must not read.
     kept: Option<Box<Kept>>,
     /// Set from when patience ran out until there is room again.
     lag: Option<Box<Lag>>,
@@ -31,7 +32,7 @@ pub struct Report {
 
 #[derive(Debug)]
 struct Kept {
-    batch: Batch,
+    batches: VecDeque<Batch>,
     until: Pin<Box<Sleep>>,
 }
 
@@ -65,25 +66,26 @@ impl Report {
             }
             self.confess(batch);
         }
-        if self.kept.is_some() {
-            self.lose(batch);
+        if let Some(kept) = &mut self.kept {
+            kept.batches.push_back(std::mem::take(batch));
         } else if !self.sender.put(batch) {
-            let until = Box::pin(sleep(self.patience));
-            self.kept = Some(Box::new(Kept { batch: std::mem::take(batch), until }));
+            let batches = VecDeque::from([std::mem::take(batch)]);
+            self.kept = Some(Box::new(Kept { batches, until: Box::pin(sleep(self.patience)) }));
         }
     }
 
     /// Ready when the connection may read: nothing waits for room any more, or it has waited long enough.
     pub fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(kept) = &mut self.kept else { return Poll::Ready(()) };
-        if self.sender.poll_put(cx, &mut kept.batch).is_ready() {
-            self.kept = None;
-        } else if kept.until.as_mut().poll(cx).is_ready() {
-            if let Some(mut kept) = self.kept.take() {
-                self.lose(&mut kept.batch);
+        while let Some(batch) = kept.batches.front_mut() {
+            if self.sender.poll_put(cx, batch).is_pending() {
+                ready!(kept.until.as_mut().poll(cx));
+                break;
             }
-        } else {
-            return Poll::Pending;
+            kept.batches.pop_front();
+        }
+        if let Some(mut kept) = self.kept.take() {
+            kept.batches.iter_mut().for_each(|batch| self.lose(batch));
         }
         Poll::Ready(())
     }
@@ -93,14 +95,13 @@ impl Report {
         last.connection = self.connection;
         last.at = self.clock.at(Instant::now());
         self.confess(&mut last);
-        let mut batches = [self.kept.take().map(|kept| kept.batch), Some(last)];
+        let mut batches = self.kept.take().map(|kept| kept.batches).unwrap_or_default();
+        batches.push_back(last);
         let sender = &self.sender;
-        let put = async |batches: &mut [Option<Batch>; 2]| {
-            for slot in batches {
-                if let Some(batch) = slot {
-                    poll_fn(|cx| sender.poll_put(cx, batch)).await;
-                    *slot = None;
-                }
+        let put = async |batches: &mut VecDeque<Batch>| {
+            while let Some(batch) = batches.front_mut() {
+                poll_fn(|cx| sender.poll_put(cx, batch)).await;
+                batches.pop_front();
             }
         };
         let in_time = tokio::select! {
@@ -108,7 +109,7 @@ impl Report {
             () = async { stopped(stop).await; sleep(LAST).await } => false,
         };
         if !in_time {
-            batches.iter_mut().flatten().for_each(|batch| sender.force(batch));
+            batches.iter_mut().for_each(|batch| sender.force(batch));
         }
     }
 
@@ -176,10 +177,14 @@ mod tests {
         let (sender, mut receiver) = channel(1);
         assert!(sender.put(&mut batch(What::HalfClosed, 0)));
         let mut report = Report::new(sender, 7, Clock::start(), Duration::from_secs(1));
-        report.put(&mut batch(What::HalfClosed, 5), Instant::now());
-        assert!(poll_fn(|cx| Poll::Ready(report.poll_room(cx))).await.is_pending());
-        while receiver.try_recv().is_some() {}
-        poll_fn(|cx| report.poll_room(cx)).await;
-        assert_eq!(receiver.recv().unwrap().bytes.len(), 5);
+        for octets in [5, 6] {
+            report.put(&mut batch(What::HalfClosed, octets), Instant::now());
+        }
+        for octets in [0, 5, 6] {
+            let room = poll_fn(|cx| Poll::Ready(report.poll_room(cx))).await;
+            assert_eq!(room.is_ready(), octets == 6, "one at a time fits");
+            assert_eq!(receiver.try_recv().unwrap().bytes.len(), octets);
+            assert!(receiver.try_recv().is_none());
+        }
     }
 }
