@@ -8,8 +8,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use std::sync::Arc;
+
+use imapscope::grammar::Grammar;
 use imapscope::net::queue::channel;
 use imapscope::net::{Endpoint, Limits, Relay, Route};
+use imapscope::rules::Rules;
 use imapscope::session::Session;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -164,5 +168,8 @@ async fn be_relay(server: SocketAddr) {
         }
     });
     let (_stop, stopped) = watch::channel(false);
-    relay.serve(|_, _| Session::default(), sender, stopped, |notice| eprintln!("{notice}")).await;
+    let grammar = Grammar::builtin("imap").expect("IMAP is built in");
+    let rules = Arc::new(Rules::default());
+    let make = move |_: &Route, number| Session::new(number, grammar.clone(), rules.clone());
+    relay.serve(make, sender, stopped, |notice| eprintln!("{notice}")).await;
 }

@@ -4,11 +4,14 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use imapscope::event::{Closed, Event, What};
+use imapscope::grammar::Grammar;
 use imapscope::net::queue::{Receiver, channel};
 use imapscope::net::{Endpoint, Limits, Relay, Route};
+use imapscope::rules::Rules;
 use imapscope::session::Session;
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
