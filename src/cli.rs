@@ -1,1 +1,247 @@
-//! Every flag and verb, declared once.
+//! Every flag and verb, declared once. What they mean is decided in `verb`; nothing here opens, reads or prints.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(name = "imapscope", version, about, long_about = LONG_ABOUT, after_long_help = EXAMPLES, max_term_width = 100)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+const LONG_ABOUT: &str = "An oscilloscope for mail protocols. imapscope sits between a mail client and a mail \
+server, relays every octet exactly, and shows the conversation as a person would want to read it: who said what, \
+what it means, what answers what, what was advertised. And it can take a capability away, to see what the client \
+does without it.";
+
+const EXAMPLES: &str = "\
+Examples:
+  imapscope demo
+      see what it does, in ten seconds, on embedded parts
+  imapscope proxy imap://mail.example.org
+      client -> 127.0.0.1:1143 -> mail.example.org:143
+  imapscope proxy :2143=imap://mail.example.org --drop-cap IDLE,COMPRESS=DEFLATE
+      the same on port 2143, and the client never hears of IDLE and COMPRESS
+  imapscope explain QRESYNC
+      what a word of the protocol means, and where it is written";
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Relay, show and rewrite a conversation: the main job
+    #[command(after_long_help = PROXY_EXAMPLES)]
+    Proxy(Box<Proxy>),
+    /// The main job on embedded parts: a small server, a small client, the real relay between them
+    Demo(Demo),
+    /// What a command, capability, response, code, flag or SASL mechanism means
+    Explain(Explain),
+    /// The protocol descriptions that imapscope works from
+    #[command(subcommand)]
+    Grammar(Grammar),
+    /// Print a completion script for a shell
+    #[command(
+        after_help = "For instance: imapscope completions bash > ~/.local/share/bash-completion/completions/imapscope"
+    )]
+    Completions {
+        /// The shell to complete for
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page (troff)
+    #[command(after_help = "For instance: imapscope man | man -l -")]
+    Man,
+}
+
+const PROXY_EXAMPLES: &str = "\
+A ROUTE is [LISTEN=]SERVER. SERVER is a URL (imap://HOST[:PORT]); LISTEN is [imap://][ADDRESS]:PORT, by default
+127.0.0.1 and the protocol's port + 1000; port 0 picks a free one. The address in use is printed.
+
+Examples:
+  imapscope proxy imap://mail.example.org
+      then let the client connect to 127.0.0.1, port 1143, without encryption
+  imapscope proxy :0=imap://127.0.0.1:10143 imap://mail.example.org
+      two routes in one process
+  imapscope proxy imap://mail.example.org --drop-cap 'IDLE,AUTH=*' --add-cap X-TEST
+      other lists of capabilities, everywhere the server prints one
+  imapscope proxy imap://mail.example.org --rule 's/^\\* CAPABILITY .*/* CAPABILITY IMAP4rev1 STARTTLS/ when from == server'
+      any text, with sed's substitution; --rules FILE for many
+  imapscope proxy imap://mail.example.org -o pretty -o pretty:session.log
+      on the screen, and without colour in a file (mode 0600)
+
+Rules, one a line in a file:
+  drop-capability PATTERN...      add-capability NAME...
+  only-capabilities NAME...       replace-capability OLD NEW
+  s/REGEX/REPLACEMENT/flags       each with [when CONDITION], for instance
+                                  when from == server && !(state == selected)
+
+Ctrl-C ends all connections, prints their summaries, and exits with 0.";
+
+/// Flags of `proxy`.
+#[derive(Debug, Args)]
+pub struct Proxy {
+    /// Where to listen and where to connect to: [LISTEN=]SERVER
+    #[arg(required = true, value_name = "ROUTE")]
+    pub routes: Vec<String>,
+    /// Flags for rules.
+    #[command(flatten)]
+    pub rules: RuleFlags,
+    /// Flags for outputs.
+    #[command(flatten)]
+    pub log: LogFlags,
+    /// Accept so many connections at a time; further ones are closed at once
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Limits")]
+    pub max_connections: Option<u32>,
+    /// Close a connection on which nothing moved for so long (30s, 5m, 1h) [default: never]
+    #[arg(long, value_name = "T", value_parser = duration, help_heading = "Limits")]
+    pub idle_timeout: Option<Duration>,
+    /// Give up reaching the server after so long (500ms, 10s)
+    #[arg(long, value_name = "T", value_parser = duration, default_value = "10s", help_heading = "Limits")]
+    pub connect_timeout: Duration,
+}
+
+/// Flags that make rules. First `--only-caps` takes away, then `--drop-cap`; then `--replace-cap` and `--add-cap` put
+/// something there; `--rule` comes next, in the order of writing, and `--rules` last.
+#[derive(Debug, Args, Default)]
+#[command(next_help_heading = "Rules")]
+pub struct RuleFlags {
+    /// Take capabilities out of every list the server prints (AUTH=* is a pattern)
+    #[arg(long, value_name = "NAME,...")]
+    pub drop_cap: Vec<String>,
+    /// Put capabilities into every list the server prints
+    #[arg(long, value_name = "NAME,...")]
+    pub add_cap: Vec<String>,
+    /// Leave only these of the capabilities the server prints
+    #[arg(long, value_name = "NAME,...")]
+    pub only_caps: Vec<String>,
+    /// Put one capability in the place of another
+    #[arg(long, value_name = "OLD=NEW")]
+    pub replace_cap: Vec<String>,
+    /// Any rule: an action, and when it applies
+    #[arg(long, value_name = "RULE")]
+    pub rule: Vec<String>,
+    /// A file of rules, one a line, # begins a comment
+    #[arg(long, value_name = "FILE")]
+    pub rules: Vec<PathBuf>,
+}
+
+/// Flags for what is shown, and where.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub struct LogFlags {
+    /// Where the log goes: pretty (standard output) or pretty:FILE; repeatable [default: pretty]
+    #[arg(short, long, value_name = "KIND[:PATH]")]
+    pub output: Vec<String>,
+    /// When to use colour
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = Color::Auto)]
+    pub color: Color,
+    /// How much of a literal is shown: so many octets (512 at most), all that is kept, or none [default: its first line]
+    #[arg(long, value_name = "N|all|none")]
+    pub body: Option<String>,
+    /// How times are shown
+    #[arg(long, value_name = "STYLE", value_enum, default_value_t = TimeStyle::Time)]
+    pub time: TimeStyle,
+    /// Show passwords and tokens, which are hidden otherwise
+    #[arg(long)]
+    pub show_secrets: bool,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set or TERM is dumb
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// How times are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TimeStyle {
+    /// Not at all
+    None,
+    /// Local time of day
+    Time,
+    /// Since the line before
+    Delta,
+    /// Date and time, UTC
+    Iso,
+    /// Seconds since 1970
+    Epoch,
+}
+
+/// Flags of `demo`.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Flags for outputs.
+    #[command(flatten)]
+    pub log: LogFlags,
+}
+
+/// Flags of `explain`.
+#[derive(Debug, Args)]
+#[command(after_help = "For instance: QRESYNC, SELECT, OVERQUOTA, AUTH=PLAIN, SCRAM-SHA-256, '\\Seen'")]
+pub struct Explain {
+    /// The word, in any case
+    pub word: String,
+}
+
+/// Verbs of `grammar`.
+#[derive(Debug, Subcommand)]
+pub enum Grammar {
+    /// The protocols that are built in
+    List,
+    /// Everything a protocol description holds
+    Show {
+        /// Its name, as `grammar list` prints it
+        name: String,
+    },
+    /// Check a protocol description of your own
+    Check {
+        /// The TOML file
+        file: PathBuf,
+    },
+}
+
+/// Reads a span of time: digits and a unit.
+fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let unit = match &text[digits..] {
+        "ms" => 1,
+        "s" | "" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err("a number with ms, s, m or h behind it was expected, such as 500ms, 30s, 5m".to_owned()),
+    };
+    match text[..digits].parse::<u64>().ok().and_then(|count| count.checked_mul(unit)) {
+        Some(millis @ 1..=31_536_000_000) => Ok(Duration::from_millis(millis)),
+        _ => Err("a time from 1ms to one year was expected, such as 500ms, 30s, 5m".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn times_have_units_and_bounds() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        assert_eq!(duration("30"), Ok(Duration::from_secs(30)));
+        for wrong in ["", "0s", "1d", "-1s", "s", "99999999999999999999s", "1é"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+}

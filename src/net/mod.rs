@@ -1,1 +1,323 @@
-//! Sockets: listening, connecting, one task a connection, four guarded arms each. Knows events and sessions; is handed a sender of events.
+//! Sockets: listening, connecting, one task a connection, four guarded arms each.
+//!
+//! Knows events and sessions. It is handed a factory of sessions and a sender of batches; what the octets mean,
+//! and what becomes of the events, it must not know.
+
+mod clock;
+mod dial;
+mod lane;
+mod leg;
+mod pump;
+pub mod queue;
+mod report;
+
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream, lookup_host};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout};
+
+pub use clock::Clock;
+use dial::{dial, plain};
+use leg::Leg;
+use pump::Pump;
+use queue::Sender;
+use report::Report;
+
+use crate::event::{Batch, Closed, Closer, Event, Opened, Peer, What};
+use crate::problem::Problem;
+use crate::session::{Outbox, Session};
+
+/// How long connections may take to end once all is to stop; then they are cut off.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// How long accepting rests after an error (too many open files, most often).
+const REST: Duration = Duration::from_millis(200);
+
+/// A host and a port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// A name or an address; an IPv6 address without brackets.
+    pub host: String,
+    /// The port; 0 lets the system choose one (to listen).
+    pub port: u16,
+}
+
+impl Endpoint {
+    /// A host and a port.
+    pub fn new(host: impl Into<String>, port: u16) -> Self {
+        Endpoint { host: host.into(), port }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+/// Where to listen, and where what comes there goes.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// Where clients connect.
+    pub listen: Endpoint,
+    /// The server.
+    pub server: Endpoint,
+    /// The grammar's name: `imap`.
+    pub protocol: String,
+    /// The lanes in which rules may edit, `[client, server]`; only reported.
+    pub edit: [bool; 2],
+}
+
+/// A route with the address that it got.
+#[derive(Debug)]
+pub struct Bound {
+    /// As it was asked for.
+    pub route: Route,
+    /// The address and port in use.
+    pub address: SocketAddr,
+    listener: TcpListener,
+}
+
+/// What one process and one connection may take.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Connections at the same time; one more is closed at once.
+    pub max_connections: usize,
+    /// A connection on which nothing moves for so long is closed; `None` for never.
+    pub idle_timeout: Option<Duration>,
+    /// How long to wait for DNS, and for each address of a server.
+    pub connect_timeout: Duration,
+    /// How long a connection waits for a log that cannot keep up, before it goes on without it.
+    pub patience: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            max_connections: 10_000,
+            idle_timeout: None,
+            connect_timeout: Duration::from_secs(10),
+            patience: Duration::from_secs(1),
+        }
+    }
+}
+
+/// All routes, bound and not yet served.
+#[derive(Debug)]
+pub struct Relay {
+    routes: Vec<Bound>,
+    limits: Limits,
+}
+
+/// What every connection needs.
+struct Plan<F> {
+    make: F,
+    limits: Limits,
+    clock: Clock,
+    events: Sender,
+    stop: watch::Receiver<bool>,
+    own: Vec<SocketAddr>,
+}
+
+impl Relay {
+    /// Binds all routes; none is served before all are bound.
+    pub async fn bind(routes: Vec<Route>, limits: Limits) -> Result<Relay, Problem> {
+        let mut bound = Vec::with_capacity(routes.len());
+        for route in routes {
+            let listener = listen(&route.listen).await.map_err(|e| cannot_listen(&route.listen, &e))?;
+            let address = listener.local_addr().map_err(|e| cannot_listen(&route.listen, &e))?;
+            bound.push(Bound { route, address, listener });
+        }
+        Ok(Relay { routes: bound, limits })
+    }
+
+    /// The routes with their addresses, in the order in which they were given.
+    #[must_use]
+    pub fn routes(&self) -> &[Bound] {
+        &self.routes
+    }
+
+    /// Serves all routes until `stop` becomes true and all connections have ended (two seconds later at most).
+    /// `make` makes the session of a connection from its route and number; `notice` is told, in a sentence, what
+    /// concerns no connection.
+    pub async fn serve<F, N>(self, make: F, events: Sender, stop: watch::Receiver<bool>, notice: N)
+    where
+        F: Fn(&Route, u64) -> Session + Send + Sync + 'static,
+        N: Fn(&str),
+    {
+        let (routes, listeners): (Vec<_>, Vec<_>) =
+            self.routes.into_iter().map(|bound| (Arc::new(bound.route), bound.listener)).unzip();
+        let own = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+        let plan = Plan { make, limits: self.limits, clock: Clock::start(), events, stop: stop.clone(), own };
+        let plan = Arc::new(plan);
+        let mut stop = stop;
+        let mut tasks = JoinSet::new();
+        let (mut number, mut turn, mut resume) = (0, 0, None);
+        loop {
+            // Connections over the limit are tasks too until their end is reported: so twice as many at the most.
+            let may = resume.is_none() && tasks.len() < plan.limits.max_connections.saturating_mul(2).max(1);
+            tokio::select! {
+                () = stopped(&mut stop) => break,
+                Some(done) = tasks.join_next() => inspect(done, &notice),
+                () = sleep_until(resume.unwrap_or_else(Instant::now)), if resume.is_some() => resume = None,
+                (index, accepted) = accept(&listeners, &mut turn), if may => match accepted {
+                    Ok((socket, client)) => {
+                        number += 1;
+                        let over = tasks.len() >= plan.limits.max_connections;
+                        tasks.spawn(connection(plan.clone(), routes[index].clone(), socket, client, number, over));
+                    }
+                    Err(e) if passing(&e) => {}
+                    Err(e) => {
+                        notice(&format!("cannot accept connections for the moment: {}; trying again", plain(&e)));
+                        resume = Some(Instant::now() + REST);
+                    }
+                },
+            }
+        }
+        drop(listeners);
+        let all = async {
+            while let Some(done) = tasks.join_next().await {
+                inspect(done, &notice);
+            }
+        };
+        if timeout(GRACE, all).await.is_err() {
+            tasks.shutdown().await;
+        }
+    }
+}
+
+/// Returns when `stop` is true; never if its sender is gone.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    if stop.wait_for(|stop| *stop).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn listen(endpoint: &Endpoint) -> io::Result<TcpListener> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for address in lookup_host((endpoint.host.as_str(), endpoint.port)).await? {
+        match TcpListener::bind(address).await {
+            Ok(listener) => return Ok(listener),
+            Err(e) => last = e,
+        }
+    }
+    Err(last)
+}
+
+fn cannot_listen(endpoint: &Endpoint, error: &io::Error) -> Problem {
+    let help = match error.kind() {
+        io::ErrorKind::AddrInUse => "another program has this port: choose another, or 0 for any free one",
+        io::ErrorKind::PermissionDenied => "ports below 1024 need privileges: choose a higher one",
+        io::ErrorKind::AddrNotAvailable => {
+            "this machine does not have that address: use one of its own, such as 127.0.0.1"
+        }
+        _ => "the address to listen on must be one of this machine",
+    };
+    Problem::new("listen", format!("cannot listen on {endpoint}: {}", plain(error)), help)
+}
+
+/// The next connection of any listener; each gets its turn.
+async fn accept(listeners: &[TcpListener], turn: &mut usize) -> (usize, io::Result<(TcpStream, SocketAddr)>) {
+    poll_fn(|cx| {
+        for step in 0..listeners.len() {
+            let index = (*turn + step) % listeners.len();
+            if let Poll::Ready(accepted) = listeners[index].poll_accept(cx) {
+                *turn = index + 1;
+                return Poll::Ready((index, accepted));
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+/// Errors of `accept` that concern only the connection that was about to be.
+fn passing(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
+}
+
+fn inspect(done: Result<(), tokio::task::JoinError>, notice: &impl Fn(&str)) {
+    if done.is_err_and(|e| e.is_panic()) {
+        notice("a connection was lost to an error in imapscope itself; please report it, with a recording if you can");
+    }
+}
+
+/// The task of one connection.
+async fn connection<F>(
+    plan: Arc<Plan<F>>,
+    route: Arc<Route>,
+    socket: TcpStream,
+    client: SocketAddr,
+    number: u64,
+    over: bool,
+) where
+    F: Fn(&Route, u64) -> Session,
+{
+    let mut report = Report::new(plan.events.clone(), number, plan.clock, plan.limits.patience);
+    let opened = Opened {
+        protocol: route.protocol.clone(),
+        client: client.to_string(),
+        server: route.server.to_string(),
+        edit: route.edit,
+    };
+    let events = vec![Event { from: Peer::Client, what: What::Opened(Box::new(opened)) }];
+    report.put(&mut Batch { events, ..Batch::default() }, Instant::now());
+    let session = (plan.make)(&route, number);
+    let mut stop = plan.stop.clone();
+    // Boxed: what it takes to connect is not carried along by an idle connection.
+    let opening = Box::pin(open(&plan, &route, over, &mut stop)).await;
+    match opening {
+        Ok(server) => {
+            let legs = [Leg::new(socket), Leg::new(server)];
+            let pump = Box::new(Pump::new(legs, session, report, plan.limits.idle_timeout));
+            pump.run(&mut stop).await;
+        }
+        Err((by, why)) => {
+            drop(socket);
+            Box::pin(unopened(session, report, by, why, &mut stop)).await;
+        }
+    }
+}
+
+/// Opens the server leg, or says who did not want it and why.
+async fn open<F>(
+    plan: &Plan<F>,
+    route: &Route,
+    over: bool,
+    stop: &mut watch::Receiver<bool>,
+) -> Result<TcpStream, (Closer, String)> {
+    if over {
+        let limit = plan.limits.max_connections;
+        return Err((
+            Closer::Ours,
+            format!("the limit of {limit} connections is reached; --max-connections raises it"),
+        ));
+    }
+    tokio::select! {
+        dialled = dial(&route.server, plan.limits.connect_timeout, &plan.own) => {
+            dialled.map_err(|why| (Closer::Unreachable, why))
+        }
+        () = stopped(stop) => Err((Closer::Ours, "imapscope was interrupted".into())),
+    }
+}
+
+/// Reports a connection that never had a server leg.
+async fn unopened(mut session: Session, report: Report, by: Closer, why: String, stop: &mut watch::Receiver<bool>) {
+    let mut out = Outbox::default();
+    let from = if by == Closer::Unreachable { Peer::Server } else { Peer::Client };
+    session.ended(from, Closed { by, why: Some(why), received: [0; 2], sent: [0; 2] }, &mut out);
+    report.end(out.batch, stop).await;
+}

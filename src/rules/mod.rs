@@ -1,16 +1,54 @@
 //! Rules: a reading and the user's wishes in, other octets out. Edits are spans of the original text and their
 //! replacement; a message is never serialised anew. Knows no grammar, no session and no clock.
+//!
+//! Rules run in the order in which they are written. Conditions look at the text as it was received; actions act on
+//! what the rules before them made of it. An edit that would break the framing is not applied, and said.
 
+mod action;
+mod condition;
+mod parse;
+
+use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
 
-use crate::event::{Peer, Reading, State};
+use crate::event::{Literal, MAX_TEXT, Peer, Reading, State};
+use crate::problem::Problem;
+use crate::wire::body;
+use action::{Action, Names, NamesAction, TooLong};
+use condition::{Condition, Sender, Truth};
+use parse::Verb;
 
 /// The user's rules, compiled; immutable and shared by all connections.
 #[derive(Debug, Default)]
-pub struct Rules {}
+pub struct Rules {
+    rules: Vec<Rule>,
+}
 
-/// A text, and where it stands.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
+struct Rule {
+    written: Arc<str>,
+    action: Action,
+    condition: Option<Condition>,
+    /// Per sender, whether the condition can hold.
+    lanes: [bool; 2],
+}
+
+/// One rule as the user wrote it, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// What is parsed.
+    text: String,
+    /// Where it stands, without a column: `--rule 1`, `rules.txt:3`, `--drop-cap`.
+    origin: String,
+    /// What it is called in the log.
+    written: Arc<str>,
+    /// The option that it was given to, if it is one that is short for a rule.
+    option: Option<Verb>,
+}
+
+/// A text, and where it stands. Its `Debug` output shows no octets: the text may hold secrets.
+#[derive(Clone, Copy)]
 pub struct Scene<'a> {
     /// Who sent it.
     pub from: Peer,
@@ -18,6 +56,8 @@ pub struct Scene<'a> {
     pub text: &'a [u8],
     /// What it is.
     pub reading: &'a Reading,
+    /// Reads a text that stands in its place, in the same way as `reading` came about.
+    pub read: fn(Peer, &[u8]) -> Reading,
     /// The state in which it was sent.
     pub state: State,
     /// The grammar's name.
@@ -28,8 +68,8 @@ pub struct Scene<'a> {
     pub command: &'a str,
 }
 
-/// What the rules make of a text.
-#[derive(Debug, Clone, PartialEq, Default)]
+/// What the rules make of a text. Its `Debug` output shows no octets: the text may hold secrets.
+#[derive(Clone, PartialEq, Default)]
 pub struct Edit {
     /// What to send instead; `None` to send it as it is (every matching rule was refused).
     pub bytes: Option<Vec<u8>>,
@@ -39,16 +79,277 @@ pub struct Edit {
     pub refused: Vec<(Arc<str>, String)>,
 }
 
-impl Rules {
-    /// True if a rule can touch what this peer sends.
-    #[must_use]
-    pub fn touches(&self, _from: Peer) -> bool {
-        false
-    }
-
-    /// Applies all rules to a text; `None` if none of them matches.
-    #[must_use]
-    pub fn edit(&self, _scene: &Scene<'_>) -> Option<Edit> {
-        None
+impl fmt::Debug for Scene<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Scene {{ from: {:?}, octets: {}, state: {:?} }}", self.from, self.text.len(), self.state)
     }
 }
+
+impl fmt::Debug for Edit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let octets = self.bytes.as_ref().map(Vec::len);
+        write!(f, "Edit {{ octets: {octets:?}, fired: {:?}, refused: {:?} }}", self.fired, self.refused)
+    }
+}
+
+/// What the capability options were given, one entry a use of the option.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options<'a> {
+    /// `--only-caps`
+    pub only: &'a [String],
+    /// `--drop-cap`
+    pub drop: &'a [String],
+    /// `--replace-cap`
+    pub replace: &'a [String],
+    /// `--add-cap`
+    pub add: &'a [String],
+}
+
+impl Source {
+    /// The `nth` rule of `--rule`, from 1.
+    #[must_use]
+    pub fn rule(nth: usize, text: &str) -> Self {
+        Self::new(text, format!("--rule {nth}"))
+    }
+
+    /// The rules of a file, one a line; blank lines and those that begin with `#` say nothing.
+    #[must_use]
+    pub fn file(name: &str, content: &str) -> Vec<Self> {
+        let content = content.strip_prefix('\u{feff}').unwrap_or(content);
+        let lines = content.lines().enumerate().filter(|(_, line)| {
+            let line = line.trim_start();
+            !line.is_empty() && !line.starts_with('#')
+        });
+        lines.map(|(index, line)| Self::new(line, format!("{name}:{}", index + 1))).collect()
+    }
+
+    /// The capability options. The order in which they stand on the command line says nothing: first `only` takes
+    /// away, then `drop`; then `replace` and at last `add` put something there. All `only` together are one rule.
+    #[must_use]
+    pub fn options(options: Options<'_>) -> Vec<Self> {
+        let only = (!options.only.is_empty()).then(|| Self::option(Verb::Only, "--only-caps", &options.only.join(",")));
+        let drop = options.drop.iter().map(|value| Self::option(Verb::Drop, "--drop-cap", value));
+        let replace = options.replace.iter().map(|value| Self::option(Verb::Replace, "--replace-cap", value));
+        let add = options.add.iter().map(|value| Self::option(Verb::Add, "--add-cap", value));
+        only.into_iter().chain(drop).chain(replace).chain(add).collect()
+    }
+
+    fn new(text: &str, origin: String) -> Self {
+        Source { text: text.to_string(), origin, written: text.trim().into(), option: None }
+    }
+
+    fn option(verb: Verb, flag: &str, value: &str) -> Self {
+        let written = format!("{flag} {}", value.trim()).into();
+        Source { text: value.to_string(), origin: flag.to_string(), written, option: Some(verb) }
+    }
+
+    fn compile(&self) -> Result<Rule, Problem> {
+        if let Some(at) = self.text.find(['\n', '\r']) {
+            let what = "this holds a line break";
+            return Err(self.problem(at, 1, what, "a rule is one line, and no rule can put a line break into a text"));
+        }
+        let parsed = match self.option {
+            None => parse::rule(&self.text),
+            Some(verb) => parse::option(verb, &self.text).map(|action| (action, None)),
+        };
+        let (action, condition) = parsed.map_err(|fault| {
+            let at = self.text.len().saturating_sub(fault.at.len());
+            self.problem(at, fault.len, &fault.what, &fault.help)
+        })?;
+        let can_hold = |from| condition.as_ref().is_none_or(|when| when.evaluate(&Sender(from)) != Truth::No);
+        let lanes = [can_hold(Peer::Client), can_hold(Peer::Server)];
+        Ok(Rule { written: Arc::clone(&self.written), action, condition, lanes })
+    }
+
+    /// The problem at so many octets of the text from an octet on, with the line drawn under it.
+    fn problem(&self, at: usize, len: usize, what: &str, help: &str) -> Problem {
+        /// How many letters of a long line are shown before and behind the mistake.
+        const AROUND: usize = 60;
+        let column = self.text[..at].chars().count();
+        let marked = self.text[at..].char_indices().take_while(|&(start, _)| start < len).count().clamp(1, AROUND);
+        let from = column.saturating_sub(AROUND);
+        let before = if from > 0 { "…" } else { "" };
+        let mut letters = self.text.chars().skip(from).map(|c| match c {
+            '\t' => ' ',
+            c if c.is_control() => '\u{fffd}',
+            c => c,
+        });
+        let mut shown: String = letters.by_ref().take(column - from + marked + AROUND).collect();
+        if letters.next().is_some() {
+            shown.push('…');
+        }
+        let indent = " ".repeat(column - from + before.chars().count());
+        let what = format!("{what}\n    {before}{shown}\n    {indent}{}", "^".repeat(marked));
+        let origin = match self.option {
+            None => format!("{}:{}", self.origin, column + 1),
+            Some(_) => self.origin.clone(),
+        };
+        Problem::new(origin, what, help)
+    }
+}
+
+impl Rules {
+    /// Compiles rules; they will run in this order. The first mistake is reported.
+    pub fn compile(sources: &[Source]) -> Result<Self, Problem> {
+        let rules = sources.iter().map(Source::compile).collect::<Result<_, _>>()?;
+        Ok(Rules { rules })
+    }
+
+    /// The rules as the user wrote them, in the order in which they run.
+    pub fn names(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.rules.iter().map(|rule| &rule.written)
+    }
+
+    /// The capabilities that the rules name, as the user wrote them; may be patterns with `*`.
+    pub fn capabilities(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        let named: Vec<&[u8]> = self.rules.iter().flat_map(|rule| rule.action.capabilities()).collect();
+        named.into_iter().map(String::from_utf8_lossy)
+    }
+
+    /// True if a rule can touch what this peer sends.
+    #[must_use]
+    pub fn touches(&self, from: Peer) -> bool {
+        self.rules.iter().any(|rule| rule.lanes[from.index()] && rule.action.touches(from))
+    }
+
+    /// Applies all rules to a text; `None` if none of them matches, or none of those that match changes anything.
+    #[must_use]
+    pub fn edit(&self, scene: &Scene<'_>) -> Option<Edit> {
+        let mut draft = Draft::new(scene);
+        let mut edit = Edit::default();
+        for rule in self.rules.iter().filter(|rule| rule.lanes[scene.from.index()]) {
+            if matches!(rule.action, Action::Names(_)) && !draft.has_names() {
+                continue;
+            }
+            if rule.condition.as_ref().is_some_and(|when| when.evaluate(scene) != Truth::Yes) {
+                continue;
+            }
+            match draft.act(&rule.action) {
+                Ok(true) => edit.fired.push(Arc::clone(&rule.written)),
+                Ok(false) => {}
+                Err(why) => edit.refused.push((Arc::clone(&rule.written), why.to_string())),
+            }
+        }
+        edit.bytes = draft.changed();
+        if edit.bytes.is_none() {
+            // What was changed was changed back.
+            edit.fired.clear();
+        }
+        (edit.bytes.is_some() || !edit.refused.is_empty()).then_some(edit)
+    }
+}
+
+/// A text on its way through the rules.
+struct Draft<'a> {
+    scene: &'a Scene<'a>,
+    /// What `reading` and `names` point into.
+    base: Cow<'a, [u8]>,
+    reading: Cow<'a, Reading>,
+    /// The list, once a capability rule has asked for it. It outlives the rule, so that what one rule has emptied a
+    /// later one can still fill.
+    names: Option<Names>,
+    /// The text as it is now, where it differs from `base`.
+    text: Option<Vec<u8>>,
+}
+
+impl<'a> Draft<'a> {
+    const fn new(scene: &'a Scene<'a>) -> Self {
+        let (base, reading) = (Cow::Borrowed(scene.text), Cow::Borrowed(scene.reading));
+        Draft { scene, base, reading, names: None, text: None }
+    }
+
+    fn has_names(&self) -> bool {
+        self.reading.list.is_some()
+    }
+
+    fn text(&self) -> &[u8] {
+        self.text.as_deref().unwrap_or(&self.base)
+    }
+
+    /// Lets an action act: whether it changed the text, or why it may not.
+    fn act(&mut self, action: &Action) -> Result<bool, &'static str> {
+        match action {
+            Action::Names(action) => self.act_on_names(action),
+            Action::Substitute(substitution) => {
+                let line = body(self.text());
+                let end = line.len();
+                let Some(mut text) = substitution.apply(line).map_err(|TooLong| TOO_LONG)? else { return Ok(false) };
+                text.extend_from_slice(&self.text()[end..]);
+                if text == self.text() {
+                    return Ok(false);
+                }
+                let reading = self.check(&text)?;
+                self.base = Cow::Owned(text);
+                self.reading = Cow::Owned(reading);
+                (self.names, self.text) = (None, None);
+                Ok(true)
+            }
+        }
+    }
+
+    fn act_on_names(&mut self, action: &NamesAction) -> Result<bool, &'static str> {
+        let Some(list) = &self.reading.list else { return Ok(false) };
+        let mut names = self.names.take().unwrap_or_else(|| Names::new(list, &self.base));
+        let before = names.clone();
+        names.act(action, &self.base);
+        let text = names.write(&self.base);
+        if text == self.text() {
+            self.names = Some(names);
+            return Ok(false);
+        }
+        match self.check(&text) {
+            Ok(_) => {
+                (self.names, self.text) = (Some(names), Some(text));
+                Ok(true)
+            }
+            Err(why) => {
+                self.names = Some(before);
+                Err(why)
+            }
+        }
+    }
+
+    /// Whether a text may stand in for the present one: what it reads as, or why it may not.
+    fn check(&self, text: &[u8]) -> Result<Reading, &'static str> {
+        if text.len() > MAX_TEXT {
+            return Err(TOO_LONG);
+        }
+        let (old, new) = (self.text(), body(text));
+        // The rest of `old` is its line end; what precedes it must not run into it.
+        if body(old).len() + (text.len() - new.len()) != old.len() {
+            return Err("it would change the line end");
+        }
+        if [b'\r', b'\n', b'\0'].iter().any(|&octet| count(new, octet) > count(body(old), octet)) {
+            return Err("it would put a line break or a NUL into the text");
+        }
+        let reading = (self.scene.read)(self.scene.from, text);
+        if !same(self.reading.literal, reading.literal) {
+            return Err("it would change the literal that the text announces");
+        }
+        Ok(reading)
+    }
+
+    /// The text at the end, if it is not what was received.
+    fn changed(self) -> Option<Vec<u8>> {
+        let text = self.text.or(match self.base {
+            Cow::Owned(base) => Some(base),
+            Cow::Borrowed(_) => None,
+        });
+        text.filter(|text| text != self.scene.text)
+    }
+}
+
+const TOO_LONG: &str = "the text would grow beyond 64 KiB";
+
+fn count(text: &[u8], octet: u8) -> usize {
+    memchr::memchr_iter(octet, text).count()
+}
+
+/// True if the same octets follow under the same terms.
+fn same(old: Option<Literal>, new: Option<Literal>) -> bool {
+    let terms = |literal: Literal| (literal.len, literal.synchronizing, literal.binary);
+    old.map(terms) == new.map(terms)
+}
+
+#[cfg(test)]
+mod tests;

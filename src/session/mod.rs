@@ -260,6 +260,7 @@ impl Session {
             from,
             text,
             reading,
+            read: rereads(reading),
             state: self.state,
             protocol: &self.grammar.name,
             connection: self.connection,
@@ -382,6 +383,15 @@ impl Relay<'_> {
         out.send(from.other(), &whole[(*gone).min(held)..held]);
         self.pass(from, out);
         *gone = 0;
+    }
+}
+
+/// How a text that stands in the place of this one is read.
+fn rereads(reading: &Reading) -> fn(Peer, &[u8]) -> Reading {
+    match reading.kind {
+        Kind::More => |_, text| imap::read_more(text),
+        Kind::Sasl | Kind::Cancel => |_, _| Reading { kind: Kind::Sasl, ..Reading::default() },
+        _ => imap::read,
     }
 }
 

@@ -1,0 +1,175 @@
+//! Who is measured: child processes that relay from a port of theirs to the load's server, and what the kernel says
+//! about them. Knows nothing of the load.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use std::sync::Arc;
+
+use imapscope::grammar::Grammar;
+use imapscope::net::queue::channel;
+use imapscope::net::{Endpoint, Limits, Relay, Route};
+use imapscope::rules::Rules;
+use imapscope::session::Session;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+/// Who relays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `copy_bidirectional_with_sizes` with 64 KiB buffers, and nothing else: the unit.
+    Bare,
+    /// The relay with its sessions; the events are taken from the queue and dropped.
+    Relay,
+    /// The whole program, with the coloured log going to a file.
+    Proxy,
+}
+
+impl Kind {
+    /// As it is called in the table.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Kind::Bare => "bare",
+            Kind::Relay => "relay",
+            Kind::Proxy => "proxy",
+        }
+    }
+}
+
+/// A relay that runs as a child process.
+pub struct Contestant {
+    pub kind: Kind,
+    pub address: SocketAddr,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Contestant {
+    /// Starts it; `None` if the program does not know how to be it yet.
+    pub fn start(kind: Kind, server: SocketAddr, folder: &Path) -> Option<Contestant> {
+        let log = folder.join("log.txt");
+        let mut command = match kind {
+            Kind::Proxy => Command::new(env!("CARGO_BIN_EXE_imapscope")),
+            _ => Command::new(std::env::current_exe().expect("this program has a path")),
+        };
+        match kind {
+            Kind::Proxy => command
+                .arg("proxy")
+                .arg(format!(":0=imap://{server}"))
+                .args(["--color", "always", "-o"])
+                .arg(format!("pretty:{}", log.display())),
+            _ => command.args(["--be", kind.word()]).arg(server.to_string()),
+        };
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it can be started");
+        let mut lines = BufReader::new(child.stderr.take().expect("it is a pipe"));
+        let mut line = String::new();
+        while lines.read_line(&mut line).expect("it speaks UTF-8") > 0 {
+            if let Some((_, rest)) = line.split_once("listening on imap://") {
+                let address = rest.split_whitespace().next().and_then(|word| word.parse().ok());
+                // Whatever it says later must not fill the pipe.
+                std::thread::spawn(move || io::copy(&mut lines, &mut io::sink()));
+                return address.map(|address| Contestant { kind, address, child, log });
+            }
+            line.clear();
+        }
+        let _ = child.wait();
+        None
+    }
+
+    /// Empties the log, so that a disk is not filled by what was measured already.
+    pub fn empty_log(&self) {
+        if let Ok(file) = fs::OpenOptions::new().write(true).open(&self.log) {
+            let _ = file.set_len(0);
+        }
+    }
+
+    /// Processor time that it took so far, in seconds, once it has come to rest.
+    pub fn cpu_at_rest(&self) -> f64 {
+        let mut last = self.cpu();
+        loop {
+            std::thread::sleep(Duration::from_millis(60));
+            let now = self.cpu();
+            if now <= last {
+                return now;
+            }
+            last = now;
+        }
+    }
+
+    /// Processor time that it took so far, in seconds; the kernel counts in hundredths.
+    pub fn cpu(&self) -> f64 {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<f64>().ok()).unwrap_or(0.0);
+        (ticks(11) + ticks(12)) / 100.0
+    }
+
+    /// A figure of `/proc/PID/status`, in KiB: `VmHWM:` is the peak of its memory, `VmRSS:` what it has now.
+    pub fn memory(&self, key: &str) -> f64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let line = status.lines().find(|line| line.starts_with(key)).unwrap_or_default();
+        line.split_whitespace().nth(1).and_then(|word| word.parse().ok()).unwrap_or(0.0)
+    }
+}
+
+impl Drop for Contestant {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Is a contestant, until it is killed.
+pub fn be(kind: &str, server: &str) {
+    let server: SocketAddr = server.parse().expect("the server is an address");
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    match kind {
+        "bare" => runtime.block_on(be_bare(server)),
+        _ => runtime.block_on(be_relay(server)),
+    }
+}
+
+async fn be_bare(server: SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    eprintln!("listening on imap://{} -> {server}", listener.local_addr().expect("its address"));
+    loop {
+        let (mut client, _) = listener.accept().await.expect("a client");
+        tokio::spawn(async move {
+            let mut there = TcpStream::connect(server).await?;
+            client.set_nodelay(true)?;
+            there.set_nodelay(true)?;
+            tokio::io::copy_bidirectional_with_sizes(&mut client, &mut there, 64 * 1024, 64 * 1024).await
+        });
+    }
+}
+
+async fn be_relay(server: SocketAddr) {
+    let route = Route {
+        listen: Endpoint::new("127.0.0.1", 0),
+        server: Endpoint::new(server.ip().to_string(), server.port()),
+        protocol: "imap".into(),
+        edit: [false; 2],
+    };
+    let relay = Relay::bind(vec![route], Limits::default()).await.expect("a port");
+    eprintln!("listening on imap://{} -> {server}", relay.routes()[0].address);
+    let (sender, mut receiver) = channel(4 << 20);
+    std::thread::spawn(move || {
+        while let Some(batch) = receiver.recv() {
+            receiver.recycle(batch);
+        }
+    });
+    let (_stop, stopped) = watch::channel(false);
+    let grammar = Grammar::builtin("imap").expect("IMAP is built in");
+    let rules = Arc::new(Rules::default());
+    let make = move |_: &Route, number| Session::new(number, grammar.clone(), rules.clone());
+    relay.serve(make, sender, stopped, |notice| eprintln!("{notice}")).await;
+}

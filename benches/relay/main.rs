@@ -1,0 +1,19 @@
+//! The relay beside a bare copy: `cargo bench --bench relay [-- [--rounds N] [bulk|fetch|noop|sessions|idle]…]`.
+//!
+//! Each measurement alternates, round by round, between the contestants, all of them child processes: a bare
+//! `copy_bidirectional_with_sizes` (the unit), the relay alone, and the whole program with its coloured log in a file.
+//! A ratio is taken within each round, and its median is printed, with the goal. Linux only (`/proc`, `taskset`).
+
+#[cfg(target_os = "linux")]
+mod contestant;
+#[cfg(target_os = "linux")]
+mod load;
+#[cfg(target_os = "linux")]
+mod measure;
+
+fn main() {
+    #[cfg(target_os = "linux")]
+    measure::main();
+    #[cfg(not(target_os = "linux"))]
+    eprintln!("this benchmark reads /proc and needs taskset: it runs on Linux only");
+}

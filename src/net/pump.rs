@@ -1,0 +1,421 @@
+//! The pump of one connection: four guarded arms, a read and a write for each leg. It moves octets between the legs
+//! and the session, and reports. Knows sockets, time and sessions; must not know what the octets mean.
+//!
+//! The arms are polled by hand in one future: whatever can move, moves, and a lane that is stuck stops only the
+//! reading that would feed it. So two peers that both only write cannot block us.
+
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::ops::Range;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, Sleep, sleep};
+
+use super::lane::{Desk, Lane, READ, lend};
+use super::leg::Leg;
+use super::report::Report;
+use super::stopped;
+use crate::event::{Batch, Closed, Closer, Peer};
+use crate::session::Session;
+
+/// Octets that a session may have answered to a peer that does not read them, before we stop reading from it.
+const ANSWERS: usize = 64 * 1024;
+
+/// The first reads are of this many octets at most; while they come full of little to report, each may be twice the
+/// one before, up to [`READ`].
+const FIRST: usize = 32 * 1024;
+
+/// The smallest reads, in octets: of lanes that are all short lines.
+const SMALLEST: usize = 4 * 1024;
+
+/// A read that gives more events than this makes the next one smaller: what one read costs the log stays bounded.
+const DENSE: usize = 1024;
+
+/// How many pieces go into one write.
+const PIECES: usize = 32;
+
+/// One connection with both legs open.
+#[derive(Debug)]
+pub struct Pump {
+    legs: [Leg; 2],
+    /// What waits to be sent, by receiver.
+    lanes: [Lane; 2],
+    /// Octets in a lane that are answers to its own peer.
+    answers: [usize; 2],
+    /// The peer will send no more.
+    ended: [bool; 2],
+    /// The peer was told that no more will come.
+    shut: [bool; 2],
+    /// The peer to which nothing can be written any more; what it has sent is still read.
+    broken: Option<(Peer, io::ErrorKind)>,
+    /// The peer that ended its direction first.
+    first: Option<Peer>,
+    received: [u64; 2],
+    sent: [u64; 2],
+    /// How much to read at once from each peer, in octets.
+    width: [usize; 2],
+    moved: Instant,
+    alarm: Option<Alarm>,
+    session: Session,
+    report: Report,
+}
+
+#[derive(Debug)]
+struct Alarm {
+    limit: Duration,
+    sleep: Pin<Box<Sleep>>,
+}
+
+/// How a connection came to its end.
+#[derive(Debug)]
+struct End {
+    by: Closer,
+    why: Option<String>,
+}
+
+impl Pump {
+    /// A pump between two legs, `[client, server]`. With `idle`, the connection ends when nothing moved for so long.
+    #[must_use]
+    pub fn new(legs: [Leg; 2], session: Session, report: Report, idle: Option<Duration>) -> Self {
+        Pump {
+            legs,
+            lanes: Default::default(),
+            answers: [0; 2],
+            ended: [false; 2],
+            shut: [false; 2],
+            broken: None,
+            first: None,
+            received: [0; 2],
+            sent: [0; 2],
+            width: [FIRST; 2],
+            moved: Instant::now(),
+            alarm: idle.map(|limit| Alarm { limit, sleep: Box::pin(sleep(limit)) }),
+            session,
+            report,
+        }
+    }
+
+    /// Relays until the connection is over, and reports its end.
+    pub async fn run(mut self: Box<Self>, stop: &mut watch::Receiver<bool>) {
+        let end = tokio::select! {
+            biased;
+            end = poll_fn(|cx| self.poll(cx)) => end,
+            () = stopped(stop) => End { by: Closer::Ours, why: Some("imapscope was interrupted".into()) },
+        };
+        self.finish(end, stop).await;
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        loop {
+            match self.turn(cx) {
+                Ok(true) => {}
+                Ok(false) if self.shut == [true; 2] => {
+                    return Poll::Ready(End { by: Closer::Peer(self.first.unwrap_or(Peer::Client)), why: None });
+                }
+                Ok(false) => return self.poll_alarm(cx),
+                Err(end) => return Poll::Ready(end),
+            }
+        }
+    }
+
+    /// All four arms once. Says whether anything moved.
+    fn turn(&mut self, cx: &mut Context<'_>) -> Result<bool, End> {
+        let mut moved = false;
+        for peer in [Peer::Client, Peer::Server] {
+            moved |= self.write(peer, cx)?;
+            moved |= self.read(peer, cx)?;
+        }
+        Ok(moved)
+    }
+
+    fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        let Some(Alarm { limit, sleep }) = &mut self.alarm else { return Poll::Pending };
+        while sleep.as_mut().poll(cx).is_ready() {
+            let due = self.moved + *limit;
+            if due <= Instant::now() {
+                let why = format!(
+                    "nothing was sent either way for {} s, the idle limit; a longer --idle-timeout would keep it open",
+                    limit.as_secs_f64()
+                );
+                return Poll::Ready(End { by: Closer::Ours, why: Some(why) });
+            }
+            sleep.as_mut().reset(due);
+        }
+        Poll::Pending
+    }
+
+    /// The write arm to `to`: what waits in its lane, then the half-close.
+    fn write(&mut self, to: Peer, cx: &mut Context<'_>) -> Result<bool, End> {
+        let at = to.index();
+        let lane = &mut self.lanes[at];
+        let done = if !lane.is_empty() {
+            self.legs[at].poll_write(cx, &[lane.waiting()])
+        } else if self.ended[to.other().index()] && !self.shut[at] {
+            self.legs[at].poll_shutdown(cx).map_ok(|()| 0)
+        } else {
+            return Ok(false);
+        };
+        match done {
+            Poll::Pending => return Ok(false),
+            Poll::Ready(Ok(count)) if !lane.is_empty() => {
+                lane.sent(count);
+                self.sent[at] += count as u64;
+                self.moved = Instant::now();
+                if lane.is_empty() {
+                    self.answers[at] = 0;
+                }
+            }
+            Poll::Ready(Ok(_)) => self.shut[at] = true,
+            Poll::Ready(Err(e)) => self.failed(to, &e)?,
+        }
+        Ok(true)
+    }
+
+    /// The read arm from `from`. Open only when its octets can leave at once and its events have room.
+    fn read(&mut self, from: Peer, cx: &mut Context<'_>) -> Result<bool, End> {
+        // First, so that a batch that waits for room is looked after even while a lane is stuck.
+        let room = self.report.poll_room(cx).is_ready();
+        let (at, to) = (from.index(), from.other().index());
+        let muted = self.broken.is_some_and(|(peer, _)| peer != from);
+        if !room || muted || self.ended[at] || !self.lanes[to].is_empty() || self.answers[at] > ANSWERS {
+            return Ok(false);
+        }
+        lend(|desk| match self.legs[at].poll_read(cx, &mut desk.buffer[..self.width[at]]) {
+            Poll::Ready(Ok(0)) => self.take_end(from, desk, cx),
+            Poll::Ready(Ok(count)) => self.take(from, count, desk, cx),
+            Poll::Ready(Err(e)) if e.kind() == io::ErrorKind::Interrupted => Ok(true),
+            Poll::Ready(Err(e)) => Err(lost(from, e.kind())),
+            Poll::Pending => Ok(false),
+        })
+    }
+
+    /// Gives the session what was read, and its pieces to the legs.
+    fn take(&mut self, from: Peer, count: usize, desk: &mut Desk, cx: &mut Context<'_>) -> Result<bool, End> {
+        let now = Instant::now();
+        self.moved = now;
+        self.received[from.index()] += count as u64;
+        let (mut start, mut events) = (0, 0);
+        while start < count {
+            let mut taken = self.session.receive(from, &desk.buffer[start..count], &mut desk.out);
+            events += desk.out.batch.events.len();
+            if taken == 0 {
+                // Whatever a session does not want still belongs to the other peer.
+                taken = count - start;
+                desk.out.pass(from.other(), 0..taken);
+            }
+            // The session's ranges count from `start`, whatever it took.
+            let (rest, done) = self.deliver(from, start..count, now, desk, cx);
+            let lane = &mut self.lanes[from.other().index()];
+            if start + taken < count {
+                lane.add(&desk.buffer[rest]);
+            } else {
+                lane.keep(&mut desk.buffer, rest);
+            }
+            done?;
+            start += taken;
+        }
+        self.width[from.index()] = next_width(self.width[from.index()], count, events);
+        Ok(true)
+    }
+
+    fn take_end(&mut self, from: Peer, desk: &mut Desk, cx: &mut Context<'_>) -> Result<bool, End> {
+        if let Some((peer, kind)) = self.broken {
+            return Err(lost(peer, kind));
+        }
+        self.ended[from.index()] = true;
+        self.first.get_or_insert(from);
+        self.session.closed(from, &mut desk.out);
+        self.deliver(from, 0..0, Instant::now(), desk, cx).1?;
+        Ok(true)
+    }
+
+    /// Sends what the outbox holds, as far as the sockets take it, and reports the events. Returns the rest of the read
+    /// buffer that the caller must keep for the other peer.
+    fn deliver(
+        &mut self,
+        from: Peer,
+        chunk: Range<usize>,
+        at: Instant,
+        desk: &mut Desk,
+        cx: &mut Context<'_>,
+    ) -> (Range<usize>, Result<(), End>) {
+        let lane = from.index();
+        let (mut rest, mut done) = (0..0, Ok(()));
+        match self.send(from.other(), chunk.clone(), desk, cx) {
+            Ok(unsent) => rest = unsent,
+            Err(end) => done = Err(end),
+        }
+        let before = self.lanes[lane].len();
+        match self.send(from, chunk, desk, cx) {
+            Ok(unsent) => self.lanes[lane].add(&desk.buffer[unsent]),
+            Err(end) => done = Err(end),
+        }
+        self.answers[lane] += self.lanes[lane].len().saturating_sub(before);
+        desk.out.clear();
+        self.report.put(&mut desk.out.batch, at);
+        (rest, done)
+    }
+
+    /// Sends what the outbox holds for `to`. What its socket does not take goes into its lane; but if that is one run
+    /// of the read buffer, as it most often is, that is returned instead, to be kept without a copy.
+    fn send(&mut self, to: Peer, chunk: Range<usize>, desk: &Desk, cx: &mut Context<'_>) -> Result<Range<usize>, End> {
+        let at = to.index();
+        if self.shut[at] || self.broken.is_some_and(|(peer, _)| peer == to) {
+            return Ok(0..0);
+        }
+        let bytes = &desk.buffer[chunk.clone()];
+        let mut pieces = desk.out.pieces(to, bytes);
+        loop {
+            let mut run: [&[u8]; PIECES] = [&[]; PIECES];
+            let count = run.iter_mut().zip(&mut pieces).map(|(slot, piece)| *slot = piece).count();
+            let run = &run[..count];
+            let mut sent = 0;
+            if self.lanes[at].is_empty() && count > 0 {
+                match self.write_run(to, run, cx) {
+                    Ok(written) => sent = written,
+                    Err(e) => return self.failed(to, &e).map(|()| 0..0),
+                }
+                if let ([piece], Some(start)) = (run, offset(run[0], bytes)) {
+                    let start = chunk.start + start;
+                    return Ok(start + sent..start + piece.len());
+                }
+            }
+            for piece in run {
+                let gone = sent.min(piece.len());
+                sent -= gone;
+                self.lanes[at].add(&piece[gone..]);
+            }
+            if count < PIECES {
+                return Ok(0..0);
+            }
+        }
+    }
+
+    /// Writes a run of pieces until the socket takes no more; says how many octets that were.
+    fn write_run(&mut self, to: Peer, run: &[&[u8]], cx: &mut Context<'_>) -> io::Result<usize> {
+        let mut slices = [IoSlice::new(&[]); PIECES];
+        slices.iter_mut().zip(run).for_each(|(slice, piece)| *slice = IoSlice::new(piece));
+        let mut slices = &mut slices[..run.len().min(PIECES)];
+        let mut written = 0;
+        while slices.iter().any(|slice| !slice.is_empty()) {
+            match self.legs[to.index()].poll_write(cx, slices) {
+                Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(Ok(count)) => {
+                    written += count;
+                    self.sent[to.index()] += count as u64;
+                    IoSlice::advance_slices(&mut slices, count);
+                }
+                Poll::Ready(Err(e)) if e.kind() == io::ErrorKind::Interrupted => {}
+                Poll::Ready(Err(e)) => return Err(e),
+                Poll::Pending => break,
+            }
+        }
+        Ok(written)
+    }
+
+    /// Nothing can be written to `peer` any more. What it sent before that is still read and passed on.
+    fn failed(&mut self, peer: Peer, error: &io::Error) -> Result<(), End> {
+        if error.kind() == io::ErrorKind::Interrupted {
+            return Ok(());
+        }
+        self.lanes[peer.index()].clear();
+        if self.ended[peer.index()] || self.broken.is_some() {
+            return Err(lost(peer, error.kind()));
+        }
+        self.broken = Some((peer, error.kind()));
+        Ok(())
+    }
+
+    /// Reports the end and closes both legs in the way that fits it.
+    async fn finish(mut self: Box<Self>, end: End, stop: &mut watch::Receiver<bool>) {
+        let last = lend(|desk| self.say_last(&end, desk));
+        let Pump { legs: [client, server], report, .. } = *self;
+        match end.by {
+            Closer::Reset(Peer::Client) => server.reset(),
+            Closer::Reset(Peer::Server) => client.reset(),
+            _ => drop((client, server)),
+        }
+        report.end(last, stop).await;
+    }
+
+    /// One last try to send what waits, then the session's last events.
+    fn say_last(&mut self, end: &End, desk: &mut Desk) -> Batch {
+        let cx = &mut Context::from_waker(Waker::noop());
+        let peer = match end.by {
+            Closer::Peer(peer) | Closer::Reset(peer) => peer,
+            Closer::Unreachable => Peer::Server,
+            Closer::Ours => Peer::Client,
+        };
+        for to in [Peer::Client, Peer::Server] {
+            if !self.lanes[to.index()].is_empty() {
+                // The connection ends anyway: an error changes nothing.
+                let _ = self.write(to, cx);
+            }
+        }
+        let closed = Closed { by: end.by, why: end.why.clone(), received: self.received, sent: self.sent };
+        self.session.ended(peer, closed, &mut desk.out);
+        for to in [Peer::Client, Peer::Server] {
+            let _ = self.send(to, 0..0, desk, cx);
+        }
+        desk.out.clear();
+        std::mem::take(&mut desk.out.batch)
+    }
+}
+
+/// The end of a connection by an error on the leg to `peer`.
+fn lost(peer: Peer, kind: io::ErrorKind) -> End {
+    let why = match kind {
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => None,
+        other => Some(format!("the connection to the {} failed: {other}", peer.word())),
+    };
+    End { by: Closer::Reset(peer), why }
+}
+
+/// How much to read after a read of `count` octets, with a limit of `width`, that gave so many events.
+fn next_width(width: usize, count: usize, events: usize) -> usize {
+    if events > DENSE {
+        (width / 4).max(SMALLEST)
+    } else if count == width && events <= DENSE / 4 {
+        (width * 2).min(READ)
+    } else {
+        width
+    }
+}
+
+/// Where `piece` begins in `bytes`, if it is a part of it.
+fn offset(piece: &[u8], bytes: &[u8]) -> Option<usize> {
+    let start = (piece.as_ptr() as usize).checked_sub(bytes.as_ptr() as usize)?;
+    (start + piece.len() <= bytes.len()).then_some(start)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_grow_with_data_and_shrink_with_short_lines() {
+        let mut width = FIRST;
+        for _ in 0..10 {
+            width = next_width(width, width, 1);
+        }
+        assert_eq!(width, READ);
+        assert_eq!(next_width(READ, READ, READ / 800), READ, "ordinary lines are no reason to read less");
+        for _ in 0..10 {
+            width = next_width(width, width, width / 2);
+        }
+        assert_eq!(width, SMALLEST);
+        assert_eq!(next_width(FIRST, 100, 1), FIRST, "small talk changes nothing");
+    }
+
+    #[test]
+    fn a_piece_is_found_in_its_buffer_only() {
+        let (buffer, other) = (vec![0; 100], vec![0; 100]);
+        assert_eq!(offset(&buffer[10..20], &buffer), Some(10));
+        assert_eq!(offset(&buffer[10..20], &buffer[..15]), None);
+        assert_eq!(offset(&buffer[10..20], &buffer[15..]), None);
+        assert_eq!(offset(&other[10..20], &buffer), None);
+    }
+}

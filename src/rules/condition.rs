@@ -1,0 +1,486 @@
+//! The condition language: what `when` says about a text. Knows the fields and what they may be compared with, and
+//! evaluates a parsed condition over whatever gives it facts; knows no syntax (that is `parse`) and no action.
+//!
+//! Truth has three values, so that a condition can be asked what it says when only a part of the facts is known.
+
+use regex::bytes::Regex;
+
+use super::Scene;
+use crate::event::{Item, Kind, Peer};
+use crate::wire::body;
+
+/// Something that a condition can ask about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Field {
+    /// Who sent it.
+    From,
+    /// The number of the connection.
+    Conn,
+    /// The grammar's name.
+    Protocol,
+    /// The state in which it was sent.
+    State,
+    /// The verb of the command that it is or answers.
+    Command,
+    /// The tag, `*` for untagged responses, `+` for continuation requests.
+    Tag,
+    /// The status word of a reply.
+    Status,
+    /// The response code of a reply.
+    Code,
+    /// The whole text without its line end.
+    Text,
+    /// How long after its command a reply came.
+    Latency,
+    /// The length in octets, line end included.
+    Size,
+    /// The names in the text's capability list.
+    Capability,
+    /// Whether it came under TLS.
+    Tls,
+    /// The rules that fired.
+    Rule,
+    /// The checks that it failed.
+    Check,
+    /// The user who is logged in.
+    User,
+}
+
+/// What a field is compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scale {
+    /// Any word.
+    Word,
+    /// One of these words.
+    OneOf(&'static [&'static str]),
+    /// A whole number.
+    Number,
+}
+
+/// A row of the table of fields.
+#[derive(Debug)]
+pub struct FieldRow {
+    /// The field.
+    pub field: Field,
+    /// As the user writes it.
+    pub word: &'static str,
+    /// What it is compared with.
+    pub scale: Scale,
+    /// The only peer whose texts have it, if there is one.
+    pub only: Option<Peer>,
+    /// Why it cannot be known at the time when a rule runs; `None` if it can.
+    pub not_in_rules: Option<&'static str>,
+}
+
+const STATES: &[&str] = &["greeting", "not-authenticated", "authenticated", "selected", "logout", "opaque"];
+const PEERS: &[&str] = &["client", "server"];
+const STATUSES: &[&str] = &["OK", "NO", "BAD", "BYE", "PREAUTH"];
+
+const fn row(field: Field, word: &'static str, scale: Scale) -> FieldRow {
+    FieldRow { field, word, scale, only: None, not_in_rules: None }
+}
+
+const fn of_server(row: FieldRow) -> FieldRow {
+    FieldRow { only: Some(Peer::Server), ..row }
+}
+
+const fn later(row: FieldRow, why: &'static str) -> FieldRow {
+    FieldRow { not_in_rules: Some(why), ..row }
+}
+
+/// Every field, in the order in which they are listed to the user.
+pub const FIELDS: &[FieldRow] = &[
+    row(Field::From, "from", Scale::OneOf(PEERS)),
+    row(Field::Conn, "conn", Scale::Number),
+    row(Field::Protocol, "protocol", Scale::Word),
+    row(Field::State, "state", Scale::OneOf(STATES)),
+    row(Field::Command, "command", Scale::Word),
+    row(Field::Tag, "tag", Scale::Word),
+    of_server(row(Field::Status, "status", Scale::OneOf(STATUSES))),
+    of_server(row(Field::Code, "code", Scale::Word)),
+    row(Field::Text, "text", Scale::Word),
+    later(
+        of_server(row(Field::Latency, "latency", Scale::Number)),
+        "is not known when a rule runs: a text passes the rules first and is timed afterwards",
+    ),
+    row(Field::Size, "size", Scale::Number),
+    row(Field::Capability, "capability", Scale::Word),
+    later(row(Field::Tls, "tls", Scale::Word), "is not known to rules in this version"),
+    later(
+        row(Field::Rule, "rule", Scale::Word),
+        "is not known when a rule runs: which rules fire is what is being decided",
+    ),
+    later(
+        row(Field::Check, "check", Scale::Word),
+        "is not known when a rule runs: a text passes the rules first and is checked afterwards",
+    ),
+    later(row(Field::User, "user", Scale::Word), "is not known to rules in this version"),
+];
+
+impl Field {
+    /// Its row of the table.
+    #[must_use]
+    pub fn row(self) -> &'static FieldRow {
+        FIELDS.iter().find(|row| row.field == self).unwrap_or(&FIELDS[0])
+    }
+}
+
+/// What is known about one field of one text.
+#[derive(Debug, Clone, Copy)]
+pub enum Fact<'a> {
+    /// The text has no such thing: every comparison is false.
+    Absent,
+    /// It cannot be said now.
+    Unknown,
+    /// A word. Equality holds for either form, a regex sees the whole.
+    Word {
+        /// The short form: a verb without `UID `, a response code's name.
+        word: &'a [u8],
+        /// All of it.
+        whole: &'a [u8],
+    },
+    /// A number.
+    Number(u64),
+    /// Several words: equality holds if one of them is equal.
+    Names {
+        /// What the items point into.
+        text: &'a [u8],
+        /// The words.
+        items: &'a [Item],
+    },
+}
+
+impl<'a> Fact<'a> {
+    /// A word that has one form only.
+    #[must_use]
+    pub const fn word(word: &'a [u8]) -> Self {
+        Fact::Word { word, whole: word }
+    }
+}
+
+/// Whatever a condition can be evaluated over.
+pub trait Facts {
+    /// What is known about a field.
+    fn fact(&self, field: Field) -> Fact<'_>;
+}
+
+/// The value of a condition. The order makes `&&` the smaller and `||` the larger one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Truth {
+    /// It does not hold.
+    No,
+    /// It depends on what is not known.
+    Maybe,
+    /// It holds.
+    Yes,
+}
+
+impl Truth {
+    const fn of(holds: bool) -> Self {
+        if holds { Truth::Yes } else { Truth::No }
+    }
+
+    const fn not(self) -> Self {
+        match self {
+            Truth::No => Truth::Yes,
+            Truth::Maybe => Truth::Maybe,
+            Truth::Yes => Truth::No,
+        }
+    }
+}
+
+/// A parsed condition.
+#[derive(Debug, Clone)]
+pub enum Condition {
+    /// `a && b && …`
+    All(Vec<Condition>),
+    /// `a || b || …`
+    Any(Vec<Condition>),
+    /// `!a`
+    Not(Box<Condition>),
+    /// A comparison.
+    Test(Field, Relation),
+}
+
+/// The right side of a comparison.
+#[derive(Debug, Clone)]
+pub enum Relation {
+    /// `==` or `in`: equal to one of these words, ignoring ASCII case.
+    OneOf(Vec<Vec<u8>>),
+    /// `!=`: there, and equal to none of these.
+    NoneOf(Vec<Vec<u8>>),
+    /// `~`
+    Matches(Regex),
+    /// `==` or `in` for numbers.
+    OneOfNumbers(Vec<u64>),
+    /// `!=` for numbers.
+    NoneOfNumbers(Vec<u64>),
+    /// `<`
+    Below(u64),
+    /// `>`
+    Above(u64),
+}
+
+impl Condition {
+    /// What the condition says about these facts. The depth of nesting is bounded by the parser.
+    pub fn evaluate(&self, facts: &impl Facts) -> Truth {
+        match self {
+            Condition::All(parts) => {
+                let mut all = Truth::Yes;
+                for part in parts {
+                    all = all.min(part.evaluate(facts));
+                    if all == Truth::No {
+                        break;
+                    }
+                }
+                all
+            }
+            Condition::Any(parts) => {
+                let mut any = Truth::No;
+                for part in parts {
+                    any = any.max(part.evaluate(facts));
+                    if any == Truth::Yes {
+                        break;
+                    }
+                }
+                any
+            }
+            Condition::Not(inner) => inner.evaluate(facts).not(),
+            Condition::Test(field, relation) => relation.compare(facts.fact(*field)),
+        }
+    }
+}
+
+impl Relation {
+    fn compare(&self, fact: Fact<'_>) -> Truth {
+        let holds = match (fact, self) {
+            (Fact::Absent, _) => false,
+            (Fact::Unknown, _) => return Truth::Maybe,
+            (Fact::Word { word, whole }, Relation::OneOf(values)) => among(values, word) || among(values, whole),
+            (Fact::Word { word, whole }, Relation::NoneOf(values)) => !among(values, word) && !among(values, whole),
+            (Fact::Word { whole, .. }, Relation::Matches(regex)) => regex.is_match(whole),
+            (Fact::Names { text, items }, Relation::OneOf(values)) => {
+                items.iter().any(|item| among(values, item.name.of(text)))
+            }
+            (Fact::Names { text, items }, Relation::NoneOf(values)) => {
+                !items.iter().any(|item| among(values, item.name.of(text)))
+            }
+            (Fact::Names { text, items }, Relation::Matches(regex)) => {
+                items.iter().any(|item| regex.is_match(item.name.of(text)))
+            }
+            (Fact::Number(number), Relation::OneOfNumbers(values)) => values.contains(&number),
+            (Fact::Number(number), Relation::NoneOfNumbers(values)) => !values.contains(&number),
+            (Fact::Number(number), Relation::Below(limit)) => number < *limit,
+            (Fact::Number(number), Relation::Above(limit)) => number > *limit,
+            // The parser compares no word with a number.
+            _ => false,
+        };
+        Truth::of(holds)
+    }
+}
+
+fn among(values: &[Vec<u8>], word: &[u8]) -> bool {
+    values.iter().any(|value| value.eq_ignore_ascii_case(word))
+}
+
+impl Facts for Scene<'_> {
+    fn fact(&self, field: Field) -> Fact<'_> {
+        let row = field.row();
+        if row.not_in_rules.is_some() {
+            return Fact::Unknown;
+        }
+        if row.only.is_some_and(|only| only != self.from) {
+            return Fact::Absent;
+        }
+        let found = match field {
+            Field::From => self.from.word().as_bytes(),
+            Field::Protocol => self.protocol.as_bytes(),
+            Field::State => self.state.word().as_bytes(),
+            Field::Text => return Fact::word(body(self.text)),
+            Field::Conn => return Fact::Number(self.connection),
+            Field::Size => return Fact::Number(self.text.len() as u64),
+            Field::Command => {
+                let whole = self.command.as_bytes();
+                let short = whole.get(..4).filter(|start| start.eq_ignore_ascii_case(b"UID ")).map(|_| &whole[4..]);
+                return if whole.is_empty() {
+                    Fact::Absent
+                } else {
+                    Fact::Word { word: short.unwrap_or(whole), whole }
+                };
+            }
+            Field::Capability => {
+                let names = self.reading.list.as_ref();
+                return names.map_or(Fact::Absent, |list| Fact::Names { text: self.text, items: &list.items });
+            }
+            Field::Tag => self.tag(),
+            Field::Status => match self.reading.kind {
+                Kind::Reply { status, .. } => status.word().as_bytes(),
+                _ => b"",
+            },
+            Field::Code => match self.reading.kind {
+                Kind::Reply { code: Some(code), .. } => {
+                    let whole = code.of(self.text);
+                    let word = whole.split(|&b| b == b' ').next().unwrap_or_default();
+                    return Fact::Word { word, whole };
+                }
+                _ => b"",
+            },
+            Field::Latency | Field::Tls | Field::Rule | Field::Check | Field::User => return Fact::Unknown,
+        };
+        if found.is_empty() && field != Field::Text { Fact::Absent } else { Fact::word(found) }
+    }
+}
+
+impl Scene<'_> {
+    fn tag(&self) -> &[u8] {
+        match self.reading.kind {
+            Kind::Command { tag, .. } => tag.of(self.text),
+            Kind::Reply { tag, .. } if tag.is_empty() => b"*",
+            Kind::Reply { tag, .. } => tag.of(self.text),
+            Kind::Info { .. } => b"*",
+            Kind::GoAhead { .. } => b"+",
+            _ => b"",
+        }
+    }
+}
+
+/// All that is known of a text of which only the sender is known.
+pub(super) struct Sender(pub Peer);
+
+impl Facts for Sender {
+    fn fact(&self, field: Field) -> Fact<'_> {
+        match field {
+            Field::From => Fact::word(self.0.word().as_bytes()),
+            _ if field.row().only.is_some_and(|only| only != self.0) => Fact::Absent,
+            _ => Fact::Unknown,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{State, Status};
+    use crate::wire::imap;
+
+    #[test]
+    fn the_table_has_every_word_of_the_nouns() {
+        for state in [
+            State::Greeting,
+            State::NotAuthenticated,
+            State::Authenticated,
+            State::Selected,
+            State::Logout,
+            State::Opaque,
+        ] {
+            assert!(STATES.contains(&state.word()), "{state:?}");
+        }
+        for status in [Status::Ok, Status::No, Status::Bad, Status::Bye, Status::Preauth] {
+            assert!(STATUSES.contains(&status.word()), "{status:?}");
+        }
+        for peer in [Peer::Client, Peer::Server] {
+            assert!(PEERS.contains(&peer.word()));
+        }
+        for row in FIELDS {
+            assert_eq!(row.field.row().word, row.word);
+        }
+    }
+
+    fn holds(condition: &str, from: Peer, text: &[u8], command: &str) -> bool {
+        let condition = super::super::parse::condition(condition).unwrap();
+        let reading = imap::read(from, text);
+        let scene = Scene {
+            from,
+            text,
+            reading: &reading,
+            read: imap::read,
+            state: State::Selected,
+            protocol: "imap",
+            connection: 7,
+            command,
+        };
+        condition.evaluate(&scene) == Truth::Yes
+    }
+
+    #[test]
+    fn conditions_hold_and_do_not() {
+        let code: &[u8] = b"a1 OK [CAPABILITY IMAP4rev1 IDLE] done\r\n";
+        let cases: &[(&str, Peer, &[u8], &str, bool)] = &[
+            ("from == server", Peer::Server, code, "", true),
+            ("from == SERVER", Peer::Server, code, "", true),
+            ("from != server", Peer::Server, code, "", false),
+            ("from == client || from == server", Peer::Server, code, "", true),
+            ("from == client && from == server", Peer::Server, code, "", false),
+            ("!(from == client) && !!(conn == 7)", Peer::Server, code, "", true),
+            ("from == server && from == client || conn > 6", Peer::Server, code, "", true),
+            ("from == server && (from == client || conn > 7)", Peer::Server, code, "", false),
+            ("from in {client, server}", Peer::Server, code, "", true),
+            ("conn in {1, 2}", Peer::Server, code, "", false),
+            ("conn != 8", Peer::Server, code, "", true),
+            ("size < 40", Peer::Server, code, "", false),
+            ("size == 41", Peer::Server, code, "", code.len() == 41),
+            ("size > 40", Peer::Server, code, "", code.len() > 40),
+            ("protocol == IMAP", Peer::Server, code, "", true),
+            ("state == selected", Peer::Server, code, "", true),
+            ("state ~ \"^sel\"", Peer::Server, code, "", true),
+            ("tag == A1", Peer::Server, code, "", true),
+            ("tag == *", Peer::Server, b"* 3 EXISTS\r\n", "", true),
+            ("tag == *", Peer::Server, b"* OK hi\r\n", "", true),
+            ("tag == +", Peer::Server, b"+ go\r\n", "", true),
+            ("tag == a1", Peer::Client, b"a1 NOOP\r\n", "NOOP", true),
+            ("tag == a1", Peer::Client, b"\r\n", "", false),
+            ("tag != a1", Peer::Client, b"\r\n", "", false),
+            ("status == ok", Peer::Server, code, "", true),
+            ("status != OK", Peer::Server, code, "", false),
+            ("status != OK", Peer::Server, b"* 3 EXISTS\r\n", "", false),
+            ("!(status == OK)", Peer::Server, b"* 3 EXISTS\r\n", "", true),
+            ("code == capability", Peer::Server, code, "", true),
+            ("code ~ \"capability .*idle$\"", Peer::Server, code, "", true),
+            ("code == IDLE", Peer::Server, code, "", false),
+            ("capability == idle", Peer::Server, code, "", true),
+            ("capability == IDL", Peer::Server, code, "", false),
+            ("capability != IDLE", Peer::Server, code, "", false),
+            ("capability != QRESYNC", Peer::Server, code, "", true),
+            ("capability != QRESYNC", Peer::Server, b"* OK hi\r\n", "", false),
+            ("capability in {QRESYNC, IDLE}", Peer::Server, code, "", true),
+            ("capability ~ \"^imap4\"", Peer::Server, code, "", true),
+            ("text ~ \"done$\"", Peer::Server, code, "", true),
+            ("text ~ \"DONE$\"", Peer::Server, code, "", false),
+            ("text ~ /DONE$/i", Peer::Server, code, "", true),
+            (r#"text ~ "say \"hi\"""#, Peer::Server, b"* OK say \"hi\"\r\n", "", true),
+            (r#"text == "* ok say \"hi\"""#, Peer::Server, b"* OK say \"hi\"\r\n", "", true),
+            (r"text ~ /a\/b/", Peer::Server, b"* OK a/b\r\n", "", true),
+            ("text == \"\"", Peer::Client, b"\r\n", "", true),
+            ("command == FETCH", Peer::Client, b"a UID FETCH 1 UID\r\n", "UID FETCH", true),
+            ("command == \"uid fetch\"", Peer::Client, b"a UID FETCH 1 UID\r\n", "UID FETCH", true),
+            ("command == \"uid fetch\"", Peer::Client, b"a FETCH 1 UID\r\n", "FETCH", false),
+            ("command != FETCH", Peer::Client, b"a UID FETCH 1 UID\r\n", "UID FETCH", false),
+            ("command != FETCH", Peer::Server, b"* OK\r\n", "", false),
+        ];
+        for &(condition, from, text, command, expected) in cases {
+            assert_eq!(holds(condition, from, text, command), expected, "{condition}");
+        }
+    }
+
+    #[test]
+    fn what_only_the_sender_says_is_conservative() {
+        let cases = [
+            ("from == server", Truth::No, Truth::Yes),
+            ("from != server", Truth::Yes, Truth::No),
+            ("!(from == server)", Truth::Yes, Truth::No),
+            ("from ~ serv", Truth::No, Truth::Yes),
+            ("from in {client}", Truth::Yes, Truth::No),
+            ("state == selected", Truth::Maybe, Truth::Maybe),
+            ("from == server && state == selected", Truth::No, Truth::Maybe),
+            ("from == server || state == selected", Truth::Maybe, Truth::Yes),
+            ("!(from == server && state == selected)", Truth::Yes, Truth::Maybe),
+            ("status == OK", Truth::No, Truth::Maybe),
+            ("!(status == OK)", Truth::Yes, Truth::Maybe),
+        ];
+        for (text, client, server) in cases {
+            let condition = super::super::parse::condition(text).unwrap();
+            assert_eq!(condition.evaluate(&Sender(Peer::Client)), client, "{text}");
+            assert_eq!(condition.evaluate(&Sender(Peer::Server)), server, "{text}");
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! What the language accepts, and what it says to the rest.
+
+use super::*;
+
+#[test]
+fn the_language_is_read() {
+    for line in [
+        "drop-capability IDLE",
+        "DROP-Capability IDLE, AUTH=*,X  Y",
+        "drop-capability \"when\" when from == server",
+        "  add-capability X-FOO=1/2  ",
+        "only-capabilities IMAP4rev1 WHEN from == server",
+        "replace-capability LITERAL+ LITERAL-",
+        "replace-capability LITERAL+,LITERAL-",
+        "s/a/b/",
+        "s:a:b:gi3",
+        "s/a/b/ when conn==3||!(from==server&&text~\"a b\")",
+        "s/a/b/ when from in {client, server} && state IN{selected}",
+        "s/when/once/ when text ~ when",
+        "s/a/b/ when capability == AUTH=PLAIN",
+        "s/a/b/ when (((((((conn < 3)))))))",
+    ] {
+        assert!(rule(line).is_ok(), "{line}: {:?}", rule(line).err());
+    }
+}
+
+/// The line with `>` before the place of the fault and `<` behind it, then its words.
+fn complain(line: &str) -> String {
+    let Err(fault) = rule(line) else { return format!("{line} is right") };
+    let at = line.len() - fault.at.len();
+    format!("{}>{}<{}: {} ({})", &line[..at], &fault.at[..fault.len], &fault.at[fault.len..], fault.what, fault.help)
+}
+
+#[test]
+fn mistakes_are_pointed_at() {
+    let cases = [
+        ("", "><: here an action is missing (the actions are drop-capability,"),
+        (
+            "drop-capabilty IDLE",
+            ">drop-capabilty< IDLE: `drop-capabilty` is no action (did you mean `drop-capability`?",
+        ),
+        ("delay 2s", ">delay< 2s: `delay` is not available in this version (the actions are"),
+        ("drop when from == server", ">drop< when from == server: `drop` is not available in this version"),
+        ("slice 1", ">slice< 1: `slice` is not available"),
+        ("drop-capability", "drop-capability><: here the name of a capability is missing (for example: drop-cap"),
+        ("drop-capability when from == server", "drop-capability ><when from == server: here the name"),
+        ("drop-capability IDLE once", "drop-capability IDLE >once<: `once` is not available in this version"),
+        ("drop-capability IDLE enforced", "drop-capability IDLE >enforced<: `enforced` is not available"),
+        ("s/a/b/ when from == server times 3", "s/a/b/ when from == server >times< 3: `times` is not available"),
+        ("s/a/b/ chance 0.5", "s/a/b/ >chance< 0.5: `chance` is not available"),
+        ("add-capability AUTH=*", "add-capability AUTH=>*<: `*` cannot stand in this name"),
+        ("drop-capability ID(LE", "drop-capability ID>(<LE: `(` cannot stand in this name"),
+        ("drop-capability IDLÉ", "drop-capability IDL>É<: `É` cannot stand"),
+        ("drop-capability \"IDLE", "drop-capability >\"IDLE<: this string has no end"),
+        ("drop-capability \"\"", "drop-capability >\"\"<: a capability has a name"),
+        ("replace-capability A", "replace-capability A><: here the name is missing that is put in its place"),
+        ("replace-capability A B C", "replace-capability A B >C<: one name is replaced by one other"),
+        ("replace-capability A B*", "replace-capability A B>*<: `*` cannot"),
+        ("s/a/b", "s/a/b><: the replacement has no end: here `/` is missing"),
+        ("s/a", "s/a><: the regex has no end: here `/` is missing (the form is"),
+        ("s/[/b/", "s/[/b/><: the regex has no end: here `/` is missing (inside [ ]"),
+        ("s//b/", "s/></b/: the regex is empty"),
+        ("s/a(/b/", "s/>a(</b/: this regex cannot be used: unclosed group"),
+        ("s/a/\\n/", "s/a/>\\n</: this would break the line"),
+        ("s/a/x\\r/", "s/a/x>\\r</: this would break the line"),
+        ("s/a/\\q/", "s/a/>\\q</: `\\\\q` means nothing in a replacement"),
+        ("s/a/\0/", "s/a/>\0</: this cannot be put into a text"),
+        ("s/\\(a\\)/\\1/", "s/\\(a\\)/>\\1</: the regex has no group 1"),
+        ("s/a/b/x", "s/a/b/>x<: `x` is no flag"),
+        ("s/a/b/gp", "s/a/b/g>p<: `p` is no flag"),
+        ("s/a/b/99999999999", "s/a/b/>99999999999<: no text has so many matches"),
+        ("s/a/b/ # why", "s/a/b/ >#< why: `#` does not belong here (a comment"),
+        ("s/a/b/ if x", "s/a/b/ >if< x: `if` does not belong here"),
+        ("s/a/b/ when", "s/a/b/ when><: here a comparison is missing"),
+        ("s/a/b/ when from", "s/a/b/ when from><: here a comparison with `from` is missing"),
+        (
+            "s/a/b/ when from = server",
+            "s/a/b/ when from >=< server: here a comparison with `from` is missing (to compare",
+        ),
+        ("s/a/b/ when from is server", "s/a/b/ when from >is< server: here a comparison"),
+        ("s/a/b/ when from ==", "s/a/b/ when from ==><: here a value is missing (`from` is one of client server)"),
+        (
+            "s/a/b/ when frm == server",
+            "s/a/b/ when >frm< == server: `frm` is no field (did you mean `from`? the fields",
+        ),
+        ("s/a/b/ when zzzzzzz == 1", "s/a/b/ when >zzzzzzz< == 1: `zzzzzzz` is no field (the fields that a rule can"),
+        (
+            "s/a/b/ when from == servr",
+            "s/a/b/ when from == >servr<: `servr` is no value of `from` (did you mean `server`?",
+        ),
+        (
+            "s/a/b/ when state == selectd",
+            "s/a/b/ when state == >selectd<: `selectd` is no value of `state` (did you mean",
+        ),
+        ("s/a/b/ when state in {selected, x}", "s/a/b/ when state in {selected, >x<}: `x` is no value of `state`"),
+        ("s/a/b/ when status == \"O K\"", "s/a/b/ when status == >\"O K\"<: `O K` is no value"),
+        ("s/a/b/ when latency > 2", "s/a/b/ when >latency< > 2: `latency` is not known when a rule runs"),
+        ("s/a/b/ when rule == x", "s/a/b/ when >rule< == x: `rule` is not known when a rule runs"),
+        ("s/a/b/ when check == x", "s/a/b/ when >check< == x: `check` is not known when a rule runs"),
+        ("s/a/b/ when tls == yes", "s/a/b/ when >tls< == yes: `tls` is not known to rules in this version"),
+        ("s/a/b/ when user == bob", "s/a/b/ when >user< == bob: `user` is not known to rules in this version"),
+        ("s/a/b/ when conn == one", "s/a/b/ when conn == >one<: `one` is no number"),
+        ("s/a/b/ when conn ~ 1", "s/a/b/ when conn >~< 1: `conn` is a number"),
+        ("s/a/b/ when tag < a", "s/a/b/ when tag ><< a: `tag` is not a number"),
+        ("s/a/b/ when size <= 3", "s/a/b/ when size ><=< 3: there is no <="),
+        ("s/a/b/ when text ~ \"(\"", "s/a/b/ when text ~ >\"(\"<: this regex cannot be used: unclosed group"),
+        ("s/a/b/ when text ~ 'a'", "s/a/b/ when text ~ >'<a': here a value is missing (strings stand in \"double"),
+        ("s/a/b/ when text ~ /a", "s/a/b/ when text ~ >/a<: this has no end (close it with /)"),
+        ("s/a/b/ when (conn == 1", "s/a/b/ when (conn == 1><: here a ) is missing"),
+        ("s/a/b/ when (conn == 1 x)", "s/a/b/ when (conn == 1 >x)<: `x)` cannot stand here"),
+        ("s/a/b/ when conn == 1)", "s/a/b/ when conn == 1>)<: `)` does not belong here (there is no ( for this ))"),
+        (
+            "s/a/b/ when conn == 1 & size == 1",
+            "s/a/b/ when conn == 1 >&< size == 1: `&` does not belong here (conditions are",
+        ),
+        ("s/a/b/ when conn == 1 &&", "s/a/b/ when conn == 1 &&><: here a comparison is missing"),
+        ("s/a/b/ when conn in 1", "s/a/b/ when conn in >1<: here a list is missing"),
+        ("s/a/b/ when conn in {1", "s/a/b/ when conn in {1><: here a } is missing"),
+        ("s/a/b/ when conn in {}", "s/a/b/ when conn in {>}<: here a value is missing"),
+        ("s/a/b/ when conn in {1 2}", "s/a/b/ when conn in {1 >2<}: here , or } is missing"),
+    ];
+    for (line, expected) in cases {
+        let found = complain(line);
+        assert!(found.starts_with(expected), "\n   found {found}\nexpected {expected}");
+    }
+}
+
+#[test]
+fn nesting_is_bounded() {
+    for deep in ["!".repeat(100_000), "(".repeat(100_000), "!(".repeat(50_000)] {
+        let line = format!("s/a/b/ when {deep}");
+        assert!(complain(&line).contains("nested more than 64 deep"));
+    }
+    assert!(rule(&format!("s/a/b/ when {}conn == 1{}", "(".repeat(64), ")".repeat(64))).is_ok());
+}
+
+#[test]
+fn a_pair_of_names_is_parted() {
+    let parted = |value| match option(Verb::Replace, value) {
+        Ok(Action::Names(NamesAction::Replace(Pattern(old), new))) => {
+            format!("{} {}", String::from_utf8_lossy(&old), String::from_utf8_lossy(&new))
+        }
+        Ok(other) => format!("{other:?}"),
+        Err(fault) => format!("{}>{}: {}", &value[..value.len() - fault.at.len()], fault.len, fault.what),
+    };
+    assert_eq!(parted("A=B"), "A B");
+    assert_eq!(parted("AUTH=A=AUTH=B"), "AUTH=A AUTH=B");
+    assert_eq!(parted("AUTH=* AUTH=B"), "AUTH=* AUTH=B");
+    assert_eq!(parted("A,B=1"), "A B=1");
+    assert_eq!(parted("A"), ">1: this does not say what is put in its place");
+    assert_eq!(parted("AUTH=A=B"), ">8: it is not clear which = parts the two names");
+    assert_eq!(parted("=B"), ">0: here the name is missing that is replaced");
+    assert_eq!(parted("A="), "A=>0: here the name is missing that is put in its place");
+    assert_eq!(parted("A{=B"), "A>1: `{` cannot stand in this name");
+    assert_eq!(parted("A=B*"), "A=B>1: `*` cannot stand in this name");
+}

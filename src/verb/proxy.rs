@@ -1,0 +1,85 @@
+//! `imapscope proxy`: reads the user's flags into a plan, and runs it until Ctrl-C.
+
+use std::sync::Arc;
+
+use super::route::Route;
+use super::scope::{self, Plan, tell};
+use super::{log, rules, unknown_capabilities};
+use crate::cli;
+use crate::grammar::Grammar;
+use crate::net::{self, Endpoint, Limits};
+use crate::problem::Problem;
+
+/// Relays until the user interrupts it.
+///
+/// # Errors
+/// Everything in the flags that cannot be meant; nothing was opened then.
+pub fn run(flags: &cli::Proxy) -> Result<u8, Problem> {
+    let routes = flags.routes.iter().map(|text| Route::parse(text)).collect::<Result<Vec<_>, _>>()?;
+    let rules = Arc::new(rules(&flags.rules)?);
+    // Every route of this version speaks the same protocol.
+    let grammar = Grammar::builtin(routes[0].protocol).expect("routes name built-in grammars");
+    for warning in unknown_capabilities(&rules, &grammar) {
+        tell(&format!("warning: {warning}"));
+    }
+    let defaults = Limits::default();
+    let limits = Limits {
+        max_connections: flags.max_connections.map_or(defaults.max_connections, |count| count as usize),
+        idle_timeout: flags.idle_timeout,
+        connect_timeout: flags.connect_timeout,
+        ..defaults
+    };
+    let edit = [crate::event::Peer::Client, crate::event::Peer::Server].map(|peer| rules.touches(peer));
+    let routes = routes.into_iter().map(|route| bind(route, edit)).collect();
+    let sinks = log::open(&flags.log)?;
+    let plan = Plan { routes, limits, grammar, rules, sinks, show_secrets: flags.log.show_secrets };
+    match scope::run(plan, |_| interrupted()) {
+        Ok(code) => Ok(code),
+        // The flags were fine: that the port is taken is no mistake in writing.
+        Err(problem) => {
+            tell(&format!("error: {problem}"));
+            Ok(1)
+        }
+    }
+}
+
+/// A route for the relay.
+pub(super) fn bind(route: Route, edit: [bool; 2]) -> net::Route {
+    net::Route {
+        listen: Endpoint::new(route.listen.ip().to_string(), route.listen.port()),
+        server: Endpoint::new(route.host, route.port),
+        protocol: route.protocol.to_owned(),
+        edit,
+    }
+}
+
+/// Waits for Ctrl-C or SIGTERM. A second one while connections end does not wait for them.
+async fn interrupted() -> u8 {
+    signalled().await;
+    tokio::spawn(async {
+        signalled().await;
+        std::process::exit(130);
+    });
+    0
+}
+
+#[cfg(unix)]
+async fn signalled() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        // Without signals only the end of the process ends the proxy.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+#[cfg(not(unix))]
+async fn signalled() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

@@ -1,0 +1,134 @@
+//! The running parts: the relay in the runtime's threads, and beside it one thread in which everything is explained
+//! and shown. Octets never wait for what is made of them, but for a bounded time when the log cannot keep up.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread;
+
+use tokio::sync::watch;
+
+use crate::event::{Batch, What};
+use crate::explain::Explainer;
+use crate::grammar::Grammar;
+use crate::net::queue::{self, Receiver};
+use crate::net::{Limits, Relay, Route};
+use crate::problem::Problem;
+use crate::rules::Rules;
+use crate::session::Session;
+use crate::sink::Sinks;
+
+/// Events may take so many octets between the relay and the log before the relay waits.
+const QUEUE: usize = 8 * 1024 * 1024;
+
+/// Everything that was decided before the first socket is opened.
+pub struct Plan {
+    /// What to relay.
+    pub routes: Vec<Route>,
+    /// What limits it.
+    pub limits: Limits,
+    /// The protocol.
+    pub grammar: Arc<Grammar>,
+    /// What to rewrite.
+    pub rules: Arc<Rules>,
+    /// Where the log goes.
+    pub sinks: Sinks,
+    /// Whether passwords are shown.
+    pub show_secrets: bool,
+}
+
+/// Runs a plan until `until` is done; it is given the addresses in use. Returns the exit code.
+///
+/// # Errors
+/// A route that cannot be listened on.
+pub fn run<U, F>(plan: Plan, until: U) -> Result<u8, Problem>
+where
+    U: FnOnce(Vec<SocketAddr>) -> F,
+    F: Future<Output = u8>,
+{
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| {
+        Problem::new("imapscope", format!("the system gave no threads: {error}"), "allow more processes or memory")
+    })?;
+    let code = runtime.block_on(serve(plan, until))?;
+    // What still runs there has reported its end; a name that is being looked up is not waited for.
+    runtime.shutdown_background();
+    Ok(code)
+}
+
+async fn serve<U, F>(plan: Plan, until: U) -> Result<u8, Problem>
+where
+    U: FnOnce(Vec<SocketAddr>) -> F,
+    F: Future<Output = u8>,
+{
+    let Plan { routes, limits, grammar, rules, sinks, show_secrets } = plan;
+    let relay = Relay::bind(routes, limits).await?;
+    let mut addresses = Vec::new();
+    for bound in relay.routes() {
+        let (protocol, address, server) = (&bound.route.protocol, bound.address, &bound.route.server);
+        tell(&format!("listening on {protocol}://{address} -> {protocol}://{server}"));
+        if !address.ip().is_loopback() {
+            tell(&format!("  {address} is not loopback: whoever reaches it can use this route and is seen in the log"));
+        }
+        addresses.push(address);
+    }
+    let (sender, receiver) = queue::channel(QUEUE);
+    let consumer = thread::Builder::new().name("log".to_owned()).spawn({
+        let grammar = grammar.clone();
+        move || consume(receiver, sinks, &grammar, show_secrets)
+    });
+    let consumer = consumer.map_err(|error| {
+        Problem::new("imapscope", format!("the system gave no thread: {error}"), "allow more processes or memory")
+    })?;
+    let (stop, stopped) = watch::channel(false);
+    let make = move |_: &Route, number| Session::new(number, grammar.clone(), rules.clone());
+    let serving = tokio::spawn(relay.serve(make, sender, stopped, tell));
+    let code = until(addresses).await;
+    // Nobody listens only if serving has failed, which the join below reports.
+    let _ = stop.send(true);
+    let served = serving.await;
+    let logged = tokio::task::spawn_blocking(move || consumer.join()).await;
+    let fine = served.is_ok() && matches!(logged, Ok(Ok(true)));
+    Ok(if fine { code } else { code.max(1) })
+}
+
+/// Explains and shows what comes, until nothing more can come. Returns false if an output failed.
+fn consume(mut events: Receiver, mut sinks: Sinks, grammar: &Arc<Grammar>, show_secrets: bool) -> bool {
+    let mut explainers: HashMap<u64, Explainer> = HashMap::new();
+    let mut next = events.recv();
+    while let Some(mut batch) = next {
+        explain(&mut batch, &mut explainers, &mut sinks, grammar, show_secrets);
+        events.recycle(batch);
+        next = match events.try_recv() {
+            Some(batch) => Some(batch),
+            None => {
+                sinks.flush();
+                events.recv()
+            }
+        };
+    }
+    sinks.end()
+}
+
+fn explain(
+    batch: &mut Batch,
+    explainers: &mut HashMap<u64, Explainer>,
+    sinks: &mut Sinks,
+    grammar: &Arc<Grammar>,
+    show_secrets: bool,
+) {
+    let number = batch.connection;
+    let over = batch.events.iter().any(|event| matches!(event.what, What::Closed(_)));
+    let explainer = explainers.entry(number).or_insert_with(|| Explainer::new(grammar.clone(), show_secrets));
+    explainer.explain(batch, &mut |event| sinks.put(event));
+    if over {
+        explainers.remove(&number);
+    }
+}
+
+/// Says something on standard error that concerns no connection. If nobody reads it, nothing is lost.
+pub fn tell(sentence: &str) {
+    let _ = writeln!(io::stderr().lock(), "{sentence}");
+}

@@ -1,0 +1,305 @@
+//! The program as a user runs it: flags, messages, exit codes, and whole sessions through the built binary.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// No wait takes longer.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn imapscope(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_imapscope"));
+    command.args(arguments).stdin(Stdio::null());
+    for name in ["NO_COLOR", "CLICOLOR_FORCE", "CLICOLOR", "IMAPSCOPE_LOG"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    imapscope(arguments).output().expect("the program runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("output is UTF-8")
+}
+
+/// Runs a command line that is wrong; returns what is said of it.
+fn refused(arguments: &[&str]) -> String {
+    let output = run(arguments);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
+    assert!(!said.contains("listening"), "no socket is opened: {said}");
+    assert!(output.stdout.is_empty(), "nothing goes to standard output");
+    said
+}
+
+/// A proxy that was started, and ends with the test.
+struct Scope {
+    child: Child,
+    lines: mpsc::Receiver<String>,
+    address: SocketAddr,
+}
+
+impl Scope {
+    fn start(server: SocketAddr, flags: &[&str]) -> Scope {
+        let route = format!("127.0.0.1:0=imap://{server}");
+        let mut arguments = vec!["proxy", &route];
+        arguments.extend(flags);
+        let mut child =
+            imapscope(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+        let stderr = child.stderr.take().expect("standard error is piped");
+        let (sender, lines) = mpsc::channel();
+        thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        let address = loop {
+            let line = lines.recv_timeout(PATIENCE).expect("the address is printed");
+            if let Some(rest) = line.strip_prefix("listening on imap://") {
+                let (address, to) = rest.split_once(" -> ").expect("the line names both ends");
+                assert_eq!(to, format!("imap://{server}"));
+                break address.parse().expect("an address and a port");
+            }
+        };
+        Scope { child, lines, address }
+    }
+
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address).expect("the proxy listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+        stream
+    }
+
+    /// Ctrl-C; returns the exit code, the log, and what else was said.
+    fn interrupt(mut self) -> (Option<i32>, String, String) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &id]).status().expect("kill runs").success());
+        let deadline = Instant::now() + PATIENCE;
+        let mut out = self.child.stdout.take().expect("standard output is piped");
+        let reader = thread::spawn(move || {
+            let mut log = String::new();
+            out.read_to_string(&mut log).map(|_| log)
+        });
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("the child can be asked") {
+                break status;
+            }
+            assert!(Instant::now() < deadline, "the proxy ends in time");
+            thread::sleep(Duration::from_millis(10));
+        };
+        let log = reader.join().expect("the reader ends").expect("the log is UTF-8");
+        (status.code(), log, self.lines.iter().collect::<Vec<_>>().join("\n"))
+    }
+}
+
+impl Drop for Scope {
+    fn drop(&mut self) {
+        // It has ended already where the test went well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A server of one connection that sends its greeting and then answers line by line; empty answers are not sent.
+fn server(greeting: &'static str, answer: fn(&str) -> String) -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback can be listened on");
+    let address = listener.local_addr().expect("it has an address");
+    thread::spawn(move || {
+        let (stream, _) = listener.accept()?;
+        let mut reader = BufReader::new(stream.try_clone()?);
+        let mut stream = stream;
+        stream.write_all(greeting.as_bytes())?;
+        let mut line = String::new();
+        while reader.read_line(&mut line)? > 0 {
+            stream.write_all(answer(&line).as_bytes())?;
+            line.clear();
+        }
+        std::io::Result::Ok(())
+    });
+    address
+}
+
+fn line(stream: &mut BufReader<TcpStream>) -> String {
+    let mut line = String::new();
+    stream.read_line(&mut line).expect("a line comes in time");
+    line
+}
+
+#[test]
+fn a_wrong_route_is_refused_before_a_socket_opens() {
+    let said = refused(&["proxy", "mail.example.org"]);
+    assert!(said.contains("route 'mail.example.org'") && said.contains("imap://mail.example.org"), "{said}");
+    assert!(refused(&["proxy", "imaps://mail.example.org"]).contains("not available in this version"));
+    assert!(refused(&["proxy", "gopher://mail.example.org"]).contains("not known"));
+    assert!(refused(&["proxy"]).contains("ROUTE"));
+}
+
+#[test]
+fn a_wrong_rule_is_refused_with_its_place_and_remedy() {
+    let said = refused(&["proxy", "imap://h", "--rule", "drop-capability IDLE when form == server"]);
+    assert!(said.contains("--rule 1:") && said.contains('^') && said.contains("from"), "{said}");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("rules.txt");
+    std::fs::write(&file, "# fine so far\ndrop-capability IDLE\n\ns/(/x/\n").expect("a file");
+    let said = refused(&["proxy", "imap://h", "--rules", &file.display().to_string()]);
+    assert!(said.contains("rules.txt:4"), "{said}");
+    let said = refused(&["proxy", "imap://h", "--rules", "/nonexistent/rules"]);
+    assert!(said.contains("/nonexistent/rules") && said.contains("cannot be read"), "{said}");
+}
+
+#[test]
+fn a_wrong_output_is_refused() {
+    assert!(refused(&["proxy", "imap://h", "-o", "pcapng:x"]).contains("pretty"));
+    assert!(refused(&["proxy", "imap://h", "--color", "sometimes"]).contains("always"));
+    assert!(refused(&["proxy", "imap://h", "--body", "some"]).contains("--body"));
+    assert!(refused(&["proxy", "imap://h", "--idle-timeout", "soon"]).contains("30s"));
+    assert!(
+        refused(&["proxy", "imap://h", "-o", "pretty:/nonexistent/folder/log"]).contains("/nonexistent/folder/log")
+    );
+}
+
+#[test]
+fn a_port_in_use_is_a_clear_failure() {
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback can be listened on");
+    let route = format!("{}=imap://127.0.0.1:1", taken.local_addr().expect("it has an address"));
+    let output = run(&["proxy", &route]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("another program has this port"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_session_is_relayed_shown_and_summed_up() {
+    let server = server("* OK [CAPABILITY IMAP4rev1 IDLE MOVE] hi\r\n", |line| {
+        let tag = line.split(' ').next().unwrap_or_default();
+        format!("{tag} OK [CAPABILITY IMAP4rev1 IDLE MOVE UIDPLUS] done\r\n")
+    });
+    let scope = Scope::start(server, &["--drop-cap", "IDLE"]);
+    let mut stream = scope.connect();
+    let mut reader = BufReader::new(stream.try_clone().expect("a handle"));
+    assert_eq!(line(&mut reader), "* OK [CAPABILITY IMAP4rev1 MOVE] hi\r\n");
+    stream.write_all(b"a1 LOGIN alice s3cr3t-canary\r\n").expect("sent");
+    assert_eq!(line(&mut reader), "a1 OK [CAPABILITY IMAP4rev1 MOVE UIDPLUS] done\r\n");
+    let (code, log, said) = scope.interrupt();
+    assert_eq!(code, Some(0), "{log}{said}");
+    for expected in ["LOGIN alice", "--drop-cap IDLE", "IDLE", "imapscope was interrupted"] {
+        assert!(log.contains(expected), "{expected} is in the log:\n{log}");
+    }
+    assert!(!log.contains("s3cr3t-canary") && !said.contains("s3cr3t-canary"), "no password is shown:\n{log}");
+    assert!(!log.contains('\x1b'), "no colour goes into a pipe");
+}
+
+#[test]
+fn secrets_are_shown_only_on_demand_and_files_are_private() {
+    let server = server("* OK hi\r\n", |line| format!("{} NO no\r\n", line.split(' ').next().unwrap_or_default()));
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("log");
+    let output = format!("pretty:{}", file.display());
+    let scope = Scope::start(server, &["--show-secrets", "-o", &output]);
+    let mut stream = scope.connect();
+    let mut reader = BufReader::new(stream.try_clone().expect("a handle"));
+    line(&mut reader);
+    stream.write_all(b"a1 LOGIN alice s3cr3t-canary\r\n").expect("sent");
+    line(&mut reader);
+    let (code, log, _) = scope.interrupt();
+    assert_eq!(code, Some(0));
+    assert!(log.is_empty(), "with -o, the log goes there only: {log}");
+    assert!(std::fs::read_to_string(&file).expect("the log was written").contains("s3cr3t-canary"));
+    assert_eq!(mode(&file), 0o600);
+}
+
+#[cfg(unix)]
+fn mode(file: &Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::metadata(file).expect("the file is there").permissions().mode() & 0o777
+}
+
+#[test]
+fn a_server_that_cannot_be_reached_is_named_and_nothing_ends() {
+    let nobody = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port").local_addr().expect("an address");
+    let scope = Scope::start(nobody, &[]);
+    for _ in 0..2 {
+        let mut rest = Vec::new();
+        // Closed or reset: what matters is that it does not hang.
+        let _ = scope.connect().read_to_end(&mut rest);
+        assert!(rest.is_empty());
+    }
+    let (code, log, _) = scope.interrupt();
+    assert_eq!(code, Some(0));
+    assert_eq!(log.matches(&format!("{nobody}")).count().min(2), 2, "each attempt is explained:\n{log}");
+    assert!(log.contains("refused"), "{log}");
+}
+
+#[test]
+fn an_unknown_capability_is_a_warning() {
+    let nobody = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port").local_addr().expect("an address");
+    let route = format!(":0=imap://{nobody}");
+    let mut child =
+        imapscope(&["proxy", &route, "--drop-cap", "CONSTORE"]).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut first = String::new();
+    BufReader::new(child.stderr.take().expect("piped")).read_line(&mut first).expect("a line");
+    child.kill().expect("it runs");
+    child.wait().expect("it ends");
+    assert!(first.contains("CONSTORE") && first.contains("did you mean CONDSTORE"), "{first}");
+}
+
+#[test]
+fn the_demo_shows_the_main_job() {
+    let output = run(&["demo"]);
+    let log = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{log}{}", text(&output.stderr));
+    for expected in ["LITERAL+", "LOGIN alice", "<hidden>", "IDLE", "Subject: Re: Lunch?", "--drop-cap LITERAL+"] {
+        assert!(log.contains(expected), "{expected} is in the log:\n{log}");
+    }
+    assert!(!log.contains("correct horse"));
+    assert!(!log.contains('\x1b'));
+    let coloured = run(&["demo", "--color", "always"]);
+    assert!(text(&coloured.stdout).contains("\x1b["));
+}
+
+#[test]
+fn words_are_explained() {
+    for (word, expected) in [("qresync", "RFC 7162"), ("SELECT", "RFC 9051"), ("OVERQUOTA", "quota"), ("IDLE", "RFC")] {
+        let output = run(&["explain", word]);
+        assert_eq!(output.status.code(), Some(0), "{word}");
+        assert!(text(&output.stdout).contains(expected), "{word}: {}", text(&output.stdout));
+    }
+    let output = run(&["explain", "QRESINC"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("QRESYNC"), "did you mean: {}", text(&output.stderr));
+}
+
+#[test]
+fn grammars_are_listed_shown_and_checked() {
+    assert!(text(&run(&["grammar", "list"]).stdout).contains("imap"));
+    assert!(text(&run(&["grammar", "show", "imap"]).stdout).contains("UIDPLUS"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("mine.toml");
+    std::fs::write(&file, "name = \"mine\"\nextends = \"imap\"\n[command.XYZ]\ndose = \"x\"\n").expect("a file");
+    let output = run(&["grammar", "check", &file.display().to_string()]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stdout) + &text(&output.stderr);
+    assert!(said.contains("mine.toml:") && said.contains("dose"), "{said}");
+}
+
+#[test]
+fn help_completions_and_manual_teach() {
+    let help = text(&run(&["--help"]).stdout);
+    assert!(help.contains("Examples:") && help.contains("proxy"), "{help}");
+    let help = text(&run(&["proxy", "--help"]).stdout);
+    assert!(help.contains("imapscope proxy imap://mail.example.org") && help.contains("--drop-cap"), "{help}");
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(text(&run(&["completions", shell]).stdout).contains("drop-cap"), "{shell}");
+    }
+    let manual = text(&run(&["man"]).stdout);
+    assert!(manual.contains(".TH imapscope") && manual.contains("drop\\-cap"), "{manual}");
+    assert_eq!(run(&[]).status.code(), Some(2));
+    assert!(text(&run(&["--version"]).stdout).starts_with("imapscope "));
+}

@@ -1,0 +1,227 @@
+//! Rules over arbitrary texts: what does not match stays as it is, what is edited is still one text that announces
+//! the same literal, and a list has the names that it should have. Any string may be given as a rule.
+
+use imapscope::event::{MAX_TEXT, Peer, Reading, State};
+use imapscope::rules::{Edit, Options, Rules, Scene, Source};
+use imapscope::wire::{body, imap};
+use proptest::prelude::*;
+
+fn rules(lines: &[String]) -> Rules {
+    let sources: Vec<Source> = lines.iter().enumerate().map(|(at, line)| Source::rule(at + 1, line)).collect();
+    Rules::compile(&sources).unwrap_or_else(|problem| panic!("{problem}"))
+}
+
+fn edit(rules: &Rules, from: Peer, text: &[u8]) -> Option<Edit> {
+    let reading: Reading = imap::read(from, text);
+    rules.edit(&Scene {
+        from,
+        text,
+        reading: &reading,
+        read: imap::read,
+        state: State::Selected,
+        protocol: "imap",
+        connection: 1,
+        command: "NOOP",
+    })
+}
+
+/// The names in a text's list, as they stand there; `None` if it has no list.
+fn names(from: Peer, text: &[u8]) -> Option<Vec<String>> {
+    let list = imap::read(from, text).list?;
+    Some(list.items.iter().map(|item| String::from_utf8_lossy(item.name.of(text)).into_owned()).collect())
+}
+
+const NAMES: [&str; 10] =
+    ["IDLE", "idle", "IMAP4rev1", "IMAP4rev2", "AUTH=PLAIN", "AUTH=X", "UNSELECT", "UNSELECTFOO", "LITERAL+", "X"];
+
+fn name() -> impl Strategy<Value = String> {
+    prop::sample::select(&NAMES[..]).prop_map(str::to_string)
+}
+
+/// What a list of names stands in: the peer, what is before and behind it.
+fn place() -> impl Strategy<Value = (Peer, &'static str, &'static str)> {
+    prop::sample::select(vec![
+        (Peer::Server, "* CAPABILITY", "\r\n"),
+        (Peer::Server, "* capability", "\n"),
+        (Peer::Server, "* CAPABILITY", ""),
+        (Peer::Server, "* CAPABILITY", " \r\n"),
+        (Peer::Server, "* OK [CAPABILITY", "] IDLE is [CAPABILITY IDLE]\r\n"),
+        (Peer::Server, "a1 NO [capability", "]\r\n"),
+        (Peer::Server, "* PREAUTH [CAPABILITY", " ]hi\r\n"),
+        (Peer::Server, "* ENABLED", "\r\n"),
+        (Peer::Client, "a1 ENABLE", "\r\n"),
+    ])
+}
+
+fn written(before: &str, names: &[(String, usize)], behind: &str) -> String {
+    let names: String = names.iter().map(|(name, blanks)| format!("{}{name}", " ".repeat(blanks + 1))).collect();
+    format!("{before}{names}{behind}")
+}
+
+fn rule() -> impl Strategy<Value = String> {
+    let pattern = prop_oneof![name(), Just("AUTH=*".to_string()), Just("*".to_string()), Just("i*e*".to_string())];
+    let action = prop_oneof![
+        prop::collection::vec(pattern.clone(), 1..3).prop_map(|names| format!("drop-capability {}", names.join(" "))),
+        prop::collection::vec(pattern.clone(), 1..3).prop_map(|names| format!("only-capabilities {}", names.join(","))),
+        prop::collection::vec(name(), 1..3).prop_map(|names| format!("add-capability {}", names.join(" "))),
+        (pattern, name()).prop_map(|(old, new)| format!("replace-capability {old} {new}")),
+        ("[a-zA-Z*{}\" .?]{1,6}", "[a-zA-Z&{}\"0-9+~ ]{0,8}", "g?i?[1-3]?").prop_filter_map(
+            "a regex",
+            |(regex, replacement, flags)| {
+                let line = format!("s/{regex}/{replacement}/{flags}");
+                Rules::compile(&[Source::rule(1, &line)]).is_ok().then_some(line)
+            }
+        ),
+    ];
+    let condition = prop::sample::select(vec![
+        "",
+        " when from == server",
+        " when !(from == server)",
+        " when capability == IDLE || size > 30",
+        " when status == OK",
+    ]);
+    (action, condition).prop_map(|(action, condition)| format!("{action}{condition}"))
+}
+
+fn text() -> impl Strategy<Value = (Peer, Vec<u8>)> {
+    let list = (place(), prop::collection::vec((name(), 0usize..2), 0..6))
+        .prop_map(|((from, before, behind), names)| (from, written(before, &names, behind).into_bytes()));
+    let line = (
+        prop::sample::select(vec![Peer::Client, Peer::Server]),
+        "(a1|\\*|\\+)? ?(1 FETCH|LOGIN|OK|LIST|CAPABILITY|ENABLE)?[a-zA-Z\"\\\\ \\[\\]()]{0,20}(~?\\{[0-9]{1,3}\\+?\\})?",
+        prop::sample::select(vec!["\r\n", "\n", ""]),
+    )
+        .prop_map(|(from, line, end)| (from, format!("{line}{end}").into_bytes()));
+    let octets = (prop::sample::select(vec![Peer::Client, Peer::Server]), prop::collection::vec(any::<u8>(), 0..40))
+        .prop_map(|(from, mut octets)| {
+            octets.retain(|&b| b != b'\n');
+            octets.push(b'\n');
+            (from, octets)
+        });
+    prop_oneof![3 => list, 2 => line, 1 => octets]
+}
+
+proptest! {
+    #[test]
+    fn no_string_is_too_odd_to_be_a_rule(line in "\\PC*", name in ".*") {
+        let file = Source::file("rules", &format!("{line}\n{name}"));
+        for source in file.into_iter().chain([Source::rule(1, &line), Source::rule(2, &name)]) {
+            if let Err(problem) = Rules::compile(&[source]) {
+                prop_assert!(!problem.to_string().contains(['\0', '\x1b', '\r']));
+            }
+        }
+        let value = [name];
+        for options in [
+            Options { drop: &value, ..Options::default() },
+            Options { only: &value, ..Options::default() },
+            Options { add: &value, ..Options::default() },
+            Options { replace: &value, ..Options::default() },
+        ] {
+            let _ = Rules::compile(&Source::options(options));
+        }
+    }
+
+    #[test]
+    fn no_near_rule_is_too_odd_either(
+        line in "(drop-capability|s|add-capability)([ /\\[\\]\\\\&gé,\"*a{}0-9.]|when |from |==|~|!|\\(|\\)|&&|in ){0,24}"
+    ) {
+        if let Err(problem) = Rules::compile(&[Source::rule(1, &line)]) {
+            prop_assert!(problem.origin.starts_with("--rule 1:"), "{}", problem);
+        }
+    }
+
+    #[test]
+    fn an_edited_text_is_still_one_text(
+        lines in prop::collection::vec(rule(), 1..5),
+        (from, text) in text(),
+    ) {
+        let rules = rules(&lines);
+        let Some(edit) = edit(&rules, from, &text) else { return Ok(()) };
+        prop_assert!(rules.touches(from));
+        prop_assert_eq!(edit.bytes.is_none(), edit.fired.is_empty());
+        prop_assert!(edit.bytes.is_some() || !edit.refused.is_empty());
+        let Some(sent) = edit.bytes else { return Ok(()) };
+        prop_assert_ne!(&sent, &text);
+        prop_assert!(sent.len() <= MAX_TEXT);
+        prop_assert_eq!(&sent[body(&sent).len()..], &text[body(&text).len()..]);
+        for octet in [b'\r', b'\n', b'\0'] {
+            let count = |text: &[u8]| text.iter().filter(|&&b| b == octet).count();
+            prop_assert!(count(body(&sent)) <= count(body(&text)));
+        }
+        let literal = |text: &[u8]| imap::read(from, text).literal.map(|l| (l.len, l.synchronizing, l.binary));
+        prop_assert_eq!(literal(&sent), literal(&text));
+    }
+
+    #[test]
+    fn what_does_not_match_stays(lines in prop::collection::vec(rule(), 0..4), (from, text) in text()) {
+        let never: Vec<String> = lines
+            .iter()
+            .map(|line| line.split(" when ").next().unwrap_or_default())
+            .map(|action| format!("{action} when conn == 2 && from == {}", from.word()))
+            .collect();
+        prop_assert_eq!(edit(&rules(&never), from, &text), None);
+        let other: Vec<String> = never.iter().map(|line| line.replace("conn == 2 &&", "conn == 1 &&")).collect();
+        let other = rules(&other);
+        prop_assert!(!other.touches(from.other()));
+        prop_assert_eq!(edit(&other, from.other(), &text), None);
+    }
+
+    #[test]
+    fn a_list_has_the_names_that_it_should_have(
+        (from, before, behind) in place(),
+        listed in prop::collection::vec((name(), 0usize..2), 0..6),
+        named in name(),
+        new in name(),
+        verb in 0..4,
+    ) {
+        let text = written(before, &listed, behind);
+        let offers = !before.to_ascii_uppercase().contains("ENABLE");
+        let old: Vec<String> = listed.iter().map(|(name, _)| name.clone()).collect();
+        prop_assert_eq!(names(from, text.as_bytes()).unwrap_or_default(), old.clone());
+        let is = |a: &str, b: &str| a.eq_ignore_ascii_case(b);
+        let revision = |name: &str| name.starts_with("IMAP4rev");
+        let (line, mut intended): (String, Vec<String>) = match verb {
+            0 => (format!("drop-capability {named}"), old.iter().filter(|name| !is(name, &named)).cloned().collect()),
+            1 => {
+                let stays = |name: &&String| is(name, &named) || (revision(name) && !revision(&named));
+                (format!("only-capabilities {named}"), old.iter().filter(stays).cloned().collect())
+            }
+            2 => {
+                let mut intended = old.clone();
+                if offers && !old.iter().any(|name| is(name, &named)) {
+                    intended.push(named.clone());
+                }
+                (format!("add-capability {named}"), intended)
+            }
+            _ => {
+                let mut there = !is(&named, &new) && old.iter().any(|name| is(name, &new));
+                let mut intended = Vec::new();
+                for name in &old {
+                    if !is(name, &named) || (!offers && is(&named, &new)) {
+                        intended.push(name.clone());
+                    } else if offers && !there {
+                        there = true;
+                        intended.push(new.clone());
+                    }
+                }
+                (format!("replace-capability {named} {new}"), intended)
+            }
+        };
+        if from == Peer::Client && intended.is_empty() && !old.is_empty() {
+            intended.push("X-HIDDEN".to_string());
+        }
+        // `[CAPABILITY]` with nothing behind the word is no list, and nothing can be added to it.
+        if before.contains('[') && old.is_empty() && behind.starts_with(']') {
+            intended.clear();
+        }
+        let edit = edit(&rules(&[line]), from, text.as_bytes());
+        prop_assert_eq!(edit.is_none(), intended == old);
+        let sent = edit.and_then(|edit| edit.bytes).unwrap_or_else(|| text.clone().into_bytes());
+        prop_assert_eq!(names(from, &sent).unwrap_or_default(), intended.clone());
+        if before.contains('[') && intended.is_empty() && !old.is_empty() {
+            let start = before.split('[').next().unwrap_or_default();
+            let rest = behind.trim_start_matches(' ').trim_start_matches(']').trim_start_matches(' ');
+            prop_assert_eq!(String::from_utf8_lossy(&sent), format!("{start}{rest}"));
+        }
+    }
+}
