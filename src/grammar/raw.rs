@@ -1,0 +1,303 @@
+//! The entries as the TOML has them, every key declared once, and how each becomes an entry of a table. What is written
+//! in the wrong form is reported; nothing here is looked up.
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::desk::Desk;
+use super::{Decode, Lists, Message, Secret, Standing, Then};
+use crate::event::{Peer, State};
+
+/// Entries with their names.
+pub(super) type Named<R> = Vec<(Spanned<String>, R)>;
+
+/// The states that a description may name.
+const STATES: [State; 5] =
+    [State::Greeting, State::NotAuthenticated, State::Authenticated, State::Selected, State::Logout];
+
+/// `[command.NAME]`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Command {
+    does: Spanned<String>,
+    rfc: Spanned<String>,
+    #[serde(default)]
+    status: Standing,
+    #[serde(default)]
+    arguments: String,
+    #[serde(default)]
+    note: String,
+    #[serde(default)]
+    states: Vec<Spanned<String>>,
+    then: Option<Then>,
+    secret: Option<Secret>,
+    #[serde(default)]
+    pub(super) needs: Vec<Spanned<String>>,
+    on_ok: Option<Spanned<String>>,
+    on_no: Option<Spanned<String>>,
+    lists: Option<Lists>,
+    pub(super) uid: Option<Spanned<String>>,
+}
+
+/// `[capability.NAME]`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Capability {
+    does: Spanned<String>,
+    rfc: Spanned<String>,
+    #[serde(default)]
+    status: Standing,
+    #[serde(default)]
+    note: String,
+    #[serde(default)]
+    pub(super) enables: Vec<Spanned<String>>,
+    #[serde(default)]
+    pub(super) implies: Vec<Spanned<String>>,
+    #[serde(default)]
+    enable: bool,
+    pub(super) obsolete_by: Option<Spanned<String>>,
+}
+
+/// `[response.NAME]`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Response {
+    does: Spanned<String>,
+    rfc: Spanned<String>,
+    #[serde(default)]
+    status: Standing,
+    #[serde(default)]
+    arguments: String,
+    #[serde(default)]
+    note: String,
+    #[serde(default)]
+    pub(super) needs: Vec<Spanned<String>>,
+    #[serde(default)]
+    numbered: bool,
+    secret: Option<Secret>,
+    lists: Option<Lists>,
+}
+
+/// `[code.NAME]`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Code {
+    does: Spanned<String>,
+    rfc: Spanned<String>,
+    #[serde(default)]
+    status: Standing,
+    #[serde(default)]
+    arguments: String,
+    #[serde(default)]
+    note: String,
+    #[serde(default)]
+    pub(super) needs: Vec<Spanned<String>>,
+    lists: Option<Lists>,
+}
+
+/// `[words."KIND"]`, an entry a line
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Word {
+    does: Spanned<String>,
+    rfc: Spanned<String>,
+    #[serde(default)]
+    status: Standing,
+    #[serde(default)]
+    note: String,
+    #[serde(default)]
+    pub(super) needs: Vec<Spanned<String>>,
+}
+
+/// `[mechanism.NAME]`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Mechanism {
+    does: Spanned<String>,
+    rfc: Spanned<String>,
+    #[serde(default)]
+    status: Standing,
+    #[serde(default)]
+    note: String,
+    client_first: bool,
+    #[serde(default)]
+    messages: Vec<Spanned<String>>,
+    decode: Decode,
+    secret: Vec<String>,
+    #[serde(default)]
+    layer: bool,
+}
+
+impl Command {
+    /// The command, and its UID form if it has one.
+    pub(super) fn build(self, name: &str, desk: &mut Desk<'_>) -> Vec<super::Command> {
+        let plain = super::Command {
+            name: name.to_owned(),
+            does: sentence(&self.does, desk),
+            rfc: source(&self.rfc, desk),
+            status: self.status,
+            arguments: self.arguments,
+            note: self.note,
+            states: self.states.iter().filter_map(|word| state(word, desk)).collect(),
+            then: self.then,
+            secret: self.secret,
+            needs: plain(self.needs),
+            on_ok: self.on_ok.and_then(|word| state(&word, desk)),
+            on_no: self.on_no.and_then(|word| state(&word, desk)),
+            lists: self.lists,
+            form_of: name.get(..4).filter(|head| head.eq_ignore_ascii_case("UID ")).map(|_| name[4..].to_owned()),
+        };
+        let form = self.uid.map(|does| super::Command {
+            name: format!("UID {name}"),
+            does: sentence(&does, desk),
+            form_of: Some(name.to_owned()),
+            ..plain.clone()
+        });
+        std::iter::once(plain).chain(form).collect()
+    }
+}
+
+impl Capability {
+    pub(super) fn build(self, name: &str, desk: &mut Desk<'_>) -> super::Capability {
+        super::Capability {
+            name: name.to_owned(),
+            does: sentence(&self.does, desk),
+            rfc: source(&self.rfc, desk),
+            status: self.status,
+            note: self.note,
+            enables: plain(self.enables),
+            implies: plain(self.implies),
+            enable: self.enable,
+            obsolete_by: self.obsolete_by.map(Spanned::into_inner),
+        }
+    }
+}
+
+impl Response {
+    pub(super) fn build(self, name: &str, desk: &mut Desk<'_>) -> super::Response {
+        super::Response {
+            name: name.to_owned(),
+            does: sentence(&self.does, desk),
+            rfc: source(&self.rfc, desk),
+            status: self.status,
+            arguments: self.arguments,
+            note: self.note,
+            needs: plain(self.needs),
+            numbered: self.numbered,
+            secret: self.secret,
+            lists: self.lists,
+        }
+    }
+}
+
+impl Code {
+    pub(super) fn build(self, name: &str, desk: &mut Desk<'_>) -> super::Code {
+        super::Code {
+            name: name.to_owned(),
+            does: sentence(&self.does, desk),
+            rfc: source(&self.rfc, desk),
+            status: self.status,
+            arguments: self.arguments,
+            note: self.note,
+            needs: plain(self.needs),
+            lists: self.lists,
+        }
+    }
+}
+
+impl Word {
+    pub(super) fn build(self, name: &str, desk: &mut Desk<'_>) -> super::Word {
+        super::Word {
+            name: name.to_owned(),
+            does: sentence(&self.does, desk),
+            rfc: source(&self.rfc, desk),
+            status: self.status,
+            note: self.note,
+            needs: plain(self.needs),
+        }
+    }
+}
+
+impl Mechanism {
+    pub(super) fn build(self, name: &str, desk: &mut Desk<'_>) -> super::Mechanism {
+        super::Mechanism {
+            name: name.to_owned(),
+            does: sentence(&self.does, desk),
+            rfc: source(&self.rfc, desk),
+            status: self.status,
+            note: self.note,
+            client_first: self.client_first,
+            messages: self.messages.iter().filter_map(|line| message(line, desk)).collect(),
+            decode: self.decode,
+            secret: self.secret,
+            layer: self.layer,
+        }
+    }
+}
+
+/// The names without their places.
+fn plain(names: Vec<Spanned<String>>) -> Vec<String> {
+    names.into_iter().map(Spanned::into_inner).collect()
+}
+
+/// A meaning: one line, not empty.
+fn sentence(text: &Spanned<String>, desk: &mut Desk<'_>) -> String {
+    let line = text.as_ref().trim();
+    if line.is_empty() || line.contains('\n') {
+        desk.add(text.span(), "a meaning must be one line, and not empty", "say in a sentence what it does");
+    }
+    line.to_owned()
+}
+
+/// Where something is defined: one or more places, with commas between them.
+fn source(text: &Spanned<String>, desk: &mut Desk<'_>) -> String {
+    if !text.as_ref().split(", ").all(is_source) {
+        let help = "`RFC 9051 section 6.3.1`, `RFC 4422 appendix A`, `draft-NAME`, `vendor: NAME` or `IANA REGISTRY`; \
+                    several with commas between them";
+        desk.add(text.span(), "this does not say where it is defined", help);
+    }
+    text.as_ref().clone()
+}
+
+/// True for one place of definition.
+fn is_source(place: &str) -> bool {
+    if let Some(rest) = place.strip_prefix("RFC ") {
+        let mut words = rest.split(' ');
+        let number = words.next().is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));
+        return number
+            && match (words.next(), words.next(), words.next()) {
+                (None, ..) => true,
+                (Some("section" | "appendix"), Some(part), None) => !part.is_empty(),
+                _ => false,
+            };
+    }
+    ["draft-", "vendor: ", "IANA "]
+        .iter()
+        .any(|head| place.strip_prefix(head).is_some_and(|rest| !rest.trim().is_empty()))
+}
+
+/// The state of this name.
+fn state(word: &Spanned<String>, desk: &mut Desk<'_>) -> Option<State> {
+    let found = STATES.into_iter().find(|state| state.word() == word.as_ref());
+    if found.is_none() {
+        desk.unknown(word.span(), "state", word.as_ref(), &STATES.map(State::word));
+    }
+    found
+}
+
+/// A message: `C: what the client says` or `S: what the server says`.
+fn message(line: &Spanned<String>, desk: &mut Desk<'_>) -> Option<Message> {
+    let (from, means) = match line.as_ref().split_once(": ") {
+        Some(("C", means)) => (Peer::Client, means),
+        Some(("S", means)) => (Peer::Server, means),
+        _ => {
+            desk.add(
+                line.span(),
+                "this does not say who sends it",
+                "begin with `C: ` for the client or `S: ` for the server",
+            );
+            return None;
+        }
+    };
+    Some(Message { from, means: means.to_owned() })
+}
