@@ -1,2 +1,389 @@
 //! Explaining: a batch of events in, the same events with marks, notes, latency and findings out, secrets masked.
-//! Lives on events and the grammar alone; knows no session, socket or sink.
+//! Lives on events and the grammar alone; knows no session, socket or sink, reads no clock. One [`Explainer`] a
+//! connection; its memory is bounded whatever the peers send (the constants of the files below, and [`MAX_PENDING`]).
+
+pub mod capability;
+pub mod finding;
+pub mod imap;
+mod list;
+mod login;
+pub mod mark;
+pub mod phrase;
+pub mod sasl;
+pub mod secret;
+mod spoken;
+pub mod tally;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::event::{
+    Batch, Data, DataKind, Event, Explained, Kind, Layer, Mark, Note, NoteKind, Oddity, Peer, Reading, Role, Span,
+    State, Status, Summary, Text, Time, What,
+};
+use crate::grammar::{Grammar, Then};
+use crate::wire;
+use capability::Offers;
+use finding::note;
+use imap::{Opinion, Strict};
+use sasl::Exchange;
+use secret::Vault;
+use tally::Tallies;
+
+/// How many commands may wait for their answer; of more, the oldest is counted as never answered.
+pub const MAX_PENDING: usize = 256;
+
+/// How many names of each sort are remembered as explained already.
+const MAX_MET: usize = 128;
+
+/// The longest tag and the longest name that are remembered, in octets.
+const MAX_NAME: usize = 64;
+
+/// Explains the events of one connection.
+#[derive(Debug)]
+pub struct Explainer {
+    grammar: Arc<Grammar>,
+    vault: Vault,
+    offers: Offers,
+    tallies: Tallies,
+    strict: Strict,
+    pending: VecDeque<Pending>,
+    exchange: Option<Exchange>,
+    idle: Option<Idle>,
+    met: [Vec<Box<[u8]>>; 4],
+    began: Option<Time>,
+    reason: list::Reason,
+    /// The client's last text announced a literal that it did not wait with.
+    unasked: bool,
+    marks: Vec<Mark>,
+    sent_marks: Vec<Mark>,
+    notes: Vec<Note>,
+}
+
+/// A command that waits for its answer.
+#[derive(Debug)]
+struct Pending {
+    frame: u64,
+    tag: Box<[u8]>,
+    /// Its place in the tally.
+    place: usize,
+    then: Option<Then>,
+    on_ok: Option<State>,
+    on_no: Option<State>,
+    /// When its last octets came.
+    at: Time,
+    /// The state in which it was sent.
+    state: State,
+    /// The mailbox or user that it names, for people.
+    subject: Option<String>,
+    login: bool,
+    /// A capability list came while it was waiting.
+    listed: bool,
+}
+
+#[derive(Debug)]
+struct Idle {
+    frame: u64,
+    since: Time,
+    updates: u64,
+}
+
+/// What names are explained the first time only.
+#[derive(Clone, Copy)]
+enum Met {
+    Verb,
+    Response,
+    Code,
+    Status,
+}
+
+impl Explainer {
+    /// For a new connection. With `show_secrets` nothing is masked.
+    #[must_use]
+    pub fn new(grammar: Arc<Grammar>, show_secrets: bool) -> Self {
+        Explainer {
+            grammar,
+            vault: Vault::new(show_secrets),
+            offers: Offers::default(),
+            tallies: Tallies::default(),
+            strict: Strict::default(),
+            pending: VecDeque::new(),
+            exchange: None,
+            idle: None,
+            met: Default::default(),
+            began: None,
+            reason: list::Reason::default(),
+            unasked: false,
+            marks: Vec::new(),
+            sent_marks: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// Explains all events of a batch in order. An event's secrets are masked in the batch's arena (filler `*`, same
+    /// length) before the event is put.
+    pub fn explain(&mut self, batch: &mut Batch, put: &mut dyn FnMut(&Explained<'_>)) {
+        let at = batch.at;
+        self.began.get_or_insert(at);
+        let mut events = std::mem::take(&mut batch.events);
+        for event in &mut events {
+            self.marks.clear();
+            self.sent_marks.clear();
+            self.notes.clear();
+            let latency = self.event(event, &mut batch.bytes, at);
+            let summary = match &event.what {
+                What::Closed(_) => Some(self.summary(at)),
+                _ => None,
+            };
+            let (bytes, sent) = slices(&event.what, &batch.bytes);
+            for note in &self.notes {
+                if let NoteKind::Finding(culprit) = note.kind {
+                    self.tallies.found(culprit);
+                }
+            }
+            put(&Explained {
+                connection: batch.connection,
+                at,
+                event,
+                bytes,
+                sent,
+                marks: &self.marks,
+                sent_marks: &self.sent_marks,
+                latency,
+                notes: &self.notes,
+                summary: summary.as_ref(),
+            });
+        }
+        batch.events = events;
+    }
+
+    fn event(&mut self, event: &mut Event, bytes: &mut [u8], at: Time) -> Option<Duration> {
+        let from = event.from;
+        match &mut event.what {
+            What::Text(text) => return self.text(from, text, bytes, at),
+            What::Data(data) => self.data(from, data, bytes, at),
+            What::Upgrade(layer) => {
+                if *layer == Layer::Tls {
+                    self.offers.forget();
+                    self.reason = list::Reason::Tls;
+                }
+                self.notes.push(finding::layer(*layer, from));
+            }
+            What::Lag { events, bytes } => self.notes.push(note(
+                NoteKind::Session,
+                format!(
+                    "{} events with {} are missing here: the log could not keep up; everything was relayed all the same",
+                    phrase::grouped(*events),
+                    phrase::octets(*bytes)
+                ),
+                "",
+            )),
+            What::Opened(_) => self.began = Some(at),
+            What::HalfClosed | What::Closed(_) => {}
+        }
+        None
+    }
+
+    fn text(&mut self, from: Peer, text: &mut Text, bytes: &mut [u8], at: Time) -> Option<Duration> {
+        let decoded = self.decode(from, text, bytes);
+        self.hide(text, bytes);
+        let shown: &[u8] = text.bytes.of(bytes);
+        let sent: Option<&[u8]> = text.edit.as_ref().map(|edit| edit.bytes.of(bytes));
+        let sent_reading = sent.map(|sent| match text.first {
+            true => wire::imap::read(from, sent),
+            false => wire::imap::read_more(sent),
+        });
+        let latency = match from {
+            Peer::Client => self.client(text, shown, decoded, at),
+            Peer::Server => self.server(text, shown, decoded, at),
+        };
+        self.rules(text, sent);
+        if text.reading.list.is_some() || sent_reading.as_ref().is_some_and(|reading| reading.list.is_some()) {
+            self.list(text, shown, sent.zip(sent_reading.as_ref()));
+        }
+        self.oddities(from, text, shown);
+        if from == Peer::Server {
+            self.second_opinion(text, shown);
+        }
+        self.mark(text, shown, sent.zip(sent_reading.as_ref()));
+        latency
+    }
+
+    /// Adds what must not be shown besides what the session has found, and masks all of it.
+    fn hide(&mut self, text: &mut Text, bytes: &mut [u8]) {
+        let echoing =
+            matches!(text.reading.kind, Kind::Reply { .. } | Kind::GoAhead { .. } | Kind::Unknown | Kind::Foreign(_));
+        if echoing {
+            let echoes = self.vault.echoes(text.bytes.of(bytes));
+            add(&mut text.secrets, echoes);
+        }
+        if !text.secrets.is_empty() {
+            let range = range(text.bytes, bytes.len());
+            self.vault.hide(&mut bytes[range], &text.secrets);
+        }
+        let Some(edit) = &mut text.edit else { return };
+        // What a rule made of a text may hold a secret anywhere: the remembered ones are looked for in every kind of text.
+        let echoes = self.vault.echoes(edit.bytes.of(bytes));
+        add(&mut edit.secrets, echoes);
+        let range = range(edit.bytes, bytes.len());
+        self.vault.hide(&mut bytes[range], &edit.secrets);
+    }
+
+    fn data(&mut self, from: Peer, data: &Data, bytes: &mut [u8], at: Time) {
+        let head = range(data.head, bytes.len());
+        if data.secret {
+            self.vault.remember(&bytes[head.clone()]);
+            self.vault.hide(&mut bytes[head.clone()], &[Span::new(0, head.len())]);
+        } else if data.kind != DataKind::Literal {
+            let echoes = self.vault.echoes(&bytes[head.clone()]);
+            self.vault.hide(&mut bytes[head.clone()], &echoes);
+        }
+        match from {
+            Peer::Client => {
+                if let Some(pending) = self.pending.iter_mut().find(|pending| pending.frame == data.frame) {
+                    pending.at = at;
+                }
+            }
+            Peer::Server => self.strict.data(data, &bytes[head]),
+        }
+        for &odd in &data.oddities {
+            self.notes.push(finding::oddity(odd, from, false));
+        }
+    }
+
+    fn oddities(&mut self, from: Peer, text: &Text, shown: &[u8]) {
+        for &odd in &text.oddities {
+            let unasked = self.unasked && odd == Oddity::UnexpectedGoAhead;
+            self.notes.push(finding::oddity(odd, from, unasked));
+        }
+        match text.reading.kind {
+            Kind::Foreign(what) => self.notes.push(finding::foreign(what, from)),
+            Kind::Unknown if !text.oddities.contains(&Oddity::Truncated) => {
+                let at = text.reading.stopped.unwrap_or(0);
+                let what = if at as usize >= wire::body(shown).len() {
+                    "not understood: it ends too early".to_owned()
+                } else {
+                    format!("not understood from octet {at} on; it was passed on as it is")
+                };
+                self.notes.push(finding::finding(from, what, "RFC 9051 section 2.2"));
+            }
+            _ => {}
+        }
+    }
+
+    fn rules(&mut self, text: &Text, sent: Option<&[u8]>) {
+        let Some(edit) = &text.edit else { return };
+        let dropped = sent.is_some_and(<[u8]>::is_empty) && !text.bytes.is_empty();
+        for rule in &edit.fired {
+            self.tallies.fired(rule);
+            let what = if dropped { "a rule dropped this" } else { "a rule changed this" };
+            self.notes.push(Note { kind: NoteKind::Rule, about: Some(rule.to_string()), text: what.into(), rfc: None });
+        }
+        for (rule, why) in &edit.refused {
+            let text = format!("not applied: {why}");
+            self.notes.push(Note { kind: NoteKind::Rule, about: Some(rule.to_string()), text, rfc: None });
+        }
+    }
+
+    fn second_opinion(&mut self, text: &Text, shown: &[u8]) {
+        let hidden = !text.secrets.is_empty() && !self.vault.shows();
+        if hidden || !text.oddities.is_empty() || text.reading.stopped.is_some() {
+            return self.strict.skip();
+        }
+        match self.strict.text(text.frame, text.first, shown, &text.reading) {
+            Opinion::Silent | Opinion::Accepted(None) => {}
+            Opinion::Accepted(Some(detail)) => self.notes.push(note(NoteKind::Detail, detail, "")),
+            Opinion::Refused { at, item } => {
+                let item = item.map(|item| format!(", in {item}")).unwrap_or_default();
+                let text = format!("a client that parses strictly would fail here (from octet {at}{item})");
+                self.notes.push(note(NoteKind::Detail, text, ""));
+            }
+        }
+    }
+
+    fn mark(&mut self, text: &Text, shown: &[u8], sent: Option<(&[u8], &Reading)>) {
+        let Some((sent, sent_reading)) = sent else {
+            return mark::mark(&mut self.marks, shown, &text.reading, &text.secrets, &|_| None);
+        };
+        let names = |bytes: &[u8], reading: &Reading| -> Vec<Vec<u8>> {
+            let items = reading.list.iter().flat_map(|list| &list.items);
+            items.take(capability::MAX_NAMES).map(|item| item.name.of(bytes).to_ascii_uppercase()).collect()
+        };
+        let (came, went) = (names(shown, &text.reading), names(sent, sent_reading));
+        let lacks = |list: &[Vec<u8>], name: &[u8]| !list.iter().any(|known| known.eq_ignore_ascii_case(name));
+        mark::mark(&mut self.marks, shown, &text.reading, &text.secrets, &|name| {
+            lacks(&went, name).then_some(Role::Removed)
+        });
+        let secrets = text.edit.as_ref().map_or(&[][..], |edit| edit.secrets.as_slice());
+        mark::mark(&mut self.sent_marks, sent, sent_reading, secrets, &|name| {
+            lacks(&came, name).then_some(Role::Added)
+        });
+    }
+
+    /// True the first time that this name is met; false once too many are remembered.
+    fn first_time(&mut self, sort: Met, name: &[u8]) -> bool {
+        let met = &mut self.met[sort as usize];
+        if met.iter().any(|known| known.eq_ignore_ascii_case(name)) || met.len() >= MAX_MET || name.len() > MAX_NAME {
+            return false;
+        }
+        met.push(name.into());
+        true
+    }
+
+    fn summary(&mut self, at: Time) -> Summary {
+        if let Some(idle) = self.idle.take() {
+            self.tallies.idle = self.tallies.idle.saturating_add(at.since(idle.since));
+        }
+        for pending in std::mem::take(&mut self.pending) {
+            self.tallies.unanswered(pending.place);
+        }
+        let tallies = std::mem::take(&mut self.tallies);
+        let mut summary = Summary {
+            lasted: self.began.map_or(Duration::ZERO, |began| at.since(began)),
+            commands: tallies.commands,
+            unused: self.offers.unused(&self.grammar),
+            unadvertised: std::mem::take(&mut self.offers.unadvertised),
+            hidden_tried: std::mem::take(&mut self.offers.hidden_tried),
+            rules: tallies.rules,
+            findings: tallies.findings,
+            idle: tallies.idle,
+            strict: self.strict.judged,
+        };
+        // The last event's own notes come before the summary is shown.
+        for note in &self.notes {
+            if let NoteKind::Finding(Some(peer)) = note.kind {
+                summary.findings[peer.index()] += 1;
+            }
+        }
+        summary
+    }
+}
+
+/// The octets of an event, and what was sent instead.
+fn slices<'a>(what: &What, bytes: &'a [u8]) -> (&'a [u8], Option<&'a [u8]>) {
+    match what {
+        What::Text(text) => (text.bytes.of(bytes), text.edit.as_ref().map(|edit| edit.bytes.of(bytes))),
+        What::Data(data) => (data.head.of(bytes), None),
+        _ => (&[], None),
+    }
+}
+
+/// A span of the arena as a range that fits it.
+fn range(span: Span, len: usize) -> std::ops::Range<usize> {
+    let end = (span.end as usize).min(len);
+    (span.start as usize).min(end)..end
+}
+
+/// Adds spans to those that are there.
+fn add(secrets: &mut Vec<Span>, more: Vec<Span>) {
+    if more.is_empty() {
+        return;
+    }
+    secrets.extend(more);
+    *secrets = secret::joined(std::mem::take(secrets));
+}
+
+fn failed(status: Status) -> bool {
+    matches!(status, Status::No | Status::Bad)
+}

@@ -1,0 +1,254 @@
+//! Capabilities: what the server offers, what of it reaches the client, what changed since the last list, and what the
+//! client makes use of. Bounded: [`MAX_NAMES`] names of [`MAX_OCTETS`] octets in all for each set.
+
+use crate::grammar::Grammar;
+
+/// How many names a set holds.
+pub const MAX_NAMES: usize = 512;
+
+/// How many octets the names of a set have together.
+pub const MAX_OCTETS: usize = 32 * 1024;
+
+/// How many entries of `unadvertised` and `hidden_tried` are kept.
+const MAX_TRIED: usize = 64;
+
+/// Names in the order in which they came, each once in any case.
+#[derive(Debug, Clone, Default)]
+pub struct Names {
+    names: Vec<Box<str>>,
+    octets: usize,
+}
+
+impl Names {
+    /// The set of these names, as far as there is room.
+    pub fn of<'a>(names: impl Iterator<Item = &'a [u8]>) -> Self {
+        let mut set = Names::default();
+        for name in names {
+            set.add(&String::from_utf8_lossy(name));
+        }
+        set
+    }
+
+    fn add(&mut self, name: &str) {
+        let room = self.names.len() < MAX_NAMES && self.octets + name.len() <= MAX_OCTETS;
+        if room && !name.is_empty() && !self.has(name) {
+            self.octets += name.len();
+            self.names.push(name.into());
+        }
+    }
+
+    /// True if the name is in it, in any case.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.names.iter().any(|known| known.eq_ignore_ascii_case(name))
+    }
+
+    /// The names that `other` lacks.
+    #[must_use]
+    pub fn without(&self, other: &Names) -> Vec<String> {
+        self.names.iter().filter(|name| !other.has(name)).map(|name| name.to_string()).collect()
+    }
+
+    /// The names.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(AsRef::as_ref)
+    }
+
+    /// The first name that gives `wanted`: it is the same, or implies it.
+    fn giving(&self, grammar: &Grammar, wanted: &str) -> Option<&str> {
+        self.iter()
+            .find(|name| name.eq_ignore_ascii_case(wanted))
+            .or_else(|| self.iter().find(|name| grammar.covers(name, wanted)))
+    }
+}
+
+/// How the use of something fits what was offered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It was offered, or nothing is known about what is offered now.
+    Fine,
+    /// The server offers this capability, and a rule keeps it from the client.
+    Hidden(String),
+    /// Nobody offered this capability.
+    Unoffered(String),
+}
+
+/// What a list changes for the client.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Change {
+    /// True for the first list of the connection.
+    pub first: bool,
+    /// New to the client.
+    pub added: Vec<String>,
+    /// Not offered to the client any more.
+    pub gone: Vec<String>,
+    /// Offered by the server and kept from the client.
+    pub hidden: Vec<String>,
+}
+
+/// The capabilities of one connection.
+#[derive(Debug, Default)]
+pub struct Offers {
+    server: Names,
+    client: Names,
+    /// A list came that holds now: not from before TLS or login.
+    fresh: bool,
+    heard: bool,
+    ever: Names,
+    used: Names,
+    /// What the client used although it was not offered: `(feature, capability)`.
+    pub unadvertised: Vec<(String, String)>,
+    /// What the client tried although a rule hid it: `(feature, capability)`.
+    pub hidden_tried: Vec<(String, String)>,
+}
+
+impl Offers {
+    /// Takes a list: as the server sent it and as the client got it.
+    pub fn hear(&mut self, server: Names, client: Names) -> Change {
+        let change = Change {
+            first: !self.heard,
+            added: client.without(&self.client),
+            gone: self.client.without(&client),
+            hidden: server.without(&client),
+        };
+        client.iter().for_each(|name| self.ever.add(name));
+        (self.server, self.client) = (server, client);
+        (self.fresh, self.heard) = (true, true);
+        change
+    }
+
+    /// The last list does not hold any more: TLS began, or a user logged in.
+    pub fn forget(&mut self) {
+        self.fresh = false;
+    }
+
+    /// True if the client was offered this by a list that still holds.
+    #[must_use]
+    pub fn offers(&self, grammar: &Grammar, name: &str) -> bool {
+        self.fresh && self.client.giving(grammar, name).is_some()
+    }
+
+    /// True if there is a list that still holds.
+    #[must_use]
+    pub const fn known(&self) -> bool {
+        self.fresh
+    }
+
+    /// Notes that the client uses `feature`, for which one of `needs` has to be offered.
+    pub fn make_use<S: AsRef<str>>(&mut self, grammar: &Grammar, feature: &str, needs: &[S]) -> Verdict {
+        let Some(wanted) = needs.first() else { return Verdict::Fine };
+        if let Some(name) = needs.iter().find_map(|need| self.client.giving(grammar, need.as_ref())) {
+            let name = name.to_owned();
+            self.used.add(&name);
+            return Verdict::Fine;
+        }
+        if let Some(name) = needs.iter().find_map(|need| self.server.giving(grammar, need.as_ref())) {
+            let name = name.to_owned();
+            keep(&mut self.hidden_tried, feature, &name);
+            return Verdict::Hidden(name);
+        }
+        if !self.fresh {
+            return Verdict::Fine;
+        }
+        let wanted = wanted.as_ref().to_owned();
+        keep(&mut self.unadvertised, feature, &wanted);
+        Verdict::Unoffered(wanted)
+    }
+
+    /// What the client was offered and did not use, among what its use would have shown.
+    #[must_use]
+    pub fn unused(&self, grammar: &Grammar) -> Vec<String> {
+        self.ever.iter().filter(|name| shows(grammar, name) && !self.used.has(name)).map(str::to_owned).collect()
+    }
+}
+
+fn keep(list: &mut Vec<(String, String)>, feature: &str, capability: &str) {
+    let pair = (feature.to_owned(), capability.to_owned());
+    if list.len() < MAX_TRIED && !list.contains(&pair) {
+        list.push(pair);
+    }
+}
+
+/// True if the use of a capability can be seen in the client's commands. The base protocol, and login mechanisms of
+/// which a client needs one, are not worth a remark.
+fn shows(grammar: &Grammar, name: &str) -> bool {
+    const SEEN: [&str; 7] = ["LITERAL+", "LITERAL-", "SASL-IR", "ESEARCH", "LIST-EXTENDED", "LIST-STATUS", "CONDSTORE"];
+    const BASE: [&str; 4] = ["IMAP4", "IMAP4REV1", "IMAP4REV2", "LOGINDISABLED"];
+    let any = |names: &[&str]| names.iter().any(|known| known.eq_ignore_ascii_case(name));
+    let mechanism = name.get(..5).is_some_and(|head| head.eq_ignore_ascii_case("AUTH="));
+    !any(&BASE)
+        && !mechanism
+        && (any(&SEEN) || grammar.capability(name).is_some_and(|known| !known.enables.is_empty() || known.enable))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(names: &str) -> Names {
+        Names::of(names.split(' ').map(str::as_bytes))
+    }
+
+    fn grammar() -> std::sync::Arc<Grammar> {
+        Grammar::builtin("imap").expect("the grammar of IMAP is built in")
+    }
+
+    #[test]
+    fn a_later_list_is_a_difference_to_what_the_client_saw() {
+        let mut offers = Offers::default();
+        assert!(offers.hear(set("IMAP4rev1 STARTTLS IDLE"), set("IMAP4rev1 STARTTLS")).first);
+        let change = offers.hear(set("IMAP4rev1 idle MOVE"), set("IMAP4rev1 MOVE"));
+        let want = Change {
+            first: false,
+            added: vec!["MOVE".into()],
+            gone: vec!["STARTTLS".into()],
+            hidden: vec!["idle".into()],
+        };
+        assert_eq!(change, want);
+        let same = offers.hear(set("imap4REV1 MOVE"), set("MOVE imap4REV1"));
+        assert_eq!(same, Change::default());
+    }
+
+    #[test]
+    fn use_is_judged_by_what_the_client_saw() {
+        let grammar = grammar();
+        let mut offers = Offers::default();
+        assert_eq!(offers.make_use(&grammar, "IDLE", &["IDLE"]), Verdict::Fine, "no list, no judgement");
+        offers.hear(set("IMAP4rev1 IDLE MOVE"), set("IMAP4rev1 MOVE"));
+        assert_eq!(offers.make_use(&grammar, "MOVE", &["MOVE"]), Verdict::Fine);
+        assert_eq!(offers.make_use(&grammar, "IDLE", &["IDLE"]), Verdict::Hidden("IDLE".into()));
+        assert_eq!(offers.make_use(&grammar, "SORT", &["SORT"]), Verdict::Unoffered("SORT".into()));
+        assert_eq!(offers.unused(&grammar), Vec::<String>::new());
+        offers.forget();
+        assert_eq!(offers.make_use(&grammar, "THREAD", &["THREAD=REFS"]), Verdict::Fine);
+        assert_eq!(offers.unadvertised, [("SORT".into(), "SORT".into())]);
+        assert_eq!(offers.hidden_tried, [("IDLE".into(), "IDLE".into())]);
+    }
+
+    #[test]
+    fn what_is_implied_is_offered() {
+        let grammar = grammar();
+        let mut offers = Offers::default();
+        offers.hear(set("IMAP4rev2"), set("IMAP4rev2"));
+        assert_eq!(offers.make_use(&grammar, "IDLE", &["IDLE"]), Verdict::Fine);
+        assert!(offers.offers(&grammar, "LITERAL-") && !offers.offers(&grammar, "LITERAL+"));
+    }
+
+    #[test]
+    fn unused_names_are_those_whose_use_would_show() {
+        let grammar = grammar();
+        let mut offers = Offers::default();
+        let list = "IMAP4rev1 AUTH=PLAIN LOGINDISABLED IDLE LITERAL+ X-NOVELTY CHILDREN";
+        offers.hear(set(list), set(list));
+        assert_eq!(offers.unused(&grammar), ["IDLE", "LITERAL+"]);
+    }
+
+    #[test]
+    fn sets_are_bounded() {
+        let names: Vec<String> = (0..5000).map(|n| format!("X{n}")).collect();
+        let set = Names::of(names.iter().map(|n| n.as_bytes()));
+        assert_eq!(set.iter().count(), MAX_NAMES);
+        let long = [b'x'; MAX_OCTETS];
+        assert_eq!(Names::of([&long[..], b"IDLE"].into_iter()).iter().count(), 1);
+    }
+}

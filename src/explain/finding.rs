@@ -1,0 +1,144 @@
+//! Findings in words: what is wrong on the wire, whose fault it is, and where the rule is written.
+
+use crate::event::{Foreign, Layer, Note, NoteKind, Oddity, Peer};
+
+/// A note with a place in an RFC.
+#[must_use]
+pub fn note(kind: NoteKind, text: impl Into<String>, rfc: &str) -> Note {
+    Note { kind, about: None, text: text.into(), rfc: (!rfc.is_empty()).then(|| rfc.to_owned()) }
+}
+
+/// A violation.
+#[must_use]
+pub fn finding(culprit: Peer, text: impl Into<String>, rfc: &str) -> Note {
+    note(NoteKind::Finding(Some(culprit)), text, rfc)
+}
+
+/// What an oddity means. `from` sent the text; `unasked` is true if the client has just sent a literal without waiting.
+#[must_use]
+pub fn oddity(odd: Oddity, from: Peer, unasked: bool) -> Note {
+    let client = Peer::Client;
+    let server = Peer::Server;
+    match odd {
+        Oddity::BareLf => finding(from, "the line ends in LF alone: CR LF is required", "RFC 9051 section 2.2"),
+        Oddity::BareCr(at) => {
+            finding(from, format!("a CR without LF at octet {at}: strict peers reject it"), "RFC 9051 section 9")
+        }
+        Oddity::Nul(at) => {
+            finding(from, format!("a NUL at octet {at}: it is allowed in a binary literal only"), "RFC 9051 section 9")
+        }
+        Oddity::Truncated => {
+            note(NoteKind::Finding(Some(from)), "cut off: the connection ended in the middle of it", "")
+        }
+        Oddity::OpenQuote(at) => finding(
+            from,
+            format!("the quoted string that begins at octet {at} is not closed: it may not hold a line end"),
+            "RFC 9051 section 4.3",
+        ),
+        Oddity::NotALiteral(at) => finding(
+            from,
+            format!("what looks like a literal at octet {at} is none, so the next line was not taken for its octets"),
+            "RFC 9051 section 4.3",
+        ),
+        Oddity::UnknownTag => {
+            finding(server, "no command with this tag is waiting for an answer", "RFC 9051 section 2.2.2")
+        }
+        Oddity::UnexpectedGoAhead if unasked => finding(
+            server,
+            "the client did not ask: it sent its literal without waiting, and the server waited for it as if it had not",
+            "RFC 7888 section 4",
+        ),
+        Oddity::UnexpectedGoAhead => {
+            finding(server, "a continuation request that no command was waiting for", "RFC 9051 section 7.6")
+        }
+        Oddity::Early => finding(
+            client,
+            "sent before the server had said whether to go on; it was held and read after the answer",
+            "RFC 9051 section 4.3",
+        ),
+        Oddity::Injected => finding(
+            from,
+            "plain text behind STARTTLS and before TLS: it could be slipped in by an attacker and must not be trusted",
+            "RFC 9051 section 6.2.1",
+        ),
+        Oddity::InsideIdle => {
+            finding(client, "a command inside IDLE: only DONE may be sent here", "RFC 9051 section 6.3.13")
+        }
+        Oddity::LiteralRefused => note(
+            NoteKind::Session,
+            "the server refused the literal, so its octets were not sent; what follows is a new command",
+            "RFC 9051 section 4.3",
+        ),
+        Oddity::ServerNonSync => finding(server, "{n+} is for clients only; it was read as {n}", "RFC 7888 section 4"),
+        Oddity::StrayDone => finding(client, "DONE without IDLE", "RFC 9051 section 6.3.13"),
+        Oddity::Malformed => finding(from, "a reply that lacks its status word or its text", "RFC 9051 section 7.1"),
+    }
+}
+
+/// What to do about traffic that is no IMAP.
+#[must_use]
+pub fn foreign(what: Foreign, from: Peer) -> Note {
+    let text = match (what, from) {
+        (Foreign::Tls, Peer::Client) => {
+            "the client speaks TLS on a plain route: listen with imaps://, or switch TLS off in the client"
+        }
+        (Foreign::Tls, Peer::Server) => "the server answers in TLS: use imaps:// for the server",
+        (Foreign::TlsAlert, Peer::Client) => {
+            "the client sent a TLS alert on a plain route: it expects TLS here; listen with imaps://"
+        }
+        (Foreign::TlsAlert, Peer::Server) => {
+            "the server sent a TLS alert: it expects TLS here; use imaps:// for the server"
+        }
+        (Foreign::Http, Peer::Client) => "the client speaks HTTP: it was pointed at the wrong port",
+        (Foreign::Http, Peer::Server) => "the server speaks HTTP: the route names the wrong port",
+        (Foreign::Proxy, Peer::Client) => {
+            "a PROXY protocol header: something in front of the client's lane sends it; switch it off there unless the server expects it"
+        }
+        (Foreign::Proxy, Peer::Server) => "a PROXY protocol header from the server: the route names the wrong port",
+        (Foreign::Ssh, Peer::Client) => "the client speaks SSH: it was pointed at the wrong port",
+        (Foreign::Ssh, Peer::Server) => "the server speaks SSH: the route names the wrong port",
+    };
+    note(NoteKind::Finding(Some(from)), text, "")
+}
+
+/// What a new layer means for the log.
+#[must_use]
+pub fn layer(layer: Layer, from: Peer) -> Note {
+    let who = from.word();
+    match layer {
+        Layer::Tls => note(
+            NoteKind::Session,
+            format!("from here on the {who} speaks TLS; capabilities learned before do not count any more"),
+            "RFC 9051 section 6.2.1",
+        ),
+        Layer::Deflate => {
+            note(NoteKind::Session, format!("from here on the {who}'s lane is compressed"), "RFC 4978 section 3")
+        }
+        Layer::Sasl => note(
+            NoteKind::Session,
+            format!("from here on the {who}'s lane is under a SASL security layer, which cannot be read"),
+            "RFC 4422 section 3.7",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_culprit_is_who_broke_the_rule() {
+        assert_eq!(oddity(Oddity::BareLf, Peer::Server, false).kind, NoteKind::Finding(Some(Peer::Server)));
+        assert_eq!(oddity(Oddity::UnknownTag, Peer::Server, false).kind, NoteKind::Finding(Some(Peer::Server)));
+        assert_eq!(oddity(Oddity::InsideIdle, Peer::Client, false).kind, NoteKind::Finding(Some(Peer::Client)));
+        assert_eq!(oddity(Oddity::LiteralRefused, Peer::Client, false).kind, NoteKind::Session);
+    }
+
+    #[test]
+    fn an_unasked_go_ahead_after_a_literal_is_told_apart() {
+        let plain = oddity(Oddity::UnexpectedGoAhead, Peer::Server, false);
+        let after = oddity(Oddity::UnexpectedGoAhead, Peer::Server, true);
+        assert_ne!(plain.text, after.text);
+        assert_eq!(after.rfc.as_deref(), Some("RFC 7888 section 4"));
+    }
+}

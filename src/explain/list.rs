@@ -1,0 +1,127 @@
+//! Capability lists in words: the first in full, entry by entry; later ones as what they change, and why.
+
+use super::capability::Names;
+use super::finding::note;
+use super::{Explainer, phrase};
+use crate::event::{Fate, List, ListKind, Note, NoteKind, Reading, Text};
+
+/// The most entries of a list that get a note each.
+const MAX_ENTRIES: usize = 256;
+
+/// What happened since the last list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Reason {
+    /// Nothing that would change it.
+    #[default]
+    None,
+    /// TLS began.
+    Tls,
+    /// A user logged in.
+    Login,
+    /// ENABLE was answered.
+    Enable,
+    /// The user was logged out again (UNAUTHENTICATE).
+    Reset,
+}
+
+impl Reason {
+    const fn words(self) -> &'static str {
+        match self {
+            Reason::None => "",
+            Reason::Tls => " (after TLS began)",
+            Reason::Login => " (after login)",
+            Reason::Enable => " (after ENABLE)",
+            Reason::Reset => " (after UNAUTHENTICATE)",
+        }
+    }
+}
+
+impl Explainer {
+    /// Explains the list in a text; `sent` is what went out instead, where a rule acted.
+    pub(super) fn list(&mut self, text: &Text, shown: &[u8], sent: Option<(&[u8], &Reading)>) {
+        let came = text.reading.list.as_ref();
+        let went = match sent {
+            Some((_, reading)) => reading.list.as_ref(),
+            None => came,
+        };
+        let server = came.map(|list| names(list, shown)).unwrap_or_default();
+        let client = match sent {
+            Some((bytes, _)) => went.map(|list| names(list, bytes)).unwrap_or_default(),
+            None => server.clone(),
+        };
+        match came.or(went).map(|list| list.kind) {
+            Some(ListKind::Data | ListKind::Code) => {
+                if let Some(pending) = self.pending.iter_mut().rev().find(|pending| pending.login) {
+                    pending.listed = true;
+                }
+                self.offered(server, client, went.is_some());
+            }
+            Some(ListKind::Enabled) => {
+                let on: Vec<String> = client.iter().map(str::to_owned).collect();
+                let what = if on.is_empty() { "nothing".to_owned() } else { phrase::names(&on) };
+                self.notes.push(note(NoteKind::Session, format!("switched on: {what}"), "RFC 5161 section 3.2"));
+            }
+            Some(ListKind::Enable) | None => {}
+        }
+    }
+
+    fn offered(&mut self, server: Names, client: Names, arrived: bool) {
+        let reason = std::mem::take(&mut self.reason);
+        if !arrived {
+            // A rule took the whole list away: the client knows what it knew.
+            let hidden: Vec<&str> = server.iter().collect();
+            let text = format!("the client does not see this list: {}", phrase::names(&hidden));
+            return self.notes.push(note(NoteKind::Difference, text, ""));
+        }
+        let change = self.offers.hear(server.clone(), client.clone());
+        if change.first {
+            let all = server.iter().chain(client.iter().filter(|name| !server.has(name)));
+            for name in all.take(MAX_ENTRIES) {
+                let fate = match (server.has(name), client.has(name)) {
+                    (true, true) => Fate::Kept,
+                    (true, false) => Fate::Removed,
+                    (false, _) => Fate::Added,
+                };
+                self.notes.push(entry(&self.grammar, name, fate));
+            }
+            let more = server.iter().count().saturating_sub(MAX_ENTRIES);
+            if more > 0 {
+                self.notes.push(note(NoteKind::Difference, format!("and {more} more names"), ""));
+            }
+            return;
+        }
+        let mut parts = Vec::new();
+        if !change.added.is_empty() {
+            parts.push(format!("new: {}", phrase::names(&change.added)));
+        }
+        if !change.gone.is_empty() {
+            parts.push(format!("gone: {}", phrase::names(&change.gone)));
+        }
+        if parts.is_empty() {
+            parts.push("the same list as before".to_owned());
+        }
+        let hidden = match change.hidden.as_slice() {
+            [] => String::new(),
+            hidden => format!("; kept from the client by a rule: {}", phrase::names(hidden)),
+        };
+        self.notes.push(note(NoteKind::Difference, format!("{}{hidden}{}", parts.join("; "), reason.words()), ""));
+        for name in change.added.iter().take(MAX_ENTRIES) {
+            let fate = if server.has(name) { Fate::Kept } else { Fate::Added };
+            self.notes.push(entry(&self.grammar, name, fate));
+        }
+    }
+}
+
+fn names(list: &List, bytes: &[u8]) -> Names {
+    Names::of(list.items.iter().map(|item| item.name.of(bytes)))
+}
+
+fn entry(grammar: &crate::grammar::Grammar, name: &str, fate: Fate) -> Note {
+    let known = grammar.capability(name);
+    Note {
+        kind: NoteKind::Capability(fate),
+        about: Some(phrase::excerpt(name.as_bytes())),
+        text: known.map_or("not known to this program's grammar", |known| &known.does).to_owned(),
+        rfc: known.map(|known| known.rfc.clone()).filter(|rfc| !rfc.is_empty()),
+    }
+}

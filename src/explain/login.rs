@@ -1,0 +1,118 @@
+//! Credentials on their way: LOGIN, AUTHENTICATE and the lines of its exchange, decoded from the octets as they came,
+//! before these are masked. Decides what of them must not be shown beyond what the session has found.
+
+use super::phrase::quote;
+use super::sasl::{Exchange, Said};
+use super::{Explainer, add, finding, phrase};
+use crate::event::{Kind, Note, NoteKind, Peer, Span, Text};
+use crate::grammar::Then;
+use crate::wire::{body, imap};
+
+impl Explainer {
+    /// What a text says about credentials, as a note; its secrets are remembered and added to the text's.
+    pub(super) fn decode(&mut self, from: Peer, text: &mut Text, bytes: &[u8]) -> Option<Note> {
+        let raw = text.bytes.of(bytes);
+        let note = match (from, text.reading.kind) {
+            (Peer::Client, Kind::Command { tag: _, verb, arguments }) => {
+                self.credentials(text.frame, verb.of(raw), raw, arguments, &text.secrets)
+            }
+            (Peer::Client, Kind::Sasl) => {
+                let line = body(raw);
+                let said = match &mut self.exchange {
+                    Some(exchange) => exchange.client(line),
+                    None => Exchange::begin(b"", 0, self.vault.shows()).client(line),
+                };
+                add(&mut text.secrets, vec![Span::new(0, line.len())]);
+                if let Some(edit) = &mut text.edit {
+                    edit.secrets = vec![Span::new(0, edit.bytes.len())];
+                    self.vault.remember(body(edit.bytes.of(bytes)));
+                }
+                self.vault.remember(line);
+                Some(self.keep(said))
+            }
+            (Peer::Server, Kind::GoAhead { text: challenge }) => {
+                let octets = challenge.of(raw);
+                let ours = self.exchange.as_ref().is_some_and(|e| text.answers.is_none_or(|frame| frame == e.frame));
+                let said = self.exchange.as_mut().filter(|_| ours).map(|exchange| exchange.server(octets))?;
+                let echo = self.echoed(octets);
+                if said.hide || echo {
+                    add(&mut text.secrets, vec![challenge]);
+                    if let Some(edit) = &mut text.edit {
+                        edit.secrets = vec![Span::new(0, edit.bytes.len())];
+                    }
+                }
+                // A secret in a challenge is the server's proof or an echo: hidden here, and remembered if it is a proof.
+                if echo && !self.vault.shows() {
+                    let text = "challenge holds a secret of the client's: <hidden>";
+                    Some(finding::note(NoteKind::Decoded, text, ""))
+                } else {
+                    Some(self.keep(said))
+                }
+            }
+            _ => None,
+        };
+        let raw = text.bytes.of(bytes);
+        if from == Peer::Client && text.reading.kind != Kind::Sasl {
+            text.secrets.iter().for_each(|span| self.vault.remember_token(span.of(raw)));
+        }
+        note
+    }
+
+    /// True if a challenge repeats a secret of the client's, in base64 or decoded.
+    fn echoed(&self, challenge: &[u8]) -> bool {
+        use base64::Engine;
+        let decoded = base64::engine::general_purpose::STANDARD.decode(challenge.trim_ascii()).unwrap_or_default();
+        self.vault.knows(challenge) || self.vault.knows(&decoded)
+    }
+
+    fn keep(&mut self, said: Said) -> Note {
+        said.secrets.iter().for_each(|secret| self.vault.remember(secret));
+        finding::note(NoteKind::Decoded, said.text, "")
+    }
+
+    /// LOGIN and AUTHENTICATE: who, and how.
+    fn credentials(&mut self, frame: u64, verb: &[u8], raw: &[u8], arguments: Span, secrets: &[Span]) -> Option<Note> {
+        let command = self.grammar.command(verb)?;
+        let octets = arguments.of(raw);
+        if command.then != Some(Then::Sasl) {
+            return verb.eq_ignore_ascii_case(b"LOGIN").then(|| self.plain_login(raw, arguments, secrets)).flatten();
+        }
+        let mut words = octets.split(|&b| b == b' ').filter(|word| !word.is_empty());
+        let name = words.next().unwrap_or_default();
+        let name = name.strip_prefix(b"\"").and_then(|name| name.strip_suffix(b"\"")).unwrap_or(name);
+        let mut exchange = Exchange::begin(name, frame, self.vault.shows());
+        if self.exchange.is_some() {
+            // Lines could be taken for those of the wrong exchange.
+            exchange.confuse();
+        }
+        let first = words.next();
+        let said = first.map(|line| {
+            self.vault.remember(line);
+            exchange.client(line)
+        });
+        self.exchange = Some(exchange);
+        said.map(|said| self.keep(said))
+    }
+
+    fn plain_login(&mut self, raw: &[u8], arguments: Span, secrets: &[Span]) -> Option<Note> {
+        let octets = arguments.of(raw);
+        let mut tokens = imap::tokens(octets);
+        let user = tokens.next()?.span.shifted(arguments.start as usize);
+        let hidden = secrets.iter().any(|secret| secret.start < user.end && user.start < secret.end);
+        let mut text = String::from("LOGIN user=");
+        if hidden && !self.vault.shows() {
+            text.push_str("<hidden>");
+        } else {
+            let name = user.of(raw);
+            text.push_str(&quote(name.strip_prefix(b"\"").and_then(|n| n.strip_suffix(b"\"")).unwrap_or(name)));
+        }
+        let password = &raw[(user.end as usize).min(arguments.end as usize)..arguments.end as usize];
+        if self.vault.shows() && !password.trim_ascii().is_empty() {
+            text.push_str(" pass=");
+            text.push_str(&phrase::excerpt(password.trim_ascii()));
+        } else {
+            text.push_str(" pass=<hidden>");
+        }
+        Some(finding::note(NoteKind::Decoded, text, "RFC 9051 section 6.2.3"))
+    }
+}

@@ -1,0 +1,438 @@
+//! SASL exchanges in words (RFC 4422): each message decoded, what proves the user's identity hidden. Fails closed: a
+//! message that does not have its mechanism's shape is hidden whole. Knows no protocol, only the octets of the messages.
+
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+
+use super::phrase::{excerpt, quote};
+use crate::grammar::{Decode, mechanism};
+
+/// Base64 as peers write it: padded or not.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
+
+/// The most key-value pairs of one message that are shown.
+const MAX_PAIRS: usize = 24;
+
+/// One exchange, from AUTHENTICATE to its answer.
+#[derive(Debug)]
+pub struct Exchange {
+    /// The frame of the AUTHENTICATE command.
+    pub frame: u64,
+    /// The mechanism's name in upper case, at most 40 octets of it.
+    pub mechanism: String,
+    /// Who logs in, once a message has said so.
+    pub user: Option<String>,
+    decode: Decode,
+    /// Fields that the grammar wants hidden beside those that always are; `*` hides all.
+    secret: &'static [String],
+    show: bool,
+    /// Messages of the client so far.
+    step: u32,
+    /// The last challenge asks for a password.
+    asked: bool,
+}
+
+/// What a message says.
+#[derive(Debug, Default)]
+pub struct Said {
+    /// In words, secrets masked.
+    pub text: String,
+    /// The secrets in it, decoded.
+    pub secrets: Vec<Vec<u8>>,
+    /// True if its base64 must not be shown.
+    pub hide: bool,
+}
+
+impl Exchange {
+    /// A new exchange; a mechanism that is not known is hidden whole.
+    #[must_use]
+    pub fn begin(name: &[u8], frame: u64, show: bool) -> Self {
+        let known = mechanism(name);
+        let decode = known.map_or(Decode::Opaque, |m| m.decode);
+        let name = excerpt(&name[..name.len().min(40)]).to_ascii_uppercase();
+        let secret = known.map_or(&[][..], |m| m.secret.as_slice());
+        Exchange { frame, mechanism: name, user: None, decode, secret, show, step: 0, asked: false }
+    }
+
+    /// Two exchanges overlap, so that lines cannot be told apart: from here on all of them are hidden.
+    pub fn confuse(&mut self) {
+        self.decode = Decode::Opaque;
+        self.user = None;
+    }
+
+    /// A client's message as it stands on the wire, without line end.
+    pub fn client(&mut self, line: &[u8]) -> Said {
+        let line = line.trim_ascii();
+        let step = self.step;
+        self.step += 1;
+        let mut out = self.speech();
+        out.said.hide = true;
+        if line.is_empty() || line == b"=" {
+            out.word("(empty)");
+            out.said.hide = false;
+            return out.said;
+        }
+        let Ok(message) = LENIENT.decode(line) else {
+            out.word("(not base64)");
+            out.hidden("message", line);
+            return out.said;
+        };
+        match self.decode {
+            Decode::Plain => self.plain(&mut out, &message),
+            Decode::Login => self.login(&mut out, step, &message),
+            Decode::CramMd5 => self.cram(&mut out, &message),
+            Decode::Digest => self.digest(&mut out, &message),
+            Decode::Scram => self.scram(&mut out, step == 0, &message),
+            Decode::Oauthbearer => self.bearer(&mut out, &message, true),
+            Decode::Xoauth2 => self.bearer(&mut out, &message, false),
+            Decode::External => self.named(&mut out, "authzid", &message),
+            Decode::Anonymous => self.named(&mut out, "trace", &message),
+            Decode::Ntlm => self.ntlm(&mut out, &message),
+            Decode::Otp => self.otp(&mut out, step, &message),
+            Decode::Opaque => out.hidden("message", &message),
+        }
+        out.said
+    }
+
+    /// A server's challenge as it stands after `+ `.
+    pub fn server(&mut self, text: &[u8]) -> Said {
+        let text = text.trim_ascii();
+        let mut out = self.speech();
+        out.word("challenge");
+        if text.is_empty() || text == b"=" {
+            out.word("(empty)");
+            return out.said;
+        }
+        let Ok(message) = LENIENT.decode(text) else {
+            // Exchange answers AUTHENTICATE NTLM with a sentence instead of base64.
+            out.word("(not base64)");
+            out.said.hide = self.decode == Decode::Opaque;
+            if !out.said.hide {
+                out.field("text", text);
+            }
+            return out.said;
+        };
+        self.asked = contains(&message, b"pass");
+        match self.decode {
+            Decode::Scram => {
+                out.said.hide = message.first().is_none_or(|&letter| letter != b'r');
+                self.scram(&mut out, false, &message);
+            }
+            Decode::Digest => {
+                out.said.hide = contains(&message, b"rspauth");
+                self.digest(&mut out, &message);
+            }
+            Decode::Ntlm => {
+                out.said.hide = true;
+                self.ntlm(&mut out, &message);
+            }
+            Decode::Opaque => {
+                out.said.hide = true;
+                out.hidden("message", &message);
+            }
+            _ if clear(&message) => out.field(if message.first() == Some(&b'{') { "error" } else { "text" }, &message),
+            _ => {
+                out.said.hide = true;
+                out.hidden("message", &message);
+            }
+        }
+        out.said
+    }
+
+    fn speech(&self) -> Speech {
+        let all = self.secret.iter().any(|field| field == "*");
+        let said = Said { text: self.mechanism.clone(), ..Said::default() };
+        Speech { said, show: self.show, all, secret: self.secret }
+    }
+
+    /// Says who the user is, if that can be shown.
+    fn name(&mut self, out: &mut Speech, key: &'static str, user: &[u8]) {
+        out.field(key, user);
+        if clear(user) && !out.hides(key) && !user.is_empty() {
+            self.user = Some(excerpt(user));
+        }
+    }
+
+    fn plain(&mut self, out: &mut Speech, message: &[u8]) {
+        let mut fields = message.splitn(3, |&b| b == 0);
+        let (Some(authzid), Some(authcid), Some(password)) = (fields.next(), fields.next(), fields.next()) else {
+            return out.misshapen(message);
+        };
+        if !authzid.is_empty() {
+            out.field("authzid", authzid);
+        }
+        self.name(out, "authcid", authcid);
+        // Some mechanisms of this shape add a token or a PIN behind another NUL.
+        if password.contains(&0) {
+            out.said.secrets.extend(password.split(|&b| b == 0).map(<[u8]>::to_vec));
+        }
+        out.hidden("pass", password);
+    }
+
+    fn login(&mut self, out: &mut Speech, step: u32, message: &[u8]) {
+        if step == 0 && !self.asked && clear(message) {
+            return self.name(out, "user", message);
+        }
+        out.hidden("pass", message);
+    }
+
+    fn cram(&mut self, out: &mut Speech, message: &[u8]) {
+        let Some(space) = message.iter().rposition(|&b| b == b' ') else { return out.misshapen(message) };
+        let (user, digest) = (&message[..space], &message[space + 1..]);
+        if digest.len() != 32 || !digest.iter().all(u8::is_ascii_hexdigit) {
+            return out.misshapen(message);
+        }
+        self.name(out, "user", user);
+        out.hidden("digest", digest);
+    }
+
+    fn digest(&mut self, out: &mut Speech, message: &[u8]) {
+        const SHOWN: [&str; 13] = [
+            "username",
+            "realm",
+            "nonce",
+            "cnonce",
+            "nc",
+            "qop",
+            "digest-uri",
+            "charset",
+            "algorithm",
+            "maxbuf",
+            "cipher",
+            "authzid",
+            "stale",
+        ];
+        for pair in pairs(message).into_iter().take(MAX_PAIRS) {
+            let Some(at) = pair.iter().position(|&b| b == b'=') else { return out.misshapen(message) };
+            let (key, value) = (pair[..at].trim_ascii(), &pair[at + 1..]);
+            let value = value.strip_prefix(b"\"").and_then(|v| v.strip_suffix(b"\"")).unwrap_or(value);
+            match SHOWN.iter().find(|shown| key.eq_ignore_ascii_case(shown.as_bytes())) {
+                Some(&"username") => self.name(out, "username", value),
+                Some(key) => out.field(key, value),
+                None if key.eq_ignore_ascii_case(b"response") => out.hidden("response", value),
+                None if key.eq_ignore_ascii_case(b"rspauth") => out.hidden("rspauth", value),
+                None => out.hidden("other", value),
+            }
+        }
+    }
+
+    /// The messages of SCRAM (RFC 5802 section 7): `p` is a proof except at the head of the very first message, where it
+    /// names the channel binding.
+    fn scram(&mut self, out: &mut Speech, first: bool, message: &[u8]) {
+        if !message.is_ascii() && !clear(message) {
+            return out.misshapen(message);
+        }
+        let attributes: Vec<&[u8]> = message.split(|&b| b == b',').take(MAX_PAIRS).collect();
+        let header = if first { 2 } else { 0 };
+        if first && (attributes.len() < 4 || !attributes[2..].iter().any(|a| a.starts_with(b"n="))) {
+            return out.misshapen(message);
+        }
+        for (at, attribute) in attributes.into_iter().enumerate() {
+            match (attribute, at < header) {
+                (b"", _) => {}
+                (b"n" | b"y", true) => {
+                    out.word(if attribute == b"n" { "no channel binding" } else { "server lacks channel binding" })
+                }
+                ([b'p', b'=', name @ ..], true) => out.field("binding", name),
+                ([b'a', b'=', name @ ..], true) => out.field("authzid", &unescaped(name)),
+                ([b'n', b'=', name @ ..], false) => self.name(out, "user", &unescaped(name)),
+                ([b'r', b'=', value @ ..], false) => out.field("nonce", value),
+                ([b's', b'=', value @ ..], false) => out.field("salt", value),
+                ([b'i', b'=', value @ ..], false) => out.field("iterations", value),
+                ([b'e', b'=', value @ ..], false) => out.field("error", value),
+                ([b'c', b'=', ..], false) => {}
+                ([b'p', b'=', value @ ..], false) => out.hidden("proof", value),
+                ([b'v', b'=', value @ ..], false) => out.hidden("signature", value),
+                (other, _) => out.hidden("other", other),
+            }
+        }
+    }
+
+    /// OAUTHBEARER with its GS2 header (RFC 7628 section 3.1), XOAUTH2 without.
+    fn bearer(&mut self, out: &mut Speech, message: &[u8], gs2: bool) {
+        if message.iter().all(|&b| b == 1) {
+            return out.word("(takes note of the error)");
+        }
+        let mut fields = message.split(|&b| b == 1);
+        if gs2 {
+            let header = fields.next().unwrap_or_default();
+            if !matches!(header.first(), Some(b'n' | b'y' | b'p')) || !message.contains(&1) {
+                return out.misshapen(message);
+            }
+            if let Some(user) = header.split(|&b| b == b',').find_map(|part| part.strip_prefix(b"a=")) {
+                self.name(out, "user", &unescaped(user));
+            }
+        }
+        for field in fields.filter(|field| !field.is_empty()).take(MAX_PAIRS) {
+            match field.iter().position(|&b| b == b'=').map(|at| (&field[..at], &field[at + 1..])) {
+                Some((b"user", value)) => self.name(out, "user", value),
+                Some((b"host", value)) => out.field("host", value),
+                Some((b"port", value)) => out.field("port", value),
+                Some((b"auth", value)) => {
+                    out.hidden("auth", value);
+                    if let Some(space) = value.iter().position(|&b| b == b' ') {
+                        out.said.secrets.push(value[space + 1..].to_vec());
+                    }
+                }
+                Some((_, value)) => out.hidden("other", value),
+                None => out.hidden("other", field),
+            }
+        }
+    }
+
+    fn named(&mut self, out: &mut Speech, key: &'static str, message: &[u8]) {
+        if !clear(message) {
+            return out.misshapen(message);
+        }
+        self.name(out, key, message);
+    }
+
+    /// Text messages of one-time passwords (RFC 2444): the first names the user.
+    fn otp(&mut self, out: &mut Speech, step: u32, message: &[u8]) {
+        if step > 0 {
+            if let Some(colon) = message.iter().position(|&b| b == b':') {
+                out.said.secrets.push(message[colon + 1..].to_vec());
+            }
+            return out.hidden("response", message);
+        }
+        let mut fields = message.split(|&b| b == 0);
+        match (fields.next(), fields.next(), fields.next()) {
+            (Some(user), None, _) | (Some(b""), Some(user), None) => self.name(out, "authcid", user),
+            (Some(authzid), Some(user), None) => {
+                out.field("authzid", authzid);
+                self.name(out, "authcid", user);
+            }
+            _ => out.misshapen(message),
+        }
+    }
+
+    /// NTLMSSP messages: names are shown, challenges and responses are not.
+    fn ntlm(&mut self, out: &mut Speech, message: &[u8]) {
+        let kind = message.strip_prefix(b"NTLMSSP\0").and_then(|rest| rest.first());
+        let flags_at = match kind {
+            Some(1) => return out.word("negotiate"),
+            Some(2) => 20,
+            Some(3) => 60,
+            _ => return out.misshapen(message),
+        };
+        let wide = message.get(flags_at).is_none_or(|flags| flags & 1 == 1);
+        if kind == Some(&2) {
+            out.field("target", &ntlm_name(message, 12, wide));
+            return out.hidden("challenge", message.get(24..32).unwrap_or_default());
+        }
+        out.field("domain", &ntlm_name(message, 28, wide));
+        let user = ntlm_name(message, 36, wide);
+        self.name(out, "user", &user);
+        out.field("workstation", &ntlm_name(message, 44, wide));
+        out.hidden("responses", message);
+    }
+}
+
+/// A message in the making.
+struct Speech {
+    said: Said,
+    show: bool,
+    all: bool,
+    secret: &'static [String],
+}
+
+impl Speech {
+    fn hides(&self, key: &str) -> bool {
+        !self.show && (self.all || self.secret.iter().any(|field| field.eq_ignore_ascii_case(key)))
+    }
+
+    fn word(&mut self, word: &str) {
+        self.said.text.push(' ');
+        self.said.text.push_str(word);
+    }
+
+    /// A field that may be shown, unless the grammar says otherwise or it is no clear text.
+    fn field(&mut self, key: &str, value: &[u8]) {
+        if self.hides(key) || !(self.show || clear(value)) {
+            return self.hidden(key, value);
+        }
+        self.word(key);
+        self.said.text.push('=');
+        self.said.text.push_str(&quote(value));
+    }
+
+    fn hidden(&mut self, key: &str, value: &[u8]) {
+        self.word(key);
+        if self.show {
+            self.said.text.push('=');
+            self.said.text.push_str(&quote(value));
+        } else {
+            self.said.text.push_str("=<hidden>");
+            self.said.secrets.push(value.to_vec());
+        }
+    }
+
+    fn misshapen(&mut self, message: &[u8]) {
+        self.word("(not of this mechanism's shape)");
+        self.hidden("message", message);
+    }
+}
+
+/// True for UTF-8 text without control characters: what may be shown as a name.
+fn clear(bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes).is_ok_and(|text| !text.chars().any(char::is_control))
+}
+
+fn contains(message: &[u8], word: &[u8]) -> bool {
+    message.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word))
+}
+
+/// A SCRAM or GS2 name with its two escapes resolved (RFC 5802 section 5.1).
+fn unescaped(name: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(name.len());
+    let mut at = 0;
+    while let Some(&byte) = name.get(at) {
+        let escape = name.get(at..at + 3).unwrap_or_default();
+        let (byte, step) = match escape {
+            b"=2C" => (b',', 3),
+            b"=3D" => (b'=', 3),
+            _ => (byte, 1),
+        };
+        out.push(byte);
+        at += step;
+    }
+    out
+}
+
+/// The pairs between commas, where a comma inside quotes does not count.
+fn pairs(message: &[u8]) -> Vec<&[u8]> {
+    let mut out = Vec::new();
+    let (mut start, mut open) = (0, false);
+    for (at, &byte) in message.iter().enumerate() {
+        match byte {
+            b'"' => open = !open,
+            b',' if !open => {
+                out.push(message[start..at].trim_ascii());
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    out.push(message[start..].trim_ascii());
+    out.retain(|pair| !pair.is_empty());
+    out
+}
+
+/// A name in an NTLMSSP message: length and offset stand at `at`, little-endian; the name is UTF-16 or plain octets.
+fn ntlm_name(message: &[u8], at: usize, wide: bool) -> Vec<u8> {
+    let Some(head) = message.get(at..at + 8) else { return Vec::new() };
+    let len = u16::from_le_bytes([head[0], head[1]]) as usize;
+    let from = u32::from_le_bytes([head[4], head[5], head[6], head[7]]) as usize;
+    let octets = from.checked_add(len).and_then(|end| message.get(from..end)).unwrap_or_default();
+    if !wide {
+        return octets.to_vec();
+    }
+    let units = octets.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
+    char::decode_utf16(units).map(|unit| unit.unwrap_or('\u{fffd}')).collect::<String>().into_bytes()
+}

@@ -1,0 +1,188 @@
+//! Hiding: octets that must not be shown are overwritten in place, and a few of them are remembered, so that a peer
+//! that echoes them does not show them either. Bounded: the last [`MAX_KNOWN`] secrets of [`MAX_SECRET`] octets each.
+
+use std::collections::VecDeque;
+
+use memchr::memmem;
+
+use crate::event::Span;
+
+/// How many secrets are remembered.
+pub const MAX_KNOWN: usize = 8;
+
+/// How many octets of a secret are remembered.
+pub const MAX_SECRET: usize = 4096;
+
+/// What is shorter would be found by chance, and is not remembered.
+pub const MIN_SECRET: usize = 4;
+
+/// What stands in place of every hidden octet.
+pub const FILLER: u8 = b'*';
+
+/// The secrets of one connection.
+#[derive(Debug)]
+pub struct Vault {
+    show: bool,
+    known: VecDeque<Known>,
+}
+
+struct Known {
+    bytes: Box<[u8]>,
+    /// It was longer: an echo is hidden to the end of its line.
+    cut: bool,
+}
+
+impl std::fmt::Debug for Known {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("<hidden>")
+    }
+}
+
+impl Vault {
+    /// An empty one; with `show` it hides nothing and remembers nothing.
+    #[must_use]
+    pub const fn new(show: bool) -> Self {
+        Vault { show, known: VecDeque::new() }
+    }
+
+    /// True if nothing is hidden.
+    #[must_use]
+    pub const fn shows(&self) -> bool {
+        self.show
+    }
+
+    /// Remembers octets that were hidden.
+    pub fn remember(&mut self, secret: &[u8]) {
+        if self.show || secret.len() < MIN_SECRET {
+            return;
+        }
+        let cut = secret.len() > MAX_SECRET;
+        let bytes = &secret[..secret.len().min(MAX_SECRET)];
+        if let Some(at) = self.known.iter().position(|known| *known.bytes == *bytes) {
+            self.known[at].cut |= cut;
+            return;
+        }
+        if self.known.len() == MAX_KNOWN {
+            self.known.pop_front();
+        }
+        self.known.push_back(Known { bytes: bytes.into(), cut });
+    }
+
+    /// Remembers a token as it stands on the wire, and what it means if it is a quoted string.
+    pub fn remember_token(&mut self, token: &[u8]) {
+        let token = token.trim_ascii();
+        self.remember(token);
+        if let Some(inside) = token.strip_prefix(b"\"").map(|rest| rest.strip_suffix(b"\"").unwrap_or(rest)) {
+            let mut plain = Vec::with_capacity(inside.len());
+            let mut rest = inside.iter();
+            while let Some(&byte) = rest.next() {
+                plain.push(if byte == b'\\' { *rest.next().unwrap_or(&byte) } else { byte });
+            }
+            self.remember(&plain);
+        }
+    }
+
+    /// Where remembered secrets stand in a text, in order and joined where they meet.
+    #[must_use]
+    pub fn echoes(&self, text: &[u8]) -> Vec<Span> {
+        let mut found = Vec::new();
+        for known in &self.known {
+            for at in memmem::find_iter(text, &known.bytes) {
+                let end = if known.cut { text.len() } else { at + known.bytes.len() };
+                found.push(Span::new(at, end));
+            }
+        }
+        joined(found)
+    }
+
+    /// True if a remembered secret stands in these octets.
+    #[must_use]
+    pub fn knows(&self, bytes: &[u8]) -> bool {
+        self.known.iter().any(|known| memmem::find(bytes, &known.bytes).is_some())
+    }
+
+    /// Overwrites the spans of a text, but no line end.
+    pub fn hide(&self, text: &mut [u8], spans: &[Span]) {
+        if self.show {
+            return;
+        }
+        for span in spans {
+            let end = (span.end as usize).min(text.len());
+            if let Some(octets) = text.get_mut(span.start as usize..end) {
+                octets.iter_mut().filter(|byte| !matches!(byte, b'\r' | b'\n')).for_each(|byte| *byte = FILLER);
+            }
+        }
+    }
+}
+
+/// The spans in order, joined where they meet or overlap.
+#[must_use]
+pub fn joined(mut spans: Vec<Span>) -> Vec<Span> {
+    spans.retain(|span| !span.is_empty());
+    spans.sort_by_key(|span| span.start);
+    let mut out: Vec<Span> = Vec::with_capacity(spans.len());
+    for span in spans {
+        match out.last_mut() {
+            Some(last) if span.start <= last.end => last.end = last.end.max(span.end),
+            _ => out.push(span),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn masked(vault: &Vault, text: &[u8]) -> String {
+        let mut text = text.to_vec();
+        let spans = vault.echoes(&text);
+        vault.hide(&mut text, &spans);
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
+    #[test]
+    fn an_echo_is_hidden_as_token_and_as_meaning() {
+        let mut vault = Vault::new(false);
+        vault.remember_token(br#" "se\"cret" "#);
+        assert_eq!(masked(&vault, br#"a1 BAD what is "se\"cret"?"#), "a1 BAD what is **********?");
+        assert_eq!(masked(&vault, br#"a1 BAD what is se"cret?"#), "a1 BAD what is *******?");
+    }
+
+    #[test]
+    fn a_short_secret_is_not_remembered_and_a_long_one_hides_the_rest_of_the_line() {
+        let mut vault = Vault::new(false);
+        vault.remember(b"abc");
+        assert!(!vault.knows(b"abc"));
+        let long = vec![b'k'; MAX_SECRET + 9];
+        vault.remember(&long);
+        let text = [b"NO ", &long[..], b" tail\r\n"].concat();
+        let shown = masked(&vault, &text);
+        assert!(!shown.contains('k') && !shown.contains("tail") && shown.ends_with("\r\n"));
+    }
+
+    #[test]
+    fn the_oldest_secret_goes_first() {
+        let mut vault = Vault::new(false);
+        for n in 0..=MAX_KNOWN {
+            vault.remember(format!("secret-{n}").as_bytes());
+        }
+        assert!(!vault.knows(b"secret-0") && vault.knows(b"secret-1") && vault.knows(b"secret-8"));
+    }
+
+    #[test]
+    fn nothing_is_hidden_when_secrets_are_shown() {
+        let mut vault = Vault::new(true);
+        vault.remember(b"password");
+        assert!(!vault.knows(b"password"));
+        let mut text = *b"password";
+        vault.hide(&mut text, &[Span::new(0, 8)]);
+        assert_eq!(&text, b"password");
+    }
+
+    #[test]
+    fn spans_are_joined() {
+        let spans = vec![Span::new(5, 9), Span::new(0, 3), Span::new(2, 5), Span::new(12, 12)];
+        assert_eq!(joined(spans), vec![Span::new(0, 9)]);
+    }
+}
