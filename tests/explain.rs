@@ -192,6 +192,21 @@ impl Talk {
         self.put(Peer::Server, What::Text(text), arena)
     }
 
+    /// A literal or an overlong line of the client's, in the frame of its last command.
+    fn data(&mut self, kind: DataKind, octets: &[u8], len: u64, secret: bool) -> Out {
+        let data = Data {
+            frame: self.frame,
+            kind,
+            len,
+            announced: (kind == DataKind::Literal).then_some(len),
+            head: Span::new(0, octets.len()),
+            secret,
+            state: self.state,
+            oddities: Vec::new(),
+        };
+        self.put(Peer::Client, What::Data(data), octets.to_vec())
+    }
+
     fn closed(&mut self) -> Summary {
         let end = Closed { by: Closer::Peer(Peer::Client), why: None, received: [0; 2], sent: [0; 2] };
         self.put(Peer::Client, What::Closed(Box::new(end)), Vec::new()).summary.expect("an end has a summary")
@@ -382,6 +397,44 @@ fn login_is_decoded_and_masked() {
     let out = talk.client("a1 LOGIN \"alice\" canary-password");
     assert_eq!(out.texts(NoteKind::Decoded), ["LOGIN user=\"alice\" pass=canary-password"]);
     assert_eq!(out.bytes, "a1 LOGIN \"alice\" canary-password\r\n");
+}
+
+#[test]
+fn a_login_in_literals_is_decoded_and_masked() {
+    let mut talk = Talk::new();
+    talk.client("a1 LOGIN {5}");
+    let out = talk.data(DataKind::Literal, b"alice", 5, false);
+    assert_eq!(out.texts(NoteKind::Decoded), ["LOGIN user=\"alice\""]);
+    let password = [b"kAnaRi3".repeat(40), b"rest".to_vec()].concat();
+    let out = talk.data(DataKind::Literal, &password[..280], 284, true);
+    assert_eq!(out.texts(NoteKind::Decoded), ["LOGIN pass=<hidden>"]);
+    assert_eq!(out.bytes, "*".repeat(280));
+    let out = talk.server(&format!("* BAD {}", String::from_utf8_lossy(&password)));
+    assert!(!out.all().contains("kAnaRi3") && !out.all().contains("rest"), "{out:?}");
+    assert_eq!(talk.server("a1 OK in").texts(NoteKind::Session), ["logged in as alice"]);
+}
+
+#[test]
+fn lines_that_are_missing_make_no_password_a_user() {
+    // The line with the user's name is lost or too long: the next one must not be taken for it.
+    for lose in [
+        |talk: &mut Talk| talk.put(Peer::Client, What::Lag { events: 1, bytes: 9 }, Vec::new()),
+        |talk: &mut Talk| talk.data(DataKind::Overlong, b"YWxpY2U", 100_000, true),
+    ] {
+        let mut talk = Talk::new();
+        talk.client("a1 AUTHENTICATE LOGIN");
+        lose(&mut talk);
+        let out = talk.client(&b64(CANARY.as_bytes()));
+        assert!(!out.all().contains(CANARY), "{out:?}");
+    }
+}
+
+#[test]
+fn what_was_under_way_before_a_gap_is_forgotten() {
+    let mut talk = Talk::new();
+    talk.client("a1 NOOP");
+    talk.put(Peer::Server, What::Lag { events: 3, bytes: 1 }, Vec::new());
+    assert!(talk.client("a1 NOOP").findings(Peer::Client).is_empty(), "its answer may be among what is missing");
 }
 
 const CANARY: &str = "kAnaRi3nv0gel";

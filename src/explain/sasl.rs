@@ -19,6 +19,12 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 /// The most key-value pairs of one message that are shown.
 const MAX_PAIRS: usize = 24;
 
+/// Octets from base64, if it is base64.
+#[must_use]
+pub fn decode(text: &[u8]) -> Option<Vec<u8>> {
+    LENIENT.decode(text.trim_ascii()).ok()
+}
+
 /// One exchange, from AUTHENTICATE to its answer.
 #[derive(Debug)]
 pub struct Exchange {
@@ -60,7 +66,7 @@ impl Exchange {
         Exchange { frame, mechanism: name, user: None, decode, secret, show, step: 0, asked: false }
     }
 
-    /// Two exchanges overlap, so that lines cannot be told apart: from here on all of them are hidden.
+    /// Lines were lost or belong to two exchanges, so that it is not known which this is: from here on all are hidden.
     pub fn confuse(&mut self) {
         self.decode = Decode::Opaque;
         self.user = None;
@@ -78,7 +84,7 @@ impl Exchange {
             out.said.hide = false;
             return out.said;
         }
-        let Ok(message) = LENIENT.decode(line) else {
+        let Some(message) = decode(line) else {
             out.word("(not base64)");
             out.hidden("message", line);
             return out.said;
@@ -109,7 +115,7 @@ impl Exchange {
             out.word("(empty)");
             return out.said;
         }
-        let Ok(message) = LENIENT.decode(text) else {
+        let Some(message) = decode(text) else {
             // Exchange answers AUTHENTICATE NTLM with a sentence instead of base64.
             out.word("(not base64)");
             out.said.hide = self.decode == Decode::Opaque;
