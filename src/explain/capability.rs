@@ -1,10 +1,10 @@
 //! Capabilities: what the server offers, what of it reaches the client, what changed since the last list, and what the
 //! client makes use of. Bounded: [`MAX_NAMES`] names of [`MAX_OCTETS`] octets in all for each set.
 
-use crate::grammar::Grammar;
+use crate::grammar::{Grammar, prefix};
 
 /// How many names a set holds.
-pub const MAX_NAMES: usize = 512;
+pub const MAX_NAMES: usize = 256;
 
 /// How many octets the names of a set have together.
 pub const MAX_OCTETS: usize = 32 * 1024;
@@ -17,6 +17,8 @@ const MAX_TRIED: usize = 64;
 pub struct Names {
     names: Vec<Box<str>>,
     octets: usize,
+    /// Places of those that imply others.
+    implying: Vec<usize>,
 }
 
 impl Names {
@@ -54,11 +56,23 @@ impl Names {
         self.names.iter().map(AsRef::as_ref)
     }
 
-    /// The first name that gives `wanted`: it is the same, or implies it.
+    /// Finds the names that imply others, once for all questions.
+    fn weigh(&mut self, grammar: &Grammar) {
+        let implies = |name: &str| grammar.capability(name).is_some_and(|known| !known.implies.is_empty());
+        self.implying = (0..self.names.len()).filter(|&at| implies(&self.names[at])).collect();
+    }
+
+    /// The first name that gives `wanted`, which may be a pattern: it is the same, fits it, or implies it.
     fn giving(&self, grammar: &Grammar, wanted: &str) -> Option<&str> {
-        self.iter()
-            .find(|name| name.eq_ignore_ascii_case(wanted))
-            .or_else(|| self.iter().find(|name| grammar.covers(name, wanted)))
+        let fixed = prefix(wanted);
+        let same = |name: &str| {
+            let fits = |fixed: &str| name.get(..fixed.len()).is_some_and(|head| head.eq_ignore_ascii_case(fixed));
+            name.eq_ignore_ascii_case(wanted) || fixed.is_some_and(fits)
+        };
+        self.iter().find(|name| same(name)).or_else(|| {
+            let mut implying = self.implying.iter().map(|&at| self.names[at].as_ref());
+            implying.find(|name| grammar.covers(name, wanted))
+        })
     }
 }
 
@@ -78,7 +92,9 @@ pub enum Verdict {
 pub struct Change {
     /// True for the first list of the connection.
     pub first: bool,
-    /// New to the client.
+    /// Never offered to the client before.
+    pub novel: Vec<String>,
+    /// Not in the client's last list.
     pub added: Vec<String>,
     /// Not offered to the client any more.
     pub gone: Vec<String>,
@@ -104,9 +120,12 @@ pub struct Offers {
 
 impl Offers {
     /// Takes a list: as the server sent it and as the client got it.
-    pub fn hear(&mut self, server: Names, client: Names) -> Change {
+    pub fn hear(&mut self, grammar: &Grammar, mut server: Names, mut client: Names) -> Change {
+        server.weigh(grammar);
+        client.weigh(grammar);
         let change = Change {
             first: !self.heard,
+            novel: client.without(&self.ever),
             added: client.without(&self.client),
             gone: self.client.without(&client),
             hidden: server.without(&client),
@@ -195,17 +214,19 @@ mod tests {
 
     #[test]
     fn a_later_list_is_a_difference_to_what_the_client_saw() {
+        let grammar = grammar();
         let mut offers = Offers::default();
-        assert!(offers.hear(set("IMAP4rev1 STARTTLS IDLE"), set("IMAP4rev1 STARTTLS")).first);
-        let change = offers.hear(set("IMAP4rev1 idle MOVE"), set("IMAP4rev1 MOVE"));
+        assert!(offers.hear(&grammar, set("IMAP4rev1 STARTTLS IDLE"), set("IMAP4rev1 STARTTLS")).first);
+        let change = offers.hear(&grammar, set("IMAP4rev1 idle MOVE"), set("IMAP4rev1 MOVE"));
         let want = Change {
             first: false,
+            novel: vec!["MOVE".into()],
             added: vec!["MOVE".into()],
             gone: vec!["STARTTLS".into()],
             hidden: vec!["idle".into()],
         };
         assert_eq!(change, want);
-        let same = offers.hear(set("imap4REV1 MOVE"), set("MOVE imap4REV1"));
+        let same = offers.hear(&grammar, set("imap4REV1 MOVE"), set("MOVE imap4REV1"));
         assert_eq!(same, Change::default());
     }
 
@@ -214,7 +235,7 @@ mod tests {
         let grammar = grammar();
         let mut offers = Offers::default();
         assert_eq!(offers.make_use(&grammar, "IDLE", &["IDLE"]), Verdict::Fine, "no list, no judgement");
-        offers.hear(set("IMAP4rev1 IDLE MOVE"), set("IMAP4rev1 MOVE"));
+        offers.hear(&grammar, set("IMAP4rev1 IDLE MOVE"), set("IMAP4rev1 MOVE"));
         assert_eq!(offers.make_use(&grammar, "MOVE", &["MOVE"]), Verdict::Fine);
         assert_eq!(offers.make_use(&grammar, "IDLE", &["IDLE"]), Verdict::Hidden("IDLE".into()));
         assert_eq!(offers.make_use(&grammar, "SORT", &["SORT"]), Verdict::Unoffered("SORT".into()));
@@ -229,7 +250,7 @@ mod tests {
     fn what_is_implied_is_offered() {
         let grammar = grammar();
         let mut offers = Offers::default();
-        offers.hear(set("IMAP4rev2"), set("IMAP4rev2"));
+        offers.hear(&grammar, set("IMAP4rev2"), set("IMAP4rev2"));
         assert_eq!(offers.make_use(&grammar, "IDLE", &["IDLE"]), Verdict::Fine);
         assert!(offers.offers(&grammar, "LITERAL-") && !offers.offers(&grammar, "LITERAL+"));
     }
@@ -239,7 +260,7 @@ mod tests {
         let grammar = grammar();
         let mut offers = Offers::default();
         let list = "IMAP4rev1 AUTH=PLAIN LOGINDISABLED IDLE LITERAL+ X-NOVELTY CHILDREN";
-        offers.hear(set(list), set(list));
+        offers.hear(&grammar, set(list), set(list));
         assert_eq!(offers.unused(&grammar), ["IDLE", "LITERAL+"]);
     }
 

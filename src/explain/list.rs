@@ -73,7 +73,7 @@ impl Explainer {
             let text = format!("the client does not see this list: {}", phrase::names(&hidden));
             return self.notes.push(note(NoteKind::Difference, text, ""));
         }
-        let change = self.offers.hear(server.clone(), client.clone());
+        let change = self.offers.hear(&self.grammar, server.clone(), client.clone());
         if change.first {
             let all = server.iter().chain(client.iter().filter(|name| !server.has(name)));
             for name in all.take(MAX_ENTRIES) {
@@ -105,7 +105,7 @@ impl Explainer {
             hidden => format!("; kept from the client by a rule: {}", phrase::names(hidden)),
         };
         self.notes.push(note(NoteKind::Difference, format!("{}{hidden}{}", parts.join("; "), reason.words()), ""));
-        for name in change.added.iter().take(MAX_ENTRIES) {
+        for name in change.novel.iter().take(MAX_ENTRIES) {
             let fate = if server.has(name) { Fate::Kept } else { Fate::Added };
             self.notes.push(entry(&self.grammar, name, fate));
         }

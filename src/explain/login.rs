@@ -2,9 +2,9 @@
 //! before these are masked. Decides what of them must not be shown beyond what the session has found.
 
 use super::phrase::quote;
-use super::sasl::{Exchange, Said};
+use super::sasl::{self, Exchange, Said};
 use super::{Explainer, add, finding, phrase};
-use crate::event::{Kind, Note, NoteKind, Peer, Span, Text};
+use crate::event::{Data, DataKind, Kind, Note, NoteKind, Peer, Span, Text};
 use crate::grammar::Then;
 use crate::wire::{body, imap};
 
@@ -60,9 +60,7 @@ impl Explainer {
 
     /// True if a challenge repeats a secret of the client's, in base64 or decoded.
     fn echoed(&self, challenge: &[u8]) -> bool {
-        use base64::Engine;
-        let decoded = base64::engine::general_purpose::STANDARD.decode(challenge.trim_ascii()).unwrap_or_default();
-        self.vault.knows(challenge) || self.vault.knows(&decoded)
+        self.vault.knows(challenge) || sasl::decode(challenge).is_some_and(|decoded| self.vault.knows(&decoded))
     }
 
     fn keep(&mut self, said: Said) -> Note {
@@ -92,6 +90,30 @@ impl Explainer {
         });
         self.exchange = Some(exchange);
         said.map(|said| self.keep(said))
+    }
+
+    /// A literal of the client's: it may be the user's name or the password of a LOGIN.
+    pub(super) fn literal_of_login(&mut self, data: &Data, head: &[u8]) {
+        if data.secret {
+            // A line of an exchange that is too long to be read: which message the next one is cannot be known.
+            if let Some(exchange) = &mut self.exchange {
+                exchange.confuse();
+            }
+            if (head.len() as u64) < data.len { self.vault.remember_head(head) } else { self.vault.remember(head) }
+        }
+        let Some(pending) = self.pending.iter_mut().find(|pending| pending.frame == data.frame && pending.login) else {
+            return;
+        };
+        if pending.then.is_some() || data.kind != DataKind::Literal {
+            return;
+        }
+        let text = if data.secret {
+            "LOGIN pass=<hidden>".to_owned()
+        } else {
+            pending.subject = Some(phrase::excerpt(head));
+            format!("LOGIN user={}", quote(head))
+        };
+        self.notes.push(finding::note(NoteKind::Decoded, text, "RFC 9051 section 6.2.3"));
     }
 
     fn plain_login(&mut self, raw: &[u8], arguments: Span, secrets: &[Span]) -> Option<Note> {

@@ -14,13 +14,13 @@ pub mod secret;
 mod spoken;
 pub mod tally;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::event::{
-    Batch, Data, DataKind, Event, Explained, Kind, Layer, Mark, Note, NoteKind, Oddity, Peer, Reading, Role, Span,
-    State, Status, Summary, Text, Time, What,
+    Batch, Data, DataKind, Event, Explained, Foreign, Kind, Layer, Mark, Note, NoteKind, Oddity, Peer, Reading, Role,
+    Span, State, Status, Summary, Text, Time, What,
 };
 use crate::grammar::{Grammar, Then};
 use crate::wire;
@@ -170,19 +170,28 @@ impl Explainer {
                 }
                 self.notes.push(finding::layer(*layer, from));
             }
-            What::Lag { events, bytes } => self.notes.push(note(
-                NoteKind::Session,
-                format!(
-                    "{} events with {} are missing here: the log could not keep up; everything was relayed all the same",
-                    phrase::grouped(*events),
-                    phrase::octets(*bytes)
-                ),
-                "",
-            )),
+            What::Lag { events, bytes } => self.lag(*events, *bytes),
             What::Opened(_) => self.began = Some(at),
             What::HalfClosed | What::Closed(_) => {}
         }
         None
+    }
+
+    /// Events are missing: what was under way may be over, so nothing is concluded from it any more.
+    fn lag(&mut self, events: u64, bytes: u64) {
+        if let Some(exchange) = &mut self.exchange {
+            exchange.confuse();
+        }
+        self.pending.clear();
+        self.idle = None;
+        self.offers.forget();
+        self.strict.skip();
+        let text = format!(
+            "{} events with {} are missing here: the log could not keep up; everything was relayed all the same",
+            phrase::grouped(events),
+            phrase::octets(bytes)
+        );
+        self.notes.push(note(NoteKind::Session, text, ""));
     }
 
     fn text(&mut self, from: Peer, text: &mut Text, bytes: &mut [u8], at: Time) -> Option<Duration> {
@@ -232,8 +241,10 @@ impl Explainer {
 
     fn data(&mut self, from: Peer, data: &Data, bytes: &mut [u8], at: Time) {
         let head = range(data.head, bytes.len());
+        if from == Peer::Client {
+            self.literal_of_login(data, &bytes[head.clone()]);
+        }
         if data.secret {
-            self.vault.remember(&bytes[head.clone()]);
             self.vault.hide(&mut bytes[head.clone()], &[Span::new(0, head.len())]);
         } else if data.kind != DataKind::Literal {
             let echoes = self.vault.echoes(&bytes[head.clone()]);
@@ -246,6 +257,14 @@ impl Explainer {
                 }
             }
             Peer::Server => self.strict.data(data, &bytes[head]),
+        }
+        match data.kind {
+            DataKind::Proxy => self.notes.push(finding::foreign(Foreign::Proxy, from)),
+            DataKind::Overlong => {
+                let text = format!("a line of {}: too long to be read, passed on as it came", phrase::octets(data.len));
+                self.notes.push(note(NoteKind::Session, text, ""));
+            }
+            DataKind::Literal | DataKind::Opaque | DataKind::Undecided => {}
         }
         for &odd in &data.oddities {
             self.notes.push(finding::oddity(odd, from, false));
@@ -306,12 +325,12 @@ impl Explainer {
         let Some((sent, sent_reading)) = sent else {
             return mark::mark(&mut self.marks, shown, &text.reading, &text.secrets, &|_| None);
         };
-        let names = |bytes: &[u8], reading: &Reading| -> Vec<Vec<u8>> {
+        let names = |bytes: &[u8], reading: &Reading| -> BTreeSet<Vec<u8>> {
             let items = reading.list.iter().flat_map(|list| &list.items);
-            items.take(capability::MAX_NAMES).map(|item| item.name.of(bytes).to_ascii_uppercase()).collect()
+            items.map(|item| item.name.of(bytes).to_ascii_uppercase()).collect()
         };
         let (came, went) = (names(shown, &text.reading), names(sent, sent_reading));
-        let lacks = |list: &[Vec<u8>], name: &[u8]| !list.iter().any(|known| known.eq_ignore_ascii_case(name));
+        let lacks = |list: &BTreeSet<Vec<u8>>, name: &[u8]| !list.contains(&name.to_ascii_uppercase());
         mark::mark(&mut self.marks, shown, &text.reading, &text.secrets, &|name| {
             lacks(&went, name).then_some(Role::Removed)
         });

@@ -19,6 +19,12 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 /// The most key-value pairs of one message that are shown.
 const MAX_PAIRS: usize = 24;
 
+/// Octets from base64, if it is base64.
+#[must_use]
+pub fn decode(text: &[u8]) -> Option<Vec<u8>> {
+    LENIENT.decode(text.trim_ascii()).ok()
+}
+
 /// One exchange, from AUTHENTICATE to its answer.
 #[derive(Debug)]
 pub struct Exchange {
@@ -60,7 +66,7 @@ impl Exchange {
         Exchange { frame, mechanism: name, user: None, decode, secret, show, step: 0, asked: false }
     }
 
-    /// Two exchanges overlap, so that lines cannot be told apart: from here on all of them are hidden.
+    /// Lines were lost or belong to two exchanges, so that it is not known which this is: from here on all are hidden.
     pub fn confuse(&mut self) {
         self.decode = Decode::Opaque;
         self.user = None;
@@ -78,7 +84,7 @@ impl Exchange {
             out.said.hide = false;
             return out.said;
         }
-        let Ok(message) = LENIENT.decode(line) else {
+        let Some(message) = decode(line) else {
             out.word("(not base64)");
             out.hidden("message", line);
             return out.said;
@@ -109,7 +115,7 @@ impl Exchange {
             out.word("(empty)");
             return out.said;
         }
-        let Ok(message) = LENIENT.decode(text) else {
+        let Some(message) = decode(text) else {
             // Exchange answers AUTHENTICATE NTLM with a sentence instead of base64.
             out.word("(not base64)");
             out.said.hide = self.decode == Decode::Opaque;
@@ -168,6 +174,10 @@ impl Exchange {
             out.field("authzid", authzid);
         }
         self.name(out, "authcid", authcid);
+        // Some mechanisms of this shape add a token or a PIN behind another NUL.
+        if password.contains(&0) {
+            out.said.secrets.extend(password.split(|&b| b == 0).map(<[u8]>::to_vec));
+        }
         out.hidden("pass", password);
     }
 
@@ -292,6 +302,9 @@ impl Exchange {
     /// Text messages of one-time passwords (RFC 2444): the first names the user.
     fn otp(&mut self, out: &mut Speech, step: u32, message: &[u8]) {
         if step > 0 {
+            if let Some(colon) = message.iter().position(|&b| b == b':') {
+                out.said.secrets.push(message[colon + 1..].to_vec());
+            }
             return out.hidden("response", message);
         }
         let mut fields = message.split(|&b| b == 0);
@@ -428,4 +441,114 @@ fn ntlm_name(message: &[u8], at: usize, wide: bool) -> Vec<u8> {
     }
     let units = octets.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]]));
     char::decode_utf16(units).map(|unit| unit.unwrap_or('\u{fffd}')).collect::<String>().into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(message: &[u8]) -> Vec<u8> {
+        LENIENT.encode(message).into_bytes()
+    }
+
+    fn said(name: &str, messages: &[&[u8]]) -> Vec<String> {
+        let mut exchange = Exchange::begin(name.as_bytes(), 1, false);
+        messages.iter().map(|message| exchange.client(&line(message)).text).collect()
+    }
+
+    #[test]
+    fn plain_names_the_user() {
+        assert_eq!(said("plain", &[b"\0alice\0pw"]), ["PLAIN authcid=\"alice\" pass=<hidden>"]);
+        assert_eq!(said("PLAIN", &[b"bob\0alice\0pw"]), ["PLAIN authzid=\"bob\" authcid=\"alice\" pass=<hidden>"]);
+        assert_eq!(said("PLAIN", &[b"alice\0pw"]), ["PLAIN (not of this mechanism's shape) message=<hidden>"]);
+    }
+
+    #[test]
+    fn login_hides_the_first_message_if_a_password_was_asked_for() {
+        let mut exchange = Exchange::begin(b"LOGIN", 1, false);
+        exchange.server(&line(b"Password:"));
+        assert_eq!(exchange.client(&line(b"secret")).text, "LOGIN pass=<hidden>");
+        assert_eq!(
+            said("LOGIN", &[b"alice", b"pw", b"x"]),
+            ["LOGIN user=\"alice\"", "LOGIN pass=<hidden>", "LOGIN pass=<hidden>"]
+        );
+    }
+
+    #[test]
+    fn scram_shows_all_but_the_proofs() {
+        let mut exchange = Exchange::begin(b"SCRAM-SHA-256-PLUS", 1, false);
+        let first = exchange.client(&line(b"p=tls-exporter,,n=al=2Cice,r=abc")).text;
+        assert_eq!(first, "SCRAM-SHA-256-PLUS binding=\"tls-exporter\" user=\"al,ice\" nonce=\"abc\"");
+        let challenge = exchange.server(&line(b"r=abcdef,s=c2FsdA==,i=4096"));
+        assert_eq!(
+            challenge.text,
+            "SCRAM-SHA-256-PLUS challenge nonce=\"abcdef\" salt=\"c2FsdA==\" iterations=\"4096\""
+        );
+        assert!(!challenge.hide);
+        assert_eq!(
+            exchange.client(&line(b"c=eHl6,r=abcdef,p=cHJvb2Y=")).text,
+            "SCRAM-SHA-256-PLUS nonce=\"abcdef\" proof=<hidden>"
+        );
+        let last = exchange.server(&line(b"v=c2ln"));
+        assert_eq!((last.text.as_str(), last.hide), ("SCRAM-SHA-256-PLUS challenge signature=<hidden>", true));
+        assert_eq!(exchange.user.as_deref(), Some("al,ice"));
+    }
+
+    #[test]
+    fn digest_and_cram_hide_their_digests() {
+        let cram = format!("al ice {}", "0f".repeat(16));
+        assert_eq!(said("CRAM-MD5", &[cram.as_bytes()]), ["CRAM-MD5 user=\"al ice\" digest=<hidden>"]);
+        assert_eq!(
+            said("CRAM-MD5", &[b"alice hunter2"]),
+            ["CRAM-MD5 (not of this mechanism's shape) message=<hidden>"]
+        );
+        let digest = b"username=\"a,b\",realm=x,qop=auth,response=0123,novelty=1";
+        let want = "DIGEST-MD5 username=\"a,b\" realm=\"x\" qop=\"auth\" response=<hidden> other=<hidden>";
+        assert_eq!(said("DIGEST-MD5", &[digest]), [want]);
+    }
+
+    #[test]
+    fn tokens_are_hidden_and_the_user_is_not() {
+        let want = "OAUTHBEARER user=\"a\" host=\"h\" port=\"143\" auth=<hidden>";
+        let message = b"n,a=a,\x01host=h\x01port=143\x01auth=Bearer t0k\x01\x01";
+        assert_eq!(said("OAUTHBEARER", &[message, b"\x01"]), [want, "OAUTHBEARER (takes note of the error)"]);
+        assert_eq!(said("XOAUTH2", &[b"user=a\x01auth=Bearer t0k\x01\x01"]), ["XOAUTH2 user=\"a\" auth=<hidden>"]);
+    }
+
+    #[test]
+    fn ntlm_names_domain_user_and_workstation() {
+        let wide = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+        let mut message = b"NTLMSSP\0\x03\0\0\0".to_vec();
+        message.resize(64, 0);
+        message[60] = 1;
+        for (at, text) in [(28, "DOM"), (36, "alice"), (44, "PC")] {
+            let (octets, from) = (wide(text), message.len() as u32);
+            message[at..at + 2].copy_from_slice(&(octets.len() as u16).to_le_bytes());
+            message[at + 4..at + 8].copy_from_slice(&from.to_le_bytes());
+            message.extend(octets);
+        }
+        let want = "NTLM domain=\"DOM\" user=\"alice\" workstation=\"PC\" responses=<hidden>";
+        assert_eq!(said("NTLM", &[b"NTLMSSP\0\x01\0\0\0", &message]), ["NTLM negotiate", want]);
+        message[40..44].copy_from_slice(&u32::MAX.to_le_bytes());
+        assert!(said("NTLM", &[&message])[0].contains("user=\"\""), "an offset beyond the message gives nothing");
+    }
+
+    #[test]
+    fn what_is_unknown_or_no_base64_is_hidden_whole() {
+        assert_eq!(said("X-NEW", &[b"secret"]), ["X-NEW message=<hidden>"]);
+        let mut exchange = Exchange::begin(b"PLAIN", 1, false);
+        let broken = exchange.client(b"!!secret!!");
+        assert_eq!((broken.text.as_str(), broken.hide), ("PLAIN (not base64) message=<hidden>", true));
+        assert_eq!(
+            Exchange::begin(b"GSSAPI", 1, false).server(&line(b"token")).text,
+            "GSSAPI challenge message=<hidden>"
+        );
+    }
+
+    #[test]
+    fn everything_is_shown_on_demand() {
+        let shown = Exchange::begin(b"PLAIN", 1, true).client(&line(b"\0alice\0pw"));
+        assert_eq!(shown.text, "PLAIN authcid=\"alice\" pass=\"pw\"");
+        assert!(shown.secrets.is_empty());
+    }
 }

@@ -53,10 +53,18 @@ impl Vault {
 
     /// Remembers octets that were hidden.
     pub fn remember(&mut self, secret: &[u8]) {
+        self.keep(secret, secret.len() > MAX_SECRET);
+    }
+
+    /// Remembers the first octets of a secret whose rest is not there.
+    pub fn remember_head(&mut self, head: &[u8]) {
+        self.keep(head, true);
+    }
+
+    fn keep(&mut self, secret: &[u8], cut: bool) {
         if self.show || secret.len() < MIN_SECRET {
             return;
         }
-        let cut = secret.len() > MAX_SECRET;
         let bytes = &secret[..secret.len().min(MAX_SECRET)];
         if let Some(at) = self.known.iter().position(|known| *known.bytes == *bytes) {
             self.known[at].cut |= cut;

@@ -93,12 +93,12 @@ impl Explainer {
             self.allowed(text, known);
             self.features(known, rest);
         }
-        let login = known.is_some_and(|known| known.on_ok == Some(State::Authenticated))
+        let login = known.is_some_and(|known| known.on_ok == Some(State::Authenticated) && known.secret.is_some())
             && matches!(text.state, State::NotAuthenticated | State::Greeting);
         let pending = Pending {
             frame: text.frame,
             tag: tag[..tag.len().min(MAX_NAME)].into(),
-            place: self.tallies.sent(verb),
+            place: self.tallies.sent(if self.vault.knows(verb) { b"" } else { verb }),
             then: known.and_then(|known| known.then),
             on_ok: known.and_then(|known| known.on_ok),
             on_no: known.and_then(|known| known.on_no),

@@ -32,13 +32,14 @@ pub struct Tallies {
 }
 
 impl Tallies {
-    /// Counts a command as sent, and gives its place in `commands`.
+    /// Counts a command as sent, and gives its place in `commands`. Without a verb that can be shown it is `other`.
     pub fn sent(&mut self, verb: &[u8]) -> usize {
-        let verb = if verb.len() > MAX_VERB || !verb.iter().all(|b| b.is_ascii_graphic() || *b == b' ') {
-            OTHER.as_bytes()
-        } else {
-            verb
-        };
+        let verb =
+            if verb.is_empty() || verb.len() > MAX_VERB || !verb.iter().all(|b| b.is_ascii_graphic() || *b == b' ') {
+                OTHER.as_bytes()
+            } else {
+                verb
+            };
         let at = self.place(verb);
         self.commands[at].count += 1;
         at

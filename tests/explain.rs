@@ -1,0 +1,602 @@
+//! The explainer, fed with batches that a small script makes of lines: what it says, what it hides, and that nothing
+//! that a peer sends makes it fail.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use imapscope::event::*;
+use imapscope::explain::Explainer;
+use imapscope::grammar::{Grammar, mechanisms};
+use imapscope::wire::imap;
+use proptest::prelude::*;
+
+/// A connection in small: lines in, explanations out.
+struct Talk {
+    explainer: Explainer,
+    frame: u64,
+    now: u64,
+    state: State,
+    /// Commands that wait for an answer: tag and frame.
+    waiting: Vec<(String, u64)>,
+    exchange: Option<u64>,
+    idle: Option<u64>,
+}
+
+/// What came out for one event.
+#[derive(Debug, Clone, Default)]
+struct Out {
+    bytes: String,
+    sent: Option<String>,
+    marks: Vec<(Role, String)>,
+    sent_marks: Vec<(Role, String)>,
+    notes: Vec<Note>,
+    latency: Option<Duration>,
+    summary: Option<Summary>,
+}
+
+impl Out {
+    fn texts(&self, wanted: NoteKind) -> Vec<&str> {
+        self.notes.iter().filter(|note| note.kind == wanted).map(|note| note.text.as_str()).collect()
+    }
+
+    fn findings(&self, culprit: Peer) -> Vec<&str> {
+        self.texts(NoteKind::Finding(Some(culprit)))
+    }
+
+    /// Everything that a sink could show.
+    fn all(&self) -> String {
+        format!("{self:?}")
+    }
+}
+
+impl Talk {
+    fn new() -> Self {
+        Self::with(false)
+    }
+
+    fn with(show_secrets: bool) -> Self {
+        let grammar = Grammar::builtin("imap").expect("the grammar of IMAP is built in");
+        Talk {
+            explainer: Explainer::new(grammar, show_secrets),
+            frame: 0,
+            now: 1_000_000_000,
+            state: State::NotAuthenticated,
+            waiting: Vec::new(),
+            exchange: None,
+            idle: None,
+        }
+    }
+
+    /// Lets time pass.
+    fn wait(&mut self, millis: u64) -> &mut Self {
+        self.now += millis * 1_000_000;
+        self
+    }
+
+    fn put(&mut self, from: Peer, what: What, bytes: Vec<u8>) -> Out {
+        let mut batch = Batch { connection: 1, at: Time(self.now), bytes, events: vec![Event { from, what }] };
+        let mut out = None;
+        self.explainer.explain(&mut batch, &mut |explained| {
+            check(explained.bytes, explained.marks);
+            check(explained.sent.unwrap_or_default(), explained.sent_marks);
+            let show = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            let marks = |bytes: &[u8], marks: &[Mark]| marks.iter().map(|m| (m.role, show(m.span.of(bytes)))).collect();
+            out = Some(Out {
+                bytes: show(explained.bytes),
+                sent: explained.sent.map(show),
+                marks: marks(explained.bytes, explained.marks),
+                sent_marks: marks(explained.sent.unwrap_or_default(), explained.sent_marks),
+                notes: explained.notes.to_vec(),
+                latency: explained.latency,
+                summary: explained.summary.cloned(),
+            });
+        });
+        out.expect("every event is put")
+    }
+
+    fn text(&self, first: bool, line: &[u8], reading: Reading) -> Text {
+        Text {
+            frame: self.frame,
+            first,
+            bytes: Span::new(0, line.len()),
+            edit: None,
+            reading,
+            answers: None,
+            state: self.state,
+            secrets: Vec::new(),
+            oddities: Vec::new(),
+        }
+    }
+
+    /// A line of the client's, with what the session would find secret in it.
+    fn client(&mut self, line: &str) -> Out {
+        self.client_edited(line, None)
+    }
+
+    fn client_edited(&mut self, line: &str, edit: Option<Edited>) -> Out {
+        let line = format!("{line}\r\n").into_bytes();
+        let mut reading = imap::read(Peer::Client, &line);
+        if self.exchange.is_some() {
+            let kind = if line == b"*\r\n" { Kind::Cancel } else { Kind::Sasl };
+            reading = Reading { kind, ..Reading::default() };
+        } else {
+            self.frame += 1;
+        }
+        let mut text = self.text(true, &line, reading);
+        text.edit = edit.map(Box::new);
+        if let Kind::Command { tag, verb, arguments } = text.reading.kind {
+            self.waiting.push((String::from_utf8_lossy(tag.of(&line)).into_owned(), self.frame));
+            let verb = String::from_utf8_lossy(verb.of(&line)).to_ascii_uppercase();
+            let first = imap::tokens(arguments.of(&line)).next().map_or(0, |token| token.span.end);
+            let rest = Span { start: (arguments.start + first + 1).min(arguments.end), end: arguments.end };
+            if ["LOGIN", "AUTHENTICATE"].contains(&verb.as_str()) && !rest.is_empty() {
+                text.secrets.push(rest);
+            }
+            match verb.as_str() {
+                "AUTHENTICATE" => self.exchange = Some(self.frame),
+                "IDLE" => self.idle = Some(self.frame),
+                _ => {}
+            }
+        }
+        if text.reading.kind == Kind::Sasl && line.len() > 2 {
+            text.secrets.push(Span::new(0, line.len() - 2));
+        }
+        self.put(Peer::Client, What::Text(text), line)
+    }
+
+    fn server(&mut self, line: &str) -> Out {
+        self.server_bytes(format!("{line}\r\n").as_bytes())
+    }
+
+    fn server_bytes(&mut self, line: &[u8]) -> Out {
+        self.frame += 1;
+        let text = self.read_server(line);
+        self.put(Peer::Server, What::Text(text), line.to_vec())
+    }
+
+    fn read_server(&mut self, line: &[u8]) -> Text {
+        let mut text = self.text(true, line, imap::read(Peer::Server, line));
+        match text.reading.kind {
+            Kind::Reply { tag, .. } if !tag.is_empty() => {
+                let tag = String::from_utf8_lossy(tag.of(line)).into_owned();
+                match self.waiting.iter().position(|(known, _)| *known == tag) {
+                    Some(at) => {
+                        let (_, frame) = self.waiting.remove(at);
+                        text.answers = Some(frame);
+                        self.exchange.take_if(|exchange| *exchange == frame);
+                    }
+                    None => text.oddities.push(Oddity::UnknownTag),
+                }
+            }
+            Kind::GoAhead { .. } => text.answers = self.exchange.or(self.idle.take()),
+            _ => {}
+        }
+        text
+    }
+
+    /// A line of the server's that a rule turned into another.
+    fn rewritten(&mut self, line: &str, sent: &str) -> Out {
+        self.frame += 1;
+        let line = format!("{line}\r\n").into_bytes();
+        let mut text = self.read_server(&line);
+        let mut arena = line;
+        let start = arena.len();
+        arena.extend_from_slice(sent.as_bytes());
+        text.edit = Some(Box::new(Edited {
+            bytes: Span::new(start, arena.len()),
+            secrets: Vec::new(),
+            fired: vec![Arc::from("drop-capability IDLE")],
+            refused: Vec::new(),
+        }));
+        self.put(Peer::Server, What::Text(text), arena)
+    }
+
+    /// A literal or an overlong line of the client's, in the frame of its last command.
+    fn data(&mut self, kind: DataKind, octets: &[u8], len: u64, secret: bool) -> Out {
+        let data = Data {
+            frame: self.frame,
+            kind,
+            len,
+            announced: (kind == DataKind::Literal).then_some(len),
+            head: Span::new(0, octets.len()),
+            secret,
+            state: self.state,
+            oddities: Vec::new(),
+        };
+        self.put(Peer::Client, What::Data(data), octets.to_vec())
+    }
+
+    fn closed(&mut self) -> Summary {
+        let end = Closed { by: Closer::Peer(Peer::Client), why: None, received: [0; 2], sent: [0; 2] };
+        self.put(Peer::Client, What::Closed(Box::new(end)), Vec::new()).summary.expect("an end has a summary")
+    }
+}
+
+/// Marks are in order, apart and inside.
+fn check(bytes: &[u8], marks: &[Mark]) {
+    let mut end = 0;
+    for mark in marks {
+        assert!(mark.span.start >= end && mark.span.end > mark.span.start, "{marks:?}");
+        end = mark.span.end;
+    }
+    assert!(end as usize <= bytes.len(), "{marks:?} in {} octets", bytes.len());
+}
+
+fn b64(bytes: &[u8]) -> String {
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
+#[test]
+fn an_answer_names_its_command_and_its_latency() {
+    let mut talk = Talk::new();
+    talk.client("a1 NOOP");
+    let out = talk.wait(43).server("a1 OK done");
+    assert_eq!(out.texts(NoteKind::Answer), ["answers a1 NOOP, 43 ms"]);
+    assert_eq!(out.latency, Some(Duration::from_millis(43)));
+}
+
+#[test]
+fn a_meaning_is_told_once() {
+    let mut talk = Talk::new();
+    assert_eq!(talk.client("a1 NOOP").texts(NoteKind::Meaning).len(), 1);
+    assert_eq!(talk.client("a2 noop").texts(NoteKind::Meaning).len(), 0);
+    assert_eq!(talk.server("* 3 EXISTS").texts(NoteKind::Meaning).len(), 1);
+    assert_eq!(talk.server("* 4 exists").texts(NoteKind::Meaning).len(), 0);
+    let code = talk.server("* OK [UIDNEXT 5] next");
+    assert_eq!(code.notes[0].about.as_deref(), Some("UIDNEXT"));
+}
+
+#[test]
+fn the_first_list_is_told_in_full_and_later_ones_as_a_difference() {
+    let mut talk = Talk::new();
+    let first = talk.rewritten("* CAPABILITY IMAP4rev1 IDLE X-WHO", "* CAPABILITY IMAP4rev1 X-WHO\r\n");
+    let fates: Vec<_> = first.notes.iter().filter_map(|n| Some((n.about.as_deref()?, n.kind))).collect();
+    assert!(fates.contains(&("IMAP4rev1", NoteKind::Capability(Fate::Kept))), "{fates:?}");
+    assert!(fates.contains(&("IDLE", NoteKind::Capability(Fate::Removed))), "{fates:?}");
+    assert!(first.marks.contains(&(Role::Removed, "IDLE".into())));
+    assert!(first.marks.contains(&(Role::Capability, "IMAP4rev1".into())));
+    let same = talk.server("* CAPABILITY IMAP4rev1 X-WHO");
+    assert_eq!(same.texts(NoteKind::Difference), ["the same list as before"]);
+    talk.client("a1 LOGIN alice secret99");
+    let after = talk.server("a1 OK [CAPABILITY IMAP4rev1 MOVE] in");
+    assert_eq!(after.texts(NoteKind::Difference), ["new: MOVE; gone: X-WHO (after login)"]);
+    assert_eq!(after.texts(NoteKind::Session), ["logged in as alice"]);
+}
+
+#[test]
+fn what_a_rule_adds_is_marked_as_added() {
+    let mut talk = Talk::new();
+    let out = talk.rewritten("* CAPABILITY IMAP4rev1", "* CAPABILITY IMAP4rev1 MOVE\r\n");
+    assert_eq!(out.sent.as_deref(), Some("* CAPABILITY IMAP4rev1 MOVE\r\n"));
+    assert!(out.sent_marks.contains(&(Role::Added, "MOVE".into())), "{:?}", out.sent_marks);
+    let move_note = out.notes.iter().find(|n| n.about.as_deref() == Some("MOVE"));
+    assert_eq!(move_note.map(|n| n.kind), Some(NoteKind::Capability(Fate::Added)));
+}
+
+#[test]
+fn hidden_and_tried_is_found_and_summed_up() {
+    let mut talk = Talk::new();
+    talk.rewritten("* CAPABILITY IMAP4rev1 IDLE MOVE", "* CAPABILITY IMAP4rev1 MOVE\r\n");
+    talk.state = State::Selected;
+    let out = talk.client("a1 IDLE");
+    assert_eq!(out.findings(Peer::Client), ["hidden and tried: IDLE needs IDLE, which a rule keeps from the client"]);
+    let out = talk.client("a2 SORT (DATE) UTF-8 ALL");
+    assert_eq!(out.findings(Peer::Client).len(), 1, "{out:?}");
+    let summary = talk.closed();
+    assert_eq!(summary.hidden_tried, [("IDLE".to_owned(), "IDLE".to_owned())]);
+    assert_eq!(summary.unadvertised, [("SORT".to_owned(), "SORT".to_owned())]);
+    assert_eq!(summary.unused, ["MOVE"]);
+    assert_eq!(summary.rules, [(Arc::from("drop-capability IDLE"), 1)]);
+    assert_eq!(summary.findings, [2, 0]);
+    assert_eq!(
+        summary.commands.iter().map(|t| (t.verb.as_str(), t.unanswered)).collect::<Vec<_>>(),
+        [("IDLE", 1), ("SORT", 1)]
+    );
+}
+
+#[test]
+fn idle_is_told_with_its_length() {
+    let mut talk = Talk::new();
+    talk.state = State::Selected;
+    talk.client("a1 IDLE");
+    assert!(talk.server("+ idling").texts(NoteKind::Session)[0].starts_with("IDLE began"));
+    talk.wait(61_000).server("* 4 EXISTS");
+    let done = talk.wait(1000).client("DONE");
+    assert_eq!(done.texts(NoteKind::Session), ["IDLE ended after 1 min 2 s, with 1 update"]);
+    let out = talk.wait(3).server("a1 OK done");
+    assert_eq!(out.latency, Some(Duration::from_millis(3)), "counted from DONE");
+    assert_eq!(talk.closed().idle, Duration::from_secs(62));
+}
+
+#[test]
+fn a_selected_mailbox_is_named() {
+    let mut talk = Talk::new();
+    talk.state = State::Authenticated;
+    talk.client("a1 SELECT \"My Box\"");
+    assert_eq!(talk.server("a1 OK [READ-WRITE] ok").texts(NoteKind::Session), ["mailbox My Box is selected"]);
+}
+
+#[test]
+fn commands_in_the_wrong_state_and_tags_in_use_are_found() {
+    let mut talk = Talk::new();
+    assert_eq!(
+        talk.client("a1 EXPUNGE").findings(Peer::Client),
+        ["EXPUNGE is not allowed in the not-authenticated state"]
+    );
+    let out = talk.client("a1 NOOP");
+    assert_eq!(out.findings(Peer::Client), ["the tag a1 is in use by a command that is not answered yet"]);
+    talk.server("* CAPABILITY IMAP4rev1 LOGINDISABLED");
+    let out = talk.client("a3 LOGIN alice secret99");
+    assert_eq!(out.findings(Peer::Client).len(), 1);
+    assert_eq!(out.notes.last().and_then(|n| n.rfc.as_deref()), Some("RFC 9051 section 6.2.3"));
+}
+
+#[test]
+fn literals_that_do_not_wait_need_a_capability() {
+    let mut talk = Talk::new();
+    talk.state = State::Authenticated;
+    assert_eq!(talk.client("a1 CREATE {3+}").findings(Peer::Client).len(), 0, "nothing is known yet");
+    talk.server("* CAPABILITY IMAP4rev1");
+    assert_eq!(talk.client("a2 CREATE {3+}").findings(Peer::Client).len(), 1);
+    talk.server("* CAPABILITY IMAP4rev1 LITERAL-");
+    assert_eq!(talk.client("a3 CREATE {3+}").findings(Peer::Client).len(), 0);
+    let out = talk.client("a4 APPEND x {5000+}");
+    assert_eq!(
+        out.findings(Peer::Client),
+        ["a literal of 5,000 octets sent without waiting: LITERAL- allows 4,096 at most"]
+    );
+}
+
+#[test]
+fn fetch_is_told_in_words() {
+    let mut talk = Talk::new();
+    let out = talk.server(
+        "* 3 FETCH (UID 12 FLAGS (\\Seen) ENVELOPE (\"Mon, 1 Jan 2024 10:00:00 +0000\" \"Hi\" ((\"A\" NIL \"a\" \"x.org\")) NIL NIL NIL NIL NIL NIL NIL) \
+         BODYSTRUCTURE ((\"TEXT\" \"PLAIN\" NIL NIL NIL \"7BIT\" 2279 48)(\"IMAGE\" \"PNG\" NIL NIL NIL \"BASE64\" 53482) \"MIXED\"))",
+    );
+    let want = "message 3, UID 12, flags \\Seen; from a@x.org, subject \"Hi\", dated Mon, 1 Jan 2024 10:00:00 +0000; \
+                multipart/mixed: text/plain 2,279 octets, image/png 53,482 octets, base64";
+    assert_eq!(out.texts(NoteKind::Detail), [want]);
+    let out = talk.server("* 4 FETCH (UID 13 ENVELOPE (NIL NIL NIL))");
+    assert_eq!(
+        out.texts(NoteKind::Detail),
+        ["a client that parses strictly would fail here (from octet 27, in ENVELOPE)"]
+    );
+    let summary = talk.closed();
+    assert_eq!(summary.strict, (2, 1));
+    assert_eq!(summary.findings, [0, 0]);
+}
+
+#[test]
+fn a_flood_is_sampled() {
+    let mut talk = Talk::new();
+    let details: usize = (0..640).map(|_| talk.server("* 4 FETCH (UID 13)").texts(NoteKind::Detail).len()).sum();
+    assert_eq!(details, 64 + 9);
+    assert_eq!(talk.closed().strict, (73, 0));
+}
+
+#[test]
+fn an_echo_is_hidden_in_every_place() {
+    let mut talk = Talk::new();
+    talk.client("a1 LOGIN alice \"hunt\\\"er2\"");
+    for line in ["a1 NO no user with hunt\"er2", "* BAD in \"hunt\\\"er2\" there", "+ hunt\"er2", "hunt\"er2 what"] {
+        let out = talk.server(line);
+        assert!(!out.all().contains("er2"), "{out:?}");
+        assert!(out.marks.iter().any(|(role, _)| *role == Role::Secret), "{out:?}");
+    }
+}
+
+#[test]
+fn login_is_decoded_and_masked() {
+    let mut talk = Talk::new();
+    let out = talk.client("a1 LOGIN \"alice\" canary-password");
+    assert_eq!(out.texts(NoteKind::Decoded), ["LOGIN user=\"alice\" pass=<hidden>"]);
+    assert_eq!(out.bytes, "a1 LOGIN \"alice\" ***************\r\n");
+    let mut talk = Talk::with(true);
+    let out = talk.client("a1 LOGIN \"alice\" canary-password");
+    assert_eq!(out.texts(NoteKind::Decoded), ["LOGIN user=\"alice\" pass=canary-password"]);
+    assert_eq!(out.bytes, "a1 LOGIN \"alice\" canary-password\r\n");
+}
+
+#[test]
+fn a_login_in_literals_is_decoded_and_masked() {
+    let mut talk = Talk::new();
+    talk.client("a1 LOGIN {5}");
+    let out = talk.data(DataKind::Literal, b"alice", 5, false);
+    assert_eq!(out.texts(NoteKind::Decoded), ["LOGIN user=\"alice\""]);
+    let password = [b"kAnaRi3".repeat(40), b"rest".to_vec()].concat();
+    let out = talk.data(DataKind::Literal, &password[..280], 284, true);
+    assert_eq!(out.texts(NoteKind::Decoded), ["LOGIN pass=<hidden>"]);
+    assert_eq!(out.bytes, "*".repeat(280));
+    let out = talk.server(&format!("* BAD {}", String::from_utf8_lossy(&password)));
+    assert!(!out.all().contains("kAnaRi3") && !out.all().contains("rest"), "{out:?}");
+    assert_eq!(talk.server("a1 OK in").texts(NoteKind::Session), ["logged in as alice"]);
+}
+
+#[test]
+fn lines_that_are_missing_make_no_password_a_user() {
+    // The line with the user's name is lost or too long: the next one must not be taken for it.
+    for lose in [
+        |talk: &mut Talk| talk.put(Peer::Client, What::Lag { events: 1, bytes: 9 }, Vec::new()),
+        |talk: &mut Talk| talk.data(DataKind::Overlong, b"YWxpY2U", 100_000, true),
+    ] {
+        let mut talk = Talk::new();
+        talk.client("a1 AUTHENTICATE LOGIN");
+        lose(&mut talk);
+        let out = talk.client(&b64(CANARY.as_bytes()));
+        assert!(!out.all().contains(CANARY), "{out:?}");
+    }
+}
+
+#[test]
+fn what_was_under_way_before_a_gap_is_forgotten() {
+    let mut talk = Talk::new();
+    talk.client("a1 NOOP");
+    talk.put(Peer::Server, What::Lag { events: 3, bytes: 1 }, Vec::new());
+    assert!(talk.client("a1 NOOP").findings(Peer::Client).is_empty(), "its answer may be among what is missing");
+}
+
+const CANARY: &str = "kAnaRi3nv0gel";
+
+/// The digits of a CRAM-MD5 answer.
+const DIGEST: &str = "0123456789abcdef0123456789abcdef";
+
+/// Messages of a mechanism's client with the canary wherever a secret stands, and the secrets in them.
+fn messages(name: &str) -> (Vec<String>, Vec<&'static str>) {
+    let texts = match name {
+        "PLAIN" | "X-ZIMBRA" => vec![format!("\0alice\0{CANARY}")],
+        "SECURID" | "PLAIN-CLIENTTOKEN" => vec![format!("\0alice\0{CANARY}\0{CANARY}")],
+        "LOGIN" => vec!["alice".into(), CANARY.into()],
+        "CRAM-MD5" => return (vec![format!("alice {DIGEST}")], vec![DIGEST]),
+        "DIGEST-MD5" => vec![format!("username=\"alice\",realm=\"r\",nonce=\"n\",response={CANARY}"), String::new()],
+        "OAUTHBEARER" | "OAUTH10A" => {
+            vec![format!("n,a=alice,\u{1}host=h\u{1}auth=Bearer {CANARY}\u{1}\u{1}"), "\u{1}".into()]
+        }
+        "XOAUTH2" => vec![format!("user=alice\u{1}auth=Bearer {CANARY}\u{1}\u{1}"), String::new()],
+        "EXTERNAL" | "ANONYMOUS" => return (vec!["alice".into()], Vec::new()),
+        "OTP" => vec!["\0alice".into(), format!("hex:{CANARY}")],
+        name if name.starts_with("SCRAM") => vec!["n,,n=alice,r=abc".into(), format!("c=biws,r=abcdef,p={CANARY}")],
+        _ => vec![CANARY.into(), CANARY.into()],
+    };
+    (texts, vec![CANARY])
+}
+
+#[test]
+fn no_mechanism_shows_its_secret() {
+    let names: Vec<String> = mechanisms().iter().map(|m| m.name.replace('*', "NEW")).collect();
+    assert!(names.len() > 40, "the table of mechanisms is there");
+    for name in names.iter().map(String::as_str).chain(["X-NEVER-HEARD-OF"]) {
+        for initial in [false, true] {
+            let mut talk = Talk::new();
+            let (messages, mut secrets) = messages(name);
+            let lines: Vec<String> = messages.iter().map(|message| b64(message.as_bytes())).collect();
+            let (mut seen, rest) = match initial {
+                true => (talk.client(&format!("a1 authenticate {name} {}", lines[0])).all(), &lines[1..]),
+                false => (talk.client(&format!("a1 AUTHENTICATE {name}")).all(), &lines[..]),
+            };
+            for line in rest {
+                seen += &talk.server("+ ").all();
+                seen += &talk.client(line).all();
+            }
+            // The server repeats what it got: as a challenge, and in words.
+            secrets.extend(lines.iter().map(String::as_str).filter(|line| line.len() > 4));
+            for secret in &secrets {
+                seen += &talk.server(&format!("+ {secret}")).all();
+                seen += &talk.server(&format!("+ {}", b64(format!("what is {secret}?").as_bytes()))).all();
+                seen += &talk.server(&format!("* BAD what is {secret}?")).all();
+            }
+            seen += &talk.server("a1 OK in").all();
+            for secret in &secrets {
+                assert!(!seen.contains(secret), "{name}: {secret} in {seen}");
+            }
+            let named = messages.iter().any(|message| message.contains("alice"));
+            assert_eq!(named, seen.contains("alice"), "{name}: {seen}");
+        }
+    }
+}
+
+#[test]
+fn an_error_challenge_is_told() {
+    let mut talk = Talk::new();
+    talk.client(&format!("a1 AUTHENTICATE XOAUTH2 {}", b64(b"user=a\x01auth=Bearer tok3n-tok3n\x01\x01")));
+    let out = talk.server(&format!("+ {}", b64(br#"{"status":"400","scope":"mail"}"#)));
+    assert_eq!(out.texts(NoteKind::Decoded), [r#"XOAUTH2 challenge error="{"status":"400","scope":"mail"}""#]);
+    let out = talk.client("");
+    assert_eq!(out.texts(NoteKind::Decoded), ["XOAUTH2 (empty)"]);
+}
+
+#[test]
+fn overlapping_exchanges_show_nothing() {
+    let mut talk = Talk::new();
+    talk.client("a1 AUTHENTICATE PLAIN");
+    talk.exchange = None;
+    talk.client("a2 AUTHENTICATE LOGIN");
+    let out = talk.client(&b64(CANARY.as_bytes()));
+    assert!(!out.all().contains(CANARY), "{out:?}");
+}
+
+#[test]
+fn foreign_traffic_gets_a_remedy() {
+    let mut talk = Talk::new();
+    let bytes = b"\x16\x03\x01\x00\x05hello".to_vec();
+    let reading = Reading { kind: Kind::Foreign(Foreign::Tls), ..Reading::default() };
+    let text = talk.text(true, &bytes, reading);
+    let out = talk.put(Peer::Client, What::Text(text), bytes);
+    assert!(out.findings(Peer::Client)[0].contains("imaps://"));
+}
+
+fn kinds() -> impl Strategy<Value = Kind> {
+    let span = (0u32..80, 0u32..80).prop_map(|(a, b)| Span { start: a.min(b), end: a.max(b) });
+    prop_oneof![
+        (span.clone(), span.clone(), span.clone()).prop_map(|(tag, verb, arguments)| Kind::Command {
+            tag,
+            verb,
+            arguments
+        }),
+        (span.clone(), proptest::option::of(span.clone()), span.clone()).prop_map(|(tag, code, text)| Kind::Reply {
+            tag,
+            status: Status::Ok,
+            code,
+            text
+        }),
+        span.clone().prop_map(|text| Kind::GoAhead { text }),
+        (span.clone(), span).prop_map(|(name, arguments)| Kind::Info { number: None, name, arguments }),
+        Just(Kind::More),
+        Just(Kind::Done),
+        Just(Kind::Sasl),
+        Just(Kind::Unknown),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_reading_of_any_octets_makes_it_fail(
+        texts in proptest::collection::vec((any::<bool>(), proptest::collection::vec(any::<u8>(), 0..80), kinds(), 0u32..90), 1..8),
+    ) {
+        let mut talk = Talk::new();
+        for (client, bytes, kind, stopped) in texts {
+            talk.frame += 1;
+            let stopped = (stopped < 80).then_some(stopped);
+            let mut text = talk.text(true, &bytes, Reading { kind, literal: None, list: None, stopped });
+            text.answers = Some(talk.frame.saturating_sub(1));
+            let from = if client { Peer::Client } else { Peer::Server };
+            talk.put(from, What::Text(text), bytes);
+        }
+        talk.closed();
+    }
+
+    #[test]
+    fn whatever_is_read_is_explained(lines in proptest::collection::vec("[ -~\\x00\\x1b]{0,60}", 1..12), client in any::<bool>()) {
+        let mut talk = Talk::new();
+        for line in lines {
+            if client { talk.client(&line) } else { talk.server(&line) };
+        }
+        talk.closed();
+    }
+
+    #[test]
+    fn strict_parsing_survives(items in proptest::collection::vec(
+        prop_oneof![
+            Just("FLAGS ("), Just("ENVELOPE ("), Just("BODYSTRUCTURE ("), Just("\"TEXT\" \"PLAIN\" "), Just("NIL "),
+            Just(")"), Just("("), Just("\""), Just("\\"), Just("{0}"), Just("INTERNALDATE "), Just("UID 3 "), Just("BODY[1] "),
+        ], 0..200)) {
+        let mut talk = Talk::new();
+        talk.server(&format!("* 1 FETCH ({})", items.concat()));
+        talk.server(&format!("* OK [{}] é", items.concat()));
+    }
+
+    #[test]
+    fn a_password_is_in_no_output(password in "[a-zA-Z0-9!#$&',./:;=?@^_`|~-]{6,40}", quoted in any::<bool>()) {
+        // A password that is part of the test's own words proves nothing.
+        prop_assume!(!"a1 LOGIN alice NO wrong password: {:?} BAD Out".contains(&password));
+        let mut talk = Talk::new();
+        let token = if quoted { format!("\"{password}\"") } else { password.clone() };
+        let mut seen = talk.client(&format!("a1 LOGIN alice {token}")).all();
+        seen += &talk.server(&format!("* NO wrong password: {password}")).all();
+        seen += &talk.server(&format!("a1 BAD [X {password}] {token}")).all();
+        prop_assert!(!seen.contains(&password), "{}", seen);
+    }
+}
