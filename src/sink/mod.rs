@@ -1,8 +1,31 @@
-//! Consumers of explained events: the trait, and the fan-out to several of them.
+//! Consumers of explained events: the trait, the fan-out to several of them, and opening one by its name.
+//!
+//! A sink knows explained events and where it writes; it knows nothing of sessions, grammars or sockets.
 
+mod caps;
+mod clock;
+mod closing;
+mod escape;
+mod page;
+pub mod pretty;
+pub mod style;
+mod text;
+
+use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
 
 use crate::event::Explained;
+use crate::problem::Problem;
+use pretty::Pretty;
+use style::Look;
+
+/// The kinds of outputs that this version has.
+pub const KINDS: [&str; 1] = ["pretty"];
+
+/// The kinds that are named already and that this version does not have.
+const PLANNED: [&str; 5] = ["json", "record", "pcapng", "raw", "html"];
 
 /// A consumer of explained events.
 pub trait Sink: Send {
@@ -12,4 +35,176 @@ pub trait Sink: Send {
     fn flush(&mut self) -> io::Result<()>;
     /// No more events will come.
     fn end(&mut self) -> io::Result<()>;
+}
+
+/// Several sinks as one. A sink that fails is dropped and its error given back once; the others go on.
+#[derive(Default)]
+pub struct Sinks {
+    sinks: Vec<(String, Box<dyn Sink>)>,
+    /// Errors that have not been given back yet: more than one sink can fail in one call.
+    failed: Vec<io::Error>,
+}
+
+impl Sinks {
+    /// Adds a sink under the name that its error will have.
+    pub fn add(&mut self, name: impl Into<String>, sink: Box<dyn Sink>) {
+        self.sinks.push((name.into(), sink));
+    }
+
+    /// True once no sink is left.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.sinks.is_empty()
+    }
+
+    fn each(&mut self, mut call: impl FnMut(&mut dyn Sink) -> io::Result<()>) -> io::Result<()> {
+        let failed = &mut self.failed;
+        self.sinks.retain_mut(|(name, sink)| match call(sink.as_mut()) {
+            Ok(()) => true,
+            Err(error) => {
+                failed.push(io::Error::new(error.kind(), format!("{name}: {error}")));
+                false
+            }
+        });
+        if self.failed.is_empty() { Ok(()) } else { Err(self.failed.remove(0)) }
+    }
+}
+
+impl Sink for Sinks {
+    fn put(&mut self, event: &Explained<'_>) -> io::Result<()> {
+        self.each(|sink| sink.put(event))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.each(|sink| sink.flush())
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        self.each(|sink| sink.end())
+    }
+}
+
+/// True if an output `KIND[:PATH]` goes to standard output: what its look has to fit then is the terminal.
+#[must_use]
+pub fn is_standard(output: &str) -> bool {
+    matches!(output.split_once(':'), None | Some((_, "-")))
+}
+
+/// Opens an output `KIND[:PATH]`; without a path, or with `-`, it is standard output. A file is emptied, or created
+/// so that only its owner may read it.
+pub fn open(output: &str, look: Look) -> Result<Box<dyn Sink>, Problem> {
+    let origin = || format!("--output {}", escape::escaped(output));
+    let (kind, path) = output.split_once(':').map_or((output, None), |(kind, path)| (kind, Some(path)));
+    if !KINDS.contains(&kind) {
+        let what = if PLANNED.contains(&kind) {
+            format!("this version has no `{kind}` output")
+        } else {
+            format!("there is no output of the kind {kind:?}")
+        };
+        return Err(Problem::new(origin(), what, format!("KIND[:PATH], where KIND is {}", KINDS.join(", "))));
+    }
+    let file = match path {
+        Some("") => return Err(Problem::new(origin(), "the path is empty", format!("{kind} or {kind}:PATH"))),
+        None | Some("-") => standard_output(),
+        Some(path) => OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path),
+    };
+    let file = file.map_err(|error| Problem::new(origin(), error.to_string(), "a file that can be written"))?;
+    Ok(Box::new(Pretty::new(file, look)))
+}
+
+/// Standard output as a file of its own: without the line buffer of the library's handle, and without its panics.
+fn standard_output() -> io::Result<File> {
+    Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Event, Peer, Time, What};
+    use std::os::unix::fs::PermissionsExt;
+    use std::sync::{Arc, Mutex};
+
+    struct Fragile {
+        puts: Arc<Mutex<usize>>,
+        breaks_at: usize,
+    }
+
+    impl Sink for Fragile {
+        fn put(&mut self, _: &Explained<'_>) -> io::Result<()> {
+            let mut puts = self.puts.lock().expect("one thread");
+            *puts += 1;
+            if *puts >= self.breaks_at { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(()) }
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+        fn end(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn put(sinks: &mut Sinks) -> io::Result<()> {
+        let event = Event { from: Peer::Client, what: What::HalfClosed };
+        sinks.put(&Explained {
+            connection: 1,
+            at: Time(0),
+            event: &event,
+            bytes: b"",
+            sent: None,
+            marks: &[],
+            sent_marks: &[],
+            latency: None,
+            notes: &[],
+            summary: None,
+        })
+    }
+
+    #[test]
+    fn a_failed_sink_is_reported_once_and_the_others_go_on() {
+        let counts: Vec<Arc<Mutex<usize>>> = (0..3).map(|_| Arc::default()).collect();
+        let mut sinks = Sinks::default();
+        for (puts, breaks_at) in counts.iter().zip([2, usize::MAX, 2]) {
+            sinks.add(format!("sink {breaks_at}"), Box::new(Fragile { puts: Arc::clone(puts), breaks_at }));
+        }
+        assert!(put(&mut sinks).is_ok());
+        let error = put(&mut sinks).expect_err("two of them break");
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+        assert!(error.to_string().starts_with("sink 2: "), "{error}");
+        assert!(put(&mut sinks).is_err(), "the other one's error");
+        assert!(put(&mut sinks).is_ok());
+        assert!(sinks.flush().is_ok() && sinks.end().is_ok() && !sinks.is_empty());
+        assert_eq!(counts.iter().map(|puts| *puts.lock().expect("one thread")).collect::<Vec<_>>(), [2, 4, 2]);
+    }
+
+    #[test]
+    fn outputs_that_cannot_be_are_refused_with_what_can() {
+        for (output, what) in [
+            ("json", "this version has no `json` output"),
+            ("record:x", "this version has no `record` output"),
+            ("petty", "there is no output of the kind \"petty\""),
+            ("pretty:", "the path is empty"),
+            ("pretty:/nowhere/at/all", "No such file"),
+        ] {
+            let Err(problem) = open(output, Look::default()) else { panic!("{output} was opened") };
+            assert!(problem.what.contains(what), "{problem}");
+            assert!(problem.origin.contains(output) && !problem.help.is_empty(), "{problem}");
+        }
+        assert!(is_standard("pretty") && is_standard("pretty:-") && !is_standard("pretty:log"));
+    }
+
+    #[test]
+    fn a_new_file_is_private_and_an_old_one_is_emptied() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a:b.log");
+        let output = format!("pretty:{}", path.display());
+        for _ in 0..2 {
+            let mut sinks = Sinks::default();
+            sinks.add("log", open(&output, Look::default()).expect("a file"));
+            put(&mut sinks).expect("room");
+            sinks.end().expect("room");
+            let text = std::fs::read_to_string(&path).expect("a log");
+            assert_eq!(text.lines().count(), 1, "{text}");
+        }
+        assert_eq!(std::fs::metadata(&path).expect("a file").permissions().mode() & 0o777, 0o600);
+    }
 }

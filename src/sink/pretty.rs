@@ -1,0 +1,468 @@
+//! The pretty log: one line a text, with time, connection, direction, state, and what it means under it.
+//!
+//! Knows how things look, and nothing of what they mean: that comes with the event. What ours are to say stands
+//! behind `--` or `==` where a peer's text has its direction, so that no peer can pretend to be us.
+
+use std::io::{self, Write};
+
+use jiff::tz::TimeZone;
+
+use super::clock::Clock;
+use super::closing::{self, amount, thousands};
+use super::page::Page;
+use super::style::{Body, Ink, Look, Palette};
+use super::text::{self, End};
+use super::{Sink, caps};
+use crate::event::{
+    Closed, Data, DataKind, Edited, Event, Explained, Foreign, Kind, Layer, Note, NoteKind, Oddity, Opened, Peer,
+    State, Text, What,
+};
+
+/// The buffer is written out when it holds so many octets.
+const FULL: usize = 128 * 1024;
+
+/// A folded block shows its first line, up to so many octets.
+const FIRST_LINE: usize = 64;
+
+/// Of a TLS record where a text was expected, so many octets are shown.
+const FOREIGN: usize = 24;
+
+/// Columns of direction and state, each with the blank behind it.
+const DIRECTION: usize = 3;
+const STATE: usize = 9;
+
+/// Connections that are open at the same time are moved apart by up to so many columns less one.
+const SHIFTS: usize = 4;
+
+/// A log for people, written to `W`.
+#[derive(Debug)]
+pub struct Pretty<W> {
+    writer: W,
+    page: Page,
+    clock: Clock,
+    body: Body,
+    numbers: Numbers,
+    /// Start of the last line, and what it was made for.
+    prefix: Vec<u8>,
+    prefix_of: Option<(u64, u64, &'static str, Option<State>)>,
+    begun: bool,
+}
+
+impl<W: Write + Send> Pretty<W> {
+    /// A log with the times of the local time zone.
+    #[must_use]
+    pub fn new(writer: W, look: Look) -> Self {
+        Self::with_zone(writer, look, TimeZone::system())
+    }
+
+    /// A log with the times of a given zone.
+    #[must_use]
+    pub fn with_zone(writer: W, look: Look, zone: TimeZone) -> Self {
+        Pretty {
+            writer,
+            page: Page::new(Palette::new(look.color), look.width.map(usize::from)),
+            clock: Clock::new(look.time, zone),
+            body: look.body,
+            numbers: Numbers::default(),
+            prefix: Vec::new(),
+            prefix_of: None,
+            begun: false,
+        }
+    }
+
+    fn write_out(&mut self) -> io::Result<()> {
+        let written = self.writer.write_all(&self.page.out);
+        self.page.out.clear();
+        written
+    }
+
+    /// Begins a line of this event: `mark` is the direction with what is to be noticed, or says that we speak.
+    fn begin(&mut self, event: &Explained<'_>, mark: &'static str, ink: Ink, state: Option<State>) {
+        let relative = self.clock.is_relative();
+        let stamp = self.clock.stamp(event.at);
+        // A stamp changes with the millisecond at most, or else is no reason to keep the start of a line.
+        let key = (event.at.0 / 1_000_000, event.connection, mark, state);
+        if self.prefix_of != Some(key) || relative {
+            let page = &mut self.page;
+            let end = page.out.len();
+            page.ink(Ink::Faint, std::str::from_utf8(stamp).unwrap_or_default());
+            let (shift, number, width) = self.numbers.place(event.connection);
+            page.gutter = Ink::of_connection(event.connection);
+            page.margin = self.clock.width() + width + 1;
+            page.blanks(shift);
+            page.ink(page.gutter, &number);
+            page.blanks(width + 1 - shift - number.len());
+            page.ink(ink, mark);
+            page.blanks(DIRECTION - mark.len());
+            if let Some(state) = state {
+                let word = word(state);
+                page.ink(Ink::Faint, word);
+                page.blanks(STATE - word.len());
+            }
+            self.prefix.clear();
+            self.prefix.extend_from_slice(&page.out[end..]);
+            self.prefix_of = Some(key);
+        } else {
+            self.page.out.extend_from_slice(&self.prefix);
+        }
+    }
+
+    /// Begins a line of what a peer sent.
+    fn begin_from(&mut self, event: &Explained<'_>, from: Peer, star: bool, state: State) {
+        let (mark, ink) = match (from, star) {
+            (Peer::Client, false) => ("C:", Ink::Client),
+            (Peer::Server, false) => ("S:", Ink::Server),
+            (Peer::Client, true) => ("C*", Ink::Star),
+            (Peer::Server, true) => ("S*", Ink::Star),
+        };
+        self.begin(event, mark, ink, Some(state));
+    }
+
+    /// One line of our own.
+    fn say(&mut self, event: &Explained<'_>, ink: Ink, text: &str) {
+        self.begin(event, "--", Ink::Faint, None);
+        self.page.ink(ink, text);
+        self.page.end();
+    }
+
+    fn text(&mut self, event: &Explained<'_>, from: Peer, text: &Text) {
+        let star = is_surprise(event)
+            || event.sent.is_some()
+            || text.edit.is_some()
+            || !text.oddities.is_empty()
+            || matches!(text.reading.kind, Kind::Foreign(_) | Kind::Unknown);
+        self.begin_from(event, from, star, text.state);
+        let (body, end) = text::split_end(event.bytes);
+        let page = &mut self.page;
+        if event.bytes.is_empty() {
+            page.ink(Ink::Faint, "(nothing)");
+        } else if matches!(text.reading.kind, Kind::Foreign(Foreign::Tls | Foreign::TlsAlert)) {
+            let start = &event.bytes[..event.bytes.len().min(FOREIGN)];
+            page.octets(Ink::Plain, start);
+            page.ink(Ink::Faint, &format!(" … ({})", amount(event.bytes.len() as u64, "octet")));
+        } else {
+            let indent = page.margin + DIRECTION + STATE;
+            text::write(&mut page.out, &page.palette, body, event.marks, indent);
+            match end {
+                End::CrLf if body.is_empty() => page.ink(Ink::Faint, "(empty line)"),
+                End::CrLf => {}
+                End::Lf => page.ink(Ink::Surprise, "<LF>"),
+                End::Open if text.oddities.contains(&Oddity::Truncated) => page.ink(Ink::Surprise, "<cut off>"),
+                End::Open => {}
+            }
+        }
+        page.out.push(b'\n');
+        if let Some(sent) = event.sent {
+            self.sent(event, sent);
+        }
+        if let Some(edit) = text.edit.as_deref() {
+            self.rules(event, edit);
+        }
+        self.notes(event);
+    }
+
+    /// What went on its way instead of what came.
+    fn sent(&mut self, event: &Explained<'_>, sent: &[u8]) {
+        let page = &mut self.page;
+        page.blanks(page.margin);
+        page.ink(Ink::Star, "=>");
+        page.blanks(DIRECTION - 2);
+        if sent.is_empty() {
+            page.ink(Ink::Faint, "dropped");
+            page.ink(Ink::Plain, "  (nothing was sent on)");
+        } else {
+            page.ink(Ink::Faint, "sent");
+            page.blanks(STATE - 4);
+            let (body, end) = text::split_end(sent);
+            let indent = page.margin + DIRECTION + STATE;
+            text::write(&mut page.out, &page.palette, body, event.sent_marks, indent);
+            match end {
+                End::CrLf => {}
+                End::Lf => page.ink(Ink::Surprise, "<LF>"),
+                End::Open => page.ink(Ink::Surprise, "<no line end>"),
+            }
+        }
+        page.out.push(b'\n');
+    }
+
+    /// The rules that were at work, unless a note of the event names them.
+    fn rules(&mut self, event: &Explained<'_>, edit: &Edited) {
+        if event.notes.iter().any(|note| note.kind == NoteKind::Rule) {
+            return;
+        }
+        for rule in &edit.fired {
+            self.page.remark();
+            self.page.words(Ink::Code, &format!("rule `{rule}`"));
+            self.page.end();
+        }
+        for (rule, reason) in &edit.refused {
+            self.page.remark();
+            self.page.words(Ink::Code, &format!("rule `{rule}` was not applied: "));
+            self.page.words(Ink::Plain, reason);
+            self.page.end();
+        }
+    }
+
+    fn notes(&mut self, event: &Explained<'_>) {
+        if let Some(latency) = event.latency
+            && !event.notes.iter().any(|note| note.kind == NoteKind::Answer)
+        {
+            self.page.remark();
+            self.page.words(Ink::Plain, &format!("after {}", closing::spell(latency)));
+            self.page.end();
+        }
+        let mut rest = event.notes;
+        while let Some((note, others)) = rest.split_first() {
+            let entries = rest.iter().take_while(|note| caps::fate(note).is_some()).count();
+            if entries > 0 {
+                caps::write(&mut self.page, &rest[..entries]);
+                rest = &rest[entries..];
+            } else {
+                write_note(&mut self.page, note);
+                rest = others;
+            }
+        }
+    }
+
+    fn data(&mut self, event: &Explained<'_>, from: Peer, data: &Data) {
+        let short = data.announced.is_some_and(|announced| announced > data.len);
+        let star = short || is_surprise(event) || !data.oddities.is_empty();
+        self.begin_from(event, from, star, data.state);
+        let page = &mut self.page;
+        if data.secret {
+            page.ink(Ink::Secret, &format!("<hidden {}>", amount(data.len, "octet")));
+            page.end();
+            return self.notes(event);
+        }
+        let what = match data.kind {
+            DataKind::Literal => "literal",
+            DataKind::Overlong => "overlong line",
+            DataKind::Opaque => "under a layer that is not read",
+            DataKind::Proxy => "PROXY header",
+            DataKind::Undecided => "never understood",
+        };
+        let size = match data.announced {
+            Some(announced) if short => {
+                format!("({what}, cut off: {} of {}", thousands(data.len), amount(announced, "octet"))
+            }
+            _ => format!("({what}, {}", amount(data.len, "octet")),
+        };
+        page.ink(Ink::Code, &size);
+        let shown = match self.body {
+            Body::None => 0,
+            Body::Octets(most) => usize::try_from(most).unwrap_or(usize::MAX),
+            Body::Fold | Body::All => usize::MAX,
+        };
+        let head = text::start_of(event.bytes, shown);
+        if self.body == Body::Fold && data.kind != DataKind::Opaque {
+            first_line(page, head, data.len);
+        }
+        page.ink(Ink::Code, ")");
+        page.out.push(b'\n');
+        if matches!(self.body, Body::Octets(_) | Body::All) {
+            block(page, head, data.len);
+        }
+        self.notes(event);
+    }
+
+    fn opened(&mut self, event: &Explained<'_>, opened: &Opened) {
+        if self.begun {
+            self.page.out.push(b'\n');
+        }
+        let lanes = match opened.edit {
+            [false, false] => "tap: nothing is changed",
+            [true, false] => "rules may edit: client lane",
+            [false, true] => "rules may edit: server lane",
+            [true, true] => "rules may edit: both lanes",
+        };
+        self.begin(event, "==", Ink::Faint, None);
+        self.page.ink(Ink::Strong, &format!("{} -> {}", opened.client, opened.server));
+        let date = if self.clock.hides_the_date() { format!("{}, ", self.clock.date(event.at)) } else { String::new() };
+        self.page.ink(Ink::Plain, &format!(" ({date}{}; {lanes})", opened.protocol));
+        self.page.out.push(b'\n');
+        self.notes(event);
+    }
+
+    fn closed(&mut self, event: &Explained<'_>, closed: &Closed) {
+        self.begin(event, "==", Ink::Faint, None);
+        self.page.ink(Ink::Strong, closing::ended(closed.by));
+        if let Some(summary) = event.summary {
+            self.page.ink(Ink::Plain, &format!(" after {}", closing::spell(summary.lasted)));
+        }
+        self.page.out.push(b'\n');
+        if let Some(why) = &closed.why {
+            self.page.remark();
+            self.page.words(Ink::Plain, why);
+            self.page.end();
+        }
+        self.notes(event);
+        closing::octets(&mut self.page, closed);
+        if let Some(summary) = event.summary {
+            closing::summary(&mut self.page, summary);
+        }
+        self.numbers.leave(event.connection);
+    }
+}
+
+impl<W: Write + Send> Sink for Pretty<W> {
+    fn put(&mut self, event: &Explained<'_>) -> io::Result<()> {
+        if self.numbers.enter(event.connection) {
+            self.prefix_of = None;
+        }
+        let Event { from, what } = event.event;
+        match what {
+            What::Text(text) => self.text(event, *from, text),
+            What::Data(data) => self.data(event, *from, data),
+            What::Opened(opened) => self.opened(event, opened),
+            What::Closed(closed) => self.closed(event, closed),
+            What::Upgrade(layer) => {
+                let layer = match layer {
+                    Layer::Tls => "TLS",
+                    Layer::Deflate => "DEFLATE",
+                    Layer::Sasl => "a SASL security layer",
+                };
+                self.say(event, Ink::Strong, &format!("{layer} begins with what the {} sends next", from.word()));
+                self.notes(event);
+            }
+            What::Lag { events, bytes } => {
+                let (events, bytes) = (amount(*events, "event"), amount(*bytes, "octet"));
+                let text = format!("! the log could not keep up: {events} ({bytes}) are missing; the relay went on");
+                self.say(event, Ink::Bad, &text);
+                self.notes(event);
+            }
+            What::HalfClosed => {
+                self.say(event, Ink::Plain, &format!("the {} will send no more", from.word()));
+                self.notes(event);
+            }
+        }
+        self.begun = true;
+        if self.page.out.len() >= FULL { self.write_out() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.write_out()?;
+        self.writer.flush()
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        self.flush()
+    }
+}
+
+/// The numbers of connections and their columns: those that are open at the same time stand apart.
+#[derive(Debug, Default)]
+struct Numbers {
+    /// The connections that hold a column; one that finds none free shares it.
+    columns: [Option<u64>; SHIFTS],
+    last: Option<u64>,
+    /// The widest that shift and number have been: the column never gets narrower.
+    width: usize,
+}
+
+impl Numbers {
+    /// Gives the connection a column, unless it has one. True if another connection spoke last.
+    fn enter(&mut self, connection: u64) -> bool {
+        if self.last == Some(connection) {
+            return false;
+        }
+        self.last = Some(connection);
+        if !self.columns.contains(&Some(connection))
+            && let Some(free) = self.columns.iter_mut().find(|column| column.is_none())
+        {
+            *free = Some(connection);
+        }
+        let (shift, number, _) = self.place(connection);
+        self.width = self.width.max(shift + number.len());
+        true
+    }
+
+    /// The connection is over: its column is free.
+    fn leave(&mut self, connection: u64) {
+        self.last = None;
+        for column in self.columns.iter_mut().filter(|column| **column == Some(connection)) {
+            *column = None;
+        }
+    }
+
+    /// How far the number is moved to the right, the number, and the columns that both may take.
+    fn place(&self, connection: u64) -> (usize, String, usize) {
+        let shared = (connection % SHIFTS as u64) as usize;
+        let shift = self.columns.iter().position(|column| *column == Some(connection)).unwrap_or(shared);
+        (shift, format!("#{connection}"), self.width)
+    }
+}
+
+fn is_surprise(event: &Explained<'_>) -> bool {
+    event.notes.iter().any(|note| matches!(note.kind, NoteKind::Finding(_)))
+}
+
+/// The state in one word that fits its column.
+const fn word(state: State) -> &'static str {
+    match state {
+        State::NotAuthenticated => "not-auth",
+        State::Authenticated => "auth",
+        other => other.word(),
+    }
+}
+
+fn write_note(page: &mut Page, note: &Note) {
+    let ink = match note.kind {
+        NoteKind::Finding(culprit) => {
+            page.note(Ink::Bad, "!", 2);
+            if let Some(peer) = culprit {
+                page.words(Ink::Bad, &format!("{}: ", peer.word()));
+            }
+            Ink::Bad
+        }
+        kind => {
+            page.remark();
+            match kind {
+                NoteKind::Rule => Ink::Code,
+                NoteKind::Decoded => Ink::Flag,
+                NoteKind::Session | NoteKind::Difference => Ink::Strong,
+                _ => Ink::Plain,
+            }
+        }
+    };
+    if let Some(about) = note.about.as_deref().filter(|about| !about.is_empty() && !note.text.contains(about)) {
+        page.words(Ink::Strong, &format!("{about}: "));
+    }
+    page.words(ink, &note.text);
+    if let Some(rfc) = note.rfc.as_deref().filter(|rfc| !rfc.is_empty()) {
+        page.unit(Ink::Faint, &format!("({rfc})"));
+    }
+    page.end();
+}
+
+/// `: "Return-Path: <alice@example.org>" …`
+fn first_line(page: &mut Page, head: &[u8], len: u64) {
+    if head.is_empty() {
+        return;
+    }
+    let line = head.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let start = text::start_of(line, FIRST_LINE);
+    page.ink(Ink::Code, ": \"");
+    page.octets(Ink::Plain, start);
+    // A line end that is all there is beside the line is not worth a sign.
+    page.ink(Ink::Code, if len > start.len() as u64 + 2 { "\" …" } else { "\"" });
+}
+
+/// A data block line by line.
+fn block(page: &mut Page, head: &[u8], len: u64) {
+    for line in head.split_inclusive(|&byte| byte == b'\n') {
+        let (body, end) = text::split_end(line);
+        page.note(page.gutter, ">", 0);
+        page.octets(Ink::Plain, body);
+        if end == End::Lf {
+            page.ink(Ink::Surprise, "<LF>");
+        }
+        page.out.push(b'\n');
+    }
+    let missing = len.saturating_sub(head.len() as u64);
+    if missing > 0 && !head.is_empty() {
+        page.remark();
+        page.words(Ink::Faint, &format!("… {} more", amount(missing, "octet")));
+        page.end();
+    }
+}
