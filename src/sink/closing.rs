@@ -42,12 +42,12 @@ pub fn octets(page: &mut Page, closed: &Closed) {
 /// Writes a connection in numbers; what there is nothing to say about is left out.
 pub fn summary(page: &mut Page, summary: &Summary) {
     commands(page, &summary.commands);
-    list(page, "offered and not used: ", summary.unused.iter().cloned());
+    list(page, "advertised, not used:", summary.unused.iter().cloned());
     let pair = |(what, capability): &(String, String)| {
         if what == capability { what.clone() } else { format!("{what} ({capability})") }
     };
-    list(page, "used and not offered: ", summary.unadvertised.iter().map(pair));
-    list(page, "hidden by a rule and tried all the same: ", summary.hidden_tried.iter().map(pair));
+    list(page, "used, not advertised:", summary.unadvertised.iter().map(pair));
+    list(page, "hidden by a rule, tried all the same:", summary.hidden_tried.iter().map(pair));
     for (rule, times) in &summary.rules {
         let times = match times {
             0 => "never applied".to_owned(),
@@ -83,7 +83,7 @@ fn list(page: &mut Page, heading: &str, items: impl ExactSizeIterator<Item = Str
         return;
     }
     page.remark();
-    page.words(Ink::Strong, heading.trim_end());
+    page.words(Ink::Strong, heading);
     for (place, item) in items.enumerate() {
         page.unit(Ink::Plain, &if place < last { format!("{item},") } else { item });
     }
@@ -102,6 +102,10 @@ fn commands(page: &mut Page, tallies: &[Tally]) {
         }
     }
     widths[0] = widths[0].min(VERB);
+    let table = widths.iter().sum::<usize>() + 2 * (widths.len() - 1);
+    if page.room().is_some_and(|room| table > room) {
+        return rows.iter().for_each(|row| sentence(page, row));
+    }
     let mut write = |ink: Ink, cells: [&str; 6]| {
         page.remark();
         for (place, (cell, width)) in cells.into_iter().zip(widths).enumerate() {
@@ -116,6 +120,20 @@ fn commands(page: &mut Page, tallies: &[Tally]) {
     for row in &rows {
         write(Ink::Plain, row.each_ref().map(String::as_str));
     }
+}
+
+/// A row where there is no room for a table: `LOGIN: 1 sent, mean 43 ms, longest 43 ms`.
+fn sentence(page: &mut Page, row: &[String; 6]) {
+    let [verb, sent, refused, open, mean, longest] = row;
+    page.remark();
+    page.words(Ink::Strong, &format!("{verb}: "));
+    page.words(Ink::Plain, &format!("{sent} sent"));
+    for (name, cell) in [("refused", refused), ("open", open), ("mean", mean), ("longest", longest)] {
+        if cell != "-" {
+            page.words(Ink::Plain, &format!(", {name} {cell}"));
+        }
+    }
+    page.end();
 }
 
 fn row(tally: &Tally) -> [String; 6] {

@@ -41,6 +41,9 @@ impl Page {
 
     /// Appends a peer's octets in a colour, without wrapping.
     pub fn octets(&mut self, ink: Ink, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
         self.out.extend_from_slice(self.palette.on(ink));
         escape(&mut self.out, bytes, self.palette.dress(ink));
         self.out.extend_from_slice(self.palette.off(ink));
@@ -78,14 +81,19 @@ impl Page {
         }
     }
 
-    /// Appends to the note a blank and a text that is not wrapped within.
+    /// Appends to the note a blank and a text that is wrapped within only where it is longer than a line.
     pub fn unit(&mut self, ink: Ink, text: &str) {
-        self.place(ink, 1, &escaped(text));
+        let text = escaped(text);
+        if self.room().is_some_and(|room| columns(&text) + self.hang > room) {
+            self.words(ink, &format!(" {text}"));
+        } else {
+            self.place(ink, 1, &text);
+        }
     }
 
     /// Appends to the note a text that is filled up to `width` columns, at its left or right end.
     pub fn cell(&mut self, ink: Ink, text: &str, width: usize, right: bool) {
-        let text = escaped(text);
+        let text = escaped(text.trim_end_matches(' '));
         let missing = width.saturating_sub(columns(&text));
         if right {
             self.blanks(missing);
@@ -162,7 +170,7 @@ mod tests {
             page.words(Ink::Plain, "abc");
             page.unit(Ink::Plain, &format!("b {word}"));
         });
-        assert_eq!(out, format!("    | abc\n    |   b {word}\n"));
+        assert_eq!(out, format!("    | abc b\n    |   {word}\n"));
     }
 
     #[test]

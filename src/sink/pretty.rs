@@ -277,9 +277,11 @@ impl<W: Write + Send> Pretty<W> {
         };
         self.begin(event, "==", Ink::Faint, None);
         self.page.ink(Ink::Strong, &format!("{} -> {}", opened.client, opened.server));
-        let date = if self.clock.hides_the_date() { format!("{}, ", self.clock.date(event.at)) } else { String::new() };
-        self.page.ink(Ink::Plain, &format!(" ({date}{}; {lanes})", opened.protocol));
         self.page.out.push(b'\n');
+        let date = if self.clock.hides_the_date() { format!(", {}", self.clock.date(event.at)) } else { String::new() };
+        self.page.remark();
+        self.page.words(Ink::Plain, &format!("{}{date}; {lanes}", opened.protocol));
+        self.page.end();
         self.notes(event);
     }
 
