@@ -14,7 +14,7 @@ use imapscope::sink::Sink;
 use imapscope::sink::pretty::Pretty;
 
 mod dialogue;
-use dialogue::{Dialogue, Step};
+use dialogue::{Dialogue, Step, Written};
 
 /// 2026-01-01, 00:00:00 UTC.
 const START: Time = Time(1_767_225_600_000_000_000);
@@ -100,9 +100,10 @@ fn check(file: &Path) -> Result<(), String> {
 fn run(dialogue: &Dialogue, chunking: Chunking) -> (String, [Vec<u8>; 2]) {
     let grammar = Grammar::builtin("imap").expect("the grammar is built in");
     let mut session = Session::new(1, grammar.clone(), dialogue.rules.clone());
+    let written = Written::default();
     let mut scope = Scope {
         explainer: Explainer::new(grammar, false),
-        sink: dialogue::log(),
+        sink: dialogue::log(written.clone()),
         out: Outbox::default(),
         now: START,
         sent: [Vec::new(), Vec::new()],
@@ -148,13 +149,13 @@ fn run(dialogue: &Dialogue, chunking: Chunking) -> (String, [Vec<u8>; 2]) {
     session.ended(closer.unwrap_or(Peer::Client), end, &mut scope.out);
     scope.carry(&[]);
     scope.sink.flush().expect("a log in memory cannot fail");
-    (String::from_utf8(scope.sink.into_inner()).expect("the log is UTF-8"), scope.sent)
+    (written.text(), scope.sent)
 }
 
 /// The driver of a dialogue: the parts of a live connection, without sockets and clocks.
 struct Scope {
     explainer: Explainer,
-    sink: Pretty<Vec<u8>>,
+    sink: Pretty<Written>,
     out: Outbox,
     now: Time,
     sent: [Vec<u8>; 2],

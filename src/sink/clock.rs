@@ -1,126 +1,191 @@
-//! Times as people read them.
+//! Writes the time of a line. Knows the time zone, reads no clock: moments are handed in.
+//!
+//! What is the same as on the line before is not rendered again, so that a stamp costs a few nanoseconds.
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{Timestamp, tz::Offset};
 
+use super::style::TimeStyle;
 use crate::event::Time;
 
-/// How times are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum TimeStyle {
-    /// Not at all.
-    None,
-    /// Time of day in the local zone, with milliseconds.
-    #[default]
-    Local,
-    /// Seconds since the line before.
-    Delta,
-    /// Date and time in UTC, with milliseconds.
-    Iso,
-    /// Seconds since 1970, with milliseconds.
-    Epoch,
-}
+/// Octets of `.123` and the blank behind it.
+const TAIL: usize = 5;
 
-/// Writes times; what stays the same within a second is rendered once.
+/// Renders stamps of one style, one after the other.
 #[derive(Debug)]
 pub struct Clock {
     style: TimeStyle,
     zone: TimeZone,
-    second: Option<u64>,
-    rendered: Vec<u8>,
-    last: Option<Time>,
+    /// The stamp as it was last written, with a blank behind it.
+    stamp: Vec<u8>,
+    /// The millisecond that `stamp` shows.
+    millisecond: Option<u64>,
+    /// The quarter of an hour (since the epoch) for which `offset` was looked up.
+    quarter: Option<u64>,
+    offset: Offset,
+    /// The moment of the line before.
+    before: Option<Time>,
 }
 
 impl Clock {
-    /// A clock in the local time zone.
+    /// A clock that shows moments as they are called in `zone`.
     #[must_use]
-    pub fn new(style: TimeStyle) -> Self {
-        let zone = if style == TimeStyle::Local { TimeZone::system() } else { TimeZone::UTC };
-        Clock { style, zone, second: None, rendered: Vec::new(), last: None }
-    }
-
-    /// How many columns a time takes, with the blank behind it.
-    #[must_use]
-    pub const fn width(&self) -> usize {
-        match self.style {
-            TimeStyle::None => 0,
-            TimeStyle::Local => 13,
-            TimeStyle::Delta => 10,
-            TimeStyle::Iso => 25,
-            TimeStyle::Epoch => 15,
+    pub fn new(style: TimeStyle, zone: TimeZone) -> Self {
+        Clock {
+            style,
+            zone,
+            stamp: Vec::with_capacity(32),
+            millisecond: None,
+            quarter: None,
+            offset: Offset::UTC,
+            before: None,
         }
     }
 
-    /// Appends a time and a blank.
-    pub fn write(&mut self, at: Time, out: &mut Vec<u8>) {
-        let millis = (at.0 / 1_000_000 % 1000) as u16;
+    /// The columns that a stamp takes, with the blank behind it.
+    #[must_use]
+    pub fn width(&self) -> usize {
         match self.style {
-            TimeStyle::None => return,
-            TimeStyle::Delta => {
-                let passed = at.since(self.last.unwrap_or(at));
-                out.extend_from_slice(format!("{:>+9.3}", passed.as_secs_f64()).as_bytes());
-                self.last = Some(at);
-            }
-            TimeStyle::Local | TimeStyle::Iso | TimeStyle::Epoch => {
-                self.render(at.0 / 1_000_000_000);
-                out.extend_from_slice(&self.rendered);
-                out.push(b'.');
-                out.extend([millis / 100, millis / 10 % 10, millis % 10].map(|digit| b'0' + digit as u8));
-                if self.style == TimeStyle::Iso {
-                    out.push(b'Z');
+            TimeStyle::Now => "12:00:00.123 ".len(),
+            TimeStyle::None => 0,
+            TimeStyle::Delta => "+1234.123 ".len(),
+            TimeStyle::Iso => "2026-11-24T12:00:00.123+01:00 ".len(),
+            TimeStyle::Epoch => "1795000000.123 ".len(),
+        }
+    }
+
+    /// True if a stamp depends on the line before.
+    #[must_use]
+    pub fn is_relative(&self) -> bool {
+        self.style == TimeStyle::Delta
+    }
+
+    /// True if stamps are times of a day that they do not name.
+    #[must_use]
+    pub fn hides_the_date(&self) -> bool {
+        self.style == TimeStyle::Now
+    }
+
+    /// The stamp of a line, with a blank behind it; of no octets if no time is wanted.
+    pub fn stamp(&mut self, at: Time) -> &[u8] {
+        let millisecond = at.0 / 1_000_000;
+        match self.style {
+            TimeStyle::None => return b"",
+            TimeStyle::Delta => self.render_delta(at),
+            _ if self.millisecond == Some(millisecond) => return &self.stamp,
+            TimeStyle::Iso => self.render(millisecond),
+            TimeStyle::Now | TimeStyle::Epoch => {
+                if self.millisecond.is_some_and(|shown| shown / 1000 == millisecond / 1000) {
+                    self.mend(millisecond % 1000);
+                } else {
+                    self.render(millisecond);
                 }
             }
         }
-        out.push(b' ');
+        self.millisecond = Some(millisecond);
+        &self.stamp
     }
 
-    fn render(&mut self, second: u64) {
-        if self.second == Some(second) {
-            return;
-        }
-        self.second = Some(second);
-        let moment = i64::try_from(second).ok().and_then(|second| Timestamp::from_second(second).ok());
-        let Some(zoned) = moment.map(|moment| self.zone.to_datetime(moment)) else {
-            self.rendered = second.to_string().into_bytes();
-            return;
-        };
-        let (hour, minute, seconds) = (zoned.hour(), zoned.minute(), zoned.second());
-        self.rendered = match self.style {
-            TimeStyle::Epoch => second.to_string(),
-            TimeStyle::Iso => {
-                let (year, month, day) = (zoned.year(), zoned.month(), zoned.day());
-                format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{seconds:02}")
-            }
-            _ => format!("{hour:02}:{minute:02}:{seconds:02}"),
-        }
-        .into_bytes();
+    /// The local date of a moment, `2026-11-24`.
+    #[must_use]
+    pub fn date(&self, at: Time) -> String {
+        let timestamp = timestamp(at.0 / 1_000_000);
+        self.zone.to_offset(timestamp).to_datetime(timestamp).date().to_string()
     }
+
+    /// Writes the thousandths over those of the stamp before.
+    fn mend(&mut self, thousandths: u64) {
+        let start = self.stamp.len().saturating_sub(TAIL - 1);
+        for (digit, place) in self.stamp[start..].iter_mut().zip([100, 10, 1]) {
+            *digit = b'0' + (thousandths / place % 10) as u8;
+        }
+    }
+
+    fn render(&mut self, millisecond: u64) {
+        let seconds = millisecond / 1000;
+        let thousandths = millisecond % 1000;
+        let quarter = Some(seconds / 900);
+        let timestamp = timestamp(millisecond);
+        if self.quarter != quarter {
+            // Offsets change at full quarters of an hour only.
+            self.quarter = quarter;
+            self.offset = self.zone.to_offset(timestamp);
+        }
+        let local = self.offset.to_datetime(timestamp);
+        let text = match self.style {
+            TimeStyle::Epoch => format!("{seconds}.{thousandths:03} "),
+            TimeStyle::Iso => {
+                let minutes = self.offset.seconds() / 60;
+                let sign = if minutes < 0 { '-' } else { '+' };
+                let (hours, minutes) = (minutes.abs() / 60, minutes.abs() % 60);
+                format!(
+                    "{}T{:02}:{:02}:{:02}.{thousandths:03}{sign}{hours:02}:{minutes:02} ",
+                    local.date(),
+                    local.hour(),
+                    local.minute(),
+                    local.second()
+                )
+            }
+            _ => format!("{:02}:{:02}:{:02}.{thousandths:03} ", local.hour(), local.minute(), local.second()),
+        };
+        self.stamp = text.into_bytes();
+    }
+
+    fn render_delta(&mut self, at: Time) {
+        let gone = at.since(self.before.unwrap_or(at));
+        self.before = Some(at);
+        self.stamp = format!("+{:>8.3} ", gone.as_secs_f64()).into_bytes();
+    }
+}
+
+fn timestamp(millisecond: u64) -> Timestamp {
+    i64::try_from(millisecond).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or(Timestamp::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn written(style: TimeStyle, times: &[u64]) -> Vec<String> {
-        let mut clock = Clock::new(style);
-        let one = |at: &u64| {
-            let mut out = Vec::new();
-            clock.write(Time(*at), &mut out);
-            String::from_utf8(out).expect("ASCII")
-        };
-        times.iter().map(one).collect()
+    const NOON: u64 = 1_795_521_600; // 2026-11-24 12:00:00 UTC
+
+    fn stamps(style: TimeStyle, zone: TimeZone, milliseconds: &[u64]) -> Vec<String> {
+        let mut clock = Clock::new(style, zone);
+        let moments = milliseconds.iter().map(|ms| Time((NOON * 1000 + ms) * 1_000_000 + 999_999));
+        let stamps: Vec<_> = moments.map(|at| String::from_utf8_lossy(clock.stamp(at)).into_owned()).collect();
+        assert!(stamps.iter().all(|stamp| stamp.len() == clock.width()), "{stamps:?}");
+        stamps
     }
 
     #[test]
-    fn every_style_keeps_its_width() {
-        let at = 1_767_225_601_005_000_000;
-        assert_eq!(written(TimeStyle::Iso, &[at]), ["2026-01-01T00:00:01.005Z "]);
-        assert_eq!(written(TimeStyle::Epoch, &[at]), ["1767225601.005 "]);
-        assert_eq!(written(TimeStyle::Delta, &[at, at + 43_000_000]), ["   +0.000 ", "   +0.043 "]);
-        assert_eq!(written(TimeStyle::None, &[at]), [""]);
-        for style in [TimeStyle::None, TimeStyle::Local, TimeStyle::Delta, TimeStyle::Iso, TimeStyle::Epoch] {
-            assert_eq!(written(style, &[at])[0].len(), Clock::new(style).width(), "{style:?}");
+    fn stamps_of_every_style() {
+        let east = TimeZone::fixed(Offset::from_seconds(5 * 3600 + 1800).expect("an offset"));
+        let at = [0, 7, 7, 430, 1000, 61_001];
+        assert_eq!(
+            stamps(TimeStyle::Now, TimeZone::UTC, &at),
+            ["12:00:00.000 ", "12:00:00.007 ", "12:00:00.007 ", "12:00:00.430 ", "12:00:01.000 ", "12:01:01.001 "]
+        );
+        assert_eq!(stamps(TimeStyle::Now, east.clone(), &[5]), ["17:30:00.005 "]);
+        assert_eq!(stamps(TimeStyle::Iso, east, &[5]), ["2026-11-24T17:30:00.005+05:30 "]);
+        assert_eq!(stamps(TimeStyle::Epoch, TimeZone::UTC, &[5, 6]), ["1795521600.005 ", "1795521600.006 "]);
+        assert_eq!(stamps(TimeStyle::Delta, TimeZone::UTC, &[5, 1048]), ["+   0.000 ", "+   1.043 "]);
+        assert_eq!(stamps(TimeStyle::None, TimeZone::UTC, &[5]), [""]);
+    }
+
+    #[test]
+    fn the_largest_moment_is_no_trouble() {
+        for style in [TimeStyle::Now, TimeStyle::Iso, TimeStyle::Epoch, TimeStyle::Delta] {
+            Clock::new(style, TimeZone::UTC).stamp(Time(u64::MAX));
         }
-        assert!(written(TimeStyle::Local, &[u64::MAX])[0].ends_with(' '));
+        assert!(!Clock::new(TimeStyle::Now, TimeZone::UTC).date(Time(u64::MAX)).is_empty());
+    }
+
+    #[test]
+    fn a_change_of_the_offset_is_seen() {
+        let Ok(zone) = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3") else { panic!("a zone") };
+        let mut clock = Clock::new(TimeStyle::Now, zone);
+        let change = 1_774_746_000; // 2026-03-29 01:00:00 UTC
+        let mut at = |second: u64| String::from_utf8_lossy(clock.stamp(Time(second * 1_000_000_000))).into_owned();
+        assert_eq!(at(change - 1), "01:59:59.000 ");
+        assert_eq!(at(change), "03:00:00.000 ");
     }
 }

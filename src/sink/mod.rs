@@ -1,106 +1,210 @@
-//! Consumers of explained events: the trait, opening them by name, and the fan-out to several of them.
+//! Consumers of explained events: the trait, the fan-out to several of them, and opening one by its name.
+//!
+//! A sink knows explained events and where it writes; it knows nothing of sessions, grammars or sockets.
 
-pub mod clock;
-pub mod escape;
+mod caps;
+mod clock;
+mod closing;
+mod escape;
+mod page;
 pub mod pretty;
 pub mod style;
-mod summary;
+mod text;
 
-use std::fs::File;
-use std::io::{self, Write};
-use std::path::Path;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
 
 use crate::event::Explained;
 use crate::problem::Problem;
+use pretty::Pretty;
+use style::Look;
+
+/// The kinds of outputs that this version has.
+pub const KINDS: [&str; 1] = ["pretty"];
+
+/// The kinds that are named already and that this version does not have.
+const PLANNED: [&str; 5] = ["json", "record", "pcapng", "raw", "html"];
 
 /// A consumer of explained events.
 pub trait Sink: Send {
     /// Takes one event. May buffer.
-    ///
-    /// # Errors
-    /// What writing says.
     fn put(&mut self, event: &Explained<'_>) -> io::Result<()>;
     /// Makes all that was put visible; called when nothing more is waiting.
-    ///
-    /// # Errors
-    /// What writing says.
     fn flush(&mut self) -> io::Result<()>;
     /// No more events will come.
-    ///
-    /// # Errors
-    /// What writing says.
     fn end(&mut self) -> io::Result<()>;
 }
 
-/// Several sinks, each with the name under which its failure is reported.
+/// Several sinks as one. A sink that fails is dropped and its error given back once; the others go on.
+#[derive(Default)]
 pub struct Sinks {
     sinks: Vec<(String, Box<dyn Sink>)>,
-    notice: fn(&str),
-    fine: bool,
+    /// Errors that have not been given back yet: more than one sink can fail in one call.
+    failed: Vec<io::Error>,
 }
 
 impl Sinks {
-    /// No sinks yet. `notice` is told when one of them fails; it is then left out, and the others go on.
+    /// Adds a sink under the name that its error will have.
+    pub fn add(&mut self, name: impl Into<String>, sink: Box<dyn Sink>) {
+        self.sinks.push((name.into(), sink));
+    }
+
+    /// True once no sink is left.
     #[must_use]
-    pub fn new(notice: fn(&str)) -> Self {
-        Sinks { sinks: Vec::new(), notice, fine: true }
+    pub fn is_empty(&self) -> bool {
+        self.sinks.is_empty()
     }
 
-    /// Adds one.
-    pub fn add(&mut self, name: impl Into<String>, sink: impl Sink + 'static) {
-        self.sinks.push((name.into(), Box::new(sink)));
-    }
-
-    /// Gives an event to all of them.
-    pub fn put(&mut self, event: &Explained<'_>) {
-        self.each(|sink| sink.put(event));
-    }
-
-    /// Makes all that was put visible.
-    pub fn flush(&mut self) {
-        self.each(|sink| sink.flush());
-    }
-
-    /// Ends all of them. Returns false if any of them has ever failed.
-    pub fn end(&mut self) -> bool {
-        self.each(|sink| sink.end());
-        self.fine
-    }
-
-    fn each(&mut self, mut act: impl FnMut(&mut dyn Sink) -> io::Result<()>) {
-        let (notice, fine) = (self.notice, &mut self.fine);
-        self.sinks.retain_mut(|(name, sink)| match act(sink.as_mut()) {
+    fn each(&mut self, mut call: impl FnMut(&mut dyn Sink) -> io::Result<()>) -> io::Result<()> {
+        let failed = &mut self.failed;
+        self.sinks.retain_mut(|(name, sink)| match call(sink.as_mut()) {
             Ok(()) => true,
             Err(error) => {
-                // Whoever closes the pipe has read enough; that is no failure, and `head` is no reason for a message.
-                if error.kind() != io::ErrorKind::BrokenPipe {
-                    *fine = false;
-                    notice(&format!("error: the output {name} failed: {error}; the relay goes on without it"));
-                }
+                failed.push(io::Error::new(error.kind(), format!("{name}: {error}")));
                 false
             }
         });
+        if self.failed.is_empty() { Ok(()) } else { Err(self.failed.remove(0)) }
     }
 }
 
-/// Creates a file that only its owner may read; an existing one is written anew.
-///
-/// # Errors
-/// What the system says, with the place and a remedy.
-pub fn create(origin: &str, path: &Path) -> Result<File, Problem> {
-    let mut options = File::options();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map_err(|error| {
-        let what = format!("{} cannot be written: {error}", path.display());
-        Problem::new(origin, what, "name a file in a folder that exists and may be written to")
-    })
+impl Sink for Sinks {
+    fn put(&mut self, event: &Explained<'_>) -> io::Result<()> {
+        self.each(|sink| sink.put(event))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.each(|sink| sink.flush())
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        self.each(|sink| sink.end())
+    }
 }
 
-/// Writes everything to `out` and empties `buffer`, also when writing fails: what cannot be written is not kept.
-fn drain(buffer: &mut Vec<u8>, out: &mut dyn Write) -> io::Result<()> {
-    let written = out.write_all(buffer);
-    buffer.clear();
-    written
+/// True if an output `KIND[:PATH]` goes to standard output: what its look has to fit then is the terminal.
+#[must_use]
+pub fn is_standard(output: &str) -> bool {
+    matches!(output.split_once(':'), None | Some((_, "-")))
+}
+
+/// Opens an output `KIND[:PATH]`; without a path, or with `-`, it is standard output. A file is emptied, or created
+/// so that only its owner may read it.
+pub fn open(output: &str, look: Look) -> Result<Box<dyn Sink>, Problem> {
+    let origin = || format!("--output {}", escape::escaped(output));
+    let (kind, path) = output.split_once(':').map_or((output, None), |(kind, path)| (kind, Some(path)));
+    if !KINDS.contains(&kind) {
+        let what = if PLANNED.contains(&kind) {
+            format!("this version has no `{kind}` output")
+        } else {
+            format!("there is no output of the kind {kind:?}")
+        };
+        return Err(Problem::new(origin(), what, format!("KIND[:PATH], where KIND is {}", KINDS.join(", "))));
+    }
+    let file = match path {
+        Some("") => return Err(Problem::new(origin(), "the path is empty", format!("{kind} or {kind}:PATH"))),
+        None | Some("-") => standard_output(),
+        Some(path) => OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path),
+    };
+    let file = file.map_err(|error| Problem::new(origin(), error.to_string(), "a file that can be written"))?;
+    Ok(Box::new(Pretty::new(file, look)))
+}
+
+/// Standard output as a file of its own: without the line buffer of the library's handle, and without its panics.
+fn standard_output() -> io::Result<File> {
+    Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Event, Peer, Time, What};
+    use std::os::unix::fs::PermissionsExt;
+    use std::sync::{Arc, Mutex};
+
+    struct Fragile {
+        puts: Arc<Mutex<usize>>,
+        breaks_at: usize,
+    }
+
+    impl Sink for Fragile {
+        fn put(&mut self, _: &Explained<'_>) -> io::Result<()> {
+            let mut puts = self.puts.lock().expect("one thread");
+            *puts += 1;
+            if *puts >= self.breaks_at { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(()) }
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+        fn end(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn put(sinks: &mut Sinks) -> io::Result<()> {
+        let event = Event { from: Peer::Client, what: What::HalfClosed };
+        sinks.put(&Explained {
+            connection: 1,
+            at: Time(0),
+            event: &event,
+            bytes: b"",
+            sent: None,
+            marks: &[],
+            sent_marks: &[],
+            latency: None,
+            notes: &[],
+            summary: None,
+        })
+    }
+
+    #[test]
+    fn a_failed_sink_is_reported_once_and_the_others_go_on() {
+        let counts: Vec<Arc<Mutex<usize>>> = (0..3).map(|_| Arc::default()).collect();
+        let mut sinks = Sinks::default();
+        for (puts, breaks_at) in counts.iter().zip([2, usize::MAX, 2]) {
+            sinks.add(format!("sink {breaks_at}"), Box::new(Fragile { puts: Arc::clone(puts), breaks_at }));
+        }
+        assert!(put(&mut sinks).is_ok());
+        let error = put(&mut sinks).expect_err("two of them break");
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+        assert!(error.to_string().starts_with("sink 2: "), "{error}");
+        assert!(put(&mut sinks).is_err(), "the other one's error");
+        assert!(put(&mut sinks).is_ok());
+        assert!(sinks.flush().is_ok() && sinks.end().is_ok() && !sinks.is_empty());
+        assert_eq!(counts.iter().map(|puts| *puts.lock().expect("one thread")).collect::<Vec<_>>(), [2, 4, 2]);
+    }
+
+    #[test]
+    fn outputs_that_cannot_be_are_refused_with_what_can() {
+        for (output, what) in [
+            ("json", "this version has no `json` output"),
+            ("record:x", "this version has no `record` output"),
+            ("petty", "there is no output of the kind \"petty\""),
+            ("pretty:", "the path is empty"),
+            ("pretty:/nowhere/at/all", "No such file"),
+        ] {
+            let Err(problem) = open(output, Look::default()) else { panic!("{output} was opened") };
+            assert!(problem.what.contains(what), "{problem}");
+            assert!(problem.origin.contains(output) && !problem.help.is_empty(), "{problem}");
+        }
+        assert!(is_standard("pretty") && is_standard("pretty:-") && !is_standard("pretty:log"));
+    }
+
+    #[test]
+    fn a_new_file_is_private_and_an_old_one_is_emptied() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a:b.log");
+        let output = format!("pretty:{}", path.display());
+        for _ in 0..2 {
+            let mut sinks = Sinks::default();
+            sinks.add("log", open(&output, Look::default()).expect("a file"));
+            put(&mut sinks).expect("room");
+            sinks.end().expect("room");
+            let text = std::fs::read_to_string(&path).expect("a log");
+            assert_eq!(text.lines().count(), 1, "{text}");
+        }
+        assert_eq!(std::fs::metadata(&path).expect("a file").permissions().mode() & 0o777, 0o600);
+    }
 }

@@ -1,285 +1,349 @@
-//! The pretty log: one line a text, explanations under it, made to be read by a person. Colour adds nothing that is
-//! not there without it. The line of a text is never cut: what is shown can be copied.
+//! The pretty log: one line a text, with time, connection, direction, state, and what it means under it.
+//!
+//! Knows how things look, and nothing of what they mean: that comes with the event. What ours are to say stands
+//! behind `--` or `==` where a peer's text has its direction, so that no peer can pretend to be us.
 
 use std::io::{self, Write};
 
+use jiff::tz::TimeZone;
+
 use super::clock::Clock;
-pub use super::clock::TimeStyle;
-use super::escape::escape;
-use super::style::{Palette, Style};
-use super::{Sink, drain, summary};
+use super::closing::{self, amount, thousands};
+use super::page::Page;
+use super::style::{Body, Ink, Look, Palette};
+use super::text::{self, End};
+use super::{Sink, caps};
 use crate::event::{
-    Closer, Data, DataKind, Event, Explained, Fate, Mark, Note, NoteKind, Opened, Peer, Role, State, Text, What,
+    Closed, Data, DataKind, Edited, Event, Explained, Foreign, Kind, Layer, Note, NoteKind, Oddity, Opened, Peer,
+    State, Text, What,
 };
 
-/// How much of a literal or other block is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Body {
-    /// Its size and first line.
-    #[default]
-    Folded,
-    /// So many octets, as far as they are known ([`crate::event::MAX_HEAD`] at most).
-    Octets(usize),
-    /// Its size only.
-    Nothing,
-}
+/// The buffer is written out when it holds so many octets.
+const FULL: usize = 128 * 1024;
 
-/// How the log looks.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Look {
-    /// With colour.
-    pub colour: bool,
-    /// Notes are folded at this column; `None` for never.
-    pub width: Option<u16>,
-    /// How times are written.
-    pub time: TimeStyle,
-    /// How much of blocks is shown.
-    pub body: Body,
-}
+/// A folded block shows its first line, up to so many octets.
+const FIRST_LINE: usize = 64;
 
-/// Buffered output is written when it exceeds so many octets, or when nothing more is waiting.
-const BATCH: usize = 128 * 1024;
+/// Of a TLS record where a text was expected, so many octets are shown.
+const FOREIGN: usize = 24;
 
-/// The pretty log, going to `out`.
-pub struct Pretty<W> {
-    out: W,
-    buffer: Vec<u8>,
-    look: Look,
-    palette: Palette,
-    clock: Clock,
-}
-
-/// Columns of the direction, the state, and the connection with its `#`.
+/// Columns of direction and state, each with the blank behind it.
+const DIRECTION: usize = 3;
 const STATE: usize = 9;
-const CONNECTION: usize = 4;
+
+/// Connections that are open at the same time are moved apart by up to so many columns less one.
+const SHIFTS: usize = 4;
+
+/// A log for people, written to `W`.
+#[derive(Debug)]
+pub struct Pretty<W> {
+    writer: W,
+    page: Page,
+    clock: Clock,
+    body: Body,
+    numbers: Numbers,
+    /// Start of the last line, and what it was made for.
+    prefix: Vec<u8>,
+    prefix_of: Option<(u64, u64, &'static str, Option<State>)>,
+    begun: bool,
+}
 
 impl<W: Write + Send> Pretty<W> {
-    /// A log that is written to `out` in large pieces.
-    pub fn new(out: W, look: Look) -> Self {
-        Pretty { out, buffer: Vec::new(), look, palette: Palette::new(look.colour), clock: Clock::new(look.time) }
+    /// A log with the times of the local time zone.
+    #[must_use]
+    pub fn new(writer: W, look: Look) -> Self {
+        Self::with_zone(writer, look, TimeZone::system())
     }
 
-    /// Gives back what it writes to.
-    pub fn into_inner(self) -> W {
-        self.out
-    }
-
-    /// The columns that every line begins with.
-    fn begin(&mut self, event: &Explained<'_>, from: Peer, star: bool, state: &str) {
-        let (palette, out) = (&self.palette, &mut self.buffer);
-        out.extend_from_slice(&palette.faint.before);
-        self.clock.write(event.at, out);
-        out.extend_from_slice(&palette.faint.after);
-        column(palette.connection(event.connection), b'#', event.connection, out);
-        palette.peer(from).paint(if from == Peer::Client { b"C:" } else { b"S:" }, out);
-        if star {
-            palette.alarm.paint(b"* ", out);
-        } else {
-            out.extend_from_slice(b"  ");
+    /// A log with the times of a given zone.
+    #[must_use]
+    pub fn with_zone(writer: W, look: Look, zone: TimeZone) -> Self {
+        Pretty {
+            writer,
+            page: Page::new(Palette::new(look.color), look.width.map(usize::from)),
+            clock: Clock::new(look.time, zone),
+            body: look.body,
+            numbers: Numbers::default(),
+            prefix: Vec::new(),
+            prefix_of: None,
+            begun: false,
         }
-        out.extend_from_slice(&palette.faint.before);
-        out.extend_from_slice(state.as_bytes());
-        out.extend_from_slice(&palette.faint.after);
-        pad(STATE.saturating_sub(state.len()), out);
     }
 
-    /// Where notes begin, counted in columns.
-    fn indent(&self) -> usize {
-        self.clock.width().max(4)
+    fn write_out(&mut self) -> io::Result<()> {
+        let written = self.writer.write_all(&self.page.out);
+        self.page.out.clear();
+        written
+    }
+
+    /// Begins a line of this event: `mark` is the direction with what is to be noticed, or says that we speak.
+    fn begin(&mut self, event: &Explained<'_>, mark: &'static str, ink: Ink, state: Option<State>) {
+        let relative = self.clock.is_relative();
+        let stamp = self.clock.stamp(event.at);
+        // A stamp changes with the millisecond at most, or else is no reason to keep the start of a line.
+        let key = (event.at.0 / 1_000_000, event.connection, mark, state);
+        if self.prefix_of != Some(key) || relative {
+            let page = &mut self.page;
+            let end = page.out.len();
+            page.ink(Ink::Faint, std::str::from_utf8(stamp).unwrap_or_default());
+            let (shift, number, width) = self.numbers.place(event.connection);
+            page.gutter = Ink::of_connection(event.connection);
+            page.margin = self.clock.width() + width + 1;
+            page.blanks(shift);
+            page.ink(page.gutter, &number);
+            page.blanks(width + 1 - shift - number.len());
+            page.ink(ink, mark);
+            page.blanks(DIRECTION - mark.len());
+            if let Some(state) = state {
+                let word = word(state);
+                page.ink(Ink::Faint, word);
+                page.blanks(STATE - word.len());
+            }
+            self.prefix.clear();
+            self.prefix.extend_from_slice(&page.out[end..]);
+            self.prefix_of = Some(key);
+        } else {
+            self.page.out.extend_from_slice(&self.prefix);
+        }
+    }
+
+    /// Begins a line of what a peer sent.
+    fn begin_from(&mut self, event: &Explained<'_>, from: Peer, star: bool, state: State) {
+        let (mark, ink) = match (from, star) {
+            (Peer::Client, false) => ("C:", Ink::Client),
+            (Peer::Server, false) => ("S:", Ink::Server),
+            (Peer::Client, true) => ("C*", Ink::Star),
+            (Peer::Server, true) => ("S*", Ink::Star),
+        };
+        self.begin(event, mark, ink, Some(state));
+    }
+
+    /// One line of our own.
+    fn say(&mut self, event: &Explained<'_>, ink: Ink, text: &str) {
+        self.begin(event, "--", Ink::Faint, None);
+        self.page.ink(ink, text);
+        self.page.end();
     }
 
     fn text(&mut self, event: &Explained<'_>, from: Peer, text: &Text) {
-        let edited = event.sent.is_some();
-        let found = event.notes.iter().any(|note| matches!(note.kind, NoteKind::Finding(_)));
-        self.begin(event, from, edited || found, short(text.state));
-        let indent = self.indent();
-        let out = &mut self.buffer;
-        if !text.first {
-            self.palette.faint.paint("… ".as_bytes(), out);
+        let star = is_surprise(event)
+            || event.sent.is_some()
+            || text.edit.is_some()
+            || !text.oddities.is_empty()
+            || matches!(text.reading.kind, Kind::Foreign(_) | Kind::Unknown);
+        self.begin_from(event, from, star, text.state);
+        let (body, end) = text::split_end(event.bytes);
+        let page = &mut self.page;
+        if event.bytes.is_empty() {
+            page.ink(Ink::Faint, "(nothing)");
+        } else if matches!(text.reading.kind, Kind::Foreign(Foreign::Tls | Foreign::TlsAlert)) {
+            let start = &event.bytes[..event.bytes.len().min(FOREIGN)];
+            page.octets(Ink::Plain, start);
+            page.ink(Ink::Faint, &format!(" … ({})", amount(event.bytes.len() as u64, "octet")));
+        } else {
+            let indent = page.margin + DIRECTION + STATE;
+            text::write(&mut page.out, &page.palette, body, event.marks, indent);
+            match end {
+                End::CrLf if body.is_empty() => page.ink(Ink::Faint, "(empty line)"),
+                End::CrLf => {}
+                End::Lf => page.ink(Ink::Surprise, "<LF>"),
+                End::Open if text.oddities.contains(&Oddity::Truncated) => page.ink(Ink::Surprise, "<cut off>"),
+                End::Open => {}
+            }
         }
-        line(event.bytes, event.marks, &self.palette, out);
-        out.push(b'\n');
-        let Some(sent) = event.sent else { return };
-        pad(indent + CONNECTION, out);
+        page.out.push(b'\n');
+        if let Some(sent) = event.sent {
+            self.sent(event, sent);
+        }
+        if let Some(edit) = text.edit.as_deref() {
+            self.rules(event, edit);
+        }
+        self.notes(event);
+    }
+
+    /// What went on its way instead of what came.
+    fn sent(&mut self, event: &Explained<'_>, sent: &[u8]) {
+        let page = &mut self.page;
+        page.blanks(page.margin);
+        page.ink(Ink::Star, "=>");
+        page.blanks(DIRECTION - 2);
         if sent.is_empty() {
-            self.palette.changed.paint(b"=> not sent on\n", out);
+            page.ink(Ink::Faint, "dropped");
+            page.ink(Ink::Plain, "  (nothing was sent on)");
+        } else {
+            page.ink(Ink::Faint, "sent");
+            page.blanks(STATE - 4);
+            let (body, end) = text::split_end(sent);
+            let indent = page.margin + DIRECTION + STATE;
+            text::write(&mut page.out, &page.palette, body, event.sent_marks, indent);
+            match end {
+                End::CrLf => {}
+                End::Lf => page.ink(Ink::Surprise, "<LF>"),
+                End::Open => page.ink(Ink::Surprise, "<no line end>"),
+            }
+        }
+        page.out.push(b'\n');
+    }
+
+    /// The rules that were at work, unless a note of the event names them.
+    fn rules(&mut self, event: &Explained<'_>, edit: &Edited) {
+        if event.notes.iter().any(|note| note.kind == NoteKind::Rule) {
             return;
         }
-        self.palette.changed.paint(b"=>", out);
-        pad(2 + STATE, out);
-        line(sent, event.sent_marks, &self.palette, out);
-        out.push(b'\n');
+        for rule in &edit.fired {
+            self.page.remark();
+            self.page.words(Ink::Code, &format!("rule `{rule}`"));
+            self.page.end();
+        }
+        for (rule, reason) in &edit.refused {
+            self.page.remark();
+            self.page.words(Ink::Code, &format!("rule `{rule}` was not applied: "));
+            self.page.words(Ink::Plain, reason);
+            self.page.end();
+        }
+    }
+
+    fn notes(&mut self, event: &Explained<'_>) {
+        if let Some(latency) = event.latency
+            && !event.notes.iter().any(|note| note.kind == NoteKind::Answer)
+        {
+            self.page.remark();
+            self.page.words(Ink::Plain, &format!("after {}", closing::spell(latency)));
+            self.page.end();
+        }
+        let mut rest = event.notes;
+        while let Some((note, others)) = rest.split_first() {
+            let entries = rest.iter().take_while(|note| caps::fate(note).is_some()).count();
+            if entries > 0 {
+                caps::write(&mut self.page, &rest[..entries]);
+                rest = &rest[entries..];
+            } else {
+                write_note(&mut self.page, note);
+                rest = others;
+            }
+        }
     }
 
     fn data(&mut self, event: &Explained<'_>, from: Peer, data: &Data) {
-        let found = event.notes.iter().any(|note| matches!(note.kind, NoteKind::Finding(_)));
-        self.begin(event, from, found, short(data.state));
+        let short = data.announced.is_some_and(|announced| announced > data.len);
+        let star = short || is_surprise(event) || !data.oddities.is_empty();
+        self.begin_from(event, from, star, data.state);
+        let page = &mut self.page;
+        if data.secret {
+            page.ink(Ink::Secret, &format!("<hidden {}>", amount(data.len, "octet")));
+            page.end();
+            return self.notes(event);
+        }
         let what = match data.kind {
             DataKind::Literal => "literal",
             DataKind::Overlong => "overlong line",
-            DataKind::Opaque => "not read",
+            DataKind::Opaque => "under a layer that is not read",
             DataKind::Proxy => "PROXY header",
-            DataKind::Undecided => "undecided",
+            DataKind::Undecided => "never understood",
         };
-        let out = &mut self.buffer;
-        out.extend_from_slice(&self.palette.role(Role::Literal).before);
-        out.extend_from_slice(format!("({what}, {}", summary::octets(data.len)).as_bytes());
-        if let Some(announced) = data.announced.filter(|announced| *announced != data.len) {
-            out.extend_from_slice(format!(" of {}", summary::grouped(announced)).as_bytes());
+        let size = match data.announced {
+            Some(announced) if short => {
+                format!("({what}, cut off: {} of {}", thousands(data.len), amount(announced, "octet"))
+            }
+            _ => format!("({what}, {}", amount(data.len, "octet")),
+        };
+        page.ink(Ink::Code, &size);
+        let shown = match self.body {
+            Body::None => 0,
+            Body::Octets(most) => usize::try_from(most).unwrap_or(usize::MAX),
+            Body::Fold | Body::All => usize::MAX,
+        };
+        let head = text::start_of(event.bytes, shown);
+        if self.body == Body::Fold && data.kind != DataKind::Opaque {
+            first_line(page, head, data.len);
         }
-        let opaque = data.kind == DataKind::Opaque;
-        if data.secret && event.marks.iter().any(|mark| mark.role == Role::Secret) && !opaque {
-            out.extend_from_slice(b": <hidden>)");
-        } else if opaque || self.look.body == Body::Nothing || event.bytes.is_empty() {
-            out.push(b')');
-        } else {
-            let shown = match self.look.body {
-                Body::Octets(count) => &event.bytes[..event.bytes.len().min(count)],
-                _ => first_line(event.bytes),
-            };
-            out.extend_from_slice(b": \"");
-            out.extend_from_slice(&self.palette.role(Role::Literal).after);
-            escape(shown, out);
-            out.extend_from_slice(&self.palette.role(Role::Literal).before);
-            out.extend_from_slice(if shown.len() as u64 == data.len { "\")" } else { "\" …)" }.as_bytes());
+        page.ink(Ink::Code, ")");
+        page.out.push(b'\n');
+        if matches!(self.body, Body::Octets(_) | Body::All) {
+            block(page, head, data.len);
         }
-        out.extend_from_slice(&self.palette.role(Role::Literal).after);
-        out.push(b'\n');
+        self.notes(event);
     }
 
     fn opened(&mut self, event: &Explained<'_>, opened: &Opened) {
-        self.begin(event, Peer::Client, false, "opened");
-        let edit = match opened.edit {
+        if self.begun {
+            self.page.out.push(b'\n');
+        }
+        let lanes = match opened.edit {
             [false, false] => "tap: nothing is changed",
-            [true, false] => "rules may edit what the client sends",
-            [false, true] => "rules may edit what the server sends",
-            [true, true] => "rules may edit what both send",
+            [true, false] => "rules may edit: client lane",
+            [false, true] => "rules may edit: server lane",
+            [true, true] => "rules may edit: both lanes",
         };
-        let facts = format!("{} {} -> {} ({edit})", opened.protocol, opened.client, opened.server);
-        escape(facts.as_bytes(), &mut self.buffer);
-        self.buffer.push(b'\n');
+        self.begin(event, "==", Ink::Faint, None);
+        self.page.ink(Ink::Strong, &format!("{} -> {}", opened.client, opened.server));
+        self.page.out.push(b'\n');
+        let date = if self.clock.hides_the_date() { format!(", {}", self.clock.date(event.at)) } else { String::new() };
+        self.page.remark();
+        self.page.words(Ink::Plain, &format!("{}{date}; {lanes}", opened.protocol));
+        self.page.end();
+        self.notes(event);
     }
 
-    fn notes(&mut self, notes: &[Note]) {
-        let names = notes.iter().filter(|note| matches!(note.kind, NoteKind::Capability(_)));
-        let column = names.filter_map(|note| note.about.as_ref()).map(|name| name.chars().count()).max().unwrap_or(0);
-        for note in notes {
-            self.note(note, column.min(24));
+    fn closed(&mut self, event: &Explained<'_>, closed: &Closed) {
+        self.begin(event, "==", Ink::Faint, None);
+        self.page.ink(Ink::Strong, closing::ended(closed.by));
+        if let Some(summary) = event.summary {
+            self.page.ink(Ink::Plain, &format!(" after {}", closing::spell(summary.lasted)));
         }
-    }
-
-    /// One note, folded if the log has a width.
-    fn note(&mut self, note: &Note, column: usize) {
-        let palette = &self.palette;
-        let (mark, style) = match note.kind {
-            NoteKind::Finding(_) => ("! ", &palette.alarm),
-            NoteKind::Rule => ("~ ", &palette.changed),
-            NoteKind::Capability(Fate::Removed) => ("- ", &palette.removed),
-            NoteKind::Capability(Fate::Added) => ("+ ", &palette.added),
-            NoteKind::Answer | NoteKind::Session => ("= ", &palette.strong),
-            _ => ("  ", &palette.strong),
-        };
-        let mut head = Vec::new();
-        let plain =
-            matches!(note.kind, NoteKind::Meaning | NoteKind::Detail | NoteKind::Difference | NoteKind::Decoded);
-        if let Some(about) = &note.about {
-            escape(about.as_bytes(), &mut head);
+        self.page.out.push(b'\n');
+        if let Some(why) = &closed.why {
+            self.page.remark();
+            self.page.words(Ink::Plain, why);
+            self.page.end();
         }
-        let mut said = Vec::new();
-        match note.kind {
-            NoteKind::Finding(Some(culprit)) => said.extend_from_slice(format!("{}: ", culprit.word()).as_bytes()),
-            NoteKind::Rule if !head.is_empty() => head.extend_from_slice(b":"),
-            _ => {}
+        self.notes(event);
+        closing::octets(&mut self.page, closed);
+        if let Some(summary) = event.summary {
+            closing::summary(&mut self.page, summary);
         }
-        escape(note.text.as_bytes(), &mut said);
-        if let Some(rfc) = &note.rfc {
-            said.extend_from_slice(b" (");
-            escape(rfc.as_bytes(), &mut said);
-            said.push(b')');
-        }
-        let head = String::from_utf8_lossy(&head);
-        let said = String::from_utf8_lossy(&said);
-        let capability = matches!(note.kind, NoteKind::Capability(_));
-        let lead = head.chars().count().max(if capability { column } else { 0 });
-        let lead = if lead > 0 { lead + 1 } else { 0 };
-        let indent = self.indent();
-        let hang = if capability { lead } else { 0 };
-        let width = self.look.width.map(|width| usize::from(width).saturating_sub(indent + 4).max(20));
-        let out = &mut self.buffer;
-        pad(indent, out);
-        palette.faint.paint(b"| ", out);
-        style.paint(mark.as_bytes(), out);
-        if !head.is_empty() {
-            style.paint(head.as_bytes(), out);
-            pad(lead - head.chars().count(), out);
-        }
-        let alarm = matches!(note.kind, NoteKind::Finding(_));
-        let body = if alarm { style } else { &palette.role(Role::Human).clone() };
-        let mut first = true;
-        for part in fold(&said, width, lead, hang) {
-            if !first {
-                pad(indent, out);
-                palette.faint.paint(b"|   ", out);
-                pad(hang, out);
-            }
-            body.paint(part.as_bytes(), out);
-            out.push(b'\n');
-            first = false;
-        }
-        debug_assert!(!plain || !first, "a note has at least one line");
-    }
-
-    fn closed(&mut self, event: &Explained<'_>, closed: &crate::event::Closed) {
-        let from = match closed.by {
-            Closer::Peer(peer) | Closer::Reset(peer) => peer,
-            Closer::Unreachable => Peer::Server,
-            Closer::Ours => Peer::Client,
-        };
-        self.begin(event, from, matches!(closed.by, Closer::Reset(_) | Closer::Unreachable), "closed");
-        let who = match closed.by {
-            Closer::Peer(peer) => format!("the {} closed the connection", peer.word()),
-            Closer::Reset(peer) => format!("the {} reset the connection", peer.word()),
-            Closer::Unreachable => "the server could not be reached".to_owned(),
-            Closer::Ours => "imapscope closed the connection".to_owned(),
-        };
-        let why = closed.why.as_ref().map_or_else(String::new, |why| format!(": {why}"));
-        escape(format!("{who}{why}").as_bytes(), &mut self.buffer);
-        self.buffer.push(b'\n');
-        let indent = self.indent();
-        if let Some(numbers) = event.summary {
-            for said in summary::lines(closed, numbers) {
-                pad(indent, &mut self.buffer);
-                self.palette.faint.paint(b"| ", &mut self.buffer);
-                escape(said.as_bytes(), &mut self.buffer);
-                self.buffer.push(b'\n');
-            }
-        }
+        self.numbers.leave(event.connection);
     }
 }
 
 impl<W: Write + Send> Sink for Pretty<W> {
     fn put(&mut self, event: &Explained<'_>) -> io::Result<()> {
+        if self.numbers.enter(event.connection) {
+            self.prefix_of = None;
+        }
         let Event { from, what } = event.event;
         match what {
-            What::Opened(opened) => self.opened(event, opened),
             What::Text(text) => self.text(event, *from, text),
             What::Data(data) => self.data(event, *from, data),
-            What::Upgrade(_) | What::Lag { .. } | What::HalfClosed if event.notes.is_empty() => return Ok(()),
-            What::Upgrade(_) => self.plain(event, *from, "layer"),
-            What::Lag { .. } => self.plain(event, *from, "lag"),
-            What::HalfClosed => self.plain(event, *from, "half-end"),
+            What::Opened(opened) => self.opened(event, opened),
             What::Closed(closed) => self.closed(event, closed),
+            What::Upgrade(layer) => {
+                let layer = match layer {
+                    Layer::Tls => "TLS",
+                    Layer::Deflate => "DEFLATE",
+                    Layer::Sasl => "a SASL security layer",
+                };
+                self.say(event, Ink::Strong, &format!("{layer} begins with what the {} sends next", from.word()));
+                self.notes(event);
+            }
+            What::Lag { events, bytes } => {
+                let (events, bytes) = (amount(*events, "event"), amount(*bytes, "octet"));
+                let text = format!("! the log could not keep up: {events} ({bytes}) are missing; the relay went on");
+                self.say(event, Ink::Bad, &text);
+                self.notes(event);
+            }
+            What::HalfClosed => {
+                self.say(event, Ink::Plain, &format!("the {} will send no more", from.word()));
+                self.notes(event);
+            }
         }
-        match what {
-            What::Upgrade(_) | What::Lag { .. } | What::HalfClosed => {}
-            _ => self.notes(event.notes),
-        }
-        if self.buffer.len() >= BATCH { drain(&mut self.buffer, &mut self.out) } else { Ok(()) }
+        self.begun = true;
+        if self.page.out.len() >= FULL { self.write_out() } else { Ok(()) }
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        drain(&mut self.buffer, &mut self.out)?;
-        self.out.flush()
+        self.write_out()?;
+        self.writer.flush()
     }
 
     fn end(&mut self) -> io::Result<()> {
@@ -287,138 +351,120 @@ impl<W: Write + Send> Sink for Pretty<W> {
     }
 }
 
-impl<W: Write + Send> Pretty<W> {
-    /// An event that consists of what is noted about it.
-    fn plain(&mut self, event: &Explained<'_>, from: Peer, word: &str) {
-        let star = event.notes.iter().any(|note| matches!(note.kind, NoteKind::Finding(_)));
-        self.begin(event, from, star, word);
-        if let Some((first, rest)) = event.notes.split_first() {
-            escape(first.text.as_bytes(), &mut self.buffer);
-            if let Some(rfc) = &first.rfc {
-                escape(format!(" ({rfc})").as_bytes(), &mut self.buffer);
-            }
-            self.buffer.push(b'\n');
-            self.notes(rest);
+/// The numbers of connections and their columns: those that are open at the same time stand apart.
+#[derive(Debug, Default)]
+struct Numbers {
+    /// The connections that hold a column; one that finds none free shares it.
+    columns: [Option<u64>; SHIFTS],
+    last: Option<u64>,
+    /// The widest that shift and number have been: the column never gets narrower.
+    width: usize,
+}
+
+impl Numbers {
+    /// Gives the connection a column, unless it has one. True if another connection spoke last.
+    fn enter(&mut self, connection: u64) -> bool {
+        if self.last == Some(connection) {
+            return false;
         }
+        self.last = Some(connection);
+        if !self.columns.contains(&Some(connection))
+            && let Some(free) = self.columns.iter_mut().find(|column| column.is_none())
+        {
+            *free = Some(connection);
+        }
+        let (shift, number, _) = self.place(connection);
+        self.width = self.width.max(shift + number.len());
+        true
+    }
+
+    /// The connection is over: its column is free.
+    fn leave(&mut self, connection: u64) {
+        self.last = None;
+        for column in self.columns.iter_mut().filter(|column| **column == Some(connection)) {
+            *column = None;
+        }
+    }
+
+    /// How far the number is moved to the right, the number, and the columns that both may take.
+    fn place(&self, connection: u64) -> (usize, String, usize) {
+        let shared = (connection % SHIFTS as u64) as usize;
+        let shift = self.columns.iter().position(|column| *column == Some(connection)).unwrap_or(shared);
+        (shift, format!("#{connection}"), self.width)
     }
 }
 
-/// The octets of a text with their roles, without a correct line end; a wrong one is shown.
-fn line(bytes: &[u8], marks: &[Mark], palette: &Palette, out: &mut Vec<u8>) {
-    let (body, end): (_, &[u8]) = match bytes {
-        [body @ .., b'\r', b'\n'] => (body, b""),
-        [body @ .., b'\n'] => (body, b"<LF>"),
-        _ => (bytes, b"<no line end>"),
-    };
-    let mut at = 0;
-    for mark in marks {
-        let (start, stop) = (mark.span.start as usize, (mark.span.end as usize).min(body.len()));
-        let style = palette.role(mark.role);
-        let secret = mark.role == Role::Secret;
-        // A mark without a look of its own is shown with what is around it.
-        if start < at || start >= stop || (style.before.is_empty() && !secret) {
-            continue;
-        }
-        escape(&body[at..start], out);
-        out.extend_from_slice(&style.before);
-        if secret {
-            out.extend_from_slice(b"<hidden>");
-        } else {
-            escape(&body[start..stop], out);
-        }
-        out.extend_from_slice(&style.after);
-        at = stop;
-    }
-    escape(&body[at..], out);
-    if !end.is_empty() {
-        palette.role(Role::Surprise).paint(end, out);
-    }
+fn is_surprise(event: &Explained<'_>) -> bool {
+    event.notes.iter().any(|note| matches!(note.kind, NoteKind::Finding(_)))
 }
 
-fn first_line(bytes: &[u8]) -> &[u8] {
-    // A block may begin with an empty line; its first line with something in it tells more.
-    let start = bytes.iter().position(|byte| !b"\r\n".contains(byte)).unwrap_or(0);
-    let stop = bytes[start..].iter().position(|byte| b"\r\n".contains(byte)).map_or(bytes.len(), |at| start + at);
-    &bytes[..stop]
-}
-
-fn pad(columns: usize, out: &mut Vec<u8>) {
-    out.resize(out.len() + columns, b' ');
-}
-
-fn column(style: &Style, mark: u8, number: u64, out: &mut Vec<u8>) {
-    out.extend_from_slice(&style.before);
-    let start = out.len();
-    out.push(mark);
-    let mut digits = [0; 20];
-    let mut at = digits.len();
-    let mut rest = number;
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[at..]);
-    let used = out.len() - start;
-    out.extend_from_slice(&style.after);
-    pad(CONNECTION.saturating_sub(used).max(1), out);
-}
-
-/// A state in at most eight letters.
-const fn short(state: State) -> &'static str {
+/// The state in one word that fits its column.
+const fn word(state: State) -> &'static str {
     match state {
-        State::Greeting => "greeting",
         State::NotAuthenticated => "not-auth",
         State::Authenticated => "auth",
-        State::Selected => "selected",
-        State::Logout => "logout",
-        State::Opaque => "opaque",
+        other => other.word(),
     }
 }
 
-/// Folds a sentence at blanks to lines of `width` columns, the first of which has `lead` of them taken and the others
-/// `hang`. A word that is longer than a line stays whole.
-fn fold(text: &str, width: Option<usize>, lead: usize, hang: usize) -> Vec<&str> {
-    let Some(width) = width else { return vec![text] };
-    let mut lines = Vec::new();
-    let mut rest = text;
-    let mut taken = lead;
-    loop {
-        let room = width.saturating_sub(taken).max(16);
-        taken = hang;
-        let Some((limit, _)) = rest.char_indices().nth(room) else {
-            lines.push(rest);
-            return lines;
-        };
-        let cut = rest[..limit].rfind(' ').or_else(|| rest[limit..].find(' ').map(|at| limit + at));
-        match cut.filter(|cut| *cut > 0) {
-            Some(cut) => {
-                lines.push(&rest[..cut]);
-                rest = rest[cut..].trim_start();
+fn write_note(page: &mut Page, note: &Note) {
+    let ink = match note.kind {
+        NoteKind::Finding(culprit) => {
+            page.note(Ink::Bad, "!", 2);
+            if let Some(peer) = culprit {
+                page.words(Ink::Bad, &format!("{}: ", peer.word()));
             }
-            None => {
-                lines.push(rest);
-                return lines;
+            Ink::Bad
+        }
+        kind => {
+            page.remark();
+            match kind {
+                NoteKind::Rule => Ink::Code,
+                NoteKind::Decoded => Ink::Flag,
+                NoteKind::Session | NoteKind::Difference => Ink::Strong,
+                _ => Ink::Plain,
             }
         }
+    };
+    if let Some(about) = note.about.as_deref().filter(|about| !about.is_empty() && !note.text.contains(about)) {
+        page.words(Ink::Strong, &format!("{about}: "));
     }
+    page.words(ink, &note.text);
+    if let Some(rfc) = note.rfc.as_deref().filter(|rfc| !rfc.is_empty()) {
+        page.unit(Ink::Faint, &format!("({rfc})"));
+    }
+    page.end();
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// `: "Return-Path: <alice@example.org>" …`
+fn first_line(page: &mut Page, head: &[u8], len: u64) {
+    if head.is_empty() {
+        return;
+    }
+    let line = head.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let start = text::start_of(line, FIRST_LINE);
+    page.ink(Ink::Code, ": \"");
+    page.octets(Ink::Plain, start);
+    // A line end that is all there is beside the line is not worth a sign.
+    page.ink(Ink::Code, if len > start.len() as u64 + 2 { "\" …" } else { "\"" });
+}
 
-    #[test]
-    fn sentences_are_folded_at_blanks_and_lose_nothing() {
-        let text = "one two three four five six seven eight nine ten eleven";
-        let lines = fold(text, Some(24), 4, 0);
-        assert!(lines.len() > 1 && lines.iter().all(|line| line.chars().count() <= 24), "{lines:?}");
-        assert_eq!(lines.join(" "), text);
-        assert_eq!(fold("averyveryveryverylongwordwithoutanyblank", Some(20), 0, 0).len(), 1);
-        assert_eq!(fold("", Some(20), 0, 0), [""]);
-        assert_eq!(fold(text, None, 0, 0), [text]);
+/// A data block line by line.
+fn block(page: &mut Page, head: &[u8], len: u64) {
+    for line in head.split_inclusive(|&byte| byte == b'\n') {
+        let (body, end) = text::split_end(line);
+        page.note(page.gutter, ">", 0);
+        page.octets(Ink::Plain, body);
+        if end == End::Lf {
+            page.ink(Ink::Surprise, "<LF>");
+        }
+        page.out.push(b'\n');
+    }
+    let missing = len.saturating_sub(head.len() as u64);
+    if missing > 0 && !head.is_empty() {
+        page.remark();
+        page.words(Ink::Faint, &format!("… {} more", amount(missing, "octet")));
+        page.end();
     }
 }

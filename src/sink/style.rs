@@ -1,150 +1,286 @@
-//! Colours and other looks: whether there are any, and what each role gets. The escape sequences are rendered once;
-//! afterwards a style costs two copies of a few octets. Only what reads well on dark and on light is used.
+//! How a log looks: whether it is coloured, how wide it is, and the colour of everything in it.
+//!
+//! Pure: the environment and what is known of the terminal are handed in. Only colours of the sixteen that can be
+//! read on a dark and on a light ground are used, and no fact is carried by a colour alone.
 
-use owo_colors::Style as Colour;
+use std::str::FromStr;
 
+use owo_colors::Style;
+
+use super::escape::Dress;
 use crate::event::Role;
+use crate::problem::Problem;
 
-/// What the user said about colour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wish {
-    /// Decide by the environment.
+/// What the user wants of colours (`--color`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Color {
+    /// On a terminal, unless the environment says otherwise.
+    #[default]
     Auto,
-    /// Colour, whatever the environment.
+    /// Everywhere.
     Always,
-    /// None.
+    /// Nowhere.
     Never,
 }
 
-/// What the environment says about colour.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Surroundings<'a> {
-    /// The output is a terminal.
-    pub terminal: bool,
-    /// NO_COLOR.
-    pub no_color: Option<&'a str>,
-    /// CLICOLOR_FORCE.
-    pub force: Option<&'a str>,
-    /// TERM.
-    pub term: Option<&'a str>,
-}
-
-/// Decides about colour: the flag first, then NO_COLOR, then CLICOLOR_FORCE, then the terminal.
-#[must_use]
-pub fn coloured(wish: Wish, around: Surroundings<'_>) -> bool {
-    let set = |value: Option<&str>| value.is_some_and(|value| !value.is_empty());
-    match wish {
-        Wish::Always => true,
-        Wish::Never => false,
-        Wish::Auto if set(around.no_color) => false,
-        Wish::Auto if set(around.force) && around.force != Some("0") => true,
-        Wish::Auto => around.terminal && around.term != Some("dumb"),
-    }
-}
-
-/// A look: what is written before and after.
+/// The environment variables that colour depends on, as they were found.
 #[derive(Debug, Clone, Default)]
-pub struct Style {
-    /// Switches it on.
-    pub before: Vec<u8>,
-    /// Switches it off.
-    pub after: Vec<u8>,
+pub struct Surroundings {
+    /// `NO_COLOR`: not empty means no.
+    pub no_color: Option<String>,
+    /// `CLICOLOR_FORCE`: neither empty nor `0` means yes, even where it is no terminal.
+    pub clicolor_force: Option<String>,
+    /// `TERM`: `dumb` means no.
+    pub term: Option<String>,
 }
 
-impl Style {
-    fn of(colour: Colour) -> Style {
-        let (before, after) = (colour.prefix_formatter().to_string(), colour.suffix_formatter().to_string());
-        Style { before: before.into_bytes(), after: after.into_bytes() }
-    }
-
-    /// Appends `text`, which must be escaped already, in this style.
-    pub fn paint(&self, text: &[u8], out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.before);
-        out.extend_from_slice(text);
-        out.extend_from_slice(&self.after);
+impl Color {
+    /// Whether to write colours: a choice of the user's goes before NO_COLOR, that before CLICOLOR_FORCE, and
+    /// that before what the output is.
+    #[must_use]
+    pub fn decide(self, surroundings: &Surroundings, is_terminal: bool) -> bool {
+        let set = |value: &Option<String>| value.as_deref().is_some_and(|value| !value.is_empty());
+        match self {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto if set(&surroundings.no_color) => false,
+            Color::Auto if set(&surroundings.clicolor_force) && surroundings.clicolor_force.as_deref() != Some("0") => {
+                true
+            }
+            Color::Auto => is_terminal && surroundings.term.as_deref() != Some("dumb"),
+        }
     }
 }
 
-/// All looks of the log.
-#[derive(Debug, Clone, Default)]
+impl FromStr for Color {
+    type Err = Problem;
+
+    fn from_str(word: &str) -> Result<Self, Problem> {
+        match word {
+            "auto" => Ok(Color::Auto),
+            "always" => Ok(Color::Always),
+            "never" => Ok(Color::Never),
+            _ => Err(Problem::new("--color", format!("{word:?} is no choice"), "auto, always or never")),
+        }
+    }
+}
+
+/// How the time is written on each line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TimeStyle {
+    /// Local time of day, to the millisecond.
+    #[default]
+    Now,
+    /// Not at all.
+    None,
+    /// Seconds since the line before.
+    Delta,
+    /// Local date and time with the offset (RFC 3339).
+    Iso,
+    /// Seconds since the Unix epoch.
+    Epoch,
+}
+
+impl FromStr for TimeStyle {
+    type Err = Problem;
+
+    fn from_str(word: &str) -> Result<Self, Problem> {
+        match word {
+            "now" => Ok(TimeStyle::Now),
+            "none" => Ok(TimeStyle::None),
+            "delta" => Ok(TimeStyle::Delta),
+            "iso" => Ok(TimeStyle::Iso),
+            "epoch" => Ok(TimeStyle::Epoch),
+            _ => Err(Problem::new("--time", format!("{word:?} is no time style"), "now, none, delta, iso or epoch")),
+        }
+    }
+}
+
+/// How much of a block of data is shown (`--body`). At most what the event carries (`MAX_HEAD` octets) can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Body {
+    /// Its size and its first line.
+    #[default]
+    Fold,
+    /// Its size, and so many octets of it, line by line.
+    Octets(u64),
+    /// Its size, and all of it that is known.
+    All,
+    /// Its size only.
+    None,
+}
+
+impl FromStr for Body {
+    type Err = Problem;
+
+    fn from_str(word: &str) -> Result<Self, Problem> {
+        match (word, word.parse::<u64>()) {
+            ("all", _) => Ok(Body::All),
+            ("none", _) | (_, Ok(0)) => Ok(Body::None),
+            (_, Ok(octets)) => Ok(Body::Octets(octets)),
+            _ => Err(Problem::new("--body", format!("{word:?} is no amount"), "a number of octets, `all` or `none`")),
+        }
+    }
+}
+
+/// How one output looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Look {
+    /// With colours.
+    pub color: bool,
+    /// Notes are wrapped to so many columns; without, lines are as long as they are.
+    pub width: Option<u16>,
+    /// The time on each line.
+    pub time: TimeStyle,
+    /// How much of a data block is shown.
+    pub body: Body,
+}
+
+/// Everything that has a colour of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)] // the names say it
+pub enum Ink {
+    Plain,
+    Faint,
+    Strong,
+    Client,
+    Server,
+    Star,
+    Tag,
+    Good,
+    Bad,
+    Code,
+    Removed,
+    Added,
+    Flag,
+    Secret,
+    Surprise,
+    Escape,
+    Cyan,
+    Magenta,
+    Green,
+    Blue,
+    Red,
+}
+
+impl Ink {
+    const ALL: [Ink; 21] = [
+        Ink::Plain,
+        Ink::Faint,
+        Ink::Strong,
+        Ink::Client,
+        Ink::Server,
+        Ink::Star,
+        Ink::Tag,
+        Ink::Good,
+        Ink::Bad,
+        Ink::Code,
+        Ink::Removed,
+        Ink::Added,
+        Ink::Flag,
+        Ink::Secret,
+        Ink::Surprise,
+        Ink::Escape,
+        Ink::Cyan,
+        Ink::Magenta,
+        Ink::Green,
+        Ink::Blue,
+        Ink::Red,
+    ];
+
+    /// The ink of a part of a text.
+    #[must_use]
+    pub const fn of(role: Role) -> Self {
+        match role {
+            Role::Tag => Ink::Tag,
+            Role::Verb | Role::Name => Ink::Strong,
+            Role::Good => Ink::Good,
+            Role::Bad => Ink::Bad,
+            Role::Code | Role::Literal => Ink::Code,
+            Role::Removed => Ink::Removed,
+            Role::Added => Ink::Added,
+            Role::Flag => Ink::Flag,
+            Role::Secret => Ink::Secret,
+            Role::Surprise => Ink::Surprise,
+            Role::Capability | Role::String | Role::Human => Ink::Plain,
+        }
+    }
+
+    /// The ink of a connection, by its number: always the same one.
+    #[must_use]
+    pub const fn of_connection(number: u64) -> Self {
+        match number % 5 {
+            1 => Ink::Cyan,
+            2 => Ink::Magenta,
+            3 => Ink::Green,
+            4 => Ink::Blue,
+            _ => Ink::Red,
+        }
+    }
+
+    fn style(self) -> Style {
+        let plain = Style::new();
+        match self {
+            Ink::Plain => plain,
+            Ink::Faint => plain.dimmed(),
+            Ink::Strong => plain.bold(),
+            Ink::Client => plain.magenta().bold(),
+            Ink::Server => plain.blue().bold(),
+            Ink::Star | Ink::Bad => plain.red().bold(),
+            Ink::Tag | Ink::Flag => plain.cyan(),
+            Ink::Good => plain.green(),
+            Ink::Code => plain.magenta(),
+            Ink::Removed => plain.red().strikethrough(),
+            Ink::Added => plain.green().bold().underline(),
+            Ink::Secret => plain.magenta().bold(),
+            Ink::Surprise => plain.red().underline(),
+            Ink::Escape => plain.reversed(),
+            Ink::Cyan => plain.cyan().bold(),
+            Ink::Magenta => plain.magenta().bold(),
+            Ink::Green => plain.green().bold(),
+            Ink::Blue => plain.blue().bold(),
+            Ink::Red => plain.red().bold(),
+        }
+    }
+}
+
+/// The escape sequences of every ink, rendered once.
+#[derive(Debug, Clone)]
 pub struct Palette {
-    roles: [Style; ROLES],
-    peers: [Style; 2],
-    connections: Vec<Style>,
-    /// Times, states, frames around notes.
-    pub faint: Style,
-    /// Names in notes.
-    pub strong: Style,
-    /// Findings.
-    pub alarm: Style,
-    /// What a rule has changed.
-    pub changed: Style,
-    /// A capability that was taken away.
-    pub removed: Style,
-    /// A capability that was put there.
-    pub added: Style,
+    inks: Vec<(Vec<u8>, Vec<u8>)>,
 }
-
-const ROLES: usize = Role::Surprise as usize + 1;
 
 impl Palette {
-    /// The palette with colours, or the one without.
+    /// The palette of a coloured log, or the one whose every sequence is empty.
     #[must_use]
-    pub fn new(colour: bool) -> Palette {
-        if !colour {
-            return Palette { connections: vec![Style::default()], ..Palette::default() };
-        }
-        let new = Colour::new;
-        let mut palette = Palette {
-            peers: [Style::of(new().magenta().bold()), Style::of(new().blue().bold())],
-            connections: [new().green(), new().magenta(), new().cyan(), new().blue(), new().red()]
-                .into_iter()
-                .map(|colour| Style::of(colour.bold()))
-                .collect(),
-            faint: Style::of(new().dimmed()),
-            strong: Style::of(new().bold()),
-            alarm: Style::of(new().red().bold()),
-            changed: Style::of(new().magenta()),
-            removed: Style::of(new().red().strikethrough()),
-            added: Style::of(new().green().bold()),
-            ..Palette::default()
+    pub fn new(color: bool) -> Self {
+        let render = |ink: Ink| match ink {
+            Ink::Plain => Default::default(),
+            _ if !color => Default::default(),
+            _ => {
+                let style = ink.style();
+                (style.prefix_formatter().to_string().into_bytes(), style.suffix_formatter().to_string().into_bytes())
+            }
         };
-        for (role, colour) in [
-            (Role::Tag, new().bold()),
-            (Role::Verb, new().bold()),
-            (Role::Name, new().bold()),
-            (Role::Good, new().green().bold()),
-            (Role::Bad, new().red().bold()),
-            (Role::Code, new().cyan()),
-            (Role::Capability, new().cyan()),
-            (Role::Removed, new().red().strikethrough()),
-            (Role::Added, new().green().bold()),
-            (Role::Flag, new().cyan()),
-            (Role::Literal, new().magenta()),
-            (Role::Secret, new().magenta().bold()),
-            (Role::Surprise, new().red().underline()),
-        ] {
-            palette.roles[role as usize] = Style::of(colour);
-        }
-        palette
+        Palette { inks: Ink::ALL.into_iter().map(render).collect() }
     }
 
-    /// The look of a role; human text and strings have none of their own.
+    /// What begins an ink.
     #[must_use]
-    pub fn role(&self, role: Role) -> &Style {
-        &self.roles[role as usize]
+    pub fn on(&self, ink: Ink) -> &[u8] {
+        self.inks.get(ink as usize).map_or(&[], |(on, _)| on)
     }
 
-    /// The look of a peer's direction mark.
+    /// How escapes within an ink are dressed.
     #[must_use]
-    pub fn peer(&self, peer: crate::event::Peer) -> &Style {
-        &self.peers[peer.index()]
+    pub fn dress(&self, within: Ink) -> Dress<'_> {
+        Dress { on: self.on(Ink::Escape), off: self.off(Ink::Escape), back: self.on(within) }
     }
 
-    /// The look of a connection's number: always the same for the same number.
+    /// What ends it.
     #[must_use]
-    pub fn connection(&self, number: u64) -> &Style {
-        &self.connections[(number as usize).wrapping_sub(1) % self.connections.len()]
+    pub fn off(&self, ink: Ink) -> &[u8] {
+        self.inks.get(ink as usize).map_or(&[], |(_, off)| off)
     }
 }
 
@@ -152,28 +288,66 @@ impl Palette {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_flag_wins_then_the_environment_then_the_terminal() {
-        let terminal = Surroundings { terminal: true, ..Surroundings::default() };
-        let pipe = Surroundings::default();
-        assert!(coloured(Wish::Auto, terminal));
-        assert!(!coloured(Wish::Auto, pipe));
-        assert!(coloured(Wish::Always, Surroundings { no_color: Some("1"), ..pipe }));
-        assert!(!coloured(Wish::Never, Surroundings { force: Some("1"), ..terminal }));
-        assert!(!coloured(Wish::Auto, Surroundings { no_color: Some("1"), force: Some("1"), ..terminal }));
-        assert!(coloured(Wish::Auto, Surroundings { no_color: Some(""), ..terminal }));
-        assert!(coloured(Wish::Auto, Surroundings { force: Some("1"), ..pipe }));
-        assert!(!coloured(Wish::Auto, Surroundings { force: Some("0"), ..pipe }));
-        assert!(!coloured(Wish::Auto, Surroundings { term: Some("dumb"), ..terminal }));
+    fn surroundings(no_color: &str, force: &str, term: &str) -> Surroundings {
+        let some = |value: &str| (value != "unset").then(|| value.to_owned());
+        Surroundings { no_color: some(no_color), clicolor_force: some(force), term: some(term) }
     }
 
     #[test]
-    fn without_colour_nothing_is_written() {
-        let palette = Palette::new(false);
-        let mut out = Vec::new();
-        palette.role(Role::Bad).paint(b"NO", &mut out);
-        palette.connection(7).paint(b"#7", &mut out);
-        assert_eq!(out, b"NO#7");
-        assert!(!Palette::new(true).role(Role::Bad).before.is_empty());
+    fn colour_is_decided_by_choice_then_environment_then_output() {
+        for (choice, no_color, force, term, is_terminal, expected) in [
+            (Color::Auto, "unset", "unset", "xterm", true, true),
+            (Color::Auto, "unset", "unset", "xterm", false, false),
+            (Color::Auto, "unset", "unset", "unset", true, true),
+            (Color::Auto, "unset", "unset", "dumb", true, false),
+            (Color::Auto, "1", "unset", "xterm", true, false),
+            (Color::Auto, "", "unset", "xterm", true, true),
+            (Color::Auto, "unset", "1", "xterm", false, true),
+            (Color::Auto, "unset", "1", "dumb", false, true),
+            (Color::Auto, "unset", "0", "xterm", false, false),
+            (Color::Auto, "unset", "0", "xterm", true, true),
+            (Color::Auto, "unset", "", "xterm", false, false),
+            (Color::Auto, "1", "1", "xterm", true, false),
+            (Color::Always, "1", "unset", "dumb", false, true),
+            (Color::Never, "unset", "1", "xterm", true, false),
+        ] {
+            let found = choice.decide(&surroundings(no_color, force, term), is_terminal);
+            assert_eq!(found, expected, "{choice:?} NO_COLOR={no_color} CLICOLOR_FORCE={force} TERM={term}");
+        }
+    }
+
+    #[test]
+    fn choices_are_read_and_wrong_ones_refused() {
+        assert_eq!("always".parse(), Ok(Color::Always));
+        assert_eq!("iso".parse(), Ok(TimeStyle::Iso));
+        assert_eq!("120".parse(), Ok(Body::Octets(120)));
+        assert_eq!("0".parse(), Ok(Body::None));
+        assert_eq!("all".parse(), Ok(Body::All));
+        assert!("some".parse::<Body>().is_err_and(|problem| problem.help.contains("all")));
+        assert!("-1".parse::<Body>().is_err());
+        assert!("yes".parse::<Color>().is_err());
+        assert!("late".parse::<TimeStyle>().is_err());
+    }
+
+    #[test]
+    fn every_ink_has_its_place_and_none_is_hard_to_read() {
+        let palette = Palette::new(true);
+        for (place, ink) in Ink::ALL.into_iter().enumerate() {
+            assert_eq!(ink as usize, place);
+            let on = String::from_utf8_lossy(palette.on(ink)).into_owned();
+            assert_eq!(on.is_empty(), palette.off(ink).is_empty());
+            for unreadable in ["30", "33", "37", "90", "93", "97"] {
+                assert!(!on.contains(unreadable), "{ink:?} is {on:?}");
+            }
+        }
+        let bare = Palette::new(false);
+        assert!(Ink::ALL.into_iter().all(|ink| bare.on(ink).is_empty() && bare.off(ink).is_empty()));
+    }
+
+    #[test]
+    fn neighbouring_connections_differ() {
+        for number in 1..20 {
+            assert_ne!(Ink::of_connection(number), Ink::of_connection(number + 1));
+        }
     }
 }

@@ -18,7 +18,7 @@ use crate::net::{Limits, Relay, Route};
 use crate::problem::Problem;
 use crate::rules::Rules;
 use crate::session::Session;
-use crate::sink::Sinks;
+use crate::sink::{Sink, Sinks};
 
 /// Events may take so many octets between the relay and the log before the relay waits.
 const QUEUE: usize = 8 * 1024 * 1024;
@@ -95,36 +95,54 @@ where
 }
 
 /// Explains and shows what comes, until nothing more can come. Returns false if an output failed.
-fn consume(mut events: Receiver, mut sinks: Sinks, grammar: &Arc<Grammar>, show_secrets: bool) -> bool {
-    let mut explainers: HashMap<u64, Explainer> = HashMap::new();
+fn consume(mut events: Receiver, sinks: Sinks, grammar: &Arc<Grammar>, show_secrets: bool) -> bool {
+    let mut desk = Desk { explainers: HashMap::new(), sinks, fine: true };
     let mut next = events.recv();
     while let Some(mut batch) = next {
-        explain(&mut batch, &mut explainers, &mut sinks, grammar, show_secrets);
+        desk.explain(&mut batch, grammar, show_secrets);
         events.recycle(batch);
         next = match events.try_recv() {
             Some(batch) => Some(batch),
             None => {
-                sinks.flush();
+                desk.shown(|sinks| sinks.flush());
                 events.recv()
             }
         };
     }
-    sinks.end()
+    desk.shown(|sinks| sinks.end());
+    desk.fine
 }
 
-fn explain(
-    batch: &mut Batch,
-    explainers: &mut HashMap<u64, Explainer>,
-    sinks: &mut Sinks,
-    grammar: &Arc<Grammar>,
-    show_secrets: bool,
-) {
-    let number = batch.connection;
-    let over = batch.events.iter().any(|event| matches!(event.what, What::Closed(_)));
-    let explainer = explainers.entry(number).or_insert_with(|| Explainer::new(grammar.clone(), show_secrets));
-    explainer.explain(batch, &mut |event| sinks.put(event));
-    if over {
-        explainers.remove(&number);
+/// What explains and shows: an explainer a connection, and the outputs.
+struct Desk {
+    explainers: HashMap<u64, Explainer>,
+    sinks: Sinks,
+    fine: bool,
+}
+
+impl Desk {
+    fn explain(&mut self, batch: &mut Batch, grammar: &Arc<Grammar>, show_secrets: bool) {
+        let number = batch.connection;
+        let over = batch.events.iter().any(|event| matches!(event.what, What::Closed(_)));
+        let mut explainers = std::mem::take(&mut self.explainers);
+        let explainer = explainers.entry(number).or_insert_with(|| Explainer::new(grammar.clone(), show_secrets));
+        explainer.explain(batch, &mut |event| self.shown(|sinks| sinks.put(event)));
+        if over {
+            explainers.remove(&number);
+        }
+        self.explainers = explainers;
+    }
+
+    /// Reports the failure of an output, which is then left out; the relay and the other outputs go on.
+    fn shown(&mut self, act: impl FnOnce(&mut Sinks) -> io::Result<()>) {
+        match act(&mut self.sinks) {
+            // Whoever closes the pipe has read enough: that is no failure.
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                self.fine = false;
+                tell(&format!("error: output {error}; the relay goes on without it"));
+            }
+            _ => {}
+        }
     }
 }
 

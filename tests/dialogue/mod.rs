@@ -1,12 +1,14 @@
 //! Dialogue files: reading them, and the log that they are compared with.
 
-use std::sync::Arc;
+use std::io::Write;
+use std::sync::{Arc, Mutex};
 
 use clap::Parser;
 use imapscope::cli::{Cli, Verb};
 use imapscope::event::Peer;
 use imapscope::rules::Rules;
-use imapscope::sink::pretty::{Look, Pretty, TimeStyle};
+use imapscope::sink::pretty::Pretty;
+use imapscope::sink::style::{Look, TimeStyle};
 
 /// One line of a dialogue.
 #[derive(Debug, Clone)]
@@ -166,6 +168,28 @@ fn unescape(text: &str, line: bool) -> Result<Vec<u8>, String> {
 }
 
 /// A log in memory, with times that do not depend on where the test runs.
-pub fn log() -> Pretty<Vec<u8>> {
-    Pretty::new(Vec::new(), Look { colour: false, width: None, time: TimeStyle::Delta, ..Look::default() })
+pub fn log(written: Written) -> Pretty<Written> {
+    Pretty::new(written, Look { time: TimeStyle::Delta, ..Look::default() })
+}
+
+/// Memory that a log is written to, and that can be looked at.
+#[derive(Clone, Default)]
+pub struct Written(Arc<Mutex<Vec<u8>>>);
+
+impl Written {
+    /// What was written.
+    pub fn text(&self) -> String {
+        String::from_utf8(self.0.lock().expect("no writer panics").clone()).expect("the log is UTF-8")
+    }
+}
+
+impl Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().expect("no writer panics").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }

@@ -1,0 +1,71 @@
+//! How fast the pretty log takes FETCH-heavy traffic: lines of 800 octets with marks and without notes.
+//!
+//! `cargo bench --bench pretty`
+
+#[path = "../tests/sample/mod.rs"]
+mod sample;
+
+use std::hint::black_box;
+use std::io;
+use std::time::Instant;
+
+use imapscope::event::{Mark, Peer, Role, Span, State};
+use imapscope::sink::Sink;
+use imapscope::sink::pretty::Pretty;
+use imapscope::sink::style::Look;
+use sample::Made;
+
+const LINES: u64 = 500_000;
+const ROUNDS: usize = 5;
+
+struct Nowhere;
+
+impl io::Write for Nowhere {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(black_box(bytes).len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// One FETCH line of about 800 octets with `marks` marks.
+fn line(marks: usize) -> Made {
+    let mut text = String::from("* 23 FETCH (UID 4711 FLAGS (\\Seen \\Answered) ENVELOPE (");
+    let mut spans = vec![(0, 1), (5, 10), (12, 15), (21, 26), (28, 33), (34, 43), (45, 53)];
+    while text.len() < 796 {
+        let start = text.len();
+        text.push_str("\"Re: the next meeting of the board\" ");
+        spans.push((start, text.len() - 1));
+    }
+    text.push_str("))\r\n");
+    let roles = [Role::Tag, Role::Name, Role::Flag, Role::Code];
+    let mut made = sample::text(0, 1, Peer::Server, State::Selected, text.as_bytes());
+    made.marks = spans
+        .into_iter()
+        .take(marks)
+        .enumerate()
+        .map(|(at, (start, end))| Mark { span: Span::new(start, end), role: roles[at % roles.len()] })
+        .collect();
+    made
+}
+
+fn main() {
+    for (color, marks) in [(false, 0), (false, 30), (true, 0), (true, 7), (true, 30)] {
+        let mut made = line(marks);
+        let mut rates: Vec<f64> = (0..ROUNDS)
+            .map(|_| {
+                let mut pretty = Pretty::new(Nowhere, Look { color, ..Look::default() });
+                let start = Instant::now();
+                for number in 0..LINES {
+                    made.millisecond = number / 20; // some twenty lines come in one read
+                    made.put_into(&mut pretty).expect("nowhere has room");
+                }
+                pretty.end().expect("nowhere has room");
+                (LINES * made.bytes.len() as u64) as f64 / start.elapsed().as_secs_f64() / 1e6
+            })
+            .collect();
+        rates.sort_by(f64::total_cmp);
+        println!("colour {color:5}  marks {:2}  {:6.0} MB/s", made.marks.len(), rates[ROUNDS / 2]);
+    }
+}

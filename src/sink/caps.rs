@@ -1,0 +1,75 @@
+//! Capability lists as a table, one entry a line: what became of it, its name, where it is written, what it means.
+
+use super::escape::{columns, escaped};
+use super::page::Page;
+use super::style::Ink;
+use crate::event::{Fate, Note, NoteKind};
+
+/// The widest that the column of names gets; a longer name takes its room from the meaning.
+const NAME: usize = 24;
+
+/// The widest that the column of standards gets.
+const RFC: usize = 24;
+
+/// What became of the entry that a note is about, if it is about one.
+#[must_use]
+pub fn fate(note: &Note) -> Option<Fate> {
+    match note.kind {
+        NoteKind::Capability(fate) => Some(fate),
+        _ => None,
+    }
+}
+
+/// Writes the entries of one list, all of them notes of [`NoteKind::Capability`].
+pub fn write(page: &mut Page, entries: &[Note]) {
+    heading(page, entries);
+    let widest = |text: fn(&Note) -> Option<&str>, most: usize| {
+        entries.iter().filter_map(text).map(|text| columns(&escaped(text))).max().unwrap_or(0).min(most)
+    };
+    let name_width = widest(|note| note.about.as_deref(), NAME);
+    let rfc_width = widest(|note| note.rfc.as_deref(), RFC);
+    for entry in entries {
+        let (mark, ink) = match fate(entry) {
+            Some(Fate::Removed) => ("-", Ink::Removed),
+            Some(Fate::Added) => ("+", Ink::Added),
+            _ => (" ", Ink::Strong),
+        };
+        let indent = 2 + name_width + 2 + if rfc_width > 0 { rfc_width + 2 } else { 0 };
+        let hang = if page.room().is_some_and(|room| indent + 16 > room) { 4 } else { indent };
+        page.note(page.gutter, "|", hang);
+        page.cell(if mark == "-" { Ink::Bad } else { Ink::Good }, mark, 1, false);
+        page.cell(Ink::Plain, "", 1, false);
+        page.cell(ink, entry.about.as_deref().unwrap_or_default(), name_width, false);
+        page.cell(Ink::Plain, "", 2, false);
+        if rfc_width > 0 {
+            page.cell(Ink::Faint, entry.rfc.as_deref().unwrap_or_default(), rfc_width, false);
+            page.cell(Ink::Plain, "", 2, false);
+        }
+        page.words(Ink::Plain, &entry.text);
+        page.end();
+    }
+}
+
+/// `14 capabilities (- 1 taken away by a rule, + 1 put there by a rule):`
+fn heading(page: &mut Page, entries: &[Note]) {
+    let count = |wanted: Fate| entries.iter().filter(|note| fate(note) == Some(wanted)).count();
+    let (removed, added) = (count(Fate::Removed), count(Fate::Added));
+    page.remark();
+    page.words(
+        Ink::Plain,
+        &match entries.len() {
+            1 => "1 capability".to_owned(),
+            many => format!("{many} capabilities"),
+        },
+    );
+    if removed > 0 {
+        page.words(Ink::Plain, ",");
+        page.unit(Ink::Bad, &format!("- {removed} taken away by a rule"));
+    }
+    if added > 0 {
+        page.words(Ink::Plain, ",");
+        page.unit(Ink::Good, &format!("+ {added} put there by a rule"));
+    }
+    page.words(Ink::Plain, ":");
+    page.end();
+}

@@ -1,0 +1,232 @@
+//! The end of a connection: who closed it, and what it was like, in numbers.
+
+use std::time::Duration;
+
+use super::page::Page;
+use super::style::Ink;
+use crate::event::{Closed, Closer, Peer, Summary, Tally};
+
+/// The columns of the table of commands, with the heading of each.
+const HEADINGS: [&str; 6] = ["command", "sent", "refused", "open", "mean", "longest"];
+
+/// The widest that the column of commands gets.
+const VERB: usize = 24;
+
+/// Who ended a connection, as a sentence without its end.
+#[must_use]
+pub const fn ended(by: Closer) -> &'static str {
+    match by {
+        Closer::Peer(Peer::Client) => "closed by the client",
+        Closer::Peer(Peer::Server) => "closed by the server",
+        Closer::Reset(Peer::Client) => "reset by the client",
+        Closer::Reset(Peer::Server) => "reset by the server",
+        Closer::Unreachable => "the server could not be reached",
+        Closer::Ours => "ended by imapscope",
+    }
+}
+
+/// Writes what passed in octets. What was sent on is said only where it differs from what came.
+pub fn octets(page: &mut Page, closed: &Closed) {
+    page.remark();
+    for peer in [Peer::Client, Peer::Server] {
+        let (received, sent) = (closed.received[peer.index()], closed.sent[peer.other().index()]);
+        let before = if peer == Peer::Client { "" } else { ", " };
+        page.words(Ink::Plain, &format!("{before}{} from the {}", amount(received, "octet"), peer.word()));
+        if received != sent {
+            page.words(Ink::Plain, &format!(" ({} sent on)", thousands(sent)));
+        }
+    }
+    page.end();
+}
+
+/// Writes a connection in numbers; what there is nothing to say about is left out.
+pub fn summary(page: &mut Page, summary: &Summary) {
+    commands(page, &summary.commands);
+    list(page, "advertised, not used:", summary.unused.iter().cloned());
+    let pair = |(what, capability): &(String, String)| {
+        if what == capability { what.clone() } else { format!("{what} ({capability})") }
+    };
+    list(page, "used, not advertised:", summary.unadvertised.iter().map(pair));
+    list(page, "hidden by a rule, tried all the same:", summary.hidden_tried.iter().map(pair));
+    for (rule, times) in &summary.rules {
+        let times = match times {
+            0 => "never applied".to_owned(),
+            times => format!("applied {}", amount(*times, "time")),
+        };
+        line(page, Ink::Plain, &format!("rule `{rule}`: {times}"));
+    }
+    if !summary.idle.is_zero() {
+        line(page, Ink::Plain, &format!("in IDLE for {}", spell(summary.idle)));
+    }
+    if summary.strict.0 > 0 {
+        let (seen, refused) = (amount(summary.strict.0, "response"), summary.strict.1);
+        let refused = if refused == 0 { "none".to_owned() } else { thousands(refused) };
+        line(page, Ink::Plain, &format!("strict parser: {seen} read, {refused} refused"));
+    }
+    if summary.findings != [0, 0] {
+        page.note(Ink::Bad, "!", 2);
+        let [client, server] = summary.findings.map(thousands);
+        page.words(Ink::Bad, &format!("broken rules: {client} by the client, {server} by the server"));
+        page.end();
+    }
+}
+
+fn line(page: &mut Page, ink: Ink, text: &str) {
+    page.remark();
+    page.words(ink, text);
+    page.end();
+}
+
+fn list(page: &mut Page, heading: &str, items: impl ExactSizeIterator<Item = String>) {
+    let last = items.len().saturating_sub(1);
+    if items.len() == 0 {
+        return;
+    }
+    page.remark();
+    page.words(Ink::Strong, heading);
+    for (place, item) in items.enumerate() {
+        page.unit(Ink::Plain, &if place < last { format!("{item},") } else { item });
+    }
+    page.end();
+}
+
+fn commands(page: &mut Page, tallies: &[Tally]) {
+    if tallies.is_empty() {
+        return;
+    }
+    let rows: Vec<[String; 6]> = tallies.iter().map(row).collect();
+    let mut widths = HEADINGS.map(str::len);
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.len());
+        }
+    }
+    widths[0] = widths[0].min(VERB);
+    let table = widths.iter().sum::<usize>() + 2 * (widths.len() - 1);
+    if page.room().is_some_and(|room| table > room) {
+        return rows.iter().for_each(|row| sentence(page, row));
+    }
+    let mut write = |ink: Ink, cells: [&str; 6]| {
+        page.remark();
+        for (place, (cell, width)) in cells.into_iter().zip(widths).enumerate() {
+            if place > 0 {
+                page.cell(Ink::Plain, "", 2, false);
+            }
+            page.cell(if place == 0 && ink == Ink::Plain { Ink::Strong } else { ink }, cell, width, place > 0);
+        }
+        page.end();
+    };
+    write(Ink::Faint, HEADINGS);
+    for row in &rows {
+        write(Ink::Plain, row.each_ref().map(String::as_str));
+    }
+}
+
+/// A row where there is no room for a table: `LOGIN: 1 sent, mean 43 ms, longest 43 ms`.
+fn sentence(page: &mut Page, row: &[String; 6]) {
+    let [verb, sent, refused, open, mean, longest] = row;
+    page.remark();
+    page.words(Ink::Strong, &format!("{verb}: "));
+    page.words(Ink::Plain, &format!("{sent} sent"));
+    for (name, cell) in [("refused", refused), ("open", open), ("mean", mean), ("longest", longest)] {
+        if cell != "-" {
+            page.words(Ink::Plain, &format!(", {name} {cell}"));
+        }
+    }
+    page.end();
+}
+
+fn row(tally: &Tally) -> [String; 6] {
+    let answered = tally.count.saturating_sub(tally.unanswered);
+    let some = |number: u64| if number == 0 { "-".to_owned() } else { thousands(number) };
+    let latency = |time: Duration| if answered == 0 { "-".to_owned() } else { spell(time) };
+    let nanoseconds = tally.total.as_nanos() / u128::from(answered.max(1));
+    let mean = Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX));
+    [
+        tally.verb.clone(),
+        thousands(tally.count),
+        some(tally.failed),
+        some(tally.unanswered),
+        latency(mean),
+        latency(tally.longest),
+    ]
+}
+
+/// A number with its noun, which is put into the plural by an `s`: `1 octet`, `53,482 octets`.
+#[must_use]
+pub fn amount(number: u64, noun: &str) -> String {
+    format!("{} {noun}{}", thousands(number), if number == 1 { "" } else { "s" })
+}
+
+/// A number with a comma between the thousands.
+#[must_use]
+pub fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A time in the unit that suits it: `430 us`, `43 ms`, `1.23 s`, `5 min 12 s`, `2 h 3 min`.
+#[must_use]
+pub fn spell(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match time.as_micros() {
+        0..1_000 => format!("{} us", time.as_micros()),
+        1_000..10_000 => format!("{}.{} ms", time.as_micros() / 1000, time.as_micros() / 100 % 10),
+        10_000..1_000_000 => format!("{} ms", time.as_millis()),
+        1_000_000..60_000_000 => format!("{seconds}.{:02} s", time.subsec_millis() / 10),
+        60_000_000..3_600_000_000 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", thousands(seconds / 3600), seconds / 60 % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_commas() {
+        for (number, text) in
+            [(0, "0"), (999, "999"), (1000, "1,000"), (53_482, "53,482"), (u64::MAX, "18,446,744,073,709,551,615")]
+        {
+            assert_eq!(thousands(number), text);
+        }
+        assert_eq!(amount(1, "octet"), "1 octet");
+        assert_eq!(amount(0, "octet"), "0 octets");
+    }
+
+    #[test]
+    fn times_have_the_unit_that_suits_them() {
+        for (microseconds, text) in [
+            (430, "430 us"),
+            (4_360, "4.3 ms"),
+            (43_999, "43 ms"),
+            (1_239_000, "1.23 s"),
+            (312_000_000, "5 min 12 s"),
+            (7_380_000_000, "2 h 3 min"),
+        ] {
+            assert_eq!(spell(Duration::from_micros(microseconds)), text);
+        }
+        assert!(spell(Duration::MAX).ends_with(" min"));
+    }
+
+    #[test]
+    fn the_mean_is_that_of_the_answered_ones() {
+        let tally = Tally {
+            verb: "NOOP".into(),
+            count: 3,
+            unanswered: 1,
+            total: Duration::from_millis(100),
+            longest: Duration::from_millis(80),
+            failed: 0,
+        };
+        assert_eq!(row(&tally), ["NOOP", "3", "-", "1", "50 ms", "80 ms"]);
+        assert_eq!(row(&Tally { count: 1, unanswered: 1, ..tally })[4..], ["-", "-"]);
+    }
+}
