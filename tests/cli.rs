@@ -273,7 +273,7 @@ fn words_are_explained() {
     }
     let output = run(&["explain", "QRESINC"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).contains("QRESYNC"), "did you mean: {}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("QRESYNC"), "did you mean: {}", text(&output.stdout));
 }
 
 #[test]
