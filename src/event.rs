@@ -202,7 +202,7 @@ pub struct Text {
 /// What rules did to a text.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Edited {
-    /// What was sent instead, into the arena. Equal to what was received if every edit was refused; empty if it was dropped.
+    /// What was sent instead, into the arena; empty if it was dropped, and where no rule has fired.
     pub bytes: Span,
     /// Octets of the sent text that must not be shown, relative to it.
     pub secrets: Vec<Span>,

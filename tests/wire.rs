@@ -237,16 +237,17 @@ fn lists_of_capabilities() {
         "a NO [CAPABILITY\tA B]\r\n",
         "* [CAPABILITY A B]\r\n",
         "\0* OK [CAPABILITY A B]\n",
+        "+ [CAPABILITY A B] go on\r\n",
     ] {
         assert_eq!(list(text).1, ["A", "B"], "{text:?}");
     }
     assert_eq!(list("* OK [CAPABILITY ] x\r\n").1, [""; 0]);
+    assert_eq!(list("* OK [CAPABILITY] x\r\n").1, [""; 0]);
     for none in [
         "* OK CAPABILITY A B\r\n",
         "* OK [CAPABILITYX A]\r\n",
         "* OK [CAPABILITY A\r\n",
         "* 3 CAPABILITY A\r\n",
-        "+ [CAPABILITY A]\r\n",
         "a CAPABILITY A\r\n",
         "* NO [X CAPABILITY A]\r\n",
         "* LIST () \"/\" CAPABILITY\r\n",

@@ -53,7 +53,7 @@ pub fn oddity(odd: Oddity, from: Peer, unasked: bool) -> Note {
         }
         Oddity::Early => finding(
             client,
-            "sent before the server had said whether to go on; it was held and read after the answer",
+            "sent before the server had said whether it may be: passed on at once, and read after the answer",
             "RFC 9051 section 4.3",
         ),
         Oddity::Injected => finding(

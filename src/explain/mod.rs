@@ -198,7 +198,7 @@ impl Explainer {
         let decoded = self.decode(from, text, bytes);
         self.hide(text, bytes);
         let shown: &[u8] = text.bytes.of(bytes);
-        let sent: Option<&[u8]> = text.edit.as_ref().map(|edit| edit.bytes.of(bytes));
+        let sent = replaced(text).map(|span| span.of(bytes));
         let sent_reading = sent.map(|sent| match text.first {
             true => wire::imap::read(from, sent),
             false => wire::imap::read_more(sent),
@@ -382,10 +382,15 @@ impl Explainer {
 /// The octets of an event, and what was sent instead.
 fn slices<'a>(what: &What, bytes: &'a [u8]) -> (&'a [u8], Option<&'a [u8]>) {
     match what {
-        What::Text(text) => (text.bytes.of(bytes), text.edit.as_ref().map(|edit| edit.bytes.of(bytes))),
+        What::Text(text) => (text.bytes.of(bytes), replaced(text).map(|span| span.of(bytes))),
         What::Data(data) => (data.head.of(bytes), None),
         _ => (&[], None),
     }
+}
+
+/// What was sent in the place of a text, if any rule was applied.
+fn replaced(text: &Text) -> Option<Span> {
+    text.edit.as_ref().filter(|edit| !edit.fired.is_empty()).map(|edit| edit.bytes)
 }
 
 /// A span of the arena as a range that fits it.

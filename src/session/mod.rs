@@ -24,6 +24,9 @@ use dialogue::Dialogue;
 use lane::{Block, Lane, Manner, Mask, Masked, Start, Wait, start};
 pub use outbox::{Outbox, Step};
 
+/// So many events are reported in one call at the most, give or take those that one text brings about.
+pub const MAX_EVENTS: usize = 1024;
+
 /// One connection: two lanes, and what is going on between them.
 #[derive(Debug)]
 pub struct Session {
@@ -57,8 +60,9 @@ impl Session {
         &self.grammar.name
     }
 
-    /// Takes what one read gave and says, through `out`, what to send where. Returns how many octets of `chunk`
-    /// belong to the present layer: fewer than all of them only after a [`What::Upgrade`] that the driver must act on.
+    /// Takes what one read gave and says, through `out`, what to send where. Returns how many octets of `chunk` it
+    /// has taken, at least one: fewer than all of them once [`MAX_EVENTS`] are in the batch, for a peer that sends
+    /// nothing but line ends makes an event of each. The driver then empties the outbox and calls again with the rest.
     pub fn receive(&mut self, from: Peer, chunk: &[u8], out: &mut Outbox) -> usize {
         let lane = self.lane(from);
         if !lane.started && !chunk.is_empty() {
@@ -67,8 +71,7 @@ impl Session {
                 lane.wait = Some((Wait::Start, 0));
             }
         }
-        self.go_on(from, chunk, Manner::Fresh, out);
-        chunk.len()
+        self.go_on(from, chunk, Manner::Fresh, out)
     }
 
     /// The peer will send no more. What was held or undecided is settled and reported.
@@ -107,8 +110,13 @@ impl Session {
         // The framer is out of its lane meanwhile, so that a text can point into it while the session changes.
         let mut framer = std::mem::take(&mut self.lane(from).framer);
         let mut input = chunk;
+        let mut manner = manner;
         while !input.is_empty() {
             let before = chunk.len() - input.len();
+            if manner == Manner::Fresh && before > 0 && out.batch.events.len() >= MAX_EVENTS {
+                self.lane(from).framer = framer;
+                return before;
+            }
             if self.lane(from).wait.is_some() {
                 self.lane(from).framer = framer;
                 if manner != Manner::Fresh {
@@ -135,6 +143,10 @@ impl Session {
             }
             if let Some(expect) = next {
                 framer.expect(expect);
+            }
+            if manner == Manner::Early {
+                // Said of the first piece, it need not be said of those behind it.
+                manner = Manner::Known;
             }
         }
         self.lane(from).framer = framer;
@@ -305,7 +317,8 @@ impl Session {
         let lane = self.lane(from);
         let Some(block) = lane.block.take() else { return };
         let mut oddities = Vec::from_iter(block.oddity);
-        if truncated {
+        // What cannot be read has no end of its own.
+        if truncated && block.kind != DataKind::Opaque {
             oddities.push(Oddity::Truncated);
         }
         let data = Data {

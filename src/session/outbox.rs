@@ -13,6 +13,9 @@ pub enum Step {
     Own(Range<usize>),
 }
 
+/// Steps for which room is kept between calls.
+const KEEP: usize = 256;
+
 /// Filled by a session during one call, emptied by the driver after it.
 #[derive(Debug, Default)]
 pub struct Outbox {
@@ -84,7 +87,11 @@ impl Outbox {
 
     /// Forgets what was to be sent; the batch stays until the driver takes it.
     pub fn clear(&mut self) {
-        self.steps.iter_mut().for_each(Vec::clear);
+        for steps in &mut self.steps {
+            steps.clear();
+            steps.shrink_to(KEEP);
+        }
         self.own.clear();
+        self.own.shrink_to(KEEP * size_of::<Step>());
     }
 }

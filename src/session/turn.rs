@@ -4,7 +4,7 @@
 use super::dialogue::{InFlight, Want};
 use super::lane::{Frame, Mask, Masked, Wait, mask};
 use super::{Outbox, Session, arguments};
-use crate::event::{Kind, Layer, Oddity, Peer, Reading, Span, State, Status};
+use crate::event::{Foreign, Kind, Layer, Oddity, Peer, Reading, Span, State, Status};
 use crate::grammar::{self, Then};
 use crate::wire::{self, Expect, imap};
 
@@ -177,6 +177,8 @@ impl Session {
             Kind::Sasl | Kind::Cancel => self.responded(),
             Kind::Done => self.dialogue.done(),
             Kind::GoAhead { .. } => self.granted(turn, out),
+            // A browser or a wrong server goes on in its own language, and not without secrets.
+            Kind::Foreign(Foreign::Http | Foreign::Ssh) => return self.shut(from),
             Kind::Reply { tag, status, .. } if tag.is_empty() => self.announced(status),
             Kind::Reply { status, .. } => return self.completed(turn, status, out),
             _ => {}

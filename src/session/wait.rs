@@ -149,6 +149,11 @@ impl Session {
         if tell {
             out.report(from, What::Upgrade(layer));
         }
+        self.shut(from)
+    }
+
+    /// Nothing more can be read on this lane. The caller's framer must expect what is returned.
+    pub(super) fn shut(&mut self, from: Peer) -> Expect {
         self.frames += 1;
         let block = Block::new(DataKind::Opaque, self.frames, None, true);
         let lane: &mut Lane = self.lane(from);

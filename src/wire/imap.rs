@@ -63,7 +63,8 @@ pub fn read_response(text: &[u8]) -> Reading {
         Some(b'*') => untagged(text, line, Span::new(start, start + 1)),
         Some(b'+') => {
             let from = start + 1 + usize::from(line.get(start + 1) == Some(&b' '));
-            Reading { kind: Kind::GoAhead { text: Span::new(from, line.len()) }, ..Reading::default() }
+            let list = code(line, from).and_then(|close| code_list(line, from, close));
+            Reading { kind: Kind::GoAhead { text: Span::new(from, line.len()) }, list, ..Reading::default() }
         }
         Some(_) => tagged(line, start),
     }
@@ -113,19 +114,31 @@ fn tagged(line: &[u8], start: usize) -> Reading {
 /// Reads what follows a status word: a response code if `[` stands there, then human text, which holds no literal.
 fn reply(line: &[u8], tag: Span, status: Status, end: usize) -> Reading {
     let start = end + usize::from(line.get(end) == Some(&b' '));
-    let Some(close) = line.get(start).filter(|&&b| b == b'[').and_then(|_| code_end(line, start + 1)) else {
+    let Some(close) = code(line, start) else {
         let kind = Kind::Reply { tag, status, code: None, text: Span::new(start.min(line.len()), line.len()) };
         return Reading { kind, ..Reading::default() };
     };
-    let code = Span::new(start + 1, close);
-    let text = close + 1 + usize::from(line.get(close + 1) == Some(&b' '));
-    let (name, after) = word(line, start + 1);
-    let list = name
-        .of(line)
-        .eq_ignore_ascii_case(b"CAPABILITY")
-        .then(|| list(line, ListKind::Code, Span::new(after.min(close), close), Span::new(start, text)));
-    let kind = Kind::Reply { tag, status, code: Some(code), text: Span::new(text, line.len()) };
-    Reading { kind, list, ..Reading::default() }
+    let text = after_code(line, close);
+    let kind = Kind::Reply { tag, status, code: Some(Span::new(start + 1, close)), text: Span::new(text, line.len()) };
+    Reading { kind, list: code_list(line, start, close), ..Reading::default() }
+}
+
+/// The end of the response code that begins at `start`, if one does.
+fn code(line: &[u8], start: usize) -> Option<usize> {
+    (line.get(start) == Some(&b'[')).then(|| code_end(line, start + 1)).flatten()
+}
+
+/// Where human text begins behind a response code.
+fn after_code(line: &[u8], close: usize) -> usize {
+    close + 1 + usize::from(line.get(close + 1) == Some(&b' '))
+}
+
+/// The capabilities in the response code between `start` and `close`, if that is what it holds.
+fn code_list(line: &[u8], start: usize, close: usize) -> Option<List> {
+    let (name, after) = word(&line[..close], start + 1);
+    let whole = Span::new(start, after_code(line, close));
+    let listed = name.of(line).eq_ignore_ascii_case(b"CAPABILITY");
+    listed.then(|| list(line, ListKind::Code, Span::new(after, close), whole))
 }
 
 /// The `]` that ends a response code (RFC 9051 section 7.1). Gmail prints keywords with `]` in them inside
