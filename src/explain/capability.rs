@@ -1,6 +1,7 @@
 //! Capabilities: what the server offers, what of it reaches the client, what changed since the last list, and what the
 //! client makes use of. Bounded: [`MAX_NAMES`] names of [`MAX_OCTETS`] octets in all for each set.
 
+use super::words::Words;
 use crate::grammar::{Grammar, prefix};
 
 /// How many names a set holds.
@@ -15,10 +16,9 @@ const MAX_TRIED: usize = 64;
 /// Names in the order in which they came, each once in any case.
 #[derive(Debug, Clone, Default)]
 pub struct Names {
-    names: Vec<Box<str>>,
-    octets: usize,
-    /// Places of those that imply others.
-    implying: Vec<usize>,
+    names: Words,
+    /// Those that imply others.
+    implying: Words,
 }
 
 impl Names {
@@ -32,34 +32,34 @@ impl Names {
     }
 
     fn add(&mut self, name: &str) {
-        let room = self.names.len() < MAX_NAMES && self.octets + name.len() <= MAX_OCTETS;
-        if room && !name.is_empty() && !self.has(name) {
-            self.octets += name.len();
-            self.names.push(name.into());
+        if self.names.count() < MAX_NAMES && self.names.octets() + name.len() <= MAX_OCTETS {
+            self.names.add(name);
         }
     }
 
     /// True if the name is in it, in any case.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
-        self.names.iter().any(|known| known.eq_ignore_ascii_case(name))
+        self.names.has(name)
     }
 
     /// The names that `other` lacks.
     #[must_use]
     pub fn without(&self, other: &Names) -> Vec<String> {
-        self.names.iter().filter(|name| !other.has(name)).map(|name| name.to_string()).collect()
+        self.iter().filter(|name| !other.has(name)).map(str::to_owned).collect()
     }
 
     /// The names.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.names.iter().map(AsRef::as_ref)
+        self.names.iter()
     }
 
     /// Finds the names that imply others, once for all questions.
     fn weigh(&mut self, grammar: &Grammar) {
-        let implies = |name: &str| grammar.capability(name).is_some_and(|known| !known.implies.is_empty());
-        self.implying = (0..self.names.len()).filter(|&at| implies(&self.names[at])).collect();
+        let implies = |name: &&str| grammar.capability(name).is_some_and(|known| !known.implies.is_empty());
+        for name in self.names.iter().filter(implies) {
+            self.implying.add(name);
+        }
     }
 
     /// The first name that gives `wanted`, which may be a pattern: it is the same, fits it, or implies it.
@@ -69,10 +69,8 @@ impl Names {
             let fits = |fixed: &str| name.get(..fixed.len()).is_some_and(|head| head.eq_ignore_ascii_case(fixed));
             name.eq_ignore_ascii_case(wanted) || fixed.is_some_and(fits)
         };
-        self.iter().find(|name| same(name)).or_else(|| {
-            let mut implying = self.implying.iter().map(|&at| self.names[at].as_ref());
-            implying.find(|name| grammar.covers(name, wanted))
-        })
+        let implying = || self.implying.iter().find(|name| grammar.covers(name, wanted));
+        self.iter().find(|name| same(name)).or_else(implying)
     }
 }
 

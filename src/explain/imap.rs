@@ -103,7 +103,10 @@ impl Strict {
         }
         self.frame = None;
         let opinion = judge(&self.bytes);
-        self.count(opinion)
+        let opinion = self.count(opinion);
+        // Frames are judged seldom: a quiet connection keeps no room for them.
+        (self.bytes, self.seams) = Default::default();
+        opinion
     }
 
     /// Takes a literal of the frame: whole if it is known whole, else as an empty one.

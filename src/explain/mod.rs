@@ -13,6 +13,7 @@ pub mod sasl;
 pub mod secret;
 mod spoken;
 pub mod tally;
+mod words;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use imap::{Opinion, Strict};
 use sasl::Exchange;
 use secret::Vault;
 use tally::Tallies;
+use words::Words;
 
 /// How many commands may wait for their answer; of more, the oldest is counted as never answered.
 pub const MAX_PENDING: usize = 256;
@@ -39,6 +41,9 @@ const MAX_MET: usize = 128;
 
 /// The longest tag and the longest name that are remembered, in octets.
 const MAX_NAME: usize = 64;
+
+/// Marks for which room is kept.
+const MARKS: usize = 32;
 
 /// Explains the events of one connection.
 #[derive(Debug)]
@@ -51,7 +56,7 @@ pub struct Explainer {
     pending: VecDeque<Pending>,
     exchange: Option<Exchange>,
     idle: Option<Idle>,
-    met: [Vec<Box<[u8]>>; 4],
+    met: [Words; 4],
     began: Option<Time>,
     reason: list::Reason,
     /// The client's last text announced a literal that it did not wait with.
@@ -156,6 +161,10 @@ impl Explainer {
             });
         }
         batch.events = events;
+        // A quiet connection keeps no room; a busy one keeps what a line of data needs.
+        self.notes = Vec::new();
+        self.sent_marks = Vec::new();
+        self.marks.shrink_to(MARKS);
     }
 
     fn event(&mut self, event: &mut Event, bytes: &mut [u8], at: Time) -> Option<Duration> {
@@ -343,11 +352,7 @@ impl Explainer {
     /// True the first time that this name is met; false once too many are remembered.
     fn first_time(&mut self, sort: Met, name: &[u8]) -> bool {
         let met = &mut self.met[sort as usize];
-        if met.iter().any(|known| known.eq_ignore_ascii_case(name)) || met.len() >= MAX_MET || name.len() > MAX_NAME {
-            return false;
-        }
-        met.push(name.into());
-        true
+        met.count() < MAX_MET && name.len() <= MAX_NAME && met.add(&String::from_utf8_lossy(name))
     }
 
     fn summary(&mut self, at: Time) -> Summary {

@@ -115,7 +115,8 @@ fn consume(mut events: Receiver, sinks: Sinks, grammar: &Arc<Grammar>, show_secr
 
 /// What explains and shows: an explainer a connection, and the outputs.
 struct Desk {
-    explainers: HashMap<u64, Explainer>,
+    /// Boxed, so that room for more of them costs little.
+    explainers: HashMap<u64, Box<Explainer>>,
     sinks: Sinks,
     fine: bool,
 }
@@ -125,7 +126,7 @@ impl Desk {
         let number = batch.connection;
         let over = batch.events.iter().any(|event| matches!(event.what, What::Closed(_)));
         let mut explainers = std::mem::take(&mut self.explainers);
-        let explainer = explainers.entry(number).or_insert_with(|| Explainer::new(grammar.clone(), show_secrets));
+        let explainer = explainers.entry(number).or_insert_with(|| Box::new(Explainer::new(grammar.clone(), show_secrets)));
         explainer.explain(batch, &mut |event| self.shown(|sinks| sinks.put(event)));
         if over {
             explainers.remove(&number);
