@@ -1,51 +1,58 @@
-//! Cuts a lane whose expectations the input chooses: the pieces, put together, are the lane, however it is chunked.
+//! The framer: its cuts, put together, are its input; and how the input is chunked changes no cut.
 #![no_main]
 
 use imapscope::event::MAX_TEXT;
-use imapscope::wire::{Cut, Expect, Framer};
+use imapscope::wire::{Cut, Expect, Framer, imap};
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|input: &[u8]| {
-    let Some((&seed, lane)) = input.split_first() else { return };
-    let whole = cut(lane, usize::MAX, seed);
-    let split = cut(lane, usize::from(seed % 7) + 1, seed);
-    assert!(whole == split, "the texts depend on the chunks");
-});
-
-/// The complete texts of a lane; each says what comes after it.
-fn cut(lane: &[u8], size: usize, seed: u8) -> Vec<Vec<u8>> {
+/// Cuts `input`, a chunk of `size` octets at a time; gives the texts and data blocks, each with its kind.
+fn cut(input: &[u8], size: usize) -> Vec<(u8, Vec<u8>)> {
     let mut framer = Framer::default();
-    let (mut texts, mut all) = (Vec::new(), Vec::new());
-    // Long lines cost time; some inputs are stretched instead.
-    let stretched: Vec<u8> = if seed > 250 { lane.repeat(MAX_TEXT / lane.len().max(1) + 1) } else { lane.to_vec() };
-    for chunk in stretched.chunks(size.min(stretched.len().max(1))) {
+    let (mut pieces, mut rejoined): (Vec<(u8, Vec<u8>)>, Vec<u8>) = Default::default();
+    let mut open = false;
+    for chunk in input.chunks(size) {
         let mut rest = chunk;
         while !rest.is_empty() {
-            let before = rest.len();
+            let before = rest;
             let mut expect = None;
             match framer.cut(&mut rest) {
-                Cut::Part(bytes) => all.extend_from_slice(bytes),
-                Cut::Text { whole, fresh } | Cut::Head { whole, fresh } => {
-                    assert!(whole.len() <= MAX_TEXT && fresh <= whole.len());
-                    all.extend_from_slice(&whole[whole.len() - fresh..]);
-                    assert!(all.ends_with(whole), "a text is what came last");
-                    texts.push(whole.to_vec());
-                    expect = match whole {
-                        [.., b'x', b'\n'] => Some(Expect::Octets(3)),
-                        [.., b'y', b'\n'] => Some(Expect::Octets(u64::MAX)),
-                        [.., b'z', b'\n'] => Some(Expect::Opaque),
-                        _ => None,
-                    };
+                Cut::Part(bytes) => assert!(!bytes.is_empty()),
+                Cut::Text { whole, fresh } => {
+                    assert!(whole.len() <= MAX_TEXT && fresh > 0 && whole.ends_with(b"\n"));
+                    pieces.push((0, whole.to_vec()));
+                    if let Some(literal) = imap::literal(whole, 0).filter(|literal| literal.len > 0) {
+                        expect = Some(Expect::Octets(literal.len));
+                    }
                 }
-                Cut::Data { bytes, .. } => all.extend_from_slice(bytes),
+                Cut::Head { whole, .. } => {
+                    assert_eq!(whole.len(), MAX_TEXT);
+                    pieces.push((1, whole.to_vec()));
+                    open = true;
+                }
+                Cut::Data { bytes, done } => {
+                    match pieces.last_mut().filter(|_| open) {
+                        Some((_, block)) => block.extend_from_slice(bytes),
+                        None => pieces.push((2, bytes.to_vec())),
+                    }
+                    open = !done;
+                }
             }
-            assert!(rest.len() < before, "a cut takes something");
             if let Some(expect) = expect {
                 framer.expect(expect);
             }
-            assert!(framer.held().len() < MAX_TEXT);
+            let used = before.len() - rest.len();
+            assert!(used > 0, "every cut consumes something");
+            rejoined.extend_from_slice(&before[..used]);
         }
     }
-    assert!(all == stretched, "the pieces are the lane");
-    texts
+    assert_eq!(rejoined, input);
+    pieces.push((3, framer.held().to_vec()));
+    assert_eq!(pieces.iter().map(|(_, bytes)| bytes.len()).sum::<usize>(), input.len());
+    pieces
 }
+
+fuzz_target!(|input: &[u8]| {
+    let whole = cut(input, usize::MAX);
+    assert_eq!(whole, cut(input, 1));
+    assert_eq!(whole, cut(input, 7));
+});

@@ -1,49 +1,78 @@
-//! Two peers talk through a session: every octet arrives unchanged and at once, is accounted for, and what is reported
-//! does not depend on the chunks. A line of the input that begins with `<` is the server's, any other the client's; its
-//! line end becomes CRLF, `~` before it takes it away, and the first `%` is longer than any text.
+//! The whole of a connection: two lanes with any octets in any order and chunking go through the session, the
+//! explanation and the pretty log. Each lane comes out as it went in, nothing is kept back, nothing panics, and the
+//! log holds no octet that acts on a terminal.
 #![no_main]
 
-#[path = "../../tests/lanes/mod.rs"]
-mod lanes;
+use std::sync::Arc;
 
-use imapscope::event::{MAX_TEXT, Peer};
-use lanes::{Cutting, Run, Step, run};
+use imapscope::event::{Closed, Closer, MAX_TEXT, Peer, Time};
+use imapscope::explain::Explainer;
+use imapscope::grammar::Grammar;
+use imapscope::rules::{Options, Rules, Source};
+use imapscope::session::{Outbox, Session};
+use imapscope::sink::Sink;
+use imapscope::sink::pretty::Pretty;
+use imapscope::sink::style::Look;
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|input: &[u8]| {
-    let mut steps = steps(input);
-    let long = steps.iter_mut().find_map(|(_, bytes)| bytes.iter().position(|&b| b == b'%').map(|at| (bytes, at)));
-    let long = if let Some((bytes, at)) = long {
-        bytes.splice(at..=at, std::iter::repeat_n(b'%', MAX_TEXT));
-        true
-    } else {
-        false
-    };
-    let whole = run(Run::tap(), &steps, &Cutting::Whole);
-    let split = run(Run::tap(), &steps, &Cutting::Every(if long { 4_099 } else { 1 }));
-    assert!(whole.output == whole.input && split.output == split.input, "octets were changed");
-    assert!(whole.accounted() == [whole.input[0].len() as u64, whole.input[1].len() as u64], "octets were lost");
-    assert!(whole.events == split.events, "what is reported depends on the chunks");
-    whole.check();
-});
+fn rules(edit: bool) -> Rules {
+    let drop = ["X-NOBODY-HAS-THIS".to_owned()];
+    let drop = if edit { &drop[..] } else { &[] };
+    Rules::compile(&Source::options(Options { drop, ..Options::default() })).expect("the rule is well-formed")
+}
 
-fn steps(input: &[u8]) -> Vec<Step> {
-    let mut steps: Vec<Step> = Vec::new();
-    for line in input.split_inclusive(|&b| b == b'\n') {
-        let (from, line) = match line.strip_prefix(b"<") {
-            Some(line) => (Peer::Server, line),
-            None => (Peer::Client, line),
-        };
-        let bytes = match line {
-            [line @ .., b'~', b'\n'] => line.to_vec(),
-            [line @ .., b'\n'] => [line, b"\r\n"].concat(),
-            line => line.to_vec(),
-        };
-        match steps.last_mut() {
-            // Lines of one peer come together.
-            Some((last, before)) if *last == from => before.extend_from_slice(&bytes),
-            _ => steps.push((from, bytes)),
+/// The input is a row of steps: an octet that says who sends (its lowest bit) and how much (the others), and so much.
+fn run(input: &[u8], edit: bool) {
+    let grammar = Grammar::builtin("imap").expect("IMAP is built in");
+    let mut session = Session::new(1, grammar.clone(), Arc::new(rules(edit)));
+    let mut explainer = Explainer::new(grammar, false);
+    let mut log = Vec::new();
+    let mut pretty = Pretty::new(&mut log, Look::default());
+    let mut out = Outbox::default();
+    let (mut came, mut went) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
+    let mut now = Time(1_767_225_600_000_000_000);
+    let mut carry = |out: &mut Outbox, chunk: &[u8], went: &mut [Vec<u8>; 2]| {
+        for peer in [Peer::Client, Peer::Server] {
+            out.pieces(peer, chunk).for_each(|piece| went[peer.other().index()].extend_from_slice(piece));
+        }
+        let mut batch = std::mem::take(&mut out.batch);
+        out.clear();
+        now.0 += 1_000_000;
+        (batch.connection, batch.at) = (1, now);
+        explainer.explain(&mut batch, &mut |event| pretty.put(event).expect("memory takes all"));
+    };
+    let mut rest = input;
+    while let Some((&head, after)) = rest.split_first() {
+        let from = if head & 1 == 0 { Peer::Client } else { Peer::Server };
+        let (mut chunk, after) = after.split_at(after.len().min(1 + usize::from(head >> 1)));
+        rest = after;
+        came[from.index()].extend_from_slice(chunk);
+        while !chunk.is_empty() {
+            let used = session.receive(from, chunk, &mut out);
+            assert!(used > 0);
+            carry(&mut out, chunk, &mut went);
+            chunk = &chunk[used..];
+        }
+        for peer in [Peer::Client, Peer::Server] {
+            assert!(session.held(peer) <= MAX_TEXT);
+            let held = came[peer.index()].len() - went[peer.index()].len();
+            assert!(held == 0 || (edit && held <= session.held(peer)), "what is no incomplete text goes on at once");
         }
     }
-    steps
+    for peer in [Peer::Client, Peer::Server] {
+        session.closed(peer, &mut out);
+        carry(&mut out, &[], &mut went);
+    }
+    assert_eq!(came, went);
+    session.ended(Peer::Client, Closed { by: Closer::Ours, why: None, received: [0; 2], sent: [0; 2] }, &mut out);
+    carry(&mut out, &[], &mut went);
+    pretty.end().expect("memory takes all");
+    drop(pretty);
+    let log = String::from_utf8(log).expect("the log is UTF-8");
+    assert!(log.chars().all(|letter| letter == '\n' || !letter.is_control()), "{log:?}");
 }
+
+fuzz_target!(|input: &[u8]| {
+    run(input, false);
+    run(input, true);
+});
