@@ -29,7 +29,9 @@ Examples:
   imapscope proxy :2143=imap://mail.example.org --drop-cap IDLE,COMPRESS=DEFLATE
       the same on port 2143, and the client never hears of IDLE and COMPRESS
   imapscope explain QRESYNC
-      what a word of the protocol means, and where it is written";
+      what a word of the protocol means, and where it is written
+
+`imapscope proxy --help` has more examples, and the language of rules.";
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
@@ -58,28 +60,36 @@ pub enum Verb {
 }
 
 const PROXY_EXAMPLES: &str = "\
-A ROUTE is [LISTEN=]SERVER. SERVER is a URL (imap://HOST[:PORT]); LISTEN is [imap://][ADDRESS]:PORT, by default
-127.0.0.1 and the protocol's port + 1000; port 0 picks a free one. The address in use is printed.
+A ROUTE is [LISTEN=]SERVER. SERVER is a URL: imap://HOST[:PORT], port 143 if
+none is given. LISTEN is [imap://][ADDRESS]:PORT, 127.0.0.1:1143 if it is left
+out; port 0 picks a free one. Standard error tells the addresses in use.
 
 Examples:
   imapscope proxy imap://mail.example.org
       then let the client connect to 127.0.0.1, port 1143, without encryption
   imapscope proxy :0=imap://127.0.0.1:10143 imap://mail.example.org
       two routes in one process
-  imapscope proxy imap://mail.example.org --drop-cap 'IDLE,AUTH=*' --add-cap X-TEST
-      other lists of capabilities, everywhere the server prints one
-  imapscope proxy imap://mail.example.org --rule 's/^\\* CAPABILITY .*/* CAPABILITY IMAP4rev1 STARTTLS/ when from == server'
-      any text, with sed's substitution; --rules FILE for many
+  imapscope proxy imap://mail.example.org --drop-cap 'IDLE,AUTH=*' --add-cap X-A
+      other capabilities, in every list that the server prints
+  imapscope proxy imap://mail.example.org \\
+      --rule 's/^\\* CAPABILITY .*/* CAPABILITY IMAP4rev1/ when from == server'
+      any line, with sed's substitution; --rules FILE for many rules
   imapscope proxy imap://mail.example.org -o pretty -o pretty:session.log
-      on the screen, and without colour in a file (mode 0600)
+      on the screen, and in a file (a new one with mode 0600)
 
-Rules, one a line in a file:
+Rules, one to an option --rule or to a line of a file:
   drop-capability PATTERN...      add-capability NAME...
   only-capabilities NAME...       replace-capability OLD NEW
-  s/REGEX/REPLACEMENT/flags       each with [when CONDITION], for instance
-                                  when from == server && !(state == selected)
+  s/REGEX/REPLACEMENT/flags       flags: g (all), i (any case), N (the Nth)
+each perhaps with: when CONDITION, for instance
+  when from == server && !(state == selected) && command in {FETCH, STORE}
+  fields:       from conn protocol state command tag status code text size
+                capability
+  comparisons:  == != ~ (regex) in {A, B}; for conn and size also < and >
+Order: --only-caps, --drop-cap, --replace-cap, --add-cap, --rule, --rules.
 
-Ctrl-C ends all connections, prints their summaries, and exits with 0.";
+Ctrl-C ends all connections, prints their summaries, and exits with 0.
+Exit codes: 0 fine, 1 a failure that was reported, 2 a wrong command line.";
 
 /// Flags of `proxy`.
 #[derive(Debug, Args)]
@@ -93,13 +103,13 @@ pub struct Proxy {
     /// Flags for outputs.
     #[command(flatten)]
     pub log: LogFlags,
-    /// Accept so many connections at a time; further ones are closed at once
+    /// Relay so many connections at a time; further ones are closed at once [default: 10000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Limits")]
     pub max_connections: Option<u32>,
     /// Close a connection on which nothing moved for so long (30s, 5m, 1h) [default: never]
     #[arg(long, value_name = "T", value_parser = duration, help_heading = "Limits")]
     pub idle_timeout: Option<Duration>,
-    /// Give up reaching the server after so long (500ms, 10s)
+    /// Wait so long for DNS, and for each address of the server (500ms, 10s)
     #[arg(long, value_name = "T", value_parser = duration, default_value = "10s", help_heading = "Limits")]
     pub connect_timeout: Duration,
 }
@@ -109,19 +119,19 @@ pub struct Proxy {
 #[derive(Debug, Args, Default)]
 #[command(next_help_heading = "Rules")]
 pub struct RuleFlags {
-    /// Take capabilities out of every list the server prints (AUTH=* is a pattern)
+    /// Take capabilities out of every list the server prints, and out of the client's ENABLE (AUTH=* is a pattern)
     #[arg(long, value_name = "NAME,...")]
     pub drop_cap: Vec<String>,
     /// Put capabilities into every list the server prints
     #[arg(long, value_name = "NAME,...")]
     pub add_cap: Vec<String>,
-    /// Leave only these of the capabilities the server prints
+    /// Leave only these of the capabilities the server prints, and IMAP4rev1 or rev2 unless one of them is named
     #[arg(long, value_name = "NAME,...")]
     pub only_caps: Vec<String>,
-    /// Put one capability in the place of another
+    /// Put one capability in the place of another (with = in the names: 'OLD NEW')
     #[arg(long, value_name = "OLD=NEW")]
     pub replace_cap: Vec<String>,
-    /// Any rule: an action, and when it applies
+    /// Any rule: an action, and when it applies (see below)
     #[arg(long, value_name = "RULE")]
     pub rule: Vec<String>,
     /// A file of rules, one a line, # begins a comment
@@ -133,13 +143,13 @@ pub struct RuleFlags {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub struct LogFlags {
-    /// Where the log goes: pretty (standard output) or pretty:FILE; repeatable [default: pretty]
+    /// Where the log goes: pretty (standard output) or pretty:FILE (emptied first); repeatable [default: pretty]
     #[arg(short, long, value_name = "KIND[:PATH]")]
     pub output: Vec<String>,
     /// When to use colour
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = Color::Auto)]
     pub color: Color,
-    /// How much of a literal is shown: so many octets (512 at most), all that is kept, or none [default: its first line]
+    /// How much of a literal is shown: N octets, all, or none; never more than the first 512 [default: its first line]
     #[arg(long, value_name = "N|all|none")]
     pub body: Option<String>,
     /// How times are shown
@@ -153,9 +163,9 @@ pub struct LogFlags {
 /// When to use colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Color {
-    /// On a terminal, unless NO_COLOR is set or TERM is dumb
+    /// On a terminal, unless TERM is dumb; NO_COLOR: nowhere; CLICOLOR_FORCE: everywhere
     Auto,
-    /// Always
+    /// Everywhere, also in files
     Always,
     /// Never
     Never,
@@ -168,9 +178,9 @@ pub enum TimeStyle {
     None,
     /// Local time of day
     Time,
-    /// Since the line before
+    /// Seconds since the line before
     Delta,
-    /// Date and time, UTC
+    /// Local date and time with the offset from UTC
     Iso,
     /// Seconds since 1970
     Epoch,
@@ -186,10 +196,11 @@ pub struct Demo {
 
 /// Flags of `explain`.
 #[derive(Debug, Args)]
-#[command(after_help = "For instance: QRESYNC, SELECT, OVERQUOTA, AUTH=PLAIN, SCRAM-SHA-256, '\\Seen'")]
+#[command(after_help = "For instance: QRESYNC, SELECT, UID FETCH, OVERQUOTA, AUTH=PLAIN, SCRAM-SHA-256, '\\Seen'")]
 pub struct Explain {
-    /// The word, in any case
-    pub word: String,
+    /// The word, in any case; some have two, such as UID FETCH
+    #[arg(required = true, value_name = "WORD", allow_hyphen_values = true)]
+    pub words: Vec<String>,
 }
 
 /// Verbs of `grammar`.

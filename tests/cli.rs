@@ -271,6 +271,12 @@ fn words_are_explained() {
         assert_eq!(output.status.code(), Some(0), "{word}");
         assert!(text(&output.stdout).contains(expected), "{word}: {}", text(&output.stdout));
     }
+    let output = run(&["explain", "uid", "fetch"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(output.stdout, run(&["explain", "UID FETCH"]).stdout, "two words are one name");
+    assert!(text(&output.stdout).contains("UID FETCH"), "{}", text(&output.stdout));
+    assert_eq!(run(&["explain", "-x"]).status.code(), Some(1), "a word, not a flag");
+    assert!(refused(&["explain"]).contains("WORD"));
     let output = run(&["explain", "QRESINC"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stdout).contains("QRESYNC"), "did you mean: {}", text(&output.stdout));

@@ -28,7 +28,7 @@ pub fn run(verb: Verb) -> Result<u8, Problem> {
     match verb {
         Verb::Proxy(flags) => proxy::run(&flags),
         Verb::Demo(flags) => demo::run(&flags),
-        Verb::Explain(flags) => explain::explain(&flags.word, out),
+        Verb::Explain(flags) => explain::explain(&flags.words.join(" "), out),
         Verb::Grammar(cli::Grammar::List) => grammar::list(out),
         Verb::Grammar(cli::Grammar::Show { name }) => grammar::show(&name, out),
         Verb::Grammar(cli::Grammar::Check { file }) => grammar::check(&file, out),
@@ -44,6 +44,7 @@ fn completions(shell: clap_complete::Shell, out: &mut dyn Write) -> u8 {
 }
 
 fn manual(out: &mut dyn Write) -> u8 {
+    let source = concat!("imapscope ", env!("CARGO_PKG_VERSION"));
     let mut pages = Vec::new();
     let mut command = Cli::command();
     command.build();
@@ -51,7 +52,7 @@ fn manual(out: &mut dyn Write) -> u8 {
     let rendered = commands
         .into_iter()
         .filter(|command| command.get_name() != "help")
-        .try_for_each(|command| clap_mangen::Man::new(command).render(&mut pages));
+        .try_for_each(|command| clap_mangen::Man::new(command).source(source).render(&mut pages));
     written(rendered.and_then(|()| out.write_all(&pages)))
 }
 
