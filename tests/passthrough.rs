@@ -3,7 +3,8 @@
 
 mod lanes;
 
-use imapscope::event::{MAX_TEXT, Peer};
+use imapscope::event::{MAX_TEXT, Peer, What};
+use imapscope::rules::{Rules, Source};
 use lanes::{Cutting, Run, Step, dialogues, run};
 use proptest::prelude::*;
 
@@ -235,7 +236,7 @@ fn a_client_that_never_waits_cannot_exhaust_the_stack() {
 
 #[test]
 fn a_literal_that_goes_on_with_nul_is_no_security_layer() {
-    use imapscope::event::{DataKind, What};
+    use imapscope::event::DataKind;
     let steps = [
         (Peer::Client, b"g AUTHENTICATE GSSAPI {4+}\r\nab".to_vec()),
         (Peer::Server, b"g OK\r\n".to_vec()),
@@ -251,7 +252,7 @@ fn a_literal_that_goes_on_with_nul_is_no_security_layer() {
 
 #[test]
 fn injected_commands_do_not_end_the_opaque_layer() {
-    use imapscope::event::{DataKind, What};
+    use imapscope::event::DataKind;
     for injected in
         ["u LOGIN {5}\r\nalice {8}\r\nhunter42\r\n", "u AUTHENTICATE PLAIN\r\nAGEAYg==\r\nv STARTTLS\r\nw X {9}\r\n"]
     {
@@ -267,5 +268,86 @@ fn injected_commands_do_not_end_the_opaque_layer() {
         };
         let last = done.events.iter().rfind(opaque).expect("the handshake is reported");
         assert_eq!(last.bytes, b"\x16\x03\x01\x00\x05hello");
+    }
+}
+
+/// Rules that make both lanes Edit. The first two match nothing that the tests send.
+fn rules(lines: &[&str]) -> Rules {
+    let sources: Vec<Source> = lines.iter().enumerate().map(|(at, line)| Source::rule(at + 1, line)).collect();
+    Rules::compile(&sources).unwrap_or_else(|problem| panic!("{problem}"))
+}
+
+const IDLE_RULES: [&str; 2] = ["drop-capability NEVER-OFFERED", "s/never said/nor this/ when from == client"];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// In Edit nothing but an incomplete line stays behind, and what no rule matches arrives as it was sent.
+    #[test]
+    fn in_edit_only_an_incomplete_text_stays_behind(
+        steps in conversation(),
+        sizes in prop::collection::vec(1..20usize, 1..10),
+    ) {
+        let mut done = Run::with(rules(&IDLE_RULES));
+        prop_assert_eq!(done.session.edits(), [true, true]);
+        for (from, bytes) in &steps {
+            for chunk in bytes.chunks(sizes[0]) {
+                done.feed(*from, chunk);
+                for peer in [Peer::Client, Peer::Server] {
+                    let (input, output) = (&done.input[peer.index()], &done.output[peer.index()]);
+                    prop_assert!(input.starts_with(output), "an octet was changed");
+                    let behind = &input[output.len()..];
+                    prop_assert!(!behind.contains(&b'\n'), "a complete text stayed behind");
+                    prop_assert!(behind.len() <= done.session.held(peer));
+                }
+            }
+        }
+        let whole = run(Run::with(rules(&IDLE_RULES)), &steps, &Cutting::Whole);
+        let split = run(Run::with(rules(&IDLE_RULES)), &steps, &Cutting::Sizes(sizes));
+        prop_assert!(whole.output == whole.input && split.output == split.input);
+        prop_assert_eq!(&whole.events, &split.events);
+        whole.check();
+        // Rules that match nothing change nothing that is reported.
+        prop_assert_eq!(&whole.events, &run(Run::tap(), &steps, &Cutting::Whole).events);
+    }
+
+    /// What rules change does not depend on the chunks either.
+    #[test]
+    fn edits_do_not_depend_on_chunks(
+        steps in conversation(),
+        sizes in prop::collection::vec(1..20usize, 1..10),
+    ) {
+        let lines = ["drop-capability B AUTH=* IDLE", "s/NOOP/CHECK/ when from == client", "s/done/fine/ when from == server"];
+        // A lane that begins like another protocol is not edited before it is clear that it speaks this one.
+        let steps: Vec<Step> = [(Peer::Server, b"* OK hi\r\n".to_vec()), (Peer::Client, b"a CAPABILITY\r\n".to_vec())]
+            .into_iter()
+            .chain(steps)
+            .collect();
+        let whole = run(Run::with(rules(&lines)), &steps, &Cutting::Whole);
+        let split = run(Run::with(rules(&lines)), &steps, &Cutting::Sizes(sizes));
+        prop_assert_eq!(&whole.events, &split.events);
+        prop_assert!(whole.output == split.output);
+        prop_assert_eq!(whole.accounted(), [whole.input[0].len() as u64, whole.input[1].len() as u64]);
+        for seen in &whole.events {
+            if let What::Text(text) = &seen.what
+                && let (Some(edit), Some(sent)) = (&text.edit, &seen.sent)
+                && !edit.fired.is_empty()
+            {
+                prop_assert!(edit.secrets.iter().all(|span| span.end as usize <= sent.len()));
+                prop_assert!(sent.iter().filter(|&&b| b == b'\n').count() == 1, "an edited text is one line");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_edit_keeps_the_rest_of_the_lane() {
+    for cutting in [Cutting::Whole, Cutting::Every(1), Cutting::Sizes(vec![5, 2])] {
+        let steps = dialogues::login_with_literals();
+        let done = run(Run::with(rules(&["drop-capability IDLE"])), &steps, &cutting);
+        let before = String::from_utf8_lossy(&done.input[1]).into_owned();
+        let expect = before.replace(" ENABLE IDLE", " ENABLE").replace("IMAP4rev1 IDLE", "IMAP4rev1");
+        assert_eq!(String::from_utf8_lossy(&done.output[1]), expect);
+        assert_eq!(done.output[0], done.input[0]);
     }
 }
