@@ -305,7 +305,8 @@ impl Session {
         let lane = self.lane(from);
         let Some(block) = lane.block.take() else { return };
         let mut oddities = Vec::from_iter(block.oddity);
-        if truncated {
+        // A layer that is not read has no end but that of the connection.
+        if truncated && block.kind != DataKind::Opaque {
             oddities.push(Oddity::Truncated);
         }
         let data = Data {
