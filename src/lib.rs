@@ -1,4 +1,169 @@
-//! imapscope: an oscilloscope for mail protocols.
+//! imapscope, an oscilloscope for mail protocols: a proxy that relays every octet, explains the conversation, and
+//! rewrites what it is told to. The program is in `main.rs` and [`verb`]; this page is the tour of the house.
+//!
+//! # The picture
+//!
+//! ```text
+//!     live: net::pump          tests/dialogues: a file          tests/lanes, fuzz            (drivers)
+//!              └───────────────────────┬───────────────────────────┘
+//!                                      │ octets of one peer, as they come
+//!                                      ▼
+//!   client leg ◄── to the client ──┬─────────┬── to the server ──► server leg
+//!                                  │ Session │   two lanes (Framer, reading, Rules), one Dialogue
+//!  ═══════════ byte path ══════════╧════╤════╧══════════════════════════════════════════════════
+//!                                       │ Batch: events, and one arena that they point into
+//!                                       ▼
+//!                        net::queue     8 MiB; one consumer thread, in verb::scope
+//!                                       ▼
+//!                        Explainer      marks, notes, findings, latency; masks secrets    ◄── Grammar
+//!                                       ▼
+//!                        Sinks          pretty
+//! ```
+//!
+//! One task a connection moves octets between two sockets and a [`session::Session`]. The session does no input or
+//! output: it takes the octets of one read and fills an [`session::Outbox`] with what to send where, and with events.
+//! The task sends first, and hands the events over after. One thread for all connections has an
+//! [`explain::Explainer`] for each; what it makes of an event goes to the [`sink::Sinks`]. So nothing that is only
+//! looked at can delay or change what is relayed.
+//!
+//! # Words
+//!
+//! | word | meaning |
+//! |---|---|
+//! | peer | client or server; an event is *from* a peer ([`event::Peer`]) |
+//! | lane | one direction of a connection, named by its sender |
+//! | leg | one socket with its layers |
+//! | chunk | what one read gave. Its borders mean nothing |
+//! | text | one complete line, which rules may edit; [`event::MAX_TEXT`] octets at most |
+//! | data | octets that no rule edits: literals, overlong lines, what lies under a layer. Relayed as they come, counted, kept by their head |
+//! | frame | one command or response: a text, then data and texts in turn. Numbered per connection |
+//! | reading | what a text turned out to be: its kind, spans of its parts, its literal, its list of names |
+//! | tap, edit | a lane in which no rule can change anything; one in which a rule may |
+//! | mark, note, finding | the role of a span; an explanation; a note that names a violation and its culprit |
+//! | rule, action, condition | what the user wrote: when the condition holds, the action acts |
+//!
+//! # Invariants
+//!
+//! | | what always holds | proved in `tests/` |
+//! |---|---|---|
+//! | I1 | without an edit, what leaves a lane is what came in, whatever it is and however it is cut | `passthrough.rs`, `relay.rs`, `fuzz/` |
+//! | I2 | what is reported does not depend on how the octets were cut | `passthrough.rs`, `dialogues.rs` |
+//! | I3 | in a tap an octet leaves in the call in which it came; in edit only an incomplete text stays | `passthrough.rs` |
+//! | I4 | a lane holds [`event::MAX_TEXT`] octets at most, queues are bounded, and no announced size is allocated | `passthrough.rs`, `relay_memory.rs` |
+//! | I5 | the core (`event` to `explain` in the table below) reads no clock, environment or file, and prints nothing | `architecture.rs` |
+//! | I6 | two peers that only write cannot block us; a slow log is reported, and never drops anything in silence | `relay.rs`, `net::report` |
+//! | I7 | no secret reaches a sink unless asked for, in any spelling, cut or mechanism | `secrets.rs`, `explain.rs`, `pretty.rs`, `cli.rs` |
+//! | I8 | nothing that a peer sends reaches a terminal unescaped | `pretty.rs`, `dialogues/imap/terminal-escapes.txt` |
+//! | I9 | every driver runs the same session and explainer: a dialogue file gives the log that sockets would | `dialogues.rs` |
+//! | I10 | work is linear in what peers send, in any segmentation | `cost.rs` |
+//!
+//! # Modules
+//!
+//! | module | knows | may import |
+//! |---|---|---|
+//! | [`event`] | the shared nouns; no logic | nothing |
+//! | [`problem`] | mistakes of the user, with place and remedy | nothing |
+//! | [`grammar`] | what words mean and what follows them, from TOML | event |
+//! | [`wire`] | where texts end and how they read; octets only | event |
+//! | [`rules`] | what the user wants changed | event, wire |
+//! | [`session`] | one connection: lanes, and who waits for what | event, grammar, wire, rules |
+//! | [`explain`] | what events mean | event, grammar, wire |
+//! | [`sink`] | how things look | event |
+//! | [`net`] | sockets, time, the queue; not what octets mean | event, session |
+//! | [`cli`] | flags, declared once | nothing |
+//! | [`verb`] | everything: here the parts meet | all of them |
+//!
+//! Everyone may import `problem`. `tests/architecture.rs` holds this table against the sources, and sees to it that
+//! the core names no clock, thread or socket.
+//!
+//! # Decisions
+//!
+//! - **The session is sans-io and cannot fail.** There is no error type in wire, session and explain: what is not
+//!   understood is [`event::Kind::Unknown`], relayed, and shown in full. Mistakes of the user are one type,
+//!   [`problem::Problem`]; they are raised by rules, grammar, sink and net as well as verb, always before the first
+//!   octet is relayed, so the type belongs to nobody.
+//! - **Tap and edit are one path.** A lane is in edit only if a rule can touch it ([`rules::Rules::touches`]); a
+//!   condition such as `from == server` is evaluated in advance, with three values, to find out. The first line of a
+//!   log says which lanes are.
+//! - **Edits are spans of the original.** No message is serialised anew. An edit that would change the line end, the
+//!   announced literal, or break the line is refused, and the refusal is an event, not silence.
+//! - **Rules run in the order of writing, options in an order of their own**: `--only-caps`, `--drop-cap`,
+//!   `--replace-cap`, `--add-cap`. On a command line the order of flags is chance; this one gives each flag the
+//!   effect that it names.
+//! - **An emptied ENABLE names X-HIDDEN.** ENABLE without a name would be an error, and dropping the command would
+//!   leave the client without an answer; servers pass over names that they do not know (RFC 5161 section 3.1).
+//! - **Early octets are relayed at once and read later.** What a client sends before the server has allowed a
+//!   literal, a SASL response or TLS cannot be classified yet. Holding it back would change the conversation, and
+//!   showing it could show a password. So it leaves at once, and a bounded copy waits for the answer
+//!   (`session/wait.rs`). If the copy is full, the likeliest answer is assumed. What turns out to be a text then is
+//!   on its way already: rules that match it are reported as refused.
+//! - **The dialogue follows the text as received**, not as edited: what a rule makes of a line changes what the other
+//!   peer sees, and not how this lane goes on. That is safe because an edit may not change framing. A rule that turns
+//!   one command into another makes the pairing of its answer wrong; the log shows both lines.
+//! - **Secrets are found in the session and masked by the explainer, in the arena.** The session knows what a line
+//!   belongs to, and marks the spans; the explainer decodes first, then overwrites the octets, so that no sink sees
+//!   them and none has to know. It remembers a few secrets to mask echoes. `Debug` of a batch, scene or edit prints
+//!   counts only.
+//! - **Hiding fails closed.** An unknown command after one with secrets is hidden, and so is what looks like a
+//!   misspelt one; known commands end the distrust.
+//! - **Understanding is off the byte path.** The queue holds 8 MiB. A connection that finds it full waits one second
+//!   ([`net::Limits`]), then goes on without the log; [`event::What::Lag`] counts what is missing. Openings and
+//!   closes are never lost. After a gap the explainer concludes nothing from what was under way.
+//! - **The second opinion is sampled.** imap-proto parses responses as a strict client would. It recurses, can panic,
+//!   and refuses much that is legal, so it is asked where it is known to be right, behind a measure of size and depth
+//!   and `catch_unwind`; about the first [`explain::imap::ALL_OF`] responses of a connection, then one of
+//!   [`explain::imap::ONE_OF`].
+//! - **Four arms, polled by hand.** A pump reads from a leg only if what it read before has been sent on and its
+//!   events found room. A loop that awaits the write of what it has read would block for ever when both peers flood.
+//! - **Idle connections own no buffers.** Read buffers belong to worker threads and are lent for one read; a lane
+//!   that could not write takes the buffer along.
+//! - **A protocol is a table and a small reader.** What may follow a command is one of five words
+//!   ([`grammar::Then`]), and lists, secrets and states are keys. There is no language in the tables.
+//! - **Dialogue files are the main tests**: a claim, what is sent, what must arrive, and the log. Each runs in five
+//!   chunkings.
+//!
+//! # Two walks
+//!
+//! `* CAPABILITY IMAP4rev1 IDLE MOVE` arrives in two reads, cut inside `IDLE`, with `--drop-cap IDLE`.
+//! [`wire::Framer::cut`] gives a part, which the lane, being in edit, holds. The second read completes the text.
+//! [`wire::imap::read`] finds the list; each of its items has a span with the blank before it. The rule cuts that
+//! span; the reading of what is left announces the same literal (none), so it is sent. The event has both texts. The
+//! explainer compares them, gives the entry a fate, and the sink strikes it out.
+//!
+//! `* 1 FETCH (BODY[] {50000000}` and its literal: the text leaves and is reported at once. The lane now expects
+//! 50,000,000 octets, which are ranges of the reads that they came in: counted, relayed, the first
+//! [`event::MAX_HEAD`] kept. The data event comes at their end, and the `)` is a text of the same frame.
+//!
+//! # How it grows
+//!
+//! | to add | touch |
+//! |---|---|
+//! | a word of IMAP | `grammars/imap.toml`, and its name in `tests/data/names.txt` |
+//! | an action | `rules/action.rs` and its syntax in `rules/parse.rs`; a dialogue |
+//! | a field of conditions | a row of `FIELDS` in `rules/condition.rs`, and its fact |
+//! | a finding | [`event::Oddity`] where the session sees it, or a note in [`explain`]; a dialogue that has it and one that has not |
+//! | an output | a file in `sink/`, its name in [`sink::KINDS`], an arm in [`sink::open`] |
+//! | a layer (TLS, DEFLATE) | `net/leg.rs`. [`session::Session::receive`] says how much of a chunk belongs to the present layer |
+//! | a protocol | a file in `grammars/`, a row of [`grammar::BUILTIN`], a scheme in `verb/route.rs`; a reader in `wire/` where the form is another |
+//! | a flag | [`cli`], its use in [`verb`], a test in `tests/cli.rs`, the README |
+//!
+//! # Known traps
+//!
+//! - `{5}` at the end of human text (OK, NO, BAD, BYE, `+`) is no literal, and neither is one inside an open quoted
+//!   string: strings end with the line.
+//! - A refused literal is never sent: the tagged NO in place of `+` ends the command, and the next octet begins
+//!   another. The octets of `{n+}` come even after a refusal.
+//! - `{18446744073709551615}` and longer numbers saturate; they are only ever compared and counted down.
+//! - A `]` inside parentheses does not end a response code at Gmail.
+//! - `+` pairs in the order of waiting. Some servers answer `{n+}` with one all the same.
+//! - A security layer may begin after a successful AUTHENTICATE. Its first octet is NUL, with which no line begins.
+//! - TLS and binary PROXY headers are recognised by the first octets of a lane, which may come one by one.
+//! - Commands behind STARTTLS in the same segment are shown as injected, and never move the state.
+//! - A failed SELECT closes the mailbox that was open; in any other state it moves nothing.
+//! - Notes may quote a peer: only sinks escape, and everything that a sink writes must pass through `sink/escape.rs`.
+//! - Tags, verbs, names and commands in flight are a peer's: everything that remembers them has a bound beside it.
+//! - Golden logs have no clock: the driver of a test gives the time.
+
 pub mod cli;
 pub mod event;
 pub mod explain;

@@ -8,6 +8,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use socket2::{Domain, Socket, Type};
+
 /// No wait takes longer.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -127,6 +129,14 @@ fn server(greeting: &'static str, answer: fn(&str) -> String) -> SocketAddr {
     address
 }
 
+/// An address at which nobody listens, for as long as the socket is kept: a free port could be another test's next.
+fn nobody() -> (Socket, SocketAddr) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).expect("a port");
+    let address = socket.local_addr().ok().and_then(|address| address.as_socket()).expect("an address");
+    (socket, address)
+}
+
 fn line(stream: &mut BufReader<TcpStream>) -> String {
     let mut line = String::new();
     stream.read_line(&mut line).expect("a line comes in time");
@@ -223,7 +233,7 @@ fn mode(file: &Path) -> u32 {
 
 #[test]
 fn a_server_that_cannot_be_reached_is_named_and_nothing_ends() {
-    let nobody = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port").local_addr().expect("an address");
+    let (_held, nobody) = nobody();
     let scope = Scope::start(nobody, &[]);
     for _ in 0..2 {
         let mut rest = Vec::new();
@@ -239,7 +249,7 @@ fn a_server_that_cannot_be_reached_is_named_and_nothing_ends() {
 
 #[test]
 fn an_unknown_capability_is_a_warning() {
-    let nobody = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port").local_addr().expect("an address");
+    let (_held, nobody) = nobody();
     let route = format!(":0=imap://{nobody}");
     let mut child =
         imapscope(&["proxy", &route, "--drop-cap", "CONSTORE"]).stderr(Stdio::piped()).spawn().expect("it starts");

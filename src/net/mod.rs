@@ -251,7 +251,9 @@ fn passing(error: &io::Error) -> bool {
 
 fn inspect(done: Result<(), tokio::task::JoinError>, notice: &impl Fn(&str)) {
     if done.is_err_and(|e| e.is_panic()) {
-        notice("a connection was lost to an error in imapscope itself; please report it, with a recording if you can");
+        notice(
+            "a connection was lost to an error in imapscope itself; please report it, with what was sent before if you can",
+        );
     }
 }
 

@@ -146,7 +146,7 @@ fn flags(line: &str) -> Parsed<'_, Flags> {
                 flags.first = first;
             }
             _ => {
-                let help = "flags are g (all), i (any case) and a number (from that match on)";
+                let help = "flags are g (all), i (any case) and a number (that match; with g, from it on)";
                 return fault(&line[start..], c.len_utf8(), format!("{} is no flag", quote(&c.to_string())), help);
             }
         }
