@@ -53,7 +53,7 @@ pub fn oddity(odd: Oddity, from: Peer, unasked: bool) -> Note {
         }
         Oddity::Early => finding(
             client,
-            "sent before the server had said whether it may be: passed on at once, and read after the answer",
+            "sent before the server had said whether to go on; it was passed on at once, and read after the answer",
             "RFC 9051 section 4.3",
         ),
         Oddity::Injected => finding(
@@ -80,14 +80,16 @@ pub fn oddity(odd: Oddity, from: Peer, unasked: bool) -> Note {
 pub fn foreign(what: Foreign, from: Peer) -> Note {
     let text = match (what, from) {
         (Foreign::Tls, Peer::Client) => {
-            "the client speaks TLS on a plain route: listen with imaps://, or switch TLS off in the client"
+            "the client speaks TLS on a plain route: switch TLS off in the client (this version has no imaps://)"
         }
-        (Foreign::Tls, Peer::Server) => "the server answers in TLS: use imaps:// for the server",
+        (Foreign::Tls, Peer::Server) => {
+            "the server answers in TLS: put a TLS tunnel between it and imapscope (this version has no imaps://)"
+        }
         (Foreign::TlsAlert, Peer::Client) => {
-            "the client sent a TLS alert on a plain route: it expects TLS here; listen with imaps://"
+            "the client sent a TLS alert on a plain route: it expects TLS here: switch TLS off in the client (this version has no imaps://)"
         }
         (Foreign::TlsAlert, Peer::Server) => {
-            "the server sent a TLS alert: it expects TLS here; use imaps:// for the server"
+            "the server sent a TLS alert: it expects TLS: put a TLS tunnel between it and imapscope (this version has no imaps://)"
         }
         (Foreign::Http, Peer::Client) => "the client speaks HTTP: it was pointed at the wrong port",
         (Foreign::Http, Peer::Server) => "the server speaks HTTP: the route names the wrong port",
