@@ -4,9 +4,17 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use imapscope::cli::Cli;
+use imapscope::explain::imap::parsing;
 use imapscope::verb;
 
 fn main() -> ExitCode {
+    // A panic of the strict parser is caught and means nothing to the user; every other one is reported as ever.
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !parsing() {
+            report(panic);
+        }
+    }));
     match verb::run(Cli::parse().verb) {
         Ok(code) => ExitCode::from(code),
         Err(problem) => {

@@ -280,7 +280,7 @@ fn hidden_and_tried_is_found_and_summed_up() {
     talk.rewritten("* CAPABILITY IMAP4rev1 IDLE MOVE", "* CAPABILITY IMAP4rev1 MOVE\r\n");
     talk.state = State::Selected;
     let out = talk.client("a1 IDLE");
-    assert_eq!(out.findings(Peer::Client), ["hidden and tried: IDLE needs IDLE, which a rule keeps from the client"]);
+    assert_eq!(out.findings(Peer::Client), ["hidden and tried: IDLE, which a rule keeps from the client"]);
     let out = talk.client("a2 SORT (DATE) UTF-8 ALL");
     assert_eq!(out.findings(Peer::Client).len(), 1, "{out:?}");
     let summary = talk.closed();

@@ -420,6 +420,7 @@ fn plain(response: &Response<'_>) -> Option<String> {
                 .iter()
                 .filter_map(|item| {
                     Some(match item {
+                        StatusAttribute::Messages(1) => "1 message".to_owned(),
                         StatusAttribute::Messages(n) => format!("{} messages", grouped((*n).into())),
                         StatusAttribute::Recent(n) => format!("{} recent", grouped((*n).into())),
                         StatusAttribute::Unseen(n) => format!("{} unseen", grouped((*n).into())),

@@ -16,6 +16,8 @@ pub(super) enum Reason {
     None,
     /// TLS began.
     Tls,
+    /// A login is under way, and will be confirmed in a moment.
+    During,
     /// A user logged in.
     Login,
     /// ENABLE was answered.
@@ -29,6 +31,7 @@ impl Reason {
         match self {
             Reason::None => "",
             Reason::Tls => " (after TLS began)",
+            Reason::During => " (with login)",
             Reason::Login => " (after login)",
             Reason::Enable => " (after ENABLE)",
             Reason::Reset => " (after UNAUTHENTICATE)",
@@ -53,6 +56,9 @@ impl Explainer {
             Some(ListKind::Data | ListKind::Code) => {
                 if let Some(pending) = self.pending.iter_mut().rev().find(|pending| pending.login) {
                     pending.listed = true;
+                    if self.reason == Reason::None {
+                        self.reason = Reason::During;
+                    }
                 }
                 self.offered(server, client, went.is_some());
             }

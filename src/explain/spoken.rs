@@ -182,8 +182,12 @@ impl Explainer {
                 self.used("RETURN", needs);
             }
             "LIST" if arguments.first() == Some(&b'(') => self.used("an extended LIST", &["LIST-EXTENDED"]),
-            "FETCH" | "UID FETCH" | "STORE" | "UID STORE" if holds(arguments, b"CHANGEDSINCE") => {
-                self.used("CHANGEDSINCE", &["CONDSTORE", "QRESYNC"]);
+            "FETCH" | "UID FETCH" | "STORE" | "UID STORE" | "SELECT" | "EXAMINE" | "STATUS" => {
+                // What makes the server keep and tell mod-sequences (RFC 7162 section 3.1).
+                let words: [&str; 5] = ["UNCHANGEDSINCE", "CHANGEDSINCE", "(CONDSTORE", "(QRESYNC", "HIGHESTMODSEQ"];
+                let Some(word) = words.into_iter().find(|word| holds(arguments, word.as_bytes())) else { return };
+                let needs: &[&str] = if word == "(QRESYNC" { &["QRESYNC"] } else { &["CONDSTORE", "QRESYNC"] };
+                self.used(word.trim_start_matches('('), needs);
             }
             _ => {}
         }
@@ -192,8 +196,14 @@ impl Explainer {
     fn used<S: AsRef<str>>(&mut self, feature: &str, needs: &[S]) {
         let text = match self.offers.make_use(&self.grammar, feature, needs) {
             Verdict::Fine => return,
+            Verdict::Hidden(name) if name.eq_ignore_ascii_case(feature) => {
+                format!("hidden and tried: {name}, which a rule keeps from the client")
+            }
             Verdict::Hidden(name) => {
                 format!("hidden and tried: {feature} needs {name}, which a rule keeps from the client")
+            }
+            Verdict::Unoffered(name) if name.eq_ignore_ascii_case(feature) => {
+                format!("{name} is used, and the server does not offer it")
             }
             Verdict::Unoffered(name) => format!("{feature} needs {name}, which the server does not offer"),
         };
