@@ -4,9 +4,13 @@
 //! one arena, and events point into it with a [`Span`]. `net` stamps a batch with its time, `explain` adds marks
 //! and notes and masks secrets, and a sink sees an [`Explained`] event and nothing else.
 
+mod explained;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use explained::{Explained, Fate, Mark, Note, NoteKind, Role, Summary, Tally};
 
 /// The largest text that is held or read as one piece, in octets (line end included). What is longer is
 /// [`DataKind::Overlong`] data: relayed and counted, shown by its head.
@@ -508,160 +512,4 @@ pub enum Closer {
     Unreachable,
     /// imapscope itself: interrupt, time limit, connection limit.
     Ours,
-}
-
-/// An event with everything that is known about it. Secrets are masked already in every slice.
-#[derive(Debug, Clone, Copy)]
-pub struct Explained<'a> {
-    /// The number of the connection.
-    pub connection: u64,
-    /// When it happened.
-    pub at: Time,
-    /// The event itself.
-    pub event: &'a Event,
-    /// A text as received, or a data block's head.
-    pub bytes: &'a [u8],
-    /// A text as sent, where a rule changed it; empty when it was dropped.
-    pub sent: Option<&'a [u8]>,
-    /// Roles of parts of `bytes`, in order and apart from each other.
-    pub marks: &'a [Mark],
-    /// Roles of parts of `sent`.
-    pub sent_marks: &'a [Mark],
-    /// For a reply, how long after the end of its command it came.
-    pub latency: Option<Duration>,
-    /// Explanations, in the order in which they should be read.
-    pub notes: &'a [Note],
-    /// With [`What::Closed`]: the connection in numbers.
-    pub summary: Option<&'a Summary>,
-}
-
-/// A span with a role.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Mark {
-    /// Relative to the text.
-    pub span: Span,
-    /// What it is.
-    pub role: Role,
-}
-
-/// What a part of a text is; a sink gives it its look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// A tag, `*` or `+`.
-    Tag,
-    /// A command's verb.
-    Verb,
-    /// The name of untagged data or of a data item.
-    Name,
-    /// OK, PREAUTH.
-    Good,
-    /// NO, BAD, BYE.
-    Bad,
-    /// A response code.
-    Code,
-    /// A capability.
-    Capability,
-    /// A capability that a rule takes away.
-    Removed,
-    /// A capability that a rule put there.
-    Added,
-    /// A string.
-    String,
-    /// A flag or keyword.
-    Flag,
-    /// A literal's announcement.
-    Literal,
-    /// Human text.
-    Human,
-    /// Masked octets.
-    Secret,
-    /// From where it was not understood, or what breaks the grammar.
-    Surprise,
-}
-
-/// An explanation of an event.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Note {
-    /// What sort of remark it is.
-    pub kind: NoteKind,
-    /// The name that it is about (a capability, a code), if any.
-    pub about: Option<String>,
-    /// One sentence or phrase. May quote a peer's octets; a sink escapes them.
-    pub text: String,
-    /// Where the rule or meaning is written: `RFC 9051 section 6.3.1`.
-    pub rfc: Option<String>,
-}
-
-/// The sorts of notes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NoteKind {
-    /// What a command, response or code means.
-    Meaning,
-    /// What it answers, and after how long.
-    Answer,
-    /// One entry of a capability list.
-    Capability(Fate),
-    /// What a later capability list changes, and why.
-    Difference,
-    /// What a SASL message says, masked.
-    Decoded,
-    /// What the strict parser makes of it.
-    Detail,
-    /// What a rule did, or why it did not.
-    Rule,
-    /// Progress of the session: IDLE began, state changed, layer began.
-    Session,
-    /// A violation, with the culprit if that is known.
-    Finding(Option<Peer>),
-}
-
-/// What became of a capability between the server and the client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
-    /// Passed on.
-    Kept,
-    /// Taken away by a rule.
-    Removed,
-    /// Put there by a rule.
-    Added,
-}
-
-/// A connection in numbers, at its end.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Summary {
-    /// From the accept to the end.
-    pub lasted: Duration,
-    /// Commands by verb, in the order of their first use.
-    pub commands: Vec<Tally>,
-    /// Capabilities that the client was offered and did not use.
-    pub unused: Vec<String>,
-    /// What the client used although it was not offered it: `(verb or feature, capability)`.
-    pub unadvertised: Vec<(String, String)>,
-    /// What a rule hid and the client tried all the same: `(verb or feature, capability)`.
-    pub hidden_tried: Vec<(String, String)>,
-    /// How many times each rule fired, as the user wrote it.
-    pub rules: Vec<(Arc<str>, u64)>,
-    /// How many findings there were, by culprit: `[client, server]`.
-    pub findings: [u64; 2],
-    /// Time spent in IDLE.
-    pub idle: Duration,
-    /// Responses that the strict parser has seen, and that it refused.
-    pub strict: (u64, u64),
-}
-
-/// How often a command was used, and how long it took.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Tally {
-    /// The verb in upper case.
-    pub verb: String,
-    /// How many were sent.
-    pub count: u64,
-    /// How many were answered with NO or BAD.
-    pub failed: u64,
-    /// How many were never answered.
-    pub unanswered: u64,
-    /// The sum of the latencies of the answered ones.
-    pub total: Duration,
-    /// The longest latency.
-    pub longest: Duration,
 }
