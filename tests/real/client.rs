@@ -1,0 +1,116 @@
+//! How each client is told where to go; their files lie in the stand's own folder.
+
+use std::fs;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use super::{PASSWORD, USER, succeed, wait_until};
+
+/// curl with this behind `imap://ADDRESS/`, and these arguments; returns what it prints.
+pub fn curl(address: SocketAddr, path: &str, arguments: &[&str]) -> Vec<u8> {
+    let mut command = Command::new("curl");
+    command.args(["-q", "-sS", "--noproxy", "*", "--user", &format!("{USER}:{PASSWORD}")]).args(arguments);
+    succeed(command.arg(format!("imap://{address}/{path}")))
+}
+
+/// Synchronises the INBOX with a Maildir both ways.
+pub fn mbsync(address: SocketAddr, folder: &Path) {
+    let file = folder.join("mbsyncrc");
+    let box_of = |name: &str| folder.join(name).display().to_string();
+    let text = format!(
+        "IMAPAccount there\nHost {}\nPort {}\nUser {USER}\nPass {PASSWORD}\nSSLType None\nAuthMechs LOGIN\n\n\
+         IMAPStore far\nAccount there\n\nMaildirStore near\nPath {}/\nInbox {}\n\n\
+         Channel all\nFar :far:\nNear :near:\nPatterns INBOX\nCreate Near\nExpunge Both\nSyncState *\n",
+        address.ip(),
+        address.port(),
+        box_of("near"),
+        box_of("near/INBOX"),
+    );
+    fs::write(&file, text).expect("a file");
+    succeed(Command::new("mbsync").arg("-c").arg(&file).arg("all").env("HOME", folder));
+}
+
+/// Fetches everything into the Maildir `off/INBOX` with OfflineIMAP.
+pub fn offlineimap(address: SocketAddr, folder: &Path) -> PathBuf {
+    let file = folder.join("offlineimaprc");
+    let text = format!(
+        "[general]\naccounts = all\nmetadata = {0}/offmeta\nui = basic\n\n\
+         [Account all]\nlocalrepository = near\nremoterepository = far\n\n\
+         [Repository near]\ntype = Maildir\nlocalfolders = {0}/off\n\n\
+         [Repository far]\ntype = IMAP\nremotehost = {1}\nremoteport = {2}\nssl = no\nstarttls = no\n\
+         remoteuser = {USER}\nremotepass = {PASSWORD}\nauth_mechanisms = PLAIN, LOGIN\n",
+        folder.display(),
+        address.ip(),
+        address.port(),
+    );
+    fs::write(&file, text).expect("a file");
+    succeed(Command::new("offlineimap").arg("-o").arg("-c").arg(&file).env("HOME", folder));
+    folder.join("off/INBOX")
+}
+
+/// A script of this folder under Python; its arguments are host, port, user and password, then these.
+pub fn python(script: &str, address: SocketAddr, arguments: &[&str]) -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real").join(script);
+    let mut command = Command::new("python3");
+    command.arg("-B").arg(file).arg(address.ip().to_string()).arg(address.port().to_string());
+    String::from_utf8(succeed(command.args([USER, PASSWORD]).args(arguments))).expect("UTF-8")
+}
+
+/// NeoMutt on a terminal that nobody looks at, with the INBOX open; keys are pressed from outside.
+pub struct Neomutt {
+    child: Child,
+}
+
+impl Neomutt {
+    /// Starts it; `settings` are lines of its configuration.
+    pub fn start(address: SocketAddr, folder: &Path, settings: &str) -> Neomutt {
+        let file = folder.join("neomuttrc");
+        let cache = folder.join("cache");
+        fs::create_dir_all(&cache).expect("a folder");
+        let text = format!(
+            "set imap_user=\"{USER}\"\nset imap_pass=\"{PASSWORD}\"\nset ssl_starttls=no\nset ssl_force_tls=no\n\
+             set folder=\"imap://{address}/\"\nset spoolfile=\"imap://{address}/INBOX\"\nset imap_authenticators=\"login\"\n\
+             set header_cache=\"{}\"\nset imap_check_subscribed=no\nset mail_check=1\nset timeout=1\nset quit=yes\n\
+             set wait_key=no\nset pager_stop\nset mark_old=no\nset sleep_time=0\nset record=\"\"\nset confirmappend=no\n\
+             set delete=yes\nset move=no\n{settings}\n",
+            cache.display()
+        );
+        fs::write(&file, text).expect("a file");
+        let mut command = Command::new("timeout");
+        command.args(["-k", "5", "120", "script", "-qefc"]);
+        command.arg(format!("stty rows 24 cols 80; exec neomutt -n -F {}", file.display())).arg("/dev/null");
+        command.env("HOME", folder).env("TERM", "xterm").env("LC_ALL", "C.UTF-8").env_remove("MAIL");
+        let screen = fs::File::create(folder.join("neomutt.screen")).expect("a file");
+        command.stdin(Stdio::piped()).stdout(screen).stderr(Stdio::null());
+        Neomutt { child: command.spawn().expect("script starts") }
+    }
+
+    /// Presses keys.
+    pub fn press(&mut self, keys: &str) {
+        let terminal = self.child.stdin.as_mut().expect("standard input is piped");
+        terminal.write_all(keys.as_bytes()).expect("the terminal is there");
+        terminal.flush().expect("the terminal is there");
+    }
+
+    /// Waits until it has left.
+    pub fn wait(mut self) {
+        let mut status = None;
+        wait_until("NeoMutt has left", || {
+            status = self.child.try_wait().expect("the child can be asked");
+            status.is_some()
+        });
+        assert!(status.is_some_and(|status| status.success()), "NeoMutt left well: {status:?}");
+    }
+}
+
+impl Drop for Neomutt {
+    fn drop(&mut self) {
+        // `timeout` passes this on to what it runs.
+        if self.child.try_wait().is_ok_and(|status| status.is_none()) {
+            super::signal(&self.child, "-TERM");
+            let _ = self.child.wait();
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Messages that are hard to carry, and Maildirs to compare.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+/// Messages with LF line ends, as they lie in a Maildir. Some hold what a proxy could take for protocol.
+pub fn messages() -> Vec<Vec<u8>> {
+    let head = |name: &str| {
+        format!(
+            "From: Alice <alice@example.org>\nTo: bob@example.org\nSubject: {name}\nMessage-ID: <{name}@example.org>\n\
+             Date: Mon, 2 Feb 2026 10:00:00 +0000\n"
+        )
+    };
+    let text = |name: &str, body: &[u8]| [head(name).as_bytes(), b"\n", body].concat();
+    let mut octets = b"Caf\xe9 na\xefve in Latin-1, ".to_vec();
+    octets.extend((0x80..=0xff).collect::<Vec<u8>>());
+    octets.extend_from_slice("\nund UTF-8: größer, \u{1f4e8}\n".as_bytes());
+    let long = "0123456789abcdef".repeat(6250) + "\nand after it\n";
+    let attachment = "MIME-Version: 1.0\nContent-Type: application/octet-stream\nContent-Transfer-Encoding: base64\n\n"
+        .to_owned()
+        + &"TG9yZW0gaXBzdW0gZG9sb3Igc2l0IGFtZXQsIGNvbnNldGV0dXIgc2FkaXBzY2luZyBlbGl0ciwg\n".repeat(2600);
+    vec![
+        text("plain", b"Hello,\nthis is a line.\n"),
+        text("octets", &octets),
+        text("long-line", long.as_bytes()),
+        (head("attachment") + &attachment).into_bytes(),
+        text("empty", b""),
+        text(
+            "looks-like-protocol",
+            b"* OK [CAPABILITY IMAP4rev1 IDLE LITERAL+ CONDSTORE] not a greeting\n\
+              * CAPABILITY IMAP4rev1 IDLE LITERAL+ CONDSTORE ENABLE\na1 OK done {12}\na2 COPY x {5+}\n)\n.\n",
+        ),
+    ]
+}
+
+/// The messages of a Maildir, without the header that mbsync adds to find again what it has stored.
+pub fn maildir(folder: &Path) -> BTreeSet<Vec<u8>> {
+    let mut found = BTreeSet::new();
+    for name in ["cur", "new"] {
+        for entry in fs::read_dir(folder.join(name)).expect("a Maildir") {
+            let message = fs::read(entry.expect("it can be read").path()).expect("a message");
+            assert!(found.insert(without_x_tuid(&message)), "no message is there twice");
+        }
+    }
+    found
+}
+
+/// A message as it was before mbsync put a header of its own into it.
+pub fn without_x_tuid(message: &[u8]) -> Vec<u8> {
+    let head = message.windows(2).position(|pair| pair == b"\n\n").map_or(message.len(), |at| at + 1);
+    let mut kept = Vec::with_capacity(message.len());
+    for line in message[..head].split_inclusive(|octet| *octet == b'\n') {
+        if !line.starts_with(b"X-TUID: ") {
+            kept.extend_from_slice(line);
+        }
+    }
+    kept.extend_from_slice(&message[head..]);
+    kept
+}
+
+/// Messages as text that fits a failure report: their subjects and lengths.
+pub fn titles(messages: &BTreeSet<Vec<u8>>) -> Vec<String> {
+    let title = |message: &Vec<u8>| {
+        let text = String::from_utf8_lossy(message);
+        let subject = text.lines().find_map(|line| line.strip_prefix("Subject: ")).unwrap_or("?").to_owned();
+        format!("{subject} ({} octets)", message.len())
+    };
+    messages.iter().map(title).collect()
+}

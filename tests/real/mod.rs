@@ -1,0 +1,85 @@
+//! What the tests against real peers stand on: a private Dovecot, the proxy, and a recording tee on either side of it.
+//! Knows nothing of what imapscope is made of: it sees what a user sees, and the bytes on both sides.
+
+pub mod client;
+pub mod mail;
+pub mod server;
+pub mod stand;
+pub mod tee;
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// No wait takes longer.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The user every server here knows.
+pub const USER: &str = "alice";
+
+/// The password; must appear in no log.
+pub const PASSWORD: &str = "canary-Pw7-of-alice";
+
+/// Whether these tests shall run. Then a program that is missing is a failure, not an excuse.
+pub fn wanted(needs: &[&str]) -> bool {
+    if std::env::var_os("IMAPSCOPE_REAL").is_some_and(|value| value == "1") {
+        for program in needs {
+            let found = Command::new("sh").args(["-c", &format!("command -v {program}")]).output().expect("sh runs");
+            assert!(found.status.success(), "IMAPSCOPE_REAL=1, but `{program}` is not installed");
+        }
+        return true;
+    }
+    println!("not run: set IMAPSCOPE_REAL=1 (needs {})", needs.join(", "));
+    false
+}
+
+/// Asks again and again until it is so; fails with `what` when that takes too long.
+pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !done() {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A port that nobody listens on now.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback can be listened on");
+    listener.local_addr().expect("it has an address").port()
+}
+
+/// Sends a signal to a program that we started.
+pub fn signal(child: &Child, name: &str) {
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args([name, &id]).status().expect("kill runs").success());
+}
+
+/// Runs a program to its end under a time limit; `timeout` ends it and what it started.
+pub fn run(command: &mut Command) -> Output {
+    let mut limited = Command::new("timeout");
+    limited.args(["-k", "5", &PATIENCE.as_secs().to_string()]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => limited.env(name, value),
+            None => limited.env_remove(name),
+        };
+    }
+    if let Some(folder) = command.get_current_dir() {
+        limited.current_dir(folder);
+    }
+    limited.stdin(Stdio::null()).output().expect("timeout runs")
+}
+
+/// Runs a program that must succeed; returns its standard output.
+pub fn succeed(command: &mut Command) -> Vec<u8> {
+    let output = run(command);
+    assert!(
+        output.status.success(),
+        "{command:?} failed, {}:\n{}\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output.stdout
+}

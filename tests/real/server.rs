@@ -1,0 +1,135 @@
+//! Dovecot with a configuration of its own in a temporary folder, without privileges, on a free port of loopback.
+//! Touches nothing outside that folder.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use super::{PASSWORD, free_port, signal, wait_until};
+
+/// A server that runs until it is dropped.
+pub struct Dovecot {
+    child: Child,
+    folder: tempfile::TempDir,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+impl Dovecot {
+    /// Starts a server whose INBOX holds these messages, and waits until it answers.
+    pub fn start(messages: &[Vec<u8>]) -> Dovecot {
+        let folder = tempfile::tempdir().expect("a folder");
+        let port = free_port();
+        for name in ["run", "state", "home", "mail", "mail/cur", "mail/new", "mail/tmp"] {
+            fs::create_dir(folder.path().join(name)).expect("a folder");
+        }
+        for (index, message) in messages.iter().enumerate() {
+            fs::write(folder.path().join(format!("mail/cur/17000000{index:02}.M{index}.test:2,")), message)
+                .expect("a file");
+        }
+        // Dovecot refuses to deliver mail as root, and needs no root: everything is one unprivileged user's.
+        let mine = fs::metadata(folder.path()).expect("the folder is there").uid();
+        let owner = if mine == 0 { account("nobody") } else { account(&mine.to_string()) };
+        let file = folder.path().join("dovecot.conf");
+        fs::write(&file, configuration(folder.path(), port, &owner)).expect("a file");
+        let mut command = Command::new("dovecot");
+        command.arg("-F").arg("-c").arg(&file).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        if mine == 0 {
+            give(folder.path(), &owner);
+            command.uid(owner.user).gid(owner.group);
+        }
+        let child = command.spawn().expect("dovecot starts");
+        let mut server = Dovecot { child, folder, address: (Ipv4Addr::LOCALHOST, port).into() };
+        wait_until("Dovecot listens", || {
+            if let Some(status) = server.child.try_wait().expect("the child can be asked") {
+                panic!("Dovecot ended, {status}:\n{}", server.log());
+            }
+            TcpStream::connect(server.address).is_ok()
+        });
+        server
+    }
+
+    /// The Maildir of the INBOX.
+    pub fn inbox(&self) -> PathBuf {
+        self.folder.path().join("mail")
+    }
+
+    /// What the server had to say.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Dovecot {
+    fn drop(&mut self) {
+        // SIGTERM and not SIGKILL, so that it ends its own processes.
+        signal(&self.child, "-TERM");
+        wait_until("Dovecot has ended", || self.child.try_wait().is_ok_and(|status| status.is_some()));
+    }
+}
+
+struct Account {
+    name: String,
+    user: u32,
+    group: u32,
+    group_name: String,
+}
+
+/// Looks up a user by name or number.
+fn account(key: &str) -> Account {
+    let find = |database: &str, key: &str| {
+        let output = Command::new("getent").args([database, key]).output().expect("getent runs");
+        assert!(output.status.success(), "no {key} in {database}");
+        String::from_utf8(output.stdout).expect("UTF-8").trim().split(':').map(str::to_owned).collect::<Vec<_>>()
+    };
+    let user = find("passwd", key);
+    let group = find("group", &user[3]);
+    let number = |text: &str| text.parse().expect("a number");
+    Account { user: number(&user[2]), group: number(&user[3]), name: user[0].clone(), group_name: group[0].clone() }
+}
+
+/// Makes a folder and all in it another user's; it stays readable by all.
+fn give(path: &Path, owner: &Account) {
+    chown(path, Some(owner.user), Some(owner.group)).expect("root may give files away");
+    if path.is_dir() {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("root may");
+        for entry in fs::read_dir(path).expect("it can be read") {
+            give(&entry.expect("it can be read").path(), owner);
+        }
+    }
+}
+
+/// The whole configuration: no file of the system's own is read.
+fn configuration(folder: &Path, port: u16, owner: &Account) -> String {
+    let folder = folder.display();
+    let Account { name, user, group, group_name } = owner;
+    let version = Command::new("dovecot").arg("--version").output().expect("dovecot runs").stdout;
+    let old = version.starts_with(b"2.3.");
+    let dialect = if old {
+        format!(
+            "ssl = no\ndisable_plaintext_auth = no\nmail_location = maildir:{folder}/mail\n\
+             passdb {{\n driver = static\n args = password={PASSWORD}\n}}\n\
+             userdb {{\n driver = static\n args = uid={user} gid={group} home={folder}/home\n}}\n"
+        )
+    } else {
+        format!(
+            "dovecot_config_version = 2.4.0\ndovecot_storage_version = 2.4.0\nssl = no\nauth_allow_cleartext = yes\n\
+             mail_driver = maildir\nmail_path = {folder}/mail\n\
+             passdb static {{\n password = {PASSWORD}\n}}\n\
+             userdb static {{\n fields {{\n  uid = {user}\n  gid = {group}\n  home = {folder}/home\n }}\n}}\n"
+        )
+    };
+    // The dialect first: the version must be the first setting of all.
+    format!(
+        "{dialect}base_dir = {folder}/run\nstate_dir = {folder}/state\nlog_path = {folder}/log\nprotocols = imap\n\
+         auth_mechanisms = plain login\ndefault_internal_user = {name}\ndefault_internal_group = {group_name}\n\
+         default_login_user = {name}\nfirst_valid_uid = 1\n\
+         namespace inbox {{\n inbox = yes\n}}\nservice anvil {{\n chroot =\n}}\n\
+         service imap-login {{\n chroot =\n inet_listener imap {{\n  {} = 127.0.0.1\n  port = {port}\n }}\n \
+         inet_listener imaps {{\n  port = 0\n }}\n}}\n",
+        if old { "address" } else { "listen" }
+    )
+}

@@ -1,0 +1,237 @@
+//! The whole stand: client - tee - imapscope - tee - Dovecot, and what must hold of it whoever the client is.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::server::Dovecot;
+use super::tee::{Record, Tee};
+use super::{PASSWORD, USER, signal, wait_until};
+
+/// The rules of the matrix: none, each alone, all. QRESYNC implies CONDSTORE, so hiding only the latter hides little.
+pub const MATRIX: [&[&str]; 6] = [
+    &[],
+    &["IDLE"],
+    &["LITERAL+"],
+    &["CONDSTORE"],
+    &["CONDSTORE", "QRESYNC"],
+    &["IDLE", "LITERAL+", "CONDSTORE", "QRESYNC"],
+];
+
+/// A server, a proxy that drops capabilities, and records of both its sides.
+pub struct Stand {
+    dropped: &'static [&'static str],
+    folder: tempfile::TempDir,
+    scope: Child,
+    near: Tee,
+    far: Tee,
+    /// Behind everything.
+    pub server: Dovecot,
+}
+
+/// What a session left behind.
+pub struct Outcome {
+    /// The proxy's pretty log.
+    pub log: String,
+    /// What clients sent and were sent.
+    pub records: Vec<Record>,
+}
+
+impl Stand {
+    /// Sets up everything; the server's INBOX holds these messages.
+    pub fn start(dropped: &'static [&'static str], messages: &[Vec<u8>]) -> Stand {
+        let server = Dovecot::start(messages);
+        let far = Tee::start(server.address);
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_imapscope"));
+        command.arg("proxy").arg(format!("127.0.0.1:0=imap://{}", far.address));
+        for name in dropped {
+            command.args(["--drop-cap", name]);
+        }
+        command.args(["--color", "never", "-o"]).arg(format!("pretty:{}", log_file(folder.path()).display()));
+        for name in ["NO_COLOR", "CLICOLOR_FORCE", "CLICOLOR", "IMAPSCOPE_LOG"] {
+            command.env_remove(name);
+        }
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut scope = command.spawn().expect("imapscope starts");
+        let address = listening(&mut scope);
+        Stand { dropped, folder, scope, near: Tee::start(address), far, server }
+    }
+
+    /// Where clients connect.
+    pub fn address(&self) -> SocketAddr {
+        self.near.address
+    }
+
+    /// A folder for the client's own files.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The client's side while the session goes on.
+    pub fn near(&self) -> &Tee {
+        &self.near
+    }
+
+    /// Whether a rule hides this from the client.
+    pub fn drops(&self, capability: &str) -> bool {
+        self.dropped.contains(&capability)
+    }
+
+    /// Ends the proxy with Ctrl-C after the clients have gone, and checks all that does not depend on the client:
+    /// what passed is what was sent, but for the capabilities dropped; the log tells of all of it and of no password.
+    pub fn finish(mut self) -> Outcome {
+        self.near.wait_for_the_end();
+        self.far.wait_for_the_end();
+        signal(&self.scope, "-INT");
+        let mut status = None;
+        wait_until("imapscope has ended", || {
+            status = self.scope.try_wait().expect("the child can be asked");
+            status.is_some()
+        });
+        assert_eq!(status.and_then(|status| status.code()), Some(0), "Ctrl-C is a good end");
+        let log = String::from_utf8(fs::read(log_file(self.folder.path())).expect("a log")).expect("the log is UTF-8");
+        if let Some(folder) = std::env::var_os("IMAPSCOPE_KEEP_LOGS") {
+            let name = thread::current().name().unwrap_or("test").replace("::", "-");
+            fs::write(Path::new(&folder).join(format!("{name}-{}.log", self.dropped.join("-"))), &log).expect("a file");
+        }
+        let (near, far) = (self.near.records(), self.far.records());
+        assert_eq!(near.len(), far.len(), "a connection for each connection");
+        assert!(!near.is_empty(), "a client came");
+        // Connections that open at the same time may be in another order on the other side.
+        for record in &near {
+            let same = far
+                .iter()
+                .any(|other| other.client == record.client && hide(&other.server, self.dropped) == record.server);
+            assert!(same, "what passed is what was sent:\n{}", excerpt(record));
+            let counts = format!("{} octets from the client", grouped(record.client.len()));
+            assert!(log.contains(&counts) || record.client.is_empty(), "the log counts '{counts}':\n{}", tail(&log));
+        }
+        for name in self.dropped {
+            assert!(log.contains(&format!("rule `--drop-cap {name}`: applied")), "the rule was used:\n{}", tail(&log));
+        }
+        // As it is, and as AUTHENTICATE PLAIN and LOGIN carry it.
+        let carried = [format!("\0{USER}\0{PASSWORD}"), PASSWORD.to_owned()].map(|text| STANDARD.encode(text));
+        for secret in [PASSWORD, carried[0].trim_end_matches('='), carried[1].trim_end_matches('=')] {
+            assert!(!log.contains(secret), "the log shows no password:\n{}", tail(&log));
+        }
+        assert!(!log.contains('\x1b'), "no colour");
+        Outcome { log, records: near }
+    }
+}
+
+impl Drop for Stand {
+    fn drop(&mut self) {
+        // It has ended already where the test went well.
+        let _ = self.scope.kill();
+        let _ = self.scope.wait();
+    }
+}
+
+impl Outcome {
+    /// Whether any client sent a line with this in it.
+    pub fn sent(&self, text: &str) -> bool {
+        self.records.iter().any(|record| record.client_text().contains(text))
+    }
+
+    /// Whether any client announced a literal in this way: `}` waits, `+}` does not.
+    pub fn announced(&self, end: &str) -> bool {
+        let announced = |line: &str| {
+            line.strip_suffix(end)
+                .and_then(|rest| rest.rsplit_once('{'))
+                .is_some_and(|(_, count)| !count.is_empty() && count.bytes().all(|octet| octet.is_ascii_digit()))
+        };
+        // Only APPEND announces literals here that are no part of a message.
+        self.records.iter().any(|record| {
+            record.client_text().lines().any(|line| line.contains(" APPEND ") && announced(line.trim_end()))
+        })
+    }
+
+    /// Whether the log shows a line of a client that ends so.
+    pub fn logged_command(&self, end: &str) -> bool {
+        self.log.lines().any(|line| (line.contains(" C: ") || line.contains(" C* ")) && line.ends_with(end))
+    }
+
+    /// Fails if the log does not have this.
+    pub fn logged(&self, text: &str) {
+        assert!(self.log.contains(text), "'{text}' is in the log:\n{}", tail(&self.log));
+    }
+}
+
+fn log_file(folder: &Path) -> PathBuf {
+    folder.join("scope.log")
+}
+
+/// Reads the address the proxy prints; goes on reading so that it never waits for us.
+fn listening(scope: &mut Child) -> SocketAddr {
+    let mut lines = BufReader::new(scope.stderr.take().expect("standard error is piped")).lines();
+    let address = loop {
+        let line = lines.next().expect("the address is printed").expect("a line");
+        if let Some((address, _)) = line.strip_prefix("listening on imap://").and_then(|rest| rest.split_once(" -> ")) {
+            break address.parse().expect("an address and a port");
+        }
+    };
+    thread::spawn(move || lines.map_while(Result::ok).for_each(|line| eprintln!("imapscope: {line}")));
+    address
+}
+
+/// What a server that lacks these capabilities would have sent: a second, simpler implementation of the rule, for lines
+/// outside literals that are capability lists of Dovecot's spelling.
+fn hide(sent: &[u8], dropped: &[&str]) -> Vec<u8> {
+    let mut kept = Vec::with_capacity(sent.len());
+    let mut rest = sent;
+    while let Some(end) = rest.iter().position(|octet| *octet == b'\n') {
+        let line;
+        (line, rest) = rest.split_at(end + 1);
+        let text = String::from_utf8_lossy(line);
+        if text.starts_with("* CAPABILITY ") || text.contains(" OK [CAPABILITY ") {
+            let edited = dropped.iter().fold(text.into_owned(), |text, name| text.replace(&format!(" {name}"), ""));
+            kept.extend_from_slice(edited.as_bytes());
+            continue;
+        }
+        kept.extend_from_slice(line);
+        // Of a literal every octet is the message's own.
+        let count = text
+            .trim_end()
+            .strip_suffix('}')
+            .and_then(|text| text.rsplit_once('{'))
+            .and_then(|(_, count)| count.parse::<usize>().ok());
+        if let Some((data, after)) = count.and_then(|count| rest.split_at_checked(count)) {
+            kept.extend_from_slice(data);
+            rest = after;
+        }
+    }
+    kept.extend_from_slice(rest);
+    kept
+}
+
+/// A number as the log writes it.
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// The end of a log, short enough to be read.
+pub fn tail(log: &str) -> String {
+    let lines = log.lines().collect::<Vec<_>>();
+    lines[lines.len().saturating_sub(60)..].join("\n")
+}
+
+/// The end of what was recorded, short enough to be read.
+fn excerpt(record: &Record) -> String {
+    let tail = |bytes: &[u8]| String::from_utf8_lossy(&bytes[bytes.len().saturating_sub(2000)..]).into_owned();
+    format!("client:\n{}\nserver:\n{}", tail(&record.client), tail(&record.server))
+}
