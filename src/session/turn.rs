@@ -96,15 +96,22 @@ impl Session {
     /// reading says; all of it where that is not clear.
     pub(super) fn secrets_of_edit(&self, text: &[u8], reading: &Reading, was: &Masked, sent: &[u8]) -> Vec<Span> {
         let end = wire::body(sent).len();
-        let Kind::Command { verb, arguments, .. } = imap::read_command(sent).kind else {
+        let Kind::Command { tag, verb, arguments } = imap::read_command(sent).kind else {
             return if was.mask == Mask::Nothing {
                 Vec::new()
             } else {
                 mask(sent, 0, end, Mask::Rest, false, false).spans
             };
         };
-        let state: Mask = self.grammar.command(verb.of(sent)).and_then(|command| command.secret).into();
-        let same = matches!(reading.kind, Kind::Command { verb: old, .. } if old.of(text) == verb.of(sent));
+        let mut state: Mask = self.grammar.command(verb.of(sent)).and_then(|command| command.secret).into();
+        let mut same = false;
+        if let Kind::Command { tag: old_tag, verb: old_verb, arguments: old } = reading.kind {
+            same = old_tag.of(text) == tag.of(sent) && old_verb.of(text) == verb.of(sent);
+            // What was no user name before may be the password now.
+            if state == Mask::AfterNext && first_word(old.of(text)) != first_word(arguments.of(sent)) {
+                state = Mask::Rest;
+            }
+        }
         match (was.mask, state) {
             (Mask::Nothing, Mask::Nothing) => Vec::new(),
             (_, state) if same && state != Mask::Nothing => {
