@@ -230,6 +230,7 @@ impl Explainer {
 
     /// Adds what must not be shown besides what the session has found, and masks all of it.
     fn hide(&mut self, text: &mut Text, bytes: &mut [u8]) {
+        add(&mut text.secrets, secret::url_tokens(text.bytes.of(bytes)));
         let echoing = self.may_echo(text.bytes.of(bytes), text.reading.kind);
         if echoing {
             let echoes = self.vault.echoes(text.bytes.of(bytes));
@@ -243,6 +244,7 @@ impl Explainer {
         // What a rule made of a text may hold a secret anywhere: the remembered ones are looked for in every kind of text.
         let echoes = self.vault.echoes(edit.bytes.of(bytes));
         add(&mut edit.secrets, echoes);
+        add(&mut edit.secrets, secret::url_tokens(edit.bytes.of(bytes)));
         let range = range(edit.bytes, bytes.len());
         self.vault.hide(&mut bytes[range], &edit.secrets);
     }
@@ -266,7 +268,10 @@ impl Explainer {
         }
         if data.secret {
             self.vault.hide(&mut bytes[head.clone()], &[Span::new(0, head.len())]);
-        } else if data.kind != DataKind::Literal {
+        } else if data.kind == DataKind::Literal {
+            let tokens = secret::url_tokens(&bytes[head.clone()]);
+            self.vault.hide(&mut bytes[head.clone()], &tokens);
+        } else {
             let echoes = self.vault.echoes(&bytes[head.clone()]);
             self.vault.hide(&mut bytes[head.clone()], &echoes);
         }

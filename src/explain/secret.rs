@@ -123,6 +123,27 @@ impl Vault {
     }
 }
 
+/// Where the tokens of authorised URLs stand: what follows `;URLAUTH=access:mechanism:` (RFC 4467 section 3), to the end
+/// of the string.
+#[must_use]
+pub fn url_tokens(text: &[u8]) -> Vec<Span> {
+    const NAME: &[u8] = b";URLAUTH=";
+    let mut found = Vec::new();
+    let mut from = 0;
+    while let Some(at) = memchr::memchr(b';', &text[from..]).map(|at| from + at) {
+        from = at + 1;
+        if !text.get(at..at + NAME.len()).is_some_and(|name| name.eq_ignore_ascii_case(NAME)) {
+            continue;
+        }
+        let start = at + NAME.len();
+        let end = start + text[start..].iter().take_while(|b| !b"\" <>)\r\n".contains(b)).count();
+        let colons = (start..end).filter(|&at| text[at] == b':').nth(1);
+        found.extend(colons.map(|colon| Span::new(colon + 1, end)));
+        from = end;
+    }
+    found
+}
+
 /// The spans in order, joined where they meet or overlap.
 #[must_use]
 pub fn joined(mut spans: Vec<Span>) -> Vec<Span> {
@@ -186,6 +207,14 @@ mod tests {
         let mut text = *b"password";
         vault.hide(&mut text, &[Span::new(0, 8)]);
         assert_eq!(&text, b"password");
+    }
+
+    #[test]
+    fn tokens_of_urls_are_found_and_urls_without_are_left() {
+        let text = b"a (URL \"imap://j@h/I;UID=1;urlauth=anonymous:internal:91ab\" x;URLAUTH=submit+j";
+        let found = url_tokens(text);
+        assert_eq!(found.iter().map(|span| span.of(text)).collect::<Vec<_>>(), [b"91ab"]);
+        assert!(url_tokens(b";;;urlauth;URLAUTH=:").is_empty());
     }
 
     #[test]
