@@ -27,6 +27,7 @@ pub struct Vault {
 }
 
 struct Known {
+    /// In upper case, as some servers repeat what they take for a command.
     bytes: Box<[u8]>,
     /// It was longer: an echo is hidden to the end of its line.
     cut: bool,
@@ -65,7 +66,7 @@ impl Vault {
         if self.show || secret.len() < MIN_SECRET {
             return;
         }
-        let bytes = &secret[..secret.len().min(MAX_SECRET)];
+        let bytes = secret[..secret.len().min(MAX_SECRET)].to_ascii_uppercase();
         if let Some(at) = self.known.iter().position(|known| *known.bytes == *bytes) {
             self.known[at].cut |= cut;
             return;
@@ -80,6 +81,10 @@ impl Vault {
     pub fn remember_token(&mut self, token: &[u8]) {
         let token = token.trim_ascii();
         self.remember(token);
+        // Of a line that was hidden whole, a server may repeat what it takes for the verb.
+        if let Some(blank) = token.iter().rposition(|&b| b == b' ').filter(|_| !token.starts_with(b"\"")) {
+            self.remember(&token[blank + 1..]);
+        }
         if let Some(inside) = token.strip_prefix(b"\"").map(|rest| rest.strip_suffix(b"\"").unwrap_or(rest)) {
             let mut plain = Vec::with_capacity(inside.len());
             let mut rest = inside.iter();
@@ -94,8 +99,12 @@ impl Vault {
     #[must_use]
     pub fn echoes(&self, text: &[u8]) -> Vec<Span> {
         let mut found = Vec::new();
+        if self.known.is_empty() {
+            return found;
+        }
+        let upper = text.to_ascii_uppercase();
         for known in &self.known {
-            for at in memmem::find_iter(text, &known.bytes) {
+            for at in memmem::find_iter(&upper, &known.bytes) {
                 let end = if known.cut { text.len() } else { at + known.bytes.len() };
                 found.push(Span::new(at, end));
             }
@@ -106,7 +115,8 @@ impl Vault {
     /// True if a remembered secret stands in these octets.
     #[must_use]
     pub fn knows(&self, bytes: &[u8]) -> bool {
-        self.known.iter().any(|known| memmem::find(bytes, &known.bytes).is_some())
+        let upper = if self.known.is_empty() { Vec::new() } else { bytes.to_ascii_uppercase() };
+        self.known.iter().any(|known| memmem::find(&upper, &known.bytes).is_some())
     }
 
     /// Overwrites the spans of a text, but no line end.
