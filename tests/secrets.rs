@@ -185,11 +185,33 @@ fn login_in_one_line() {
             "* VERB alice kanarie77\r\n",
             "+ VERB alice kanarie77\r\n",
             ". VERB alice kanarie77\r\n",
+            "a XVERB alice kanarie77\r\n",
+            "a VERB1 alice kanarie77\r\n",
+            "a VE\0RB alice kanarie77\r\n",
+            "a\rVERB\ralice\rkanarie77\r\n",
+            "a ID NIL\rb VERB alice kanarie77\r\n",
+            "a NOOP\rb VERB alice kanarie77\r",
         ] {
             let line = line.replace("VERB", verb);
             against_servers(&lines(&[&line]), &[CANARY]);
             against_servers(&lines(&["x NOOP\r\ny CAPABILITY\r\n", &line, "z NOOP\r\n"]), &[CANARY]);
         }
+    }
+}
+
+#[test]
+fn other_ways_to_log_in() {
+    for line in [
+        "a LOGON alice kanarie77\r\n",
+        "a AUTH PLAIN kanarie77\r\n",
+        "USER alice\r\nPASS kanarie77\r\n",
+        "a PROXYAUTH kanarie77\r\n",
+        "a X-TOKEN {9}\r\nkanarie77\r\n",
+        "a X-TOKEN {9+}\r\nkanarie77\r\n",
+        "a X-TOKEN x {1+}\r\ny kanarie77\r\n",
+    ] {
+        hides(&[s("* OK hi\r\n"), c(line), s("a NO\r\n")], &[CANARY]);
+        hides(&[s("* OK hi\r\n"), c(format!("y NOOP\r\n{line}z NOOP\r\n")), s("+\r\na NO\r\n")], &[CANARY]);
     }
 }
 

@@ -53,8 +53,8 @@ pub fn oddity(odd: Oddity, from: Peer, unasked: bool) -> Note {
         }
         Oddity::Early => finding(
             client,
-            "sent before the server had said whether to go on; it was passed on at once, and read after the answer",
-            "RFC 9051 section 4.3",
+            "sent before the server had said whether it may be: passed on at once, and read after the answer",
+            "RFC 9051 sections 4.3 and 5.5",
         ),
         Oddity::Injected => finding(
             from,

@@ -230,8 +230,8 @@ impl Explainer {
 
     /// Adds what must not be shown besides what the session has found, and masks all of it.
     fn hide(&mut self, text: &mut Text, bytes: &mut [u8]) {
-        let echoing =
-            matches!(text.reading.kind, Kind::Reply { .. } | Kind::GoAhead { .. } | Kind::Unknown | Kind::Foreign(_));
+        add(&mut text.secrets, secret::url_tokens(text.bytes.of(bytes)));
+        let echoing = self.may_echo(text.bytes.of(bytes), text.reading.kind);
         if echoing {
             let echoes = self.vault.echoes(text.bytes.of(bytes));
             add(&mut text.secrets, echoes);
@@ -244,8 +244,21 @@ impl Explainer {
         // What a rule made of a text may hold a secret anywhere: the remembered ones are looked for in every kind of text.
         let echoes = self.vault.echoes(edit.bytes.of(bytes));
         add(&mut edit.secrets, echoes);
+        add(&mut edit.secrets, secret::url_tokens(edit.bytes.of(bytes)));
         let range = range(edit.bytes, bytes.len());
         self.vault.hide(&mut bytes[range], &edit.secrets);
+    }
+
+    /// True for texts in which a secret may turn up again: human text, and what the grammar does not know or leaves to
+    /// the peers to fill. In all else it is more likely a name that happens to be the same.
+    fn may_echo(&self, text: &[u8], kind: Kind) -> bool {
+        let free = |name: Span| name.of(text).eq_ignore_ascii_case(b"ID");
+        match kind {
+            Kind::Reply { .. } | Kind::GoAhead { .. } | Kind::Unknown | Kind::Foreign(_) => true,
+            Kind::Info { name, .. } => free(name) || self.grammar.response(name.of(text)).is_none(),
+            Kind::Command { verb, .. } => free(verb) || self.grammar.commands.exact(verb.of(text)).is_none(),
+            _ => false,
+        }
     }
 
     fn data(&mut self, from: Peer, data: &Data, bytes: &mut [u8], at: Time) {
@@ -255,7 +268,10 @@ impl Explainer {
         }
         if data.secret {
             self.vault.hide(&mut bytes[head.clone()], &[Span::new(0, head.len())]);
-        } else if data.kind != DataKind::Literal {
+        } else if data.kind == DataKind::Literal {
+            let tokens = secret::url_tokens(&bytes[head.clone()]);
+            self.vault.hide(&mut bytes[head.clone()], &tokens);
+        } else {
             let echoes = self.vault.echoes(&bytes[head.clone()]);
             self.vault.hide(&mut bytes[head.clone()], &echoes);
         }

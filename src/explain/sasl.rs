@@ -40,7 +40,7 @@ pub struct Exchange {
     show: bool,
     /// Messages of the client so far.
     step: u32,
-    /// The last challenge asks for a password.
+    /// The last challenge asks for something that is no user name, as far as can be told.
     asked: bool,
 }
 
@@ -117,6 +117,7 @@ impl Exchange {
         }
         let Some(message) = decode(text) else {
             // Exchange answers AUTHENTICATE NTLM with a sentence instead of base64.
+            self.asked = asks(text);
             out.word("(not base64)");
             out.said.hide = self.decode == Decode::Opaque;
             if !out.said.hide {
@@ -124,7 +125,7 @@ impl Exchange {
             }
             return out.said;
         };
-        self.asked = contains(&message, b"pass");
+        self.asked = asks(&message);
         match self.decode {
             Decode::Scram => {
                 out.said.hide = message.first().is_none_or(|&letter| letter != b'r');
@@ -390,6 +391,12 @@ fn clear(bytes: &[u8]) -> bool {
     std::str::from_utf8(bytes).is_ok_and(|text| !text.chars().any(char::is_control))
 }
 
+/// True for a prompt that does not clearly want a user name: one for a password may be in any language.
+fn asks(prompt: &[u8]) -> bool {
+    let names = [&b"user"[..], b"name", b"login"];
+    contains(prompt, b"pass") || !names.iter().any(|name| contains(prompt, name))
+}
+
 fn contains(message: &[u8], word: &[u8]) -> bool {
     message.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word))
 }
@@ -468,6 +475,16 @@ mod tests {
         let mut exchange = Exchange::begin(b"LOGIN", 1, false);
         exchange.server(&line(b"Password:"));
         assert_eq!(exchange.client(&line(b"secret")).text, "LOGIN pass=<hidden>");
+        for prompt in [&b"Password:"[..], b"Kennwort:", b"UGFzcw", &line(b"Kennwort:"), &line(b"user password")] {
+            let mut exchange = Exchange::begin(b"LOGIN", 1, false);
+            exchange.server(prompt);
+            assert_eq!(exchange.client(&line(b"secret")).text, "LOGIN pass=<hidden>");
+        }
+        for prompt in [&b"User Name:"[..], b"", b"=", &line(b"User Name\0"), &line(b"Username:")] {
+            let mut exchange = Exchange::begin(b"LOGIN", 1, false);
+            exchange.server(prompt);
+            assert_eq!(exchange.client(&line(b"alice")).text, "LOGIN user=\"alice\"");
+        }
         assert_eq!(
             said("LOGIN", &[b"alice", b"pw", b"x"]),
             ["LOGIN user=\"alice\"", "LOGIN pass=<hidden>", "LOGIN pass=<hidden>"]

@@ -27,6 +27,7 @@ pub struct Vault {
 }
 
 struct Known {
+    /// In upper case, as some servers repeat what they take for a command.
     bytes: Box<[u8]>,
     /// It was longer: an echo is hidden to the end of its line.
     cut: bool,
@@ -65,7 +66,7 @@ impl Vault {
         if self.show || secret.len() < MIN_SECRET {
             return;
         }
-        let bytes = &secret[..secret.len().min(MAX_SECRET)];
+        let bytes = secret[..secret.len().min(MAX_SECRET)].to_ascii_uppercase();
         if let Some(at) = self.known.iter().position(|known| *known.bytes == *bytes) {
             self.known[at].cut |= cut;
             return;
@@ -80,6 +81,10 @@ impl Vault {
     pub fn remember_token(&mut self, token: &[u8]) {
         let token = token.trim_ascii();
         self.remember(token);
+        // Of a line that was hidden whole, a server may repeat what it takes for the verb.
+        if let Some(blank) = token.iter().rposition(|&b| b == b' ').filter(|_| !token.starts_with(b"\"")) {
+            self.remember(&token[blank + 1..]);
+        }
         if let Some(inside) = token.strip_prefix(b"\"").map(|rest| rest.strip_suffix(b"\"").unwrap_or(rest)) {
             let mut plain = Vec::with_capacity(inside.len());
             let mut rest = inside.iter();
@@ -94,8 +99,12 @@ impl Vault {
     #[must_use]
     pub fn echoes(&self, text: &[u8]) -> Vec<Span> {
         let mut found = Vec::new();
+        if self.known.is_empty() {
+            return found;
+        }
+        let upper = text.to_ascii_uppercase();
         for known in &self.known {
-            for at in memmem::find_iter(text, &known.bytes) {
+            for at in memmem::find_iter(&upper, &known.bytes) {
                 let end = if known.cut { text.len() } else { at + known.bytes.len() };
                 found.push(Span::new(at, end));
             }
@@ -106,7 +115,8 @@ impl Vault {
     /// True if a remembered secret stands in these octets.
     #[must_use]
     pub fn knows(&self, bytes: &[u8]) -> bool {
-        self.known.iter().any(|known| memmem::find(bytes, &known.bytes).is_some())
+        let upper = if self.known.is_empty() { Vec::new() } else { bytes.to_ascii_uppercase() };
+        self.known.iter().any(|known| memmem::find(&upper, &known.bytes).is_some())
     }
 
     /// Overwrites the spans of a text, but no line end.
@@ -121,6 +131,27 @@ impl Vault {
             }
         }
     }
+}
+
+/// Where the tokens of authorised URLs stand: what follows `;URLAUTH=access:mechanism:` (RFC 4467 section 3), to the end
+/// of the string.
+#[must_use]
+pub fn url_tokens(text: &[u8]) -> Vec<Span> {
+    const NAME: &[u8] = b";URLAUTH=";
+    let mut found = Vec::new();
+    let mut from = 0;
+    while let Some(at) = memchr::memchr(b';', &text[from..]).map(|at| from + at) {
+        from = at + 1;
+        if !text.get(at..at + NAME.len()).is_some_and(|name| name.eq_ignore_ascii_case(NAME)) {
+            continue;
+        }
+        let start = at + NAME.len();
+        let end = start + text[start..].iter().take_while(|b| !b"\" <>)\r\n".contains(b)).count();
+        let colons = (start..end).filter(|&at| text[at] == b':').nth(1);
+        found.extend(colons.map(|colon| Span::new(colon + 1, end)));
+        from = end;
+    }
+    found
 }
 
 /// The spans in order, joined where they meet or overlap.
@@ -186,6 +217,14 @@ mod tests {
         let mut text = *b"password";
         vault.hide(&mut text, &[Span::new(0, 8)]);
         assert_eq!(&text, b"password");
+    }
+
+    #[test]
+    fn tokens_of_urls_are_found_and_urls_without_are_left() {
+        let text = b"a (URL \"imap://j@h/I;UID=1;urlauth=anonymous:internal:91ab\" x;URLAUTH=submit+j";
+        let found = url_tokens(text);
+        assert_eq!(found.iter().map(|span| span.of(text)).collect::<Vec<_>>(), [b"91ab"]);
+        assert!(url_tokens(b";;;urlauth;URLAUTH=:").is_empty());
     }
 
     #[test]

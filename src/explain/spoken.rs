@@ -85,7 +85,8 @@ impl Explainer {
             }
         }
         self.notes.extend(decoded);
-        if self.pending.iter().any(|pending| *pending.tag == *tag) && !tag.is_empty() {
+        let hidden = !self.vault.shows() && text.secrets.iter().any(|secret| secret.start < parts[0].end);
+        if !hidden && !tag.is_empty() && self.pending.iter().any(|pending| *pending.tag == *tag) {
             let text = format!("the tag {} is in use by a command that is not answered yet", phrase::excerpt(tag));
             self.notes.push(finding(Peer::Client, text, "RFC 9051 section 2.2.1"));
         }

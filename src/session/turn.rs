@@ -1,6 +1,8 @@
 //! What a text does to the conversation: commands are numbered and wait for their answers, replies are paired with
 //! them, and the state changes as the grammar says. Also which of a text's octets must not be shown.
 
+use memchr::memchr;
+
 use super::dialogue::{InFlight, Want};
 use super::lane::{Frame, Mask, Masked, Wait, mask};
 use super::{Outbox, Session, arguments};
@@ -53,6 +55,11 @@ impl Session {
             let body = wire::body(text).len();
             return mask(text, 0, body, Mask::Rest, literal, false);
         }
+        if let Some(from) = self.undescribed(text, reading) {
+            // Refused, its octets may come all the same.
+            self.lane(Peer::Client).wary |= literal;
+            return mask(text, from, end, Mask::Rest, literal, false);
+        }
         let lone = matches!(reading.kind, Kind::Command { verb, arguments, .. }
             if is_mechanism(arguments.of(text)) && self.then(verb.of(text)) == Some(Then::Sasl));
         match reading.kind {
@@ -65,6 +72,12 @@ impl Session {
     fn distrusts(&mut self, text: &[u8], reading: &Reading) -> bool {
         let line = wire::body(text);
         let hides = match reading.kind {
+            // A client that ends its lines with CR alone has several of them here.
+            Kind::Command { .. } | Kind::Unknown
+                if memchr(b'\r', line).is_some() && line.split(|b| b" \t\r".contains(b)).any(|it| self.hides(it)) =>
+            {
+                true
+            }
             // Without a tag the verb stands in the tag's place.
             Kind::Command { tag, .. } if self.hides(tag.of(line)) => true,
             Kind::Command { verb, .. } => {
@@ -84,6 +97,16 @@ impl Session {
         self.lane(Peer::Client).wary
     }
 
+    /// Where the arguments begin of a command that the grammar does not know, while it may yet be another way to log in:
+    /// a verb with a slip, or another protocol's. Without arguments, the verb may be one.
+    fn undescribed(&self, text: &[u8], reading: &Reading) -> Option<usize> {
+        let Kind::Command { verb, arguments, .. } = reading.kind else { return None };
+        let early = !matches!(self.state, State::Authenticated | State::Selected);
+        let known = self.grammar.commands.exact(verb.of(text)).is_some();
+        let bare = arguments.is_empty() && reading.literal.is_none();
+        (early && !known).then_some(if bare { verb.start } else { arguments.start } as usize)
+    }
+
     /// True for the verb of a command with secrets, also with something that is no letter or digit around it.
     fn hides(&self, word: &[u8]) -> bool {
         let start = word.iter().position(u8::is_ascii_alphanumeric).unwrap_or(word.len());
@@ -96,15 +119,22 @@ impl Session {
     /// reading says; all of it where that is not clear.
     pub(super) fn secrets_of_edit(&self, text: &[u8], reading: &Reading, was: &Masked, sent: &[u8]) -> Vec<Span> {
         let end = wire::body(sent).len();
-        let Kind::Command { verb, arguments, .. } = imap::read_command(sent).kind else {
+        let Kind::Command { tag, verb, arguments } = imap::read_command(sent).kind else {
             return if was.mask == Mask::Nothing {
                 Vec::new()
             } else {
                 mask(sent, 0, end, Mask::Rest, false, false).spans
             };
         };
-        let state: Mask = self.grammar.command(verb.of(sent)).and_then(|command| command.secret).into();
-        let same = matches!(reading.kind, Kind::Command { verb: old, .. } if old.of(text) == verb.of(sent));
+        let mut state: Mask = self.grammar.command(verb.of(sent)).and_then(|command| command.secret).into();
+        let mut same = false;
+        if let Kind::Command { tag: old_tag, verb: old_verb, arguments: old } = reading.kind {
+            same = old_tag.of(text) == tag.of(sent) && old_verb.of(text) == verb.of(sent);
+            // What was no user name before may be the password now.
+            if state == Mask::AfterNext && first_word(old.of(text)) != first_word(arguments.of(sent)) {
+                state = Mask::Rest;
+            }
+        }
         match (was.mask, state) {
             (Mask::Nothing, Mask::Nothing) => Vec::new(),
             (_, state) if same && state != Mask::Nothing => {
