@@ -25,6 +25,7 @@ use crate::event::{
 };
 use crate::grammar::{Grammar, Then};
 use crate::wire;
+use crate::wording::{amount, thousands};
 use capability::Offers;
 use finding::note;
 use imap::{Opinion, Strict};
@@ -197,8 +198,8 @@ impl Explainer {
         self.strict.skip();
         let text = format!(
             "{} events with {} are missing here: the log could not keep up; everything was relayed all the same",
-            phrase::grouped(events),
-            phrase::octets(bytes)
+            thousands(events),
+            amount(bytes, "octet")
         );
         self.notes.push(note(NoteKind::Session, text, ""));
     }
@@ -270,7 +271,8 @@ impl Explainer {
         match data.kind {
             DataKind::Proxy => self.notes.push(finding::foreign(Foreign::Proxy, from)),
             DataKind::Overlong => {
-                let text = format!("a line of {}: too long to be read, passed on as it came", phrase::octets(data.len));
+                let text =
+                    format!("a line of {}: too long to be read, passed on as it came", amount(data.len, "octet"));
                 self.notes.push(note(NoteKind::Session, text, ""));
             }
             DataKind::Literal | DataKind::Opaque | DataKind::Undecided => {}

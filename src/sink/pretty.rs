@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use jiff::tz::TimeZone;
 
 use super::clock::Clock;
-use super::closing::{self, amount, thousands};
+use super::closing;
 use super::page::Page;
 use super::style::{Body, Ink, Look, Palette};
 use super::text::{self, End};
@@ -17,6 +17,7 @@ use crate::event::{
     Closed, Data, DataKind, Edited, Event, Explained, Foreign, Kind, Layer, Note, NoteKind, Oddity, Opened, Peer,
     State, Text, What,
 };
+use crate::wording::{amount, duration, thousands};
 
 /// The buffer is written out when it holds so many octets.
 const FULL: usize = 128 * 1024;
@@ -208,7 +209,7 @@ impl<W: Write + Send> Pretty<W> {
             && !event.notes.iter().any(|note| note.kind == NoteKind::Answer)
         {
             self.page.remark();
-            self.page.words(Ink::Plain, &format!("after {}", closing::spell(latency)));
+            self.page.words(Ink::Plain, &format!("after {}", duration(latency)));
             self.page.end();
         }
         let mut rest = event.notes;
@@ -289,7 +290,7 @@ impl<W: Write + Send> Pretty<W> {
         self.begin(event, "==", Ink::Faint, None);
         self.page.ink(Ink::Strong, closing::ended(closed.by));
         if let Some(summary) = event.summary {
-            self.page.ink(Ink::Plain, &format!(" after {}", closing::spell(summary.lasted)));
+            self.page.ink(Ink::Plain, &format!(" after {}", duration(summary.lasted)));
         }
         self.page.out.push(b'\n');
         if let Some(why) = &closed.why {

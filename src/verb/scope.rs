@@ -126,7 +126,8 @@ impl Desk {
         let number = batch.connection;
         let over = batch.events.iter().any(|event| matches!(event.what, What::Closed(_)));
         let mut explainers = std::mem::take(&mut self.explainers);
-        let explainer = explainers.entry(number).or_insert_with(|| Box::new(Explainer::new(grammar.clone(), show_secrets)));
+        let explainer =
+            explainers.entry(number).or_insert_with(|| Box::new(Explainer::new(grammar.clone(), show_secrets)));
         explainer.explain(batch, &mut |event| self.shown(|sinks| sinks.put(event)));
         if over {
             explainers.remove(&number);
