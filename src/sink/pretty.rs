@@ -212,14 +212,15 @@ impl<W: Write + Send> Pretty<W> {
             self.page.words(Ink::Plain, &format!("after {}", duration(latency)));
             self.page.end();
         }
-        let mut rest = event.notes;
+        let (mut rest, mut later) = (event.notes, false);
         while let Some((note, others)) = rest.split_first() {
             let entries = rest.iter().take_while(|note| caps::fate(note).is_some()).count();
             if entries > 0 {
-                caps::write(&mut self.page, &rest[..entries]);
+                caps::write(&mut self.page, &rest[..entries], later);
                 rest = &rest[entries..];
             } else {
                 write_note(&mut self.page, note);
+                later = note.kind == NoteKind::Difference;
                 rest = others;
             }
         }
@@ -431,7 +432,7 @@ fn write_note(page: &mut Page, note: &Note) {
         page.words(Ink::Strong, &format!("{about}: "));
     }
     page.words(ink, &note.text);
-    if let Some(rfc) = note.rfc.as_deref().filter(|rfc| !rfc.is_empty()) {
+    if let Some(rfc) = caps::reference(note) {
         page.unit(Ink::Faint, &format!("({rfc})"));
     }
     page.end();
