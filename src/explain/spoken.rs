@@ -304,7 +304,7 @@ impl Explainer {
         if then == Some(Then::Idle) && self.idle.is_none() {
             self.idle = Some(Idle { frame, since: at, updates: 0 });
             let text = "IDLE began: the server now reports changes by itself";
-            self.notes.push(note(NoteKind::Session, text, "RFC 9051 section 6.3.13"));
+            self.notes.push(note(NoteKind::Session, text, ""));
         }
         Some(latency)
     }

@@ -34,7 +34,7 @@ pub fn write(page: &mut Page, entries: &[Note], later: bool) {
         entries.iter().filter_map(text).map(|text| columns(&escaped(text))).max().unwrap_or(0).min(most)
     };
     let name_width = widest(|note| note.about.as_deref(), NAME);
-    let rfc_width = widest(|note| reference(note), RFC);
+    let rfc_width = widest(reference, RFC);
     for entry in entries {
         let (mark, ink) = match fate(entry) {
             Some(Fate::Removed) => ("-", Ink::Removed),
