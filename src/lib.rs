@@ -175,3 +175,4 @@ pub mod session;
 pub mod sink;
 pub mod verb;
 pub mod wire;
+pub mod wording;

@@ -153,6 +153,13 @@ fn a_wrong_route_is_refused_before_a_socket_opens() {
 }
 
 #[test]
+fn two_routes_cannot_have_one_port() {
+    let said = refused(&["proxy", "imap://one.example", "imap://two.example:1430"]);
+    assert!(said.contains("'imap://one.example' listens on 127.0.0.1:1143 already"), "{said}");
+    assert!(said.contains(":1144=imap://two.example:1430"), "{said}");
+}
+
+#[test]
 fn a_wrong_rule_is_refused_with_its_place_and_remedy() {
     let said = refused(&["proxy", "imap://h", "--rule", "drop-capability IDLE when form == server"]);
     assert!(said.contains("--rule 1:") && said.contains('^') && said.contains("from"), "{said}");

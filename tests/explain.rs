@@ -260,8 +260,32 @@ fn the_first_list_is_told_in_full_and_later_ones_as_a_difference() {
     assert_eq!(same.texts(NoteKind::Difference), ["the same list as before"]);
     talk.client("a1 LOGIN alice secret99");
     let after = talk.server("a1 OK [CAPABILITY IMAP4rev1 MOVE] in");
-    assert_eq!(after.texts(NoteKind::Difference), ["new: MOVE; gone: X-WHO (after login)"]);
+    assert_eq!(after.texts(NoteKind::Difference), ["gone: X-WHO (after login)"]);
     assert_eq!(after.texts(NoteKind::Session), ["logged in as alice"]);
+    let novel = |out: &Out| out.texts(NoteKind::Capability(Fate::Kept)).len();
+    assert_eq!(novel(&after), 1, "MOVE has an entry");
+    let again = talk.server("* CAPABILITY IMAP4rev1 MOVE X-WHO");
+    assert_eq!(again.texts(NoteKind::Difference), ["there again: X-WHO"]);
+    assert_eq!(novel(&again), 0);
+    let more = talk.server("* CAPABILITY IMAP4rev1 MOVE X-WHO IDLE");
+    assert_eq!(more.texts(NoteKind::Difference), ["nothing is gone"]);
+    assert_eq!(novel(&more), 1, "IDLE has an entry, for the client never saw it before");
+}
+
+#[test]
+fn a_server_that_never_speaks_gets_a_remedy() {
+    let told = |received: [u64; 2], milliseconds: u64| {
+        let mut talk = Talk::new();
+        let opened = Opened { protocol: "imap".into(), ..Opened::default() };
+        talk.put(Peer::Client, What::Opened(Box::new(opened)), Vec::new());
+        talk.now += milliseconds * 1_000_000;
+        let end = Closed { by: Closer::Peer(Peer::Client), why: None, received, sent: [0; 2] };
+        let out = talk.put(Peer::Client, What::Closed(Box::new(end)), Vec::new());
+        out.texts(NoteKind::Session).iter().any(|text| text.contains("993"))
+    };
+    assert!(told([0, 0], 5_000));
+    assert!(!told([0, 0], 500), "it had no time");
+    assert!(!told([0, 9], 5_000), "it spoke");
 }
 
 #[test]
@@ -523,7 +547,7 @@ fn foreign_traffic_gets_a_remedy() {
     let reading = Reading { kind: Kind::Foreign(Foreign::Tls), ..Reading::default() };
     let text = talk.text(true, &bytes, reading);
     let out = talk.put(Peer::Client, What::Text(text), bytes);
-    assert!(out.findings(Peer::Client)[0].contains("imaps://"));
+    assert!(out.findings(Peer::Client)[0].contains("switch TLS off"));
 }
 
 fn kinds() -> impl Strategy<Value = Kind> {

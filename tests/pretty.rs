@@ -297,7 +297,7 @@ const SESSION: &str = r##"12:00:00.000 #1 == 127.0.0.1:54321 -> mail.example.org
 12:05:12.000 #1 == closed by the client after 5 min 12 s
                 | 1,234 octets from the client, 56,789 octets from the server (56,783 sent on)
                 | command      sent  refused  open    mean  longest
-                | CAPABILITY      2        -     -  450 us   600 us
+                | CAPABILITY      2        -     -  450 µs   600 µs
                 | LOGIN           1        -     -   43 ms    43 ms
                 | SELECT          1        1     -   12 ms    12 ms
                 | UID FETCH   1,204        -     -  8.0 ms   1.86 s

@@ -257,7 +257,7 @@ async fn a_port_that_is_taken_is_a_problem_before_anything_is_served() {
     let mut second = route(address);
     second.listen.port = address.port();
     let problem = Relay::bind(vec![route(address), second], Limits::default()).await.unwrap_err();
-    assert!(problem.what.contains(&address.to_string()) && problem.what.contains("in use"), "{problem}");
+    assert!(problem.origin.contains(&address.to_string()) && problem.what.contains("in use"), "{problem}");
     assert!(!problem.help.is_empty());
 }
 
@@ -387,7 +387,7 @@ async fn one_connection_too_many_is_closed_with_a_reason() {
     assert_eq!(read_all(&mut second).await, b"");
     let (events, closed) = rig.closed(2).await;
     assert_eq!((words(&events), closed.by), (vec!["opened", "closed"], Closer::Ours));
-    assert!(closed.why.unwrap().contains("the limit of 1 connections"));
+    assert!(closed.why.unwrap().contains("the limit of 1 connection is"));
     client.write_all(b"x").await.unwrap();
     soon(there.read_exact(&mut [0])).await.unwrap();
     rig.end().await;

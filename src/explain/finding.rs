@@ -79,17 +79,15 @@ pub fn oddity(odd: Oddity, from: Peer, unasked: bool) -> Note {
 #[must_use]
 pub fn foreign(what: Foreign, from: Peer) -> Note {
     let text = match (what, from) {
-        (Foreign::Tls, Peer::Client) => {
-            "the client speaks TLS on a plain route: switch TLS off in the client (this version has no imaps://)"
-        }
+        (Foreign::Tls, Peer::Client) => "the client speaks TLS, which is not read here: switch TLS off in the client",
         (Foreign::Tls, Peer::Server) => {
-            "the server answers in TLS: put a TLS tunnel between it and imapscope (this version has no imaps://)"
+            "the server speaks TLS, which is not read here: put a TLS tunnel before it, and the tunnel in the route"
         }
         (Foreign::TlsAlert, Peer::Client) => {
-            "the client sent a TLS alert on a plain route: it expects TLS here: switch TLS off in the client (this version has no imaps://)"
+            "the client sent a TLS alert: it expects TLS, which is not read here; switch TLS off in the client"
         }
         (Foreign::TlsAlert, Peer::Server) => {
-            "the server sent a TLS alert: it expects TLS: put a TLS tunnel between it and imapscope (this version has no imaps://)"
+            "the server sent a TLS alert: it expects TLS; put a TLS tunnel before it, and the tunnel in the route"
         }
         (Foreign::Http, Peer::Client) => "the client speaks HTTP: it was pointed at the wrong port",
         (Foreign::Http, Peer::Server) => "the server speaks HTTP: the route names the wrong port",

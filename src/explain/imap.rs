@@ -10,9 +10,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use imap_proto::{Address, AttributeValue, BodyStructure, ContentEncoding, MailboxDatum, Response, StatusAttribute};
 
-use super::phrase::{excerpt, grouped, names, octets};
+use super::phrase::{excerpt, names};
 use crate::event::{Data, Kind, Reading, Span};
 use crate::wire::body;
+use crate::wording::{amount, thousands};
 
 /// The largest frame that is judged, in octets, without the literals that were left out.
 pub const MAX_FRAME: usize = 16 * 1024;
@@ -421,9 +422,9 @@ fn plain(response: &Response<'_>) -> Option<String> {
                 .filter_map(|item| {
                     Some(match item {
                         StatusAttribute::Messages(1) => "1 message".to_owned(),
-                        StatusAttribute::Messages(n) => format!("{} messages", grouped((*n).into())),
-                        StatusAttribute::Recent(n) => format!("{} recent", grouped((*n).into())),
-                        StatusAttribute::Unseen(n) => format!("{} unseen", grouped((*n).into())),
+                        StatusAttribute::Messages(n) => format!("{} messages", thousands((*n).into())),
+                        StatusAttribute::Recent(n) => format!("{} recent", thousands((*n).into())),
+                        StatusAttribute::Unseen(n) => format!("{} unseen", thousands((*n).into())),
                         StatusAttribute::UidNext(n) => format!("next UID {n}"),
                         StatusAttribute::UidValidity(n) => format!("UIDs valid under {n}"),
                         StatusAttribute::HighestModSeq(n) => format!("last change {n}"),
@@ -436,7 +437,7 @@ fn plain(response: &Response<'_>) -> Option<String> {
         MailboxDatum::Search(found) => Some(match found.len() {
             0 => "nothing found".into(),
             1 => "1 message found".into(),
-            n => format!("{} messages found", grouped(n as u64)),
+            n => format!("{} messages found", thousands(n as u64)),
         }),
         _ => None,
     }
@@ -451,7 +452,7 @@ fn message(number: Option<u32>, values: &[AttributeValue<'_>]) -> Option<String>
             AttributeValue::Uid(uid) => head.push(format!("UID {uid}")),
             AttributeValue::Flags(flags) if flags.is_empty() => head.push("no flags".into()),
             AttributeValue::Flags(flags) => head.push(format!("flags {}", names(flags))),
-            AttributeValue::Rfc822Size(size) => head.push(octets((*size).into())),
+            AttributeValue::Rfc822Size(size) => head.push(amount((*size).into(), "octet")),
             AttributeValue::InternalDate(date) => head.push(format!("arrived {}", excerpt(date.trim().as_bytes()))),
             AttributeValue::ModSeq(n) => head.push(format!("change {n}")),
             AttributeValue::Envelope(envelope) => {
@@ -533,7 +534,7 @@ fn part(structure: &BodyStructure<'_>) -> String {
         _ => "",
     };
     let kind = format!("{}/{}", short(common.ty.ty.as_bytes(), 40), short(common.ty.subtype.as_bytes(), 40));
-    format!("{} {}{encoding}", kind.to_ascii_lowercase(), octets(other.octets.into()))
+    format!("{} {}{encoding}", kind.to_ascii_lowercase(), amount(other.octets.into(), "octet"))
 }
 
 #[cfg(test)]

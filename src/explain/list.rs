@@ -90,21 +90,20 @@ impl Explainer {
                 };
                 self.notes.push(entry(&self.grammar, name, fate));
             }
-            let more = server.iter().count().saturating_sub(MAX_ENTRIES);
-            if more > 0 {
-                self.notes.push(note(NoteKind::Difference, format!("and {more} more names"), ""));
-            }
-            return;
+            return self.more(server.iter().count());
         }
         let mut parts = Vec::new();
-        if !change.added.is_empty() {
-            parts.push(format!("new: {}", phrase::names(&change.added)));
+        // Names that were never there before have entries of their own, below.
+        let again: Vec<&String> = change.added.iter().filter(|name| !change.novel.contains(name)).collect();
+        if !again.is_empty() {
+            parts.push(format!("there again: {}", phrase::names(&again)));
         }
         if !change.gone.is_empty() {
             parts.push(format!("gone: {}", phrase::names(&change.gone)));
         }
         if parts.is_empty() {
-            parts.push("the same list as before".to_owned());
+            let unchanged = if change.novel.is_empty() { "the same list as before" } else { "nothing is gone" };
+            parts.push(unchanged.to_owned());
         }
         let hidden = match change.hidden.as_slice() {
             [] => String::new(),
@@ -114,6 +113,15 @@ impl Explainer {
         for name in change.novel.iter().take(MAX_ENTRIES) {
             let fate = if server.has(name) { Fate::Kept } else { Fate::Added };
             self.notes.push(entry(&self.grammar, name, fate));
+        }
+        self.more(change.novel.len());
+    }
+
+    /// Says how many of `count` names have no entry.
+    fn more(&mut self, count: usize) {
+        if count > MAX_ENTRIES {
+            let text = format!("and {} more names", count - MAX_ENTRIES);
+            self.notes.push(note(NoteKind::Difference, text, ""));
         }
     }
 }

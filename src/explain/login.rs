@@ -113,7 +113,7 @@ impl Explainer {
             pending.subject = Some(phrase::excerpt(head));
             format!("LOGIN user={}", quote(head))
         };
-        self.notes.push(finding::note(NoteKind::Decoded, text, "RFC 9051 section 6.2.3"));
+        self.notes.push(finding::note(NoteKind::Decoded, text, ""));
     }
 
     fn plain_login(&mut self, raw: &[u8], arguments: Span, secrets: &[Span]) -> Option<Note> {
@@ -135,6 +135,6 @@ impl Explainer {
         } else {
             text.push_str(" pass=<hidden>");
         }
-        Some(finding::note(NoteKind::Decoded, text, "RFC 9051 section 6.2.3"))
+        Some(finding::note(NoteKind::Decoded, text, ""))
     }
 }

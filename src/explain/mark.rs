@@ -49,12 +49,10 @@ pub fn mark(
             push(marks, Span::new(star, star + 1), Role::Tag);
             push(marks, name, Role::Name);
             listed(marks, text, reading, odd);
-            match name.of(line) {
-                name if name.eq_ignore_ascii_case(b"FETCH") => {
-                    items(marks, arguments.of(line), arguments.start as usize)
-                }
-                _ if reading.list.is_none() => words(marks, line, arguments, true),
-                _ => {}
+            if name.of(line).eq_ignore_ascii_case(b"FETCH") {
+                items(marks, arguments.of(line), arguments.start as usize);
+            } else if reading.list.is_none() {
+                words(marks, line, arguments, true);
             }
         }
         Kind::More => {

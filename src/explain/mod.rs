@@ -20,11 +20,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::event::{
-    Batch, Data, DataKind, Event, Explained, Foreign, Kind, Layer, Mark, Note, NoteKind, Oddity, Peer, Reading, Role,
-    Span, State, Status, Summary, Text, Time, What,
+    Batch, Closed, Closer, Data, DataKind, Event, Explained, Foreign, Kind, Layer, Mark, Note, NoteKind, Oddity, Peer,
+    Reading, Role, Span, State, Status, Summary, Text, Time, What,
 };
 use crate::grammar::{Grammar, Then};
 use crate::wire;
+use crate::wording::{amount, thousands};
 use capability::Offers;
 use finding::note;
 use imap::{Opinion, Strict};
@@ -32,6 +33,9 @@ use sasl::Exchange;
 use secret::Vault;
 use tally::Tallies;
 use words::Words;
+
+/// A server that has said nothing for so long would have had the time.
+const SILENCE: Duration = Duration::from_secs(1);
 
 /// How many commands may wait for their answer; of more, the oldest is counted as never answered.
 pub const MAX_PENDING: usize = 256;
@@ -181,9 +185,21 @@ impl Explainer {
             }
             What::Lag { events, bytes } => self.lag(*events, *bytes),
             What::Opened(_) => self.began = Some(at),
-            What::HalfClosed | What::Closed(_) => {}
+            What::Closed(closed) => self.silent(closed, at),
+            What::HalfClosed => {}
         }
         None
+    }
+
+    /// A server that never said a word may wait for TLS, as it does on another port.
+    fn silent(&mut self, closed: &Closed, at: Time) {
+        let lasted = self.began.map_or(Duration::ZERO, |began| at.since(began));
+        let said = closed.received[Peer::Server.index()] > 0;
+        if !said && lasted >= SILENCE && closed.by != Closer::Unreachable {
+            let text = "the server said nothing at all: does this port want TLS at once, as port 993 does? Then a TLS \
+                tunnel has to stand before it";
+            self.notes.push(note(NoteKind::Session, text, ""));
+        }
     }
 
     /// Events are missing: what was under way may be over, so nothing is concluded from it any more.
@@ -197,8 +213,8 @@ impl Explainer {
         self.strict.skip();
         let text = format!(
             "{} events with {} are missing here: the log could not keep up; everything was relayed all the same",
-            phrase::grouped(events),
-            phrase::octets(bytes)
+            thousands(events),
+            amount(bytes, "octet")
         );
         self.notes.push(note(NoteKind::Session, text, ""));
     }
@@ -286,7 +302,8 @@ impl Explainer {
         match data.kind {
             DataKind::Proxy => self.notes.push(finding::foreign(Foreign::Proxy, from)),
             DataKind::Overlong => {
-                let text = format!("a line of {}: too long to be read, passed on as it came", phrase::octets(data.len));
+                let text =
+                    format!("a line of {}: too long to be read, passed on as it came", amount(data.len, "octet"));
                 self.notes.push(note(NoteKind::Session, text, ""));
             }
             DataKind::Literal | DataKind::Opaque | DataKind::Undecided => {}

@@ -10,6 +10,7 @@ use super::{Explainer, Idle, MAX_NAME, MAX_PENDING, Met, Pending, failed, phrase
 use crate::event::{Kind, Literal, Note, NoteKind, Peer, Span, State, Status, Text, Time};
 use crate::grammar::{Command, Then};
 use crate::wire::imap;
+use crate::wording::{amount, duration};
 
 /// A `{n+}` of more octets than this needs LITERAL+ (RFC 7888 section 5).
 const LITERAL_MINUS: u64 = 4096;
@@ -221,7 +222,7 @@ impl Explainer {
         if minus && !self.offers.offers(&self.grammar, "LITERAL+") {
             let text = format!(
                 "a literal of {} sent without waiting: LITERAL- allows 4,096 at most",
-                phrase::octets(literal.len)
+                amount(literal.len, "octet")
             );
             return self.notes.push(finding(Peer::Client, text, "RFC 7888 section 5"));
         }
@@ -295,7 +296,7 @@ impl Explainer {
 
     fn answer(&mut self, pending: &Pending, latency: Duration, what: &str) {
         let verb = self.tallies.commands.get(pending.place).map_or("", |tally| tally.verb.as_str());
-        let text = format!("answers {} {verb}{what}, {}", phrase::excerpt(&pending.tag), phrase::duration(latency));
+        let text = format!("answers {} {verb}{what}, {}", phrase::excerpt(&pending.tag), duration(latency));
         self.notes.push(note(NoteKind::Answer, text, ""));
     }
 
@@ -309,12 +310,12 @@ impl Explainer {
         let pending = self.pending.iter().find(|pending| pending.frame == frame)?;
         let (latency, then, tag, place) = (at.since(pending.at), pending.then, pending.tag.clone(), pending.place);
         let verb = self.tallies.commands.get(place).map_or("", |tally| tally.verb.as_str());
-        let text = format!("answers {} {verb}: go on, {}", phrase::excerpt(&tag), phrase::duration(latency));
+        let text = format!("answers {} {verb}: go on, {}", phrase::excerpt(&tag), duration(latency));
         self.notes.push(note(NoteKind::Answer, text, ""));
         if then == Some(Then::Idle) && self.idle.is_none() {
             self.idle = Some(Idle { frame, since: at, updates: 0 });
             let text = "IDLE began: the server now reports changes by itself";
-            self.notes.push(note(NoteKind::Session, text, "RFC 9051 section 6.3.13"));
+            self.notes.push(note(NoteKind::Session, text, ""));
         }
         Some(latency)
     }
@@ -323,9 +324,8 @@ impl Explainer {
         let Some(idle) = self.idle.take() else { return };
         let lasted = at.since(idle.since);
         self.tallies.idle = self.tallies.idle.saturating_add(lasted);
-        let updates =
-            if idle.updates == 1 { "1 update".into() } else { format!("{} updates", phrase::grouped(idle.updates)) };
-        let text = format!("IDLE ended after {}, with {updates}", phrase::duration(lasted));
+        let updates = amount(idle.updates, "update");
+        let text = format!("IDLE ended after {}, with {updates}", duration(lasted));
         self.notes.push(note(NoteKind::Session, text, ""));
     }
 

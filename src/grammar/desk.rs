@@ -5,8 +5,9 @@ use std::ops::Range;
 
 use toml::Spanned;
 
-use super::{Capability, Table, nearest};
+use super::{Capability, Table};
 use crate::problem::Problem;
+use crate::wording::nearest;
 
 /// More problems than this are not listed.
 const MAX_PROBLEMS: usize = 100;

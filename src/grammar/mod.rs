@@ -7,7 +7,6 @@ mod desk;
 mod load;
 mod mechanism;
 mod raw;
-mod suggest;
 mod table;
 
 use std::sync::{Arc, OnceLock};
@@ -16,8 +15,8 @@ use serde::Deserialize;
 
 use crate::event::State;
 use crate::problem::Problem;
+use crate::wording::nearest;
 pub use mechanism::{Decode, Mechanism, Message, mechanism, mechanisms};
-pub use suggest::nearest;
 pub use table::{Named, Table, prefix};
 
 /// The descriptions that come with the program: name and TOML.

@@ -34,6 +34,7 @@ use report::Report;
 use crate::event::{Batch, Closed, Closer, Event, Opened, Peer, What};
 use crate::problem::Problem;
 use crate::session::{Outbox, Session};
+use crate::wording::amount;
 
 /// How long connections may take to end once all is to stop; then they are cut off.
 const GRACE: Duration = Duration::from_secs(2);
@@ -225,7 +226,7 @@ fn cannot_listen(endpoint: &Endpoint, error: &io::Error) -> Problem {
         }
         _ => "the address to listen on must be one of this machine",
     };
-    Problem::new("listen", format!("cannot listen on {endpoint}: {}", plain(error)), help)
+    Problem::new(format!("cannot listen on {endpoint}"), plain(error), help)
 }
 
 /// The next connection of any listener; each gets its turn.
@@ -305,7 +306,7 @@ async fn open<F>(
         let limit = plan.limits.max_connections;
         return Err((
             Closer::Ours,
-            format!("the limit of {limit} connections is reached; --max-connections raises it"),
+            format!("the limit of {} is reached; --max-connections raises it", amount(limit as u64, "connection")),
         ));
     }
     tokio::select! {

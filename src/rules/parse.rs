@@ -15,6 +15,7 @@ use nom::{Err, IResult, Parser};
 
 use super::action::{Action, NamesAction, Pattern};
 use super::condition::Condition;
+use crate::wording::nearest;
 
 /// A mistake in a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -302,33 +303,10 @@ fn quote(word: &str) -> String {
 
 /// The known word that is spelled most like it, and all that is possible.
 fn suggest<'k>(word: &str, known: impl Iterator<Item = &'k str>, all: &str) -> String {
-    let word = word.to_ascii_lowercase();
-    let limit = 1 + word.chars().count() / 3;
-    let nearest = known
-        .filter(|known| known.len().abs_diff(word.len()) <= limit)
-        .map(|known| (distance(&word, &known.to_ascii_lowercase()), known))
-        .filter(|&(distance, _)| distance <= limit)
-        .min_by_key(|&(distance, _)| distance);
-    match nearest {
-        Some((_, known)) => format!("did you mean `{known}`? {all}"),
+    match nearest(word, known) {
+        Some(known) => format!("did you mean `{known}`? {all}"),
         None => all.to_string(),
     }
-}
-
-/// How many letters have to be put, taken or changed to make one of the other. The caller bounds the lengths.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut corner = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.iter().enumerate() {
-            let changed = corner + usize::from(from != *to);
-            corner = row[j + 1];
-            row[j + 1] = changed.min(corner + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

@@ -125,11 +125,6 @@ impl Dialogue {
         self.idle().or_else(|| self.non_sync.pop_front()).map(|frame| (frame, None))
     }
 
-    /// Whom the next continuation request would answer.
-    pub fn next_want(&self) -> Option<(u64, Want)> {
-        self.wants.front().copied()
-    }
-
     /// The frame of the IDLE that the client has not ended yet.
     pub fn idle(&self) -> Option<u64> {
         self.idles.front().copied()

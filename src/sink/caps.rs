@@ -20,14 +20,21 @@ pub fn fate(note: &Note) -> Option<Fate> {
     }
 }
 
+/// Where the thing that a note is about is written: the first of the places, as a line of the log has room for one.
+#[must_use]
+pub fn reference(note: &Note) -> Option<&str> {
+    note.rfc.as_deref().and_then(|places| places.split(", ").next()).filter(|place| !place.is_empty())
+}
+
 /// Writes the entries of one list, all of them notes of [`NoteKind::Capability`].
-pub fn write(page: &mut Page, entries: &[Note]) {
-    heading(page, entries);
+/// Those of a `later` list are what it has of new names.
+pub fn write(page: &mut Page, entries: &[Note], later: bool) {
+    heading(page, entries, later);
     let widest = |text: fn(&Note) -> Option<&str>, most: usize| {
         entries.iter().filter_map(text).map(|text| columns(&escaped(text))).max().unwrap_or(0).min(most)
     };
     let name_width = widest(|note| note.about.as_deref(), NAME);
-    let rfc_width = widest(|note| note.rfc.as_deref(), RFC);
+    let rfc_width = widest(reference, RFC);
     for entry in entries {
         let (mark, ink) = match fate(entry) {
             Some(Fate::Removed) => ("-", Ink::Removed),
@@ -42,7 +49,7 @@ pub fn write(page: &mut Page, entries: &[Note]) {
         page.cell(ink, entry.about.as_deref().unwrap_or_default(), name_width, false);
         page.cell(Ink::Plain, "", 2, false);
         if rfc_width > 0 {
-            page.cell(Ink::Faint, entry.rfc.as_deref().unwrap_or_default(), rfc_width, false);
+            page.cell(Ink::Faint, reference(entry).unwrap_or_default(), rfc_width, false);
             page.cell(Ink::Plain, "", 2, false);
         }
         page.words(Ink::Plain, &entry.text);
@@ -50,18 +57,13 @@ pub fn write(page: &mut Page, entries: &[Note]) {
     }
 }
 
-/// `14 capabilities (- 1 taken away by a rule, + 1 put there by a rule):`
-fn heading(page: &mut Page, entries: &[Note]) {
+/// `14 capabilities, - 1 taken away by a rule, + 1 put there by a rule:`
+fn heading(page: &mut Page, entries: &[Note], later: bool) {
     let count = |wanted: Fate| entries.iter().filter(|note| fate(note) == Some(wanted)).count();
     let (removed, added) = (count(Fate::Removed), count(Fate::Added));
     page.remark();
-    page.words(
-        Ink::Plain,
-        &match entries.len() {
-            1 => "1 capability".to_owned(),
-            many => format!("{many} capabilities"),
-        },
-    );
+    let noun = if entries.len() == 1 { "capability" } else { "capabilities" };
+    page.words(Ink::Plain, &format!("{}{} {noun}", entries.len(), if later { " new" } else { "" }));
     if removed > 0 {
         page.words(Ink::Plain, ",");
         page.unit(Ink::Bad, &format!("- {removed} taken away by a rule"));

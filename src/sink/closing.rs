@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use super::escape::columns;
 use super::page::Page;
 use super::style::Ink;
 use crate::event::{Closed, Closer, Peer, Summary, Tally};
+use crate::wording::{amount, duration, thousands};
 
 /// The columns of the table of commands, with the heading of each.
 const HEADINGS: [&str; 6] = ["command", "sent", "refused", "open", "mean", "longest"];
@@ -56,7 +58,7 @@ pub fn summary(page: &mut Page, summary: &Summary) {
         line(page, Ink::Plain, &format!("rule `{rule}`: {times}"));
     }
     if !summary.idle.is_zero() {
-        line(page, Ink::Plain, &format!("in IDLE for {}", spell(summary.idle)));
+        line(page, Ink::Plain, &format!("in IDLE for {}", duration(summary.idle)));
     }
     if summary.strict.0 > 0 {
         let (seen, refused) = (amount(summary.strict.0, "response"), summary.strict.1);
@@ -98,7 +100,7 @@ fn commands(page: &mut Page, tallies: &[Tally]) {
     let mut widths = HEADINGS.map(str::len);
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.len());
+            *width = (*width).max(columns(cell));
         }
     }
     widths[0] = widths[0].min(VERB);
@@ -139,7 +141,7 @@ fn sentence(page: &mut Page, row: &[String; 6]) {
 fn row(tally: &Tally) -> [String; 6] {
     let answered = tally.count.saturating_sub(tally.unanswered);
     let some = |number: u64| if number == 0 { "-".to_owned() } else { thousands(number) };
-    let latency = |time: Duration| if answered == 0 { "-".to_owned() } else { spell(time) };
+    let latency = |time: Duration| if answered == 0 { "-".to_owned() } else { duration(time) };
     let nanoseconds = tally.total.as_nanos() / u128::from(answered.max(1));
     let mean = Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX));
     [
@@ -152,69 +154,9 @@ fn row(tally: &Tally) -> [String; 6] {
     ]
 }
 
-/// A number with its noun, which is put into the plural by an `s`: `1 octet`, `53,482 octets`.
-#[must_use]
-pub fn amount(number: u64, noun: &str) -> String {
-    format!("{} {noun}{}", thousands(number), if number == 1 { "" } else { "s" })
-}
-
-/// A number with a comma between the thousands.
-#[must_use]
-pub fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// A time in the unit that suits it: `430 us`, `43 ms`, `1.23 s`, `5 min 12 s`, `2 h 3 min`.
-#[must_use]
-pub fn spell(time: Duration) -> String {
-    let seconds = time.as_secs();
-    match time.as_micros() {
-        0..1_000 => format!("{} us", time.as_micros()),
-        1_000..10_000 => format!("{}.{} ms", time.as_micros() / 1000, time.as_micros() / 100 % 10),
-        10_000..1_000_000 => format!("{} ms", time.as_millis()),
-        1_000_000..60_000_000 => format!("{seconds}.{:02} s", time.subsec_millis() / 10),
-        60_000_000..3_600_000_000 => format!("{} min {} s", seconds / 60, seconds % 60),
-        _ => format!("{} h {} min", thousands(seconds / 3600), seconds / 60 % 60),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_have_commas() {
-        for (number, text) in
-            [(0, "0"), (999, "999"), (1000, "1,000"), (53_482, "53,482"), (u64::MAX, "18,446,744,073,709,551,615")]
-        {
-            assert_eq!(thousands(number), text);
-        }
-        assert_eq!(amount(1, "octet"), "1 octet");
-        assert_eq!(amount(0, "octet"), "0 octets");
-    }
-
-    #[test]
-    fn times_have_the_unit_that_suits_them() {
-        for (microseconds, text) in [
-            (430, "430 us"),
-            (4_360, "4.3 ms"),
-            (43_999, "43 ms"),
-            (1_239_000, "1.23 s"),
-            (312_000_000, "5 min 12 s"),
-            (7_380_000_000, "2 h 3 min"),
-        ] {
-            assert_eq!(spell(Duration::from_micros(microseconds)), text);
-        }
-        assert!(spell(Duration::MAX).ends_with(" min"));
-    }
 
     #[test]
     fn the_mean_is_that_of_the_answered_ones() {

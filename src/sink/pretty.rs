@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use jiff::tz::TimeZone;
 
 use super::clock::Clock;
-use super::closing::{self, amount, thousands};
+use super::closing;
 use super::page::Page;
 use super::style::{Body, Ink, Look, Palette};
 use super::text::{self, End};
@@ -17,6 +17,7 @@ use crate::event::{
     Closed, Data, DataKind, Edited, Event, Explained, Foreign, Kind, Layer, Note, NoteKind, Oddity, Opened, Peer,
     State, Text, What,
 };
+use crate::wording::{amount, duration, thousands};
 
 /// The buffer is written out when it holds so many octets.
 const FULL: usize = 128 * 1024;
@@ -208,17 +209,18 @@ impl<W: Write + Send> Pretty<W> {
             && !event.notes.iter().any(|note| note.kind == NoteKind::Answer)
         {
             self.page.remark();
-            self.page.words(Ink::Plain, &format!("after {}", closing::spell(latency)));
+            self.page.words(Ink::Plain, &format!("after {}", duration(latency)));
             self.page.end();
         }
-        let mut rest = event.notes;
+        let (mut rest, mut later) = (event.notes, false);
         while let Some((note, others)) = rest.split_first() {
             let entries = rest.iter().take_while(|note| caps::fate(note).is_some()).count();
             if entries > 0 {
-                caps::write(&mut self.page, &rest[..entries]);
+                caps::write(&mut self.page, &rest[..entries], later);
                 rest = &rest[entries..];
             } else {
                 write_note(&mut self.page, note);
+                later = note.kind == NoteKind::Difference;
                 rest = others;
             }
         }
@@ -289,7 +291,7 @@ impl<W: Write + Send> Pretty<W> {
         self.begin(event, "==", Ink::Faint, None);
         self.page.ink(Ink::Strong, closing::ended(closed.by));
         if let Some(summary) = event.summary {
-            self.page.ink(Ink::Plain, &format!(" after {}", closing::spell(summary.lasted)));
+            self.page.ink(Ink::Plain, &format!(" after {}", duration(summary.lasted)));
         }
         self.page.out.push(b'\n');
         if let Some(why) = &closed.why {
@@ -430,7 +432,7 @@ fn write_note(page: &mut Page, note: &Note) {
         page.words(Ink::Strong, &format!("{about}: "));
     }
     page.words(ink, &note.text);
-    if let Some(rfc) = note.rfc.as_deref().filter(|rfc| !rfc.is_empty()) {
+    if let Some(rfc) = caps::reference(note) {
         page.unit(Ink::Faint, &format!("({rfc})"));
     }
     page.end();

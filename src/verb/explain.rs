@@ -7,9 +7,10 @@ use super::grammar::told;
 use crate::event::Peer;
 use crate::grammar::{
     BUILTIN, Capability, Code, Command, Grammar, Lists, Mechanism, Named, Response, Secret, Standing, Then, mechanism,
-    mechanisms, nearest, prefix,
+    mechanisms, prefix,
 };
 use crate::problem::Problem;
+use crate::wording::nearest;
 
 /// Lines are folded at this column.
 const WIDTH: usize = 96;

@@ -16,6 +16,7 @@ use crate::problem::Problem;
 /// Everything in the flags that cannot be meant; nothing was opened then.
 pub fn run(flags: &cli::Proxy) -> Result<u8, Problem> {
     let routes = flags.routes.iter().map(|text| Route::parse(text)).collect::<Result<Vec<_>, _>>()?;
+    apart(&routes, &flags.routes)?;
     let rules = Arc::new(rules(&flags.rules)?);
     // Every route of this version speaks the same protocol.
     let grammar = Grammar::builtin(routes[0].protocol).expect("routes name built-in grammars");
@@ -41,6 +42,21 @@ pub fn run(flags: &cli::Proxy) -> Result<u8, Problem> {
             Ok(1)
         }
     }
+}
+
+/// Refuses two routes that want the same port, before one takes it from the other. `written` is how the user wrote them.
+fn apart(routes: &[Route], written: &[String]) -> Result<(), Problem> {
+    for (nth, route) in routes.iter().enumerate() {
+        if route.listen.port() != 0
+            && let Some(first) = routes[..nth].iter().position(|other| other.listen == route.listen)
+        {
+            let what = format!("route '{}' listens on {} already", written[first], route.listen);
+            let help =
+                format!("give each its own port, such as :{}={}", route.listen.port().wrapping_add(1), route.server());
+            return Err(Problem::new(format!("route '{}'", written[nth]), what, help));
+        }
+    }
+    Ok(())
 }
 
 /// A route for the relay.

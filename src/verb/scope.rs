@@ -138,12 +138,15 @@ impl Desk {
     /// Reports the failure of an output, which is then left out; the relay and the other outputs go on.
     fn shown(&mut self, act: impl FnOnce(&mut Sinks) -> io::Result<()>) {
         match act(&mut self.sinks) {
+            Ok(()) => {}
             // Whoever closes the pipe has read enough: that is no failure.
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                tell("nobody reads the log any more; the relay goes on without it");
+            }
+            Err(error) => {
                 self.fine = false;
                 tell(&format!("error: output {error}; the relay goes on without it"));
             }
-            _ => {}
         }
     }
 }
