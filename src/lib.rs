@@ -63,6 +63,7 @@
 //! |---|---|---|
 //! | [`event`] | the shared nouns; no logic | nothing |
 //! | [`problem`] | mistakes of the user, with place and remedy | nothing |
+//! | [`wording`] | how numbers, times and suggestions are said | nothing |
 //! | [`grammar`] | what words mean and what follows them, from TOML | event |
 //! | [`wire`] | where texts end and how they read; octets only | event |
 //! | [`rules`] | what the user wants changed | event, wire |
@@ -73,7 +74,7 @@
 //! | [`cli`] | flags, declared once | nothing |
 //! | [`verb`] | everything: here the parts meet | all of them |
 //!
-//! Everyone may import `problem`. `tests/architecture.rs` holds this table against the sources, and sees to it that
+//! Everyone may import `problem` and `wording`. `tests/architecture.rs` holds this table against the sources, and sees to it that
 //! the core names no clock, thread or socket.
 //!
 //! # Decisions

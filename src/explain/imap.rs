@@ -421,8 +421,7 @@ fn plain(response: &Response<'_>) -> Option<String> {
                 .iter()
                 .filter_map(|item| {
                     Some(match item {
-                        StatusAttribute::Messages(1) => "1 message".to_owned(),
-                        StatusAttribute::Messages(n) => format!("{} messages", thousands((*n).into())),
+                        StatusAttribute::Messages(n) => amount((*n).into(), "message"),
                         StatusAttribute::Recent(n) => format!("{} recent", thousands((*n).into())),
                         StatusAttribute::Unseen(n) => format!("{} unseen", thousands((*n).into())),
                         StatusAttribute::UidNext(n) => format!("next UID {n}"),
@@ -436,8 +435,7 @@ fn plain(response: &Response<'_>) -> Option<String> {
         }
         MailboxDatum::Search(found) => Some(match found.len() {
             0 => "nothing found".into(),
-            1 => "1 message found".into(),
-            n => format!("{} messages found", thousands(n as u64)),
+            n => format!("{} found", amount(n as u64, "message")),
         }),
         _ => None,
     }
