@@ -234,6 +234,11 @@ fn an_answer_names_its_command_and_its_latency() {
     let out = talk.wait(43).server("a1 OK done");
     assert_eq!(out.texts(NoteKind::Answer), ["answers a1 NOOP, 43 ms"]);
     assert_eq!(out.latency, Some(Duration::from_millis(43)));
+    for status in ["NO", "BAD"] {
+        talk.client("a2 NOOP");
+        let out = talk.wait(43).server(&format!("a2 {status} not now"));
+        assert_eq!(out.texts(NoteKind::Answer), ["answers a2 NOOP: refused, 43 ms"]);
+    }
 }
 
 #[test]

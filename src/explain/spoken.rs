@@ -272,7 +272,7 @@ impl Explainer {
         let pending = self.pending.remove(place)?;
         let latency = at.since(pending.at);
         self.tallies.answered(pending.place, failed(status), latency);
-        self.answer(&pending, latency, "");
+        self.answer(&pending, latency, if failed(status) { ": refused" } else { "" });
         if self.idle.as_ref().is_some_and(|idle| idle.frame == frame) {
             self.idle_ends(at);
         }
