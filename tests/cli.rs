@@ -175,6 +175,8 @@ fn a_wrong_rule_is_refused_with_its_place_and_remedy() {
 #[test]
 fn a_wrong_output_is_refused() {
     assert!(refused(&["proxy", "imap://h", "-o", "pcapng:x"]).contains("pretty"));
+    assert!(refused(&["proxy", "imap://h", "-o", "pretty", "-o", "pretty:-"]).contains("same place"));
+    assert!(refused(&["proxy", "imap://h", "-o", "pretty:x", "-o", "pretty:x"]).contains("same place"));
     assert!(refused(&["proxy", "imap://h", "--color", "sometimes"]).contains("always"));
     assert!(refused(&["proxy", "imap://h", "--body", "some"]).contains("--body"));
     assert!(refused(&["proxy", "imap://h", "--idle-timeout", "soon"]).contains("30s"));

@@ -259,7 +259,7 @@ proptest! {
 }
 
 const SESSION: &str = r##"12:00:00.000 #1 == 127.0.0.1:54321 -> mail.example.org:143
-                | imap, 2026-11-24; rules may edit: server lane
+                | imap, 2026-11-24; rules may change what the server sends
 12:00:00.043 #1 S* greeting * OK [CAPABILITY IMAP4rev1 IDLE LITERAL+ AUTH=PLAIN] Dovecot ready.
                 => sent     * OK [CAPABILITY IMAP4rev1 LITERAL+ AUTH=PLAIN XTEST] Dovecot ready.
                 | rule `drop-capability IDLE`
@@ -314,7 +314,7 @@ const SESSION: &str = r##"12:00:00.000 #1 == 127.0.0.1:54321 -> mail.example.org
 "##;
 
 const NARROW: &str = r##"12:00:00.000 #1 == 127.0.0.1:54321 -> mail.example.org:143
-                | imap, 2026-11-24; rules may edit: server lane
+                | imap, 2026-11-24; rules may change what the server sends
 12:00:00.043 #1 S* greeting * OK [CAPABILITY IMAP4rev1 IDLE LITERAL+ AUTH=PLAIN] Dovecot ready.
                 => sent     * OK [CAPABILITY IMAP4rev1 LITERAL+ AUTH=PLAIN XTEST] Dovecot ready.
                 | rule `drop-capability IDLE`
@@ -350,7 +350,7 @@ const CROWD: &str = r##"12:00:00.000 #7 == 127.0.0.1:54327 -> mail.example.org:1
 12:00:00.003 #7  S: selected a1 OK NOOP completed
 
 12:00:00.004   #12 == 127.0.0.1:54332 -> mail.example.org:143
-                   | imap, 2026-11-24; rules may edit: both lanes
+                   | imap, 2026-11-24; rules may change what either side sends
 12:00:00.005   #12 C: selected c1 NOOP
 12:00:00.005  #8   S: selected x1 OK NOOP completed
 12:00:00.006 #7    == closed by the client
@@ -358,6 +358,6 @@ const CROWD: &str = r##"12:00:00.000 #7 == 127.0.0.1:54327 -> mail.example.org:1
 12:00:00.007   #12 S: selected c1 OK NOOP completed
 
 12:00:00.008 #13   == 127.0.0.1:54333 -> mail.example.org:143
-                   | imap, 2026-11-24; rules may edit: client lane
+                   | imap, 2026-11-24; rules may change what the client sends
 12:00:00.009 #13   C: selected c1 NOOP
 "##;

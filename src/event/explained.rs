@@ -26,7 +26,7 @@ pub struct Explained<'a> {
     pub latency: Option<Duration>,
     /// Explanations, in the order in which they should be read.
     pub notes: &'a [Note],
-    /// With [`What::Closed`]: the connection in numbers.
+    /// With [`What::Closed`](super::What::Closed): the connection in numbers.
     pub summary: Option<&'a Summary>,
 }
 

@@ -338,8 +338,8 @@ impl Explainer {
         let dropped = sent.is_some_and(<[u8]>::is_empty) && !text.bytes.is_empty();
         for rule in &edit.fired {
             self.tallies.fired(rule);
-            let what = if dropped { "a rule dropped this" } else { "a rule changed this" };
-            self.notes.push(Note { kind: NoteKind::Rule, about: Some(rule.to_string()), text: what.into(), rfc: None });
+            let what = format!("{} by {rule}", if dropped { "dropped" } else { "changed" });
+            self.notes.push(Note { kind: NoteKind::Rule, about: Some(rule.to_string()), text: what, rfc: None });
         }
         for (rule, why) in &edit.refused {
             let text = format!("not applied: {why}");

@@ -273,9 +273,9 @@ impl<W: Write + Send> Pretty<W> {
         }
         let lanes = match opened.edit {
             [false, false] => "tap: nothing is changed",
-            [true, false] => "rules may edit: client lane",
-            [false, true] => "rules may edit: server lane",
-            [true, true] => "rules may edit: both lanes",
+            [true, false] => "rules may change what the client sends",
+            [false, true] => "rules may change what the server sends",
+            [true, true] => "rules may change what either side sends",
         };
         self.begin(event, "==", Ink::Faint, None);
         self.page.ink(Ink::Strong, &format!("{} -> {}", opened.client, opened.server));

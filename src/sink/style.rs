@@ -52,19 +52,6 @@ impl Color {
     }
 }
 
-impl FromStr for Color {
-    type Err = Problem;
-
-    fn from_str(word: &str) -> Result<Self, Problem> {
-        match word {
-            "auto" => Ok(Color::Auto),
-            "always" => Ok(Color::Always),
-            "never" => Ok(Color::Never),
-            _ => Err(Problem::new("--color", format!("{word:?} is no choice"), "auto, always or never")),
-        }
-    }
-}
-
 /// How the time is written on each line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TimeStyle {
@@ -79,21 +66,6 @@ pub enum TimeStyle {
     Iso,
     /// Seconds since the Unix epoch.
     Epoch,
-}
-
-impl FromStr for TimeStyle {
-    type Err = Problem;
-
-    fn from_str(word: &str) -> Result<Self, Problem> {
-        match word {
-            "now" => Ok(TimeStyle::Now),
-            "none" => Ok(TimeStyle::None),
-            "delta" => Ok(TimeStyle::Delta),
-            "iso" => Ok(TimeStyle::Iso),
-            "epoch" => Ok(TimeStyle::Epoch),
-            _ => Err(Problem::new("--time", format!("{word:?} is no time style"), "now, none, delta, iso or epoch")),
-        }
-    }
 }
 
 /// How much of a block of data is shown (`--body`). At most what the event carries (`MAX_HEAD` octets) can be.
@@ -318,15 +290,11 @@ mod tests {
 
     #[test]
     fn choices_are_read_and_wrong_ones_refused() {
-        assert_eq!("always".parse(), Ok(Color::Always));
-        assert_eq!("iso".parse(), Ok(TimeStyle::Iso));
         assert_eq!("120".parse(), Ok(Body::Octets(120)));
         assert_eq!("0".parse(), Ok(Body::None));
         assert_eq!("all".parse(), Ok(Body::All));
         assert!("some".parse::<Body>().is_err_and(|problem| problem.help.contains("all")));
         assert!("-1".parse::<Body>().is_err());
-        assert!("yes".parse::<Color>().is_err());
-        assert!("late".parse::<TimeStyle>().is_err());
     }
 
     #[test]

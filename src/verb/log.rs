@@ -33,7 +33,11 @@ pub fn open(flags: &LogFlags) -> Result<Sinks, Problem> {
     let standard = ["pretty".to_owned()];
     let outputs = if flags.output.is_empty() { &standard[..] } else { &flags.output[..] };
     let mut sinks = Sinks::default();
-    for output in outputs {
+    for (at, output) in outputs.iter().enumerate() {
+        if outputs[..at].iter().any(|earlier| earlier == output || is_standard(earlier) && is_standard(output)) {
+            let help = "give each output a place of its own, such as -o pretty -o pretty:FILE";
+            return Err(Problem::new(format!("--output {output}"), "two outputs would go to the same place", help));
+        }
         let terminal = is_standard(output) && io::stdout().is_terminal();
         let width = terminal.then(terminal_size).flatten().map(|(Width(columns), _)| columns);
         let look = Look { color: color.decide(&around, terminal), width, time, body };
