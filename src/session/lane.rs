@@ -1,8 +1,8 @@
 //! One direction of a connection: its framer, the frame and the data block in progress, and the octets that cannot be
 //! classified before the other side has spoken.
 
-use crate::event::{DataKind, MAX_HEAD, Oddity, Reading, Span};
-use crate::grammar::Secret;
+use super::secret::Mask;
+use crate::event::{DataKind, MAX_HEAD, Oddity, Reading};
 use crate::wire::{Framer, PROXY};
 
 /// What a client's octets wait for before they can be read. They are relayed at once all the same.
@@ -29,28 +29,6 @@ pub struct Frame {
     pub mask: Mask,
     /// The literal that comes next must not be shown.
     pub hide_data: bool,
-}
-
-/// What of the rest of a frame must not be shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Mask {
-    /// All may be shown.
-    #[default]
-    Nothing,
-    /// The argument that comes next may be shown, what follows it not.
-    AfterNext,
-    /// Nothing may be shown.
-    Rest,
-}
-
-impl From<Option<Secret>> for Mask {
-    fn from(secret: Option<Secret>) -> Self {
-        match secret {
-            None => Mask::Nothing,
-            Some(Secret::AfterFirst) => Mask::AfterNext,
-            Some(Secret::All) => Mask::Rest,
-        }
-    }
 }
 
 /// A data block in progress.
@@ -226,56 +204,4 @@ pub fn start(bytes: &[u8]) -> Start {
         [.., _] if bytes.len() < 16 => Start::Unclear,
         _ => Start::Proxy(16 + u64::from(bytes[14]) * 256 + u64::from(bytes[15])),
     }
-}
-
-/// What must not be shown of a text, and of what follows it in its frame.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Masked {
-    /// Octets of the text.
-    pub spans: Vec<Span>,
-    /// The literal that it announces.
-    pub data: bool,
-    /// The rest of the frame.
-    pub mask: Mask,
-}
-
-/// Finds the secrets of a text whose arguments lie from `from` to `to`, given what is known of its frame. `literal`:
-/// a literal follows them; `lone`: a first argument with nothing behind it is no secret. Whatever does not look as
-/// it should is hidden.
-pub fn mask(text: &[u8], from: usize, to: usize, mask: Mask, literal: bool, lone: bool) -> Masked {
-    let rest = |start: usize| Masked {
-        spans: if start < to { vec![Span::new(start, to)] } else { Vec::new() },
-        data: true,
-        mask: Mask::Rest,
-    };
-    let from = from.min(to);
-    match mask {
-        Mask::Nothing => Masked::default(),
-        Mask::Rest => rest(from),
-        Mask::AfterNext => match first_argument(&text[from..to]) {
-            // The argument itself is the literal: it may be shown, and everything after it not.
-            None if literal && text[from..to].iter().all(|&b| b == b' ') => Masked { data: false, ..rest(to) },
-            // With nothing behind it, it may be the secret itself: a client that forgot the user name.
-            Some(end) if literal || lone || end + 1 < to - from => rest(from + end + 1),
-            _ => rest(from),
-        },
-    }
-}
-
-/// Where the first argument ends, if it is an atom or a closed quoted string followed by a blank or the end.
-fn first_argument(arguments: &[u8]) -> Option<usize> {
-    let end = match arguments.first()? {
-        b' ' => return None,
-        b'"' => {
-            let mut at = 1;
-            while *arguments.get(at)? != b'"' {
-                at += 1 + usize::from(arguments[at] == b'\\');
-            }
-            at + 1
-        }
-        _ => arguments.iter().position(|&b| b == b' ').unwrap_or(arguments.len()),
-    };
-    let clean = arguments[0] == b'"' || !arguments[..end].iter().any(|b| b"\"\\{}()".contains(b) || *b < b' ');
-    let parted = arguments.get(end).is_none_or(|&b| b == b' ');
-    (clean && parted).then_some(end)
 }

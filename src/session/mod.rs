@@ -8,6 +8,7 @@
 pub mod dialogue;
 pub mod lane;
 pub mod outbox;
+mod secret;
 mod turn;
 mod wait;
 
@@ -21,8 +22,9 @@ use crate::grammar::Grammar;
 use crate::rules::{Rules, Scene};
 use crate::wire::{self, Cut, Expect, Framer, imap};
 use dialogue::Dialogue;
-use lane::{Block, Lane, Manner, Mask, Masked, Start, Wait, start};
+use lane::{Block, Lane, Manner, Start, Wait, start};
 pub use outbox::{Outbox, Step};
+use secret::{Mask, Masked};
 
 /// So many events are reported in one call at the most, give or take those that one text brings about.
 pub const MAX_EVENTS: usize = 1024;
