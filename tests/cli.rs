@@ -325,6 +325,7 @@ fn help_completions_and_manual_teach() {
     }
     let manual = text(&run(&["man"]).stdout);
     assert!(manual.contains(".TH imapscope") && manual.contains("drop\\-cap"), "{manual}");
+    assert!(manual.contains("grammar\\-check"), "pages of all verbs");
     assert_eq!(run(&[]).status.code(), Some(2));
     assert!(text(&run(&["--version"]).stdout).starts_with("imapscope "));
 }

@@ -44,16 +44,18 @@ fn completions(shell: clap_complete::Shell, out: &mut dyn Write) -> u8 {
 }
 
 fn manual(out: &mut dyn Write) -> u8 {
-    let source = concat!("imapscope ", env!("CARGO_PKG_VERSION"));
     let mut pages = Vec::new();
     let mut command = Cli::command();
     command.build();
-    let commands: Vec<_> = std::iter::once(&command).chain(command.get_subcommands()).cloned().collect();
-    let rendered = commands
-        .into_iter()
-        .filter(|command| command.get_name() != "help")
-        .try_for_each(|command| clap_mangen::Man::new(command).source(source).render(&mut pages));
-    written(rendered.and_then(|()| out.write_all(&pages)))
+    written(pages_of(&command, &mut pages).and_then(|()| out.write_all(&pages)))
+}
+
+/// The page of a command, and those of the commands under it.
+fn pages_of(command: &clap::Command, pages: &mut Vec<u8>) -> io::Result<()> {
+    let source = concat!("imapscope ", env!("CARGO_PKG_VERSION"));
+    clap_mangen::Man::new(command.clone()).source(source).render(pages)?;
+    let mut under = command.get_subcommands().filter(|command| command.get_name() != "help");
+    under.try_for_each(|command| pages_of(command, pages))
 }
 
 /// Whoever closes the pipe has read enough.
