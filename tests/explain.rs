@@ -406,6 +406,19 @@ fn a_flood_is_sampled() {
 }
 
 #[test]
+fn as_many_commands_may_wait_as_the_session_pairs() {
+    let mut talk = Talk::new();
+    for n in 0..1000 {
+        talk.client(&format!("t{n} NOOP"));
+    }
+    for n in 0..1000 {
+        let out = talk.server(&format!("t{n} OK done"));
+        assert!(out.texts(NoteKind::Answer)[0].starts_with(&format!("answers t{n} NOOP")), "{out:?}");
+    }
+    assert_eq!(talk.closed().commands[0].unanswered, 0);
+}
+
+#[test]
 fn an_echo_is_hidden_in_every_place() {
     let mut talk = Talk::new();
     talk.client("a1 LOGIN alice \"hunt\\\"er2\"");

@@ -37,8 +37,9 @@ use words::Words;
 /// A server that has said nothing for so long would have had the time.
 const SILENCE: Duration = Duration::from_secs(1);
 
-/// How many commands may wait for their answer; of more, the oldest is counted as never answered.
-pub const MAX_PENDING: usize = 256;
+/// How many commands may wait for their answer, as many as a session pairs; of more, the oldest is counted as never
+/// answered.
+pub const MAX_PENDING: usize = 1024;
 
 /// How many names of each sort are remembered as explained already.
 const MAX_MET: usize = 128;
