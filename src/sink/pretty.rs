@@ -145,7 +145,8 @@ impl<W: Write + Send> Pretty<W> {
             let indent = page.margin + DIRECTION + STATE;
             text::write(&mut page.out, &page.palette, body, event.marks, indent);
             match end {
-                End::CrLf if body.is_empty() => page.ink(Ink::Faint, "(empty line)"),
+                End::CrLf if body.is_empty() && text.first => page.ink(Ink::Faint, "(empty line)"),
+                End::CrLf if body.is_empty() => page.ink(Ink::Faint, "(end of the command)"),
                 End::CrLf => {}
                 End::Lf => page.ink(Ink::Surprise, "<LF>"),
                 End::Open if text.oddities.contains(&Oddity::Truncated) => page.ink(Ink::Surprise, "<cut off>"),
