@@ -11,7 +11,8 @@ use std::path::Path;
 
 use peer::client::{Neomutt, curl, mbsync, offlineimap, python};
 use peer::mail::{maildir, messages, titles};
-use peer::stand::{MATRIX, Stand, tail};
+use peer::stand::{MATRIX, Stand, commands, offered, tail, without_proxy};
+use peer::tee::{Record, Tee};
 use peer::{wait_until, wanted};
 
 fn same(one: &BTreeSet<Vec<u8>>, other: &BTreeSet<Vec<u8>>) {
@@ -190,4 +191,55 @@ fn neomutt_reads_waits_and_saves() {
         assert_eq!(outcome.sent("(CONDSTORE)"), condstore);
         assert_eq!(outcome.logged_command("(CONDSTORE)"), condstore, "{}", tail(&outcome.log));
     }
+}
+
+/// What a proxy hides, and what a server really lacks, must make the same difference to a client.
+fn hidden_is_absent(matrix: &[&'static [&'static str]], client: impl Fn(&Tee, &Path)) {
+    let mut told = BTreeSet::new();
+    for dropped in matrix {
+        let stand = Stand::start(dropped, &messages());
+        client(stand.near(), stand.folder());
+        let hidden = stand.finish().records;
+        let absent = without_proxy(&offered(&hidden), &messages(), &client);
+        assert_eq!(commands(&hidden), commands(&absent), "{dropped:?} hidden, and absent");
+        told.insert(commands(&hidden));
+    }
+    assert!(told.len() > 1, "the client makes a difference between servers: {told:#?}");
+}
+
+#[test]
+fn mbsync_cannot_tell_hidden_from_absent() {
+    if !wanted(&["dovecot", "mbsync"]) {
+        return;
+    }
+    hidden_is_absent(&MATRIX, |near, folder| {
+        let inbox = folder.join("near/INBOX");
+        for name in ["new", "cur", "tmp"] {
+            fs::create_dir_all(inbox.join(name)).expect("a folder");
+        }
+        fs::write(inbox.join("cur/1.near.test:2,S"), renamed(&messages()[0])).expect("a file");
+        mbsync(near.address, folder);
+        mbsync(near.address, folder);
+    });
+}
+
+#[test]
+fn neomutt_cannot_tell_hidden_from_absent() {
+    if !wanted(&["dovecot", "neomutt", "script"]) {
+        return;
+    }
+    hidden_is_absent(&[MATRIX[0], MATRIX[5]], |near, folder| {
+        let settings = "set imap_idle=yes\nset imap_condstore=yes";
+        // The second time it has a cache, and with CONDSTORE asks for changes only.
+        for round in 1..=2 {
+            let mut mutt = Neomutt::start(near.address, folder, settings);
+            let waits = |record: &Record| {
+                let text = record.client_text();
+                text.contains(" IDLE\r\n") || text.contains(" NOOP\r\n")
+            };
+            wait_until("NeoMutt waits for mail", || near.records().len() == round && near.records().iter().all(waits));
+            mutt.press("q");
+            mutt.wait();
+        }
+    });
 }

@@ -21,6 +21,15 @@ pub struct Dovecot {
 impl Dovecot {
     /// Starts a server whose INBOX holds these messages, and waits until it answers.
     pub fn start(messages: &[Vec<u8>]) -> Dovecot {
+        Dovecot::with(messages, "")
+    }
+
+    /// The same, but this list is all that it says it is capable of, before login and after.
+    pub fn offering(messages: &[Vec<u8>], capabilities: &str) -> Dovecot {
+        Dovecot::with(messages, &format!("imap_capability = {capabilities}\n"))
+    }
+
+    fn with(messages: &[Vec<u8>], settings: &str) -> Dovecot {
         let folder = tempfile::tempdir().expect("a folder");
         let port = free_port();
         for name in ["run", "state", "home", "mail", "mail/cur", "mail/new", "mail/tmp"] {
@@ -34,7 +43,7 @@ impl Dovecot {
         let mine = fs::metadata(folder.path()).expect("the folder is there").uid();
         let owner = if mine == 0 { account("nobody") } else { account(&mine.to_string()) };
         let file = folder.path().join("dovecot.conf");
-        fs::write(&file, configuration(folder.path(), port, &owner)).expect("a file");
+        fs::write(&file, configuration(folder.path(), port, &owner, settings)).expect("a file");
         let mut command = Command::new("dovecot");
         command.arg("-F").arg("-c").arg(&file).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         if mine == 0 {
@@ -103,7 +112,7 @@ fn give(path: &Path, owner: &Account) {
 }
 
 /// The whole configuration: no file of the system's own is read.
-fn configuration(folder: &Path, port: u16, owner: &Account) -> String {
+fn configuration(folder: &Path, port: u16, owner: &Account, settings: &str) -> String {
     let folder = folder.display();
     let Account { name, user, group, group_name } = owner;
     let version = Command::new("dovecot").arg("--version").output().expect("dovecot runs").stdout;
@@ -124,7 +133,7 @@ fn configuration(folder: &Path, port: u16, owner: &Account) -> String {
     };
     // The dialect first: the version must be the first setting of all.
     format!(
-        "{dialect}base_dir = {folder}/run\nstate_dir = {folder}/state\nlog_path = {folder}/log\nprotocols = imap\n\
+        "{dialect}{settings}base_dir = {folder}/run\nstate_dir = {folder}/state\nlog_path = {folder}/log\nprotocols = imap\n\
          auth_mechanisms = plain login\ndefault_internal_user = {name}\ndefault_internal_group = {group_name}\n\
          default_login_user = {name}\nfirst_valid_uid = 1\n\
          namespace inbox {{\n inbox = yes\n}}\nservice anvil {{\n chroot =\n}}\n\

@@ -1,5 +1,6 @@
 //! The whole stand: client - tee - imapscope - tee - Dovecot, and what must hold of it whoever the client is.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -124,6 +125,35 @@ impl Stand {
         assert!(!log.contains('\x1b'), "no colour");
         Outcome { log, records: near }
     }
+}
+
+/// Client, tee and a server that offers these capabilities and no other; no proxy. Returns what passed.
+pub fn without_proxy(capabilities: &str, messages: &[Vec<u8>], client: impl Fn(&Tee, &Path)) -> Vec<Record> {
+    let server = Dovecot::offering(messages, capabilities);
+    let (near, folder) = (Tee::start(server.address), tempfile::tempdir().expect("a folder"));
+    client(&near, folder.path());
+    near.wait_for_the_end();
+    near.records()
+}
+
+/// The commands that clients sent, without tags and message texts: sorted, each once, so that time plays no part.
+pub fn commands(records: &[Record]) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for record in records {
+        let text = record.client_text();
+        // Tags end at the first blank; what mbsync and NeoMutt begin a command with is all digits but for one letter.
+        let tag = |word: &str| word.trim_start_matches('a').bytes().all(|octet| octet.is_ascii_digit());
+        let lines = text.lines().filter_map(|line| line.split_once(' ').filter(|(word, _)| tag(word)));
+        found.extend(lines.map(|(_, command)| command.to_owned()));
+    }
+    found
+}
+
+/// The longest list of capabilities that a client was given, which is the one after login.
+pub fn offered(records: &[Record]) -> String {
+    let text = records.iter().map(|record| String::from_utf8_lossy(&record.server)).collect::<String>();
+    let lists = text.lines().filter_map(|line| line.split_once(" OK [CAPABILITY ")?.1.split_once(']'));
+    lists.map(|(list, _)| list.to_owned()).max_by_key(String::len).expect("a list of capabilities")
 }
 
 impl Drop for Stand {
