@@ -145,6 +145,12 @@ impl Offers {
         self.fresh && self.client.giving(grammar, name).is_some()
     }
 
+    /// The capability that the client was offered and that implies this one, which it was not offered by name.
+    #[must_use]
+    pub fn implying(&self, grammar: &Grammar, name: &str) -> Option<&str> {
+        self.client.giving(grammar, name).filter(|by| !by.eq_ignore_ascii_case(name))
+    }
+
     /// True if there is a list that still holds.
     #[must_use]
     pub const fn known(&self) -> bool {

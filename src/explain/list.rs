@@ -2,7 +2,7 @@
 
 use super::capability::Names;
 use super::finding::note;
-use super::{Explainer, phrase};
+use super::{Explainer, Met, phrase};
 use crate::event::{Fate, List, ListKind, Note, NoteKind, Reading, Text};
 
 /// The most entries of a list that get a note each.
@@ -80,6 +80,7 @@ impl Explainer {
             return self.notes.push(note(NoteKind::Difference, text, ""));
         }
         let change = self.offers.hear(&self.grammar, server.clone(), client.clone());
+        self.implied(&change.hidden);
         if change.first {
             let all = server.iter().chain(client.iter().filter(|name| !server.has(name)));
             for name in all.take(MAX_ENTRIES) {
@@ -122,6 +123,18 @@ impl Explainer {
         if count > MAX_ENTRIES {
             let text = format!("and {} more names", count - MAX_ENTRIES);
             self.notes.push(note(NoteKind::Difference, text, ""));
+        }
+    }
+
+    /// What a rule hides may still be implied by what it leaves: then a client goes on using it, and rightly so.
+    fn implied(&mut self, hidden: &[String]) {
+        for name in hidden {
+            let Some(by) = self.offers.implying(&self.grammar, name).map(str::to_owned) else { continue };
+            if self.first_time(Met::Implied, name.as_bytes()) {
+                let text =
+                    format!("{by}, which is still offered, implies {name}: drop {by} too to see a client without");
+                self.notes.push(note(NoteKind::Rule, text, ""));
+            }
         }
     }
 }

@@ -61,7 +61,7 @@ pub struct Explainer {
     pending: VecDeque<Pending>,
     exchange: Option<Exchange>,
     idle: Option<Idle>,
-    met: [Words; 4],
+    met: [Words; 5],
     began: Option<Time>,
     reason: list::Reason,
     /// The client's last text announced a literal that it did not wait with.
@@ -106,6 +106,7 @@ enum Met {
     Response,
     Code,
     Status,
+    Implied,
 }
 
 impl Explainer {
