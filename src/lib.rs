@@ -105,7 +105,9 @@
 //!   belongs to, and marks the spans; the explainer decodes first, then overwrites the octets, so that no sink sees
 //!   them and none has to know. It remembers a few secrets to mask echoes. `Debug` of a batch, scene or edit prints
 //!   counts only.
-//! - **Hiding fails closed.** An unknown command after one with secrets is hidden, and so is what looks like a
+//! - **A call reports 1024 events at the most** ([`session::MAX_EVENTS`]): a peer that sends nothing but line ends makes an
+//!   event of each, and a batch of them all would be many times the size of what was read.
+//! - **Hiding fails closed** (`session/secret.rs`). An unknown command after one with secrets is hidden, and so is what looks like a
 //!   misspelt one; known commands end the distrust.
 //! - **Understanding is off the byte path.** The queue holds 8 MiB. A connection that finds it full waits one second
 //!   ([`net::Limits`]), then goes on without the log; [`event::What::Lag`] counts what is missing. Openings and
@@ -144,7 +146,7 @@
 //! | a field of conditions | a row of `FIELDS` in `rules/condition.rs`, and its fact |
 //! | a finding | [`event::Oddity`] where the session sees it, or a note in [`explain`]; a dialogue that has it and one that has not |
 //! | an output | a file in `sink/`, its name in [`sink::KINDS`], an arm in [`sink::open`] |
-//! | a layer (TLS, DEFLATE) | `net/leg.rs`. [`session::Session::receive`] says how much of a chunk belongs to the present layer |
+//! | a layer (TLS, DEFLATE) | `net/leg.rs`, and [`session::Session::receive`], which may take less than a chunk: the driver comes back with the rest |
 //! | a protocol | a file in `grammars/`, a row of [`grammar::BUILTIN`], a scheme in `verb/route.rs`; a reader in `wire/` where the form is another |
 //! | a flag | [`cli`], its use in [`verb`], a test in `tests/cli.rs`, the README |
 //!
