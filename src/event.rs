@@ -405,8 +405,6 @@ pub enum DataKind {
     Opaque,
     /// A binary PROXY protocol header.
     Proxy,
-    /// Octets that stayed undecided until the connection ended.
-    Undecided,
 }
 
 /// A layer that begins under the protocol.

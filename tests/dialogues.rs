@@ -102,7 +102,7 @@ fn run(dialogue: &Dialogue, chunking: Chunking) -> (String, [Vec<u8>; 2]) {
     let mut session = Session::new(1, grammar.clone(), dialogue.rules.clone());
     let written = Written::default();
     let mut scope = Scope {
-        explainer: Explainer::new(grammar, false),
+        explainer: Explainer::new(grammar.clone(), false),
         sink: dialogue::log(written.clone()),
         out: Outbox::default(),
         now: START,
@@ -110,7 +110,7 @@ fn run(dialogue: &Dialogue, chunking: Chunking) -> (String, [Vec<u8>; 2]) {
         received: [0; 2],
     };
     let opened = Opened {
-        protocol: session.protocol().to_owned(),
+        protocol: grammar.name.clone(),
         client: "127.0.0.1:50000".to_owned(),
         server: "imap://mail.example.org:143".to_owned(),
         edit: session.edits(),

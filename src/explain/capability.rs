@@ -151,12 +151,6 @@ impl Offers {
         self.client.giving(grammar, name).filter(|by| !by.eq_ignore_ascii_case(name))
     }
 
-    /// True if there is a list that still holds.
-    #[must_use]
-    pub const fn known(&self) -> bool {
-        self.fresh
-    }
-
     /// Notes that the client uses `feature`, for which one of `needs` has to be offered.
     pub fn make_use<S: AsRef<str>>(&mut self, grammar: &Grammar, feature: &str, needs: &[S]) -> Verdict {
         let Some(wanted) = needs.first() else { return Verdict::Fine };

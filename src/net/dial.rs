@@ -45,10 +45,14 @@ pub async fn dial(server: &Endpoint, limit: Duration, own: &[SocketAddr]) -> Res
             Err(_) => io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} s", limit.as_secs_f64())),
         };
         last = error.kind();
-        failures.push(format!("{address}: {}", plain(&error)));
+        failures.push((address, plain(&error)));
     }
-    let tried = failures.join(", ");
-    Err(format!("cannot connect to {server} ({tried}); {}", remedy(last)))
+    // A server that is named by its address is not named twice.
+    let tried = match failures.as_slice() {
+        [(address, why)] if address.to_string() == server.to_string() => format!(": {why}"),
+        _ => format!(" ({})", failures.iter().map(|(at, why)| format!("{at}: {why}")).collect::<Vec<_>>().join(", ")),
+    };
+    Err(format!("cannot connect to {server}{tried}; {}", remedy(last)))
 }
 
 /// True if connecting to `address` would reach the listener `own`.

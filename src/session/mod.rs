@@ -56,12 +56,6 @@ impl Session {
         [self.lanes[0].edit, self.lanes[1].edit]
     }
 
-    /// The grammar's name.
-    #[must_use]
-    pub fn protocol(&self) -> &str {
-        &self.grammar.name
-    }
-
     /// Takes what one read gave and says, through `out`, what to send where. Returns how many octets of `chunk` it
     /// has taken, at least one: fewer than all of them once [`MAX_EVENTS`] are in the batch, for a peer that sends
     /// nothing but line ends makes an event of each. The driver then empties the outbox and calls again with the rest.
@@ -205,7 +199,7 @@ impl Session {
             None => relay.pass_rest(from, whole, fresh, &mut self.lane(from).gone, out),
             Some(edit) => out.send_kept(from.other(), edit.bytes),
         }
-        let mut oddities = oddities(whole, &reading);
+        let mut oddities = oddities(whole, &reading, &masked);
         oddities.extend(relay.manner.oddity());
         let turn = self.pair(from, whole, &reading, &mut oddities);
         let text = Text {
@@ -411,7 +405,7 @@ fn rereads(reading: &Reading) -> fn(Peer, &[u8]) -> Reading {
 }
 
 /// What is odd about a text on the wire, apart from what it says.
-fn oddities(text: &[u8], reading: &Reading) -> Vec<Oddity> {
+fn oddities(text: &[u8], reading: &Reading, masked: &Masked) -> Vec<Oddity> {
     let mut found = Vec::new();
     let body = wire::body(text);
     if text.ends_with(b"\n") && !text.ends_with(b"\r\n") {
@@ -424,6 +418,12 @@ fn oddities(text: &[u8], reading: &Reading) -> Vec<Oddity> {
         found.push(Oddity::Nul(at as u32));
     }
     let human = matches!(reading.kind, Kind::Reply { .. } | Kind::GoAhead { .. } | Kind::Sasl | Kind::Unknown);
+    // Where a quote stands in a secret is nobody's business; where a literal follows, none can be open.
+    let quotes = matches!(reading.kind, Kind::Command { .. } | Kind::Info { .. } | Kind::More);
+    if quotes && reading.literal.is_none() && masked.spans.is_empty() {
+        let span = arguments(text, reading);
+        found.extend(imap::open_quote(span.of(text)).map(|at| Oddity::OpenQuote(span.start + at as u32)));
+    }
     if reading.literal.is_none() && !human && text.len() > 2 && body.ends_with(b"}") {
         found.extend(imap::not_a_literal(text));
     }

@@ -242,7 +242,6 @@ impl<W: Write + Send> Pretty<W> {
             DataKind::Overlong => "overlong line",
             DataKind::Opaque => "under a layer that is not read",
             DataKind::Proxy => "PROXY header",
-            DataKind::Undecided => "never understood",
         };
         let size = match data.announced {
             Some(announced) if short => {

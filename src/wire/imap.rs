@@ -2,7 +2,7 @@
 //! literal it announces, the list of capabilities in it. Tolerant: what real peers send is read, what cannot be read
 //! is `Unknown` with the octet where reading stopped. Linear in the text, and never out of its bounds.
 
-use memchr::{memchr, memchr2};
+use memchr::{memchr, memchr_iter, memchr2};
 
 use super::body;
 use crate::event::{Item, Kind, List, ListKind, Literal, Oddity, Peer, Reading, Span, Status};
@@ -239,6 +239,11 @@ pub fn not_a_literal(text: &[u8]) -> Option<Oddity> {
 /// Where the quoted string begins that is still open at the end of these octets.
 #[must_use]
 pub fn open_quote(bytes: &[u8]) -> Option<usize> {
+    // Most texts have no escapes, and an even number of quotes; both are seen at a glance.
+    let escapes = memchr_iter(b'\\', bytes).any(|at| matches!(bytes.get(at + 1), Some(b'"' | b'\\')));
+    if !escapes && memchr_iter(b'"', bytes).count().is_multiple_of(2) {
+        return None;
+    }
     let mut at = 0;
     let mut open = None;
     while let Some(step) = memchr2(b'"', b'\\', &bytes[at..]) {
