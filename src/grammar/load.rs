@@ -8,13 +8,15 @@ use toml::de::{DeString, DeTable, DeValue, ValueDeserializer};
 
 use super::desk::Desk;
 use super::{BUILTIN, Capability, Command, Grammar, Mechanism, Named, Table, Vocabulary, Word, raw};
+use crate::event::Form;
 use crate::problem::Problem;
 
 /// A table of the document, with the place of every key and value.
 type Entries<'i> = toml::map::Map<Spanned<DeString<'i>>, Spanned<DeValue<'i>>>;
 
 /// The keys of a description's first level.
-const TOP: [&str; 9] = ["name", "title", "port", "extends", "capability", "command", "response", "code", "words"];
+const TOP: [&str; 10] =
+    ["name", "title", "port", "form", "extends", "capability", "command", "response", "code", "words"];
 
 /// Reads a protocol's description.
 pub(super) fn load(origin: &str, text: &str) -> Result<Grammar, Vec<Problem>> {
@@ -33,6 +35,7 @@ pub(super) fn load(origin: &str, text: &str) -> Result<Grammar, Vec<Problem>> {
         name: line(&mut desk, &mut top, "name"),
         title: line(&mut desk, &mut top, "title"),
         port: port(&mut desk, &mut top),
+        form: form(&mut desk, &mut top),
         ..Grammar::default()
     };
     let capabilities = section::<raw::Capability>(&mut desk, &mut top, "capability");
@@ -140,6 +143,17 @@ fn port(desk: &mut Desk<'_>, top: &mut Entries<'_>) -> u16 {
         desk.add(value.span(), "`port` must be a number from 1 to 65535", "");
     }
     number.unwrap_or_default()
+}
+
+/// The form of the lines.
+fn form(desk: &mut Desk<'_>, top: &mut Entries<'_>) -> Form {
+    let Some(value) = top.remove("form") else { return Form::Line };
+    let name = value.as_ref().as_str().unwrap_or_default();
+    let found = Form::ALL.into_iter().find(|form| form.word() == name);
+    if found.is_none() {
+        desk.unknown(value.span(), "form", name, &Form::ALL.map(Form::word));
+    }
+    found.unwrap_or_default()
 }
 
 /// The entries of a section, each with its name. One that cannot be read is reported and left out.

@@ -13,7 +13,7 @@ use std::sync::{Arc, OnceLock};
 
 use serde::Deserialize;
 
-use crate::event::State;
+use crate::event::{Form, State, Status};
 use crate::problem::Problem;
 use crate::wording::nearest;
 pub use mechanism::{Decode, Mechanism, Message, mechanism, mechanisms};
@@ -31,6 +31,8 @@ pub struct Grammar {
     pub title: String,
     /// The port of the plain protocol.
     pub port: u16,
+    /// How its lines look.
+    pub form: Form,
     /// What clients may say. The UID forms are entries of their own: `UID FETCH`.
     pub commands: Table<Command>,
     /// What servers may offer.
@@ -122,6 +124,10 @@ pub struct Response {
     pub secret: Option<Secret>,
     /// Set if it is a list of capabilities or of extensions.
     pub lists: Option<Lists>,
+    /// What may follow it on the wire: lines to a dot, or nothing.
+    pub then: Option<Then>,
+    /// In a protocol of lines, the verdict that it gives on the oldest command that waits for one; `None` if it answers none.
+    pub answers: Option<Status>,
 }
 
 /// A response code.
@@ -216,6 +222,14 @@ pub enum Then {
     Deflate,
     /// The end of authentication and compression, after OK (UNAUTHENTICATE).
     Reset,
+    /// Lines of the client's, to a dot on a line of its own, once the server asks for them (DATA).
+    ClientDot,
+    /// So many octets of the client's as its first argument says, at once (BDAT).
+    ClientOctets,
+    /// Lines of the server's, to a dot, after OK (RETR).
+    ServerDot,
+    /// The same, if the command has no argument (LIST).
+    ServerLines,
 }
 
 /// Which arguments of a command are secret.

@@ -6,14 +6,27 @@ use toml::Spanned;
 
 use super::desk::Desk;
 use super::{Decode, Lists, Message, Secret, Standing, Then};
-use crate::event::{Peer, State};
+use crate::event::{Peer, State, Status};
 
 /// Entries with their names.
 pub(super) type Named<R> = Vec<(Spanned<String>, R)>;
 
 /// The states that a description may name.
-const STATES: [State; 5] =
-    [State::Greeting, State::NotAuthenticated, State::Authenticated, State::Selected, State::Logout];
+const STATES: [State; 13] = [
+    State::Greeting,
+    State::NotAuthenticated,
+    State::Authenticated,
+    State::Selected,
+    State::Connected,
+    State::Ready,
+    State::Mail,
+    State::Rcpt,
+    State::Authorization,
+    State::Transaction,
+    State::Update,
+    State::Open,
+    State::Logout,
+];
 
 /// `[command.NAME]`
 #[derive(Deserialize)]
@@ -76,6 +89,16 @@ pub(super) struct Response {
     numbered: bool,
     secret: Option<Secret>,
     lists: Option<Lists>,
+    then: Option<Then>,
+    answers: Option<Answers>,
+}
+
+/// The verdicts that a response of a protocol of lines may give.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Answers {
+    Ok,
+    No,
 }
 
 /// `[code.NAME]`
@@ -186,6 +209,11 @@ impl Response {
             numbered: self.numbered,
             secret: self.secret,
             lists: self.lists,
+            then: self.then,
+            answers: self.answers.map(|answer| match answer {
+                Answers::Ok => Status::Ok,
+                Answers::No => Status::No,
+            }),
         }
     }
 }

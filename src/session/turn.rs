@@ -129,7 +129,7 @@ impl Session {
             Some(Then::Idle) => self.dialogue.want(frame, Want::Idle),
             Some(Then::Tls) => self.wait_for(Wait::Tls, frame, None),
             Some(Then::Deflate) => self.wait_for(Wait::Deflate, frame, None),
-            Some(Then::Reset) | None => {}
+            Some(_) | None => {}
         }
     }
 

@@ -188,6 +188,10 @@ fn command(grammar: &Grammar, found: &Command, sheet: &mut Sheet<'_>) -> io::Res
         Some(Then::Tls) => "TLS, after OK",
         Some(Then::Deflate) => "DEFLATE in both directions, after OK",
         Some(Then::Reset) => "the protocol without compression and login, after OK",
+        Some(Then::ClientDot) => "lines of the client, to one that is a dot, once the server asks for them",
+        Some(Then::ClientOctets) => "so many octets of the client as its first argument says",
+        Some(Then::ServerDot) => "lines of the server, to one that is a dot, after OK",
+        Some(Then::ServerLines) => "lines of the server, to one that is a dot, after OK, if it has no argument",
     };
     sheet.row("followed by", follows)?;
     sheet.row("hidden", hidden(found.secret))?;
