@@ -5,12 +5,14 @@
 //! and notes and masks secrets, and a sink sees an [`Explained`] event and nothing else.
 
 mod explained;
+mod protocol;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use explained::{Explained, Fate, Mark, Note, NoteKind, Role, Summary, Tally};
+pub use protocol::{Form, State};
 
 /// The largest text that is held or read as one piece, in octets (line end included). What is longer is
 /// [`DataKind::Overlong`] data: relayed and counted, shown by its head.
@@ -245,15 +247,19 @@ pub enum Kind {
     Reply {
         /// The tag, empty for an untagged one.
         tag: Span,
-        /// OK, NO, BAD, BYE or PREAUTH.
+        /// OK, NO, BAD, BYE or PREAUTH; what comes to the same in other protocols.
         status: Status,
+        /// The status as it stands there: `OK`, `+OK`, `250`; empty where it is missing.
+        word: Span,
         /// The response code's inside, without brackets.
         code: Option<Span>,
         /// The human text, without the line end.
         text: Span,
     },
-    /// A continuation request (`+`).
+    /// A continuation request (`+`, or a reply that begins with 3: RFC 5321 section 4.2.1).
     GoAhead {
+        /// The `+` or the three digits.
+        word: Span,
         /// What follows it.
         text: Span,
     },
@@ -362,6 +368,16 @@ pub enum ListKind {
     Enable,
     /// An untagged ENABLED response.
     Enabled,
+    /// The lines of a reply, each with a name (EHLO, CAPA, the capabilities of ManageSieve).
+    Lines(Form),
+}
+
+impl ListKind {
+    /// True if the list says what the server offers, rather than what the client wants of it.
+    #[must_use]
+    pub const fn offers(self) -> bool {
+        matches!(self, ListKind::Data | ListKind::Code | ListKind::Lines(_))
+    }
 }
 
 /// One token of a list.
@@ -369,8 +385,12 @@ pub enum ListKind {
 pub struct Item {
     /// The token.
     pub name: Span,
-    /// The token with the blanks before it: what has to go for the token to go.
+    /// The token with the blanks before it, in a list of lines the whole line: what has to go for the token to go.
     pub with_space: Span,
+    /// In a list of lines, what follows the name; empty elsewhere.
+    pub parameters: Span,
+    /// True for a login mechanism on the line of the item before: `PLAIN` there is called `AUTH=PLAIN` here.
+    pub part: bool,
 }
 
 /// A block of octets that no rule edits.
@@ -386,6 +406,8 @@ pub struct Data {
     pub announced: Option<u64>,
     /// The first [`MAX_HEAD`] octets or fewer, into the arena.
     pub head: Span,
+    /// The subject, if it is a message and has one within the octets that were searched; into the arena.
+    pub subject: Span,
     /// True if it must not be shown: the head then is there for decoding only.
     pub secret: bool,
     /// The state in which it was sent.
@@ -405,6 +427,12 @@ pub enum DataKind {
     Opaque,
     /// A binary PROXY protocol header.
     Proxy,
+    /// Lines to a dot that are a mail message (DATA, RETR), or are taken for one.
+    Message,
+    /// The octets of a BDAT chunk.
+    Chunk,
+    /// Lines to a dot that are a listing (LIST, UIDL).
+    Listing,
 }
 
 /// A layer that begins under the protocol.
@@ -449,98 +477,49 @@ pub enum Oddity {
     ServerNonSync,
     /// A DONE outside IDLE.
     StrayDone,
+    /// A reply that no command was waiting for.
+    UnexpectedReply,
+    /// A reply whose lines do not all have the same code.
+    CodeChanges,
+    /// What some servers would take for the end of a message, so many octets into it, and is none (RFC 5321
+    /// section 4.1.1.4).
+    FalseEnd(FalseEnd, u64),
+    /// A server replied in the middle of a message, which for the standard had not ended.
+    InsideMessage,
+    /// A message was closed where a server that replied early may have seen its end.
+    ClosedEarly,
     /// An untagged response code without its status word, or a status word without a text.
     Malformed,
 }
 
-/// How the lines of a protocol look, and so how texts are cut and read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Form {
-    /// Tags, literals, untagged data (RFC 9051 section 2.2).
-    Imap,
-    /// A reply begins with three digits, and goes on over lines with `-` behind them (RFC 5321 section 4.2). Replies
-    /// answer commands in their order.
-    Codes,
-    /// A reply begins with `+OK` or `-ERR`, and what goes on ends with a dot (RFC 1939 section 3).
-    Pop3,
-    /// Strings and literals; a response ends with OK, NO or BYE (RFC 5804 section 1.2).
-    Managesieve,
-    /// A word and what follows it, maybe with `:SOURCE` before it. What answers what is for the grammar to say.
-    #[default]
-    Line,
+/// A dot on what looks like a line of its own, and is not between CRLF and CRLF.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FalseEnd {
+    /// The line end before the dot.
+    pub before: LineEnd,
+    /// The line end after it.
+    pub after: LineEnd,
 }
 
-impl Form {
-    /// All of them.
-    pub const ALL: [Form; 5] = [Form::Imap, Form::Codes, Form::Pop3, Form::Managesieve, Form::Line];
+/// The line ends that are seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LineEnd {
+    /// CR LF
+    CrLf,
+    /// LF alone
+    Lf,
+    /// CR alone
+    Cr,
+}
 
-    /// As grammars spell it.
+impl LineEnd {
+    /// For people.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
-            Form::Imap => "imap",
-            Form::Codes => "codes",
-            Form::Pop3 => "pop3",
-            Form::Managesieve => "managesieve",
-            Form::Line => "line",
-        }
-    }
-}
-
-/// Where a connection stands: the states of IMAP (RFC 9051 section 3), of POP3 (RFC 1939 section 3), of an SMTP session
-/// and its mail transaction (RFC 5321 section 4.1.4), and those around them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum State {
-    /// Before the server's greeting.
-    #[default]
-    Greeting,
-    /// Not authenticated.
-    NotAuthenticated,
-    /// Authenticated, no mailbox selected.
-    Authenticated,
-    /// A mailbox is selected.
-    Selected,
-    /// SMTP: greeted, and the client has not said EHLO.
-    Connected,
-    /// SMTP: EHLO was answered; no mail transaction is open.
-    Ready,
-    /// SMTP: MAIL was accepted.
-    Mail,
-    /// SMTP: a recipient was accepted.
-    Rcpt,
-    /// POP3: who the client is has to be shown.
-    Authorization,
-    /// POP3: the maildrop is open.
-    Transaction,
-    /// POP3: after QUIT, while the server removes what was deleted.
-    Update,
-    /// Other protocols: the connection is in use.
-    Open,
-    /// After LOGOUT or BYE.
-    Logout,
-    /// Under a layer that is not read.
-    Opaque,
-}
-
-impl State {
-    /// The standard's word for it.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            State::Greeting => "greeting",
-            State::NotAuthenticated => "not-authenticated",
-            State::Authenticated => "authenticated",
-            State::Selected => "selected",
-            State::Connected => "connected",
-            State::Ready => "ready",
-            State::Mail => "mail",
-            State::Rcpt => "rcpt",
-            State::Authorization => "authorization",
-            State::Transaction => "transaction",
-            State::Update => "update",
-            State::Open => "open",
-            State::Logout => "logout",
-            State::Opaque => "opaque",
+            LineEnd::CrLf => "CRLF",
+            LineEnd::Lf => "LF",
+            LineEnd::Cr => "CR",
         }
     }
 }

@@ -34,7 +34,7 @@
 //! | lane | one direction of a connection, named by its sender |
 //! | leg | one socket with its layers |
 //! | chunk | what one read gave. Its borders mean nothing |
-//! | text | one complete line, which rules may edit; [`event::MAX_TEXT`] octets at most |
+//! | text | one complete line, or all lines of one reply ([`wire::Gather`]), which rules may edit; [`event::MAX_TEXT`] octets at most |
 //! | data | octets that no rule edits: literals, overlong lines, what lies under a layer. Relayed as they come, counted, kept by their head |
 //! | frame | one command or response: a text, then data and texts in turn. Numbered per connection |
 //! | reading | what a text turned out to be: its kind, spans of its parts, its literal, its list of names |

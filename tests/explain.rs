@@ -367,11 +367,12 @@ fn kinds() -> impl Strategy<Value = Kind> {
         }),
         (span.clone(), proptest::option::of(span.clone()), span.clone()).prop_map(|(tag, code, text)| Kind::Reply {
             tag,
+            word: text,
             status: Status::Ok,
             code,
             text
         }),
-        span.clone().prop_map(|text| Kind::GoAhead { text }),
+        span.clone().prop_map(|text| Kind::GoAhead { word: text, text }),
         (span.clone(), span).prop_map(|(name, arguments)| Kind::Info { number: None, name, arguments }),
         Just(Kind::More),
         Just(Kind::Done),

@@ -26,7 +26,7 @@ fn command(text: &str) -> Result<[String; 3], Kind> {
 
 fn reply(text: &str) -> (String, Status, Option<String>, String) {
     match server(text).kind {
-        Kind::Reply { tag, status, code, text: human } => {
+        Kind::Reply { tag, status, code, text: human, .. } => {
             (of(tag, text), status, code.map(|code| of(code, text)), of(human, text))
         }
         kind => panic!("{text:?} is {kind:?}"),
@@ -133,7 +133,7 @@ fn other_responses() {
     assert_eq!(server("a1 HELLO\r\n"), Reading { stopped: Some(3), ..Reading::default() });
     assert_eq!(server("a1 BYE x\r\n").kind, Kind::Unknown);
     let go_ahead = |text: &str| match server(text).kind {
-        Kind::GoAhead { text: span } => of(span, text),
+        Kind::GoAhead { text: span, .. } => of(span, text),
         kind => panic!("{text:?} is {kind:?}"),
     };
     assert_eq!(go_ahead("+\r\n"), "");

@@ -53,7 +53,7 @@ impl Explainer {
             None => server.clone(),
         };
         match came.or(went).map(|list| list.kind) {
-            Some(ListKind::Data | ListKind::Code) => {
+            Some(ListKind::Data | ListKind::Code | ListKind::Lines(_)) => {
                 if let Some(pending) = self.pending.iter_mut().rev().find(|pending| pending.login) {
                     pending.listed = true;
                     if self.reason == Reason::None {

@@ -30,7 +30,7 @@ impl Explainer {
                 self.vault.remember(line);
                 Some(self.keep(said))
             }
-            (Peer::Server, Kind::GoAhead { text: challenge }) => {
+            (Peer::Server, Kind::GoAhead { text: challenge, .. }) => {
                 let octets = challenge.of(raw);
                 let ours = self.exchange.as_ref().is_some_and(|e| text.answers.is_none_or(|frame| frame == e.frame));
                 let said = self.exchange.as_mut().filter(|_| ours).map(|exchange| exchange.server(octets))?;

@@ -32,16 +32,15 @@ pub fn mark(
                 words(marks, line, arguments, true);
             }
         }
-        Kind::Reply { tag, status, code, text: human } => {
-            reply(marks, line, tag, status);
+        Kind::Reply { tag, status, word, code, text: human } => {
+            reply(marks, line, tag, status, word);
             if let Some(code) = code {
                 coded(marks, line, code, reading, odd);
             }
             push(marks, human, Role::Human);
         }
-        Kind::GoAhead { text: human } => {
-            let plus = line.iter().position(|&b| b == b'+').unwrap_or(0);
-            push(marks, Span::new(plus, plus + 1), Role::Tag);
+        Kind::GoAhead { word, text: human } => {
+            push(marks, word, Role::Tag);
             push(marks, human, Role::Human);
         }
         Kind::Info { name, arguments, .. } => {
@@ -84,22 +83,14 @@ fn push(marks: &mut Vec<Mark>, span: Span, role: Role) {
 }
 
 /// The tag or star and the status word of a reply.
-fn reply(marks: &mut Vec<Mark>, line: &[u8], tag: Span, status: Status) {
-    let tag = if tag.is_empty() {
-        let star = memchr(b'*', line).unwrap_or(0);
-        Span::new(star, star + 1)
-    } else {
-        tag
-    };
-    push(marks, tag, Role::Tag);
-    let from = (tag.end as usize).min(line.len());
-    let start = from + line[from..].iter().take_while(|&&b| b == b' ' || b == b'\t').count();
-    let word = status.word().len();
-    // A reply that lacks its status word (`* [ALERT] …`) has none to mark.
-    if line.get(start..start + word).is_some_and(|found| found.eq_ignore_ascii_case(status.word().as_bytes())) {
-        let role = if matches!(status, Status::Ok | Status::Preauth) { Role::Good } else { Role::Bad };
-        push(marks, Span::new(start, start + word), role);
+fn reply(marks: &mut Vec<Mark>, line: &[u8], tag: Span, status: Status, word: Span) {
+    if !tag.is_empty() {
+        push(marks, tag, Role::Tag);
+    } else if let Some(star) = memchr(b'*', &line[..(word.start as usize).min(line.len())]) {
+        push(marks, Span::new(star, star + 1), Role::Tag);
     }
+    let role = if matches!(status, Status::Ok | Status::Preauth) { Role::Good } else { Role::Bad };
+    push(marks, word, role);
 }
 
 /// A response code: its name alone where it holds a list, else the whole of it.

@@ -141,7 +141,7 @@ impl Names {
 
     /// True if the list says what the server can do, rather than what the client wants of it.
     const fn offers(&self) -> bool {
-        matches!(self.kind, ListKind::Data | ListKind::Code)
+        self.kind.offers()
     }
 
     fn cut(&mut self, text: &[u8], goes: impl Fn(&[u8]) -> bool) {

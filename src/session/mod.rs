@@ -323,6 +323,7 @@ impl Session {
             len: block.len,
             announced: block.announced,
             head: out.keep(&block.head),
+            subject: Span::default(),
             secret: block.secret,
             state,
             oddities,

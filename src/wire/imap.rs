@@ -64,7 +64,11 @@ pub fn read_response(text: &[u8]) -> Reading {
         Some(b'+') => {
             let from = start + 1 + usize::from(line.get(start + 1) == Some(&b' '));
             let list = code(line, from).and_then(|close| code_list(line, from, close));
-            Reading { kind: Kind::GoAhead { text: Span::new(from, line.len()) }, list, ..Reading::default() }
+            Reading {
+                kind: Kind::GoAhead { word: Span::new(start, start + 1), text: Span::new(from, line.len()) },
+                list,
+                ..Reading::default()
+            }
         }
         Some(_) => tagged(line, start),
     }
@@ -74,11 +78,11 @@ fn untagged(text: &[u8], line: &[u8], star: Span) -> Reading {
     let none = Span::new(star.start as usize, star.start as usize);
     let start = blanks(line, star.end as usize);
     if line.get(start) == Some(&b'[') {
-        return reply(line, none, Status::Ok, start);
+        return reply(line, none, Status::Ok, Span::new(start, start), start);
     }
     let (mut name, mut end) = word(line, start);
     if let Some(status) = status(name.of(line)) {
-        return reply(line, none, status, end);
+        return reply(line, none, status, name, end);
     }
     let mut number = None;
     if !name.is_empty() && name.of(line).iter().all(u8::is_ascii_digit) {
@@ -106,20 +110,21 @@ fn tagged(line: &[u8], start: usize) -> Reading {
     let (tag, after) = word(line, start);
     let (name, end) = word(line, blanks(line, after));
     match status(name.of(line)) {
-        Some(status @ (Status::Ok | Status::No | Status::Bad)) => reply(line, tag, status, end),
+        Some(status @ (Status::Ok | Status::No | Status::Bad)) => reply(line, tag, status, name, end),
         _ => Reading { stopped: Some(name.start), ..Reading::default() },
     }
 }
 
 /// Reads what follows a status word: a response code if `[` stands there, then human text, which holds no literal.
-fn reply(line: &[u8], tag: Span, status: Status, end: usize) -> Reading {
+fn reply(line: &[u8], tag: Span, status: Status, word: Span, end: usize) -> Reading {
     let start = end + usize::from(line.get(end) == Some(&b' '));
     let Some(close) = code(line, start) else {
-        let kind = Kind::Reply { tag, status, code: None, text: Span::new(start.min(line.len()), line.len()) };
+        let kind = Kind::Reply { tag, status, word, code: None, text: Span::new(start.min(line.len()), line.len()) };
         return Reading { kind, ..Reading::default() };
     };
     let text = after_code(line, close);
-    let kind = Kind::Reply { tag, status, code: Some(Span::new(start + 1, close)), text: Span::new(text, line.len()) };
+    let kind =
+        Kind::Reply { tag, status, word, code: Some(Span::new(start + 1, close)), text: Span::new(text, line.len()) };
     Reading { kind, list: code_list(line, start, close), ..Reading::default() }
 }
 
@@ -189,7 +194,8 @@ fn list(line: &[u8], kind: ListKind, span: Span, whole: Span) -> List {
     while at < end {
         let (name, after) = word(line, blanks(line, at));
         if !name.is_empty() {
-            items.push(Item { name, with_space: Span { start: at as u32, end: name.end } });
+            let with_space = Span { start: at as u32, end: name.end };
+            items.push(Item { name, with_space, parameters: Span::new(after, after), part: false });
         }
         at = after;
     }

@@ -2,13 +2,18 @@
 //!
 //! [`Framer::cut`] divides one lane into texts and data. The pieces it gives, put together, are its input, whatever
 //! the input and however it arrives; what is expected next is told to it by the session. Reading a complete text is
-//! [`imap`]'s work.
+//! the work of the forms: [`imap`], [`status`], [`managesieve`], [`mod@line`].
 
+pub mod dot;
 pub mod imap;
+pub mod line;
+pub mod managesieve;
+pub mod status;
 
 use memchr::{memchr, memchr2};
 
-use crate::event::{Foreign, MAX_TEXT};
+use crate::event::{Foreign, Form, MAX_TEXT, Peer, Reading};
+pub use dot::Dot;
 
 /// What a lane is expected to bring next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -20,8 +25,40 @@ pub enum Expect {
     Octets(u64),
     /// The rest of a line that is longer than [`MAX_TEXT`], to its LF.
     Overlong,
+    /// Data to a line that is a dot.
+    Dot(Dot),
     /// Nothing that can be read: data until the end.
     Opaque,
+}
+
+/// How many lines make a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Gather {
+    /// One.
+    #[default]
+    One,
+    /// All lines of a reply: those with `-` behind three digits, and the one after them (RFC 5321 section 4.2.1).
+    Codes,
+    /// If the first begins with `+`, all to a line that is a dot (RFC 1939 section 3).
+    Dot,
+    /// All to a line that begins with OK, NO or BYE, or ends with the announcement of a literal (RFC 5804 section 1.2).
+    Response,
+}
+
+impl Gather {
+    /// True if a text ends with this line. `first`: it begins with it.
+    fn ends(self, line: &[u8], first: bool) -> bool {
+        let line = body(line);
+        match self {
+            Gather::One => true,
+            Gather::Codes if first => !(status::code(line) && line.get(3) == Some(&b'-')),
+            // A line without a code does not end a reply, for then its last line would be taken for another.
+            Gather::Codes => line.is_empty() || (status::code(line) && line.get(3) != Some(&b'-')),
+            Gather::Dot if first => !line.starts_with(b"+"),
+            Gather::Dot => line == b".",
+            Gather::Response => managesieve::ends(line),
+        }
+    }
 }
 
 /// One piece of a lane.
@@ -56,10 +93,14 @@ pub enum Cut<'s> {
 #[derive(Debug, Default)]
 pub struct Framer {
     expect: Expect,
+    gather: Gather,
+    /// Where in `held` the incomplete line of a text of several lines begins.
+    line: usize,
     held: Vec<u8>,
     /// `held` was given out as a complete text and goes with the next cut.
     spent: bool,
     ending: Ending,
+    dot: Dot,
 }
 
 impl Framer {
@@ -83,6 +124,12 @@ impl Framer {
                 }
                 Cut::Data { bytes, done: end.is_some() }
             }
+            Expect::Dot(mut dot) => {
+                let (n, done) = dot.feed(input);
+                self.expect = if done { Expect::Line } else { Expect::Dot(dot) };
+                self.dot = dot;
+                Cut::Data { bytes: take(input, n), done }
+            }
             Expect::Opaque => Cut::Data { bytes: take(input, input.len()), done: false },
         }
     }
@@ -90,7 +137,7 @@ impl Framer {
     fn line<'s, 'a: 's>(&'s mut self, input: &mut &'a [u8]) -> Cut<'s> {
         let room = MAX_TEXT - self.held.len();
         let window = &input[..input.len().min(room)];
-        let Some(at) = memchr(b'\n', window) else {
+        let Some(end) = self.end(window) else {
             let bytes = take(input, window.len());
             if bytes.len() < room {
                 self.held.extend_from_slice(bytes);
@@ -100,12 +147,39 @@ impl Framer {
             self.ending = Ending::default();
             self.ending.feed(&self.held);
             self.ending.feed(bytes);
+            self.line = 0;
             let (whole, fresh) = self.complete(bytes);
             return Cut::Head { whole, fresh };
         };
-        let bytes = take(input, at + 1);
+        let bytes = take(input, end);
         let (whole, fresh) = self.complete(bytes);
         Cut::Text { whole, fresh }
+    }
+
+    /// Where in the window the text in progress ends, if it does. `self.line` is kept for the next window.
+    fn end(&mut self, window: &[u8]) -> Option<usize> {
+        let held = self.held.len();
+        let mut at = 0;
+        while let Some(step) = memchr(b'\n', &window[at..]) {
+            at += step + 1;
+            if self.gather == Gather::One {
+                return Some(at);
+            }
+            let ends = if self.line < held {
+                // The line began in an earlier chunk; one that matters is short.
+                let mut line = self.held[self.line..].to_vec();
+                line.extend_from_slice(&window[..at]);
+                self.gather.ends(&line, self.line == 0)
+            } else {
+                self.gather.ends(&window[self.line - held..at], self.line == 0)
+            };
+            self.line = held + at;
+            if ends {
+                self.line = 0;
+                return Some(at);
+            }
+        }
+        None
     }
 
     /// Joins the last octets of a text to those held before; in the common case there are none, and nothing is copied.
@@ -133,6 +207,22 @@ impl Framer {
         self.expect = expect;
     }
 
+    /// Says how many lines make a text. Only between texts.
+    pub fn gather(&mut self, gather: Gather) {
+        self.forget();
+        debug_assert!(self.held.is_empty() || gather == self.gather, "a text in progress keeps its form");
+        self.gather = gather;
+    }
+
+    /// The lines to a dot in progress, or those that were just completed.
+    #[must_use]
+    pub const fn dot(&self) -> &Dot {
+        match &self.expect {
+            Expect::Dot(dot) => dot,
+            _ => &self.dot,
+        }
+    }
+
     /// What the lane is expected to bring next.
     #[must_use]
     pub const fn expected(&self) -> Expect {
@@ -148,6 +238,7 @@ impl Framer {
     /// Takes the octets of the incomplete line out, for a lane that turns out to hold something else.
     pub fn release(&mut self) -> Vec<u8> {
         self.forget();
+        self.line = 0;
         std::mem::take(&mut self.held)
     }
 
@@ -155,6 +246,27 @@ impl Framer {
     #[must_use]
     pub const fn ending(&self) -> &Ending {
         &self.ending
+    }
+}
+
+/// Reads the first text of a frame as `from` would send it in a protocol of this form.
+#[must_use]
+pub fn read(form: Form, from: Peer, text: &[u8]) -> Reading {
+    match form {
+        Form::Imap => imap::read(from, text),
+        Form::Codes => status::read(from, text),
+        Form::Pop3 => status::read_pop3(from, text),
+        Form::Managesieve => managesieve::read(from, text),
+        Form::Line => line::read(from, text),
+    }
+}
+
+/// Reads a text that goes on with a frame after a literal.
+#[must_use]
+pub fn read_more(form: Form, from: Peer, text: &[u8]) -> Reading {
+    match form {
+        Form::Managesieve => managesieve::read_more(from, text),
+        _ => imap::read_more(text),
     }
 }
 
@@ -236,5 +348,70 @@ pub fn foreign(start: &[u8]) -> Option<Foreign> {
             Some(Foreign::Http)
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The texts of a lane, the same in every segmentation.
+    fn texts(gather: Gather, bytes: &[u8]) -> Vec<String> {
+        let run = |step: usize| {
+            let mut framer = Framer::default();
+            framer.gather(gather);
+            let (mut found, mut passed) = (Vec::new(), 0);
+            for mut chunk in bytes.chunks(step) {
+                while !chunk.is_empty() {
+                    match framer.cut(&mut chunk) {
+                        Cut::Text { whole, fresh } => {
+                            found.push(String::from_utf8_lossy(whole).into_owned());
+                            passed += fresh;
+                        }
+                        Cut::Part(part) => passed += part.len(),
+                        other => panic!("{other:?}"),
+                    }
+                }
+            }
+            assert_eq!(passed, bytes.len());
+            found
+        };
+        let whole = run(bytes.len());
+        for step in 1..9 {
+            assert_eq!(run(step), whole, "{step} octets at a time");
+        }
+        whole
+    }
+
+    #[test]
+    fn all_lines_of_a_reply_are_one_text() {
+        let lane = b"220 hi\r\n250-a\r\nstray\r\n250-b\n250 c\r\n221\r\n250-d\r\n\r\n250 e\r\n";
+        let want = ["220 hi\r\n", "250-a\r\nstray\r\n250-b\n250 c\r\n", "221\r\n", "250-d\r\n\r\n", "250 e\r\n"];
+        assert_eq!(texts(Gather::Codes, lane), want);
+    }
+
+    #[test]
+    fn lines_to_a_dot_are_one_text_after_ok() {
+        let lane = b"-ERR no\r\n+OK list\r\nTOP\r\n..\r\n.\r\n+OK x\r\n.\r\n";
+        assert_eq!(texts(Gather::Dot, lane), ["-ERR no\r\n", "+OK list\r\nTOP\r\n..\r\n.\r\n", "+OK x\r\n.\r\n"]);
+    }
+
+    #[test]
+    fn a_response_of_managesieve_ends_with_its_status_or_before_a_literal() {
+        let lane = b"\"A\" \"x\"\r\n\"OK\"\r\nOK\r\n\"s\" {3}\r\nno (Q) \"full\"\r\n";
+        assert_eq!(
+            texts(Gather::Response, lane),
+            ["\"A\" \"x\"\r\n\"OK\"\r\nOK\r\n", "\"s\" {3}\r\n", "no (Q) \"full\"\r\n"]
+        );
+    }
+
+    #[test]
+    fn a_reply_without_end_is_bounded() {
+        let lane = b"250-a\r\n".repeat(20_000);
+        let mut framer = Framer::default();
+        framer.gather(Gather::Codes);
+        let mut rest = &lane[..];
+        assert!(matches!(framer.cut(&mut rest), Cut::Head { whole, .. } if whole.len() == MAX_TEXT));
+        assert!(matches!(framer.cut(&mut rest), Cut::Data { done: true, .. }));
     }
 }

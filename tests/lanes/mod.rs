@@ -149,7 +149,7 @@ fn check_reading(seen: &Seen) {
     match text.reading.kind {
         Kind::Command { tag, verb, arguments } => [tag, verb, arguments].map(inside).len(),
         Kind::Reply { tag, code, text, .. } => [tag, code.unwrap_or_default(), text].map(inside).len(),
-        Kind::GoAhead { text } => [text].map(inside).len(),
+        Kind::GoAhead { word, text } => [word, text].map(inside).len(),
         Kind::Info { number, name, arguments } => [number.unwrap_or_default(), name, arguments].map(inside).len(),
         _ => 0,
     };

@@ -197,6 +197,7 @@ impl Talk {
             len,
             announced: (kind == DataKind::Literal).then_some(len),
             head: Span::new(0, octets.len()),
+            subject: Span::default(),
             secret,
             state: self.state,
             oddities: Vec::new(),
