@@ -2,12 +2,13 @@
 #![no_main]
 
 use imapscope::event::MAX_TEXT;
-use imapscope::wire::{Cut, Expect, Framer, imap};
+use imapscope::wire::{Cut, Expect, Framer, Gather, imap};
 use libfuzzer_sys::fuzz_target;
 
 /// Cuts `input`, a chunk of `size` octets at a time; gives the texts and data blocks, each with its kind.
-fn cut(input: &[u8], size: usize) -> Vec<(u8, Vec<u8>)> {
+fn cut(gather: Gather, input: &[u8], size: usize) -> Vec<(u8, Vec<u8>)> {
     let mut framer = Framer::default();
+    framer.gather(gather);
     let (mut pieces, mut rejoined): (Vec<(u8, Vec<u8>)>, Vec<u8>) = Default::default();
     let mut open = false;
     for chunk in input.chunks(size) {
@@ -52,7 +53,9 @@ fn cut(input: &[u8], size: usize) -> Vec<(u8, Vec<u8>)> {
 }
 
 fuzz_target!(|input: &[u8]| {
-    let whole = cut(input, usize::MAX);
-    assert_eq!(whole, cut(input, 1));
-    assert_eq!(whole, cut(input, 7));
+    for gather in [Gather::One, Gather::Codes, Gather::Dot, Gather::Response] {
+        let whole = cut(gather, input, usize::MAX);
+        assert_eq!(whole, cut(gather, input, 1));
+        assert_eq!(whole, cut(gather, input, 7));
+    }
 });

@@ -10,7 +10,7 @@ fn check(text: &[u8], reading: &Reading) {
     match reading.kind {
         Kind::Command { tag, verb, arguments } => [tag, verb, arguments].into_iter().for_each(fits),
         Kind::Reply { tag, code, text, .. } => [Some(tag), code, Some(text)].into_iter().flatten().for_each(fits),
-        Kind::GoAhead { text } => fits(text),
+        Kind::GoAhead { text, .. } => fits(text),
         Kind::Info { number, name, arguments } => {
             [number, Some(name), Some(arguments)].into_iter().flatten().for_each(fits);
         }
