@@ -406,8 +406,6 @@ pub struct Data {
     pub announced: Option<u64>,
     /// The first [`MAX_HEAD`] octets or fewer, into the arena.
     pub head: Span,
-    /// The subject, if it is a message and has one within the octets that were searched; into the arena.
-    pub subject: Span,
     /// True if it must not be shown: the head then is there for decoding only.
     pub secret: bool,
     /// The state in which it was sent.
@@ -427,12 +425,6 @@ pub enum DataKind {
     Opaque,
     /// A binary PROXY protocol header.
     Proxy,
-    /// Lines to a dot that are a mail message (DATA, RETR), or are taken for one.
-    Message,
-    /// The octets of a BDAT chunk.
-    Chunk,
-    /// Lines to a dot that are a listing (LIST, UIDL).
-    Listing,
 }
 
 /// A layer that begins under the protocol.
@@ -477,51 +469,8 @@ pub enum Oddity {
     ServerNonSync,
     /// A DONE outside IDLE.
     StrayDone,
-    /// A reply that no command was waiting for.
-    UnexpectedReply,
-    /// A reply whose lines do not all have the same code.
-    CodeChanges,
-    /// What some servers would take for the end of a message, so many octets into it, and is none (RFC 5321
-    /// section 4.1.1.4).
-    FalseEnd(FalseEnd, u64),
-    /// A server replied in the middle of a message, which for the standard had not ended.
-    InsideMessage,
-    /// A message was closed where a server that replied early may have seen its end.
-    ClosedEarly,
     /// An untagged response code without its status word, or a status word without a text.
     Malformed,
-}
-
-/// A dot on what looks like a line of its own, and is not between CRLF and CRLF.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FalseEnd {
-    /// The line end before the dot.
-    pub before: LineEnd,
-    /// The line end after it.
-    pub after: LineEnd,
-}
-
-/// The line ends that are seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LineEnd {
-    /// CR LF
-    CrLf,
-    /// LF alone
-    Lf,
-    /// CR alone
-    Cr,
-}
-
-impl LineEnd {
-    /// For people.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            LineEnd::CrLf => "CRLF",
-            LineEnd::Lf => "LF",
-            LineEnd::Cr => "CR",
-        }
-    }
 }
 
 /// The end of a connection.

@@ -120,8 +120,10 @@
 //!   events found room. A loop that awaits the write of what it has read would block for ever when both peers flood.
 //! - **Idle connections own no buffers.** Read buffers belong to worker threads and are lent for one read; a lane
 //!   that could not write takes the buffer along.
-//! - **A protocol is a table and a small reader.** What may follow a command is one of five words
+//! - **A protocol is a table and a small reader.** What may follow a command is one of a few words
 //!   ([`grammar::Then`]), and lists, secrets and states are keys. There is no language in the tables.
+//! - **Forms** ([`event::Form`]) say how lines look. [`wire`] cuts and reads all of them; [`session`] and [`explain`] speak
+//!   IMAP's only so far, so a text is one line there.
 //! - **Dialogue files are the main tests**: a claim, what is sent, what must arrive, and the log. Each runs in five
 //!   chunkings.
 //!

@@ -3,7 +3,7 @@
 
 use std::io::Write as _;
 
-use imapscope::event::{Peer, State};
+use imapscope::event::{Form, Peer, State, Status};
 use imapscope::grammar::{
     BUILTIN, Decode, Grammar, Lists, Named, Secret, Standing, Table, Then, mechanism, mechanisms,
 };
@@ -296,6 +296,39 @@ fn extending_changes_the_keys_that_are_given_and_no_others() {
     let wrong = refused("extends = \"imep\"\n");
     assert_eq!(wrong[0].origin, "mine.toml:1:11");
     assert!(wrong[0].help.contains("did you mean `imap`?"), "{}", wrong[0]);
+}
+
+#[test]
+fn the_form_of_the_lines_decides_which_states_there_are() {
+    let text = |form: &str, state: &str| {
+        format!(
+            "name = \"x\"\ntitle = \"X\"\nport = 1\nform = {form}\n[command.A]\ndoes = \"a\"\nrfc = \"vendor: x\"\n\
+             states = [\"{state}\"]\n"
+        )
+    };
+    let form = |name: &str, state: &str| loaded("mine.toml", &text(name, state)).form;
+    assert_eq!(form("\"codes\"", "mail"), Form::Codes);
+    assert_eq!(form("\"pop3\"", "transaction"), Form::Pop3);
+    assert_eq!(form("\"imap\"", "selected"), Form::Imap);
+    let wrong = refused(&text("\"imap\"", "mail"));
+    assert_eq!((wrong.len(), wrong[0].origin.as_str()), (1, "mine.toml:8:11"));
+    assert!(wrong[0].help.contains("selected") && !wrong[0].help.contains("transaction"), "{}", wrong[0]);
+    let wrong = refused(&text("\"smpt\"", "open"));
+    assert!(wrong[0].what.contains("smpt") && wrong[0].help.contains("managesieve"), "{}", wrong[0]);
+    assert!(refused(&text("7", "open"))[0].what.contains("in quotes"));
+    assert_eq!(imap().form, Form::Imap);
+}
+
+#[test]
+fn what_follows_in_other_protocols_is_read() {
+    let g = loaded(
+        "mine.toml",
+        "name = \"x\"\ntitle = \"X\"\nport = 1\n[command.A]\ndoes = \"a\"\nrfc = \"vendor: x\"\nthen = \"client-dot\"\n\
+         [response.OK]\ndoes = \"b\"\nrfc = \"vendor: x\"\nanswers = \"ok\"\nthen = \"server-dot\"\n",
+    );
+    assert_eq!((g.form, g.command("a").and_then(|it| it.then)), (Form::Line, Some(Then::ClientDot)));
+    let ok = g.response("ok").map(|it| (it.answers, it.then));
+    assert_eq!(ok, Some((Some(Status::Ok), Some(Then::ServerDot))));
 }
 
 #[test]

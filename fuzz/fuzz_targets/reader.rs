@@ -1,8 +1,8 @@
 //! The reader and the tokenizer: no panic, and every span lies within the text and in order.
 #![no_main]
 
-use imapscope::event::{Kind, Peer, Reading, Span};
-use imapscope::wire::{body, imap};
+use imapscope::event::{Form, Kind, Peer, Reading, Span};
+use imapscope::wire::{self, body, imap, status};
 use libfuzzer_sys::fuzz_target;
 
 fn check(text: &[u8], reading: &Reading) {
@@ -40,6 +40,14 @@ fuzz_target!(|text: &[u8]| {
         check(text, &imap::read(peer, text));
     }
     check(text, &imap::read_more(text));
+    // The other forms have lists of lines, whose names lie in each other; tests/forms.rs looks at those.
+    for form in [Form::Codes, Form::Pop3, Form::Managesieve, Form::Line] {
+        for peer in [Peer::Client, Peer::Server] {
+            check(text, &Reading { list: None, ..wire::read(form, peer, text) });
+            check(text, &Reading { list: None, ..wire::read_more(form, peer, text) });
+        }
+        status::list(form, text);
+    }
     let line = body(text);
     let mut last = 0;
     for token in imap::tokens(line) {

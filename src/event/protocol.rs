@@ -34,6 +34,21 @@ impl Form {
     }
 }
 
+impl Form {
+    /// The states that a protocol of this form can be in, without those that it shares with all others.
+    #[must_use]
+    pub const fn states(self) -> &'static [State] {
+        use State::*;
+        match self {
+            Form::Imap => &[Greeting, NotAuthenticated, Authenticated, Selected, Logout],
+            Form::Codes => &[Greeting, Connected, Ready, Mail, Rcpt, NotAuthenticated, Authenticated, Open, Logout],
+            Form::Pop3 => &[Greeting, Authorization, Transaction, Update],
+            Form::Managesieve => &[Greeting, NotAuthenticated, Authenticated, Logout],
+            Form::Line => &[Greeting, NotAuthenticated, Authenticated, Open, Logout],
+        }
+    }
+}
+
 /// Where a connection stands: the states of IMAP (RFC 9051 section 3), of POP3 (RFC 1939 section 3), of an SMTP session
 /// and its mail transaction (RFC 5321 section 4.1.4), and those around them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

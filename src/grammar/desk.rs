@@ -6,6 +6,7 @@ use std::ops::Range;
 use toml::Spanned;
 
 use super::{Capability, Table};
+use crate::event::Form;
 use crate::problem::Problem;
 use crate::wording::nearest;
 
@@ -22,13 +23,15 @@ const MAX_SHOWN: usize = 100;
 pub(super) struct Desk<'t> {
     origin: &'t str,
     text: &'t str,
+    /// The form of the protocol's lines, once it has been read: it says which states there are.
+    pub(super) form: Form,
     found: Vec<(usize, Problem)>,
 }
 
 impl<'t> Desk<'t> {
     /// A desk with this text on it.
     pub(super) fn new(origin: &'t str, text: &'t str) -> Self {
-        Desk { origin, text, found: Vec::new() }
+        Desk { origin, text, form: Form::default(), found: Vec::new() }
     }
 
     /// Adds a problem at a place of the text.

@@ -38,6 +38,7 @@ pub(super) fn load(origin: &str, text: &str) -> Result<Grammar, Vec<Problem>> {
         form: form(&mut desk, &mut top),
         ..Grammar::default()
     };
+    desk.form = grammar.form;
     let capabilities = section::<raw::Capability>(&mut desk, &mut top, "capability");
     let commands = section::<raw::Command>(&mut desk, &mut top, "command");
     let responses = section::<raw::Response>(&mut desk, &mut top, "response");
@@ -148,7 +149,10 @@ fn port(desk: &mut Desk<'_>, top: &mut Entries<'_>) -> u16 {
 /// The form of the lines.
 fn form(desk: &mut Desk<'_>, top: &mut Entries<'_>) -> Form {
     let Some(value) = top.remove("form") else { return Form::Line };
-    let name = value.as_ref().as_str().unwrap_or_default();
+    let Some(name) = value.as_ref().as_str() else {
+        desk.add(value.span(), "`form` must be a name in quotes", "");
+        return Form::Line;
+    };
     let found = Form::ALL.into_iter().find(|form| form.word() == name);
     if found.is_none() {
         desk.unknown(value.span(), "form", name, &Form::ALL.map(Form::word));

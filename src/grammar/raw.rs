@@ -11,23 +11,6 @@ use crate::event::{Peer, State, Status};
 /// Entries with their names.
 pub(super) type Named<R> = Vec<(Spanned<String>, R)>;
 
-/// The states that a description may name.
-const STATES: [State; 13] = [
-    State::Greeting,
-    State::NotAuthenticated,
-    State::Authenticated,
-    State::Selected,
-    State::Connected,
-    State::Ready,
-    State::Mail,
-    State::Rcpt,
-    State::Authorization,
-    State::Transaction,
-    State::Update,
-    State::Open,
-    State::Logout,
-];
-
 /// `[command.NAME]`
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -304,11 +287,13 @@ fn is_source(place: &str) -> bool {
         .any(|head| place.strip_prefix(head).is_some_and(|rest| !rest.trim().is_empty()))
 }
 
-/// The state of this name.
+/// The state of this name, if a protocol of this form has it.
 fn state(word: &Spanned<String>, desk: &mut Desk<'_>) -> Option<State> {
-    let found = STATES.into_iter().find(|state| state.word() == word.as_ref());
+    let states = desk.form.states();
+    let found = states.iter().copied().find(|state| state.word() == word.as_ref());
     if found.is_none() {
-        desk.unknown(word.span(), "state", word.as_ref(), &STATES.map(State::word));
+        let known: Vec<&str> = states.iter().map(|state| state.word()).collect();
+        desk.unknown(word.span(), "state", word.as_ref(), &known);
     }
     found
 }

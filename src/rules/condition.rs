@@ -72,22 +72,7 @@ pub struct FieldRow {
     pub not_in_rules: Option<&'static str>,
 }
 
-const STATES: &[&str] = &[
-    "greeting",
-    "not-authenticated",
-    "authenticated",
-    "selected",
-    "connected",
-    "ready",
-    "mail",
-    "rcpt",
-    "authorization",
-    "transaction",
-    "update",
-    "open",
-    "logout",
-    "opaque",
-];
+const STATES: &[&str] = &["greeting", "not-authenticated", "authenticated", "selected", "logout", "opaque"];
 const PEERS: &[&str] = &["client", "server"];
 const STATUSES: &[&str] = &["OK", "NO", "BAD", "BYE", "PREAUTH"];
 

@@ -323,7 +323,6 @@ impl Session {
             len: block.len,
             announced: block.announced,
             head: out.keep(&block.head),
-            subject: Span::default(),
             secret: block.secret,
             state,
             oddities,

@@ -129,7 +129,9 @@ impl Session {
             Some(Then::Idle) => self.dialogue.want(frame, Want::Idle),
             Some(Then::Tls) => self.wait_for(Wait::Tls, frame, None),
             Some(Then::Deflate) => self.wait_for(Wait::Deflate, frame, None),
-            Some(_) | None => {}
+            // What only other forms than IMAP's have.
+            Some(Then::ClientDot | Then::ClientOctets | Then::ServerDot | Then::ServerLines) => {}
+            Some(Then::Reset) | None => {}
         }
     }
 

@@ -242,9 +242,6 @@ impl<W: Write + Send> Pretty<W> {
             DataKind::Overlong => "overlong line",
             DataKind::Opaque => "under a layer that is not read",
             DataKind::Proxy => "PROXY header",
-            DataKind::Message => "message",
-            DataKind::Chunk => "chunk",
-            DataKind::Listing => "listing",
         };
         let size = match data.announced {
             Some(announced) if short => {

@@ -68,18 +68,9 @@ fn read_response(text: &[u8], more: bool) -> Reading {
         }
         let name = string(text, 0, body(text).len());
         let stopped = (name.is_empty() && literal.is_none()).then_some(0);
-        let kind = if stopped.is_some() {
-            Kind::Unknown
-        } else {
-            Kind::Info {
-                number: None,
-                name,
-                arguments: Span::new(
-                    (name.end as usize + 1).min(end.max(name.end as usize)),
-                    end.max(name.end as usize),
-                ),
-            }
-        };
+        let end = end.max(name.end as usize);
+        let arguments = Span::new((name.end as usize + 1).min(end), end);
+        let kind = if stopped.is_some() { Kind::Unknown } else { Kind::Info { number: None, name, arguments } };
         return Reading { kind, literal, list: None, stopped };
     };
     let word = Span::new(start, start + len);

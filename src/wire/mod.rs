@@ -25,8 +25,8 @@ pub enum Expect {
     Octets(u64),
     /// The rest of a line that is longer than [`MAX_TEXT`], to its LF.
     Overlong,
-    /// Data to a line that is a dot.
-    Dot(Dot),
+    /// Data to a line that is a dot, found as [`Framer::dot`] says.
+    Dot,
     /// Nothing that can be read: data until the end.
     Opaque,
 }
@@ -100,7 +100,8 @@ pub struct Framer {
     /// `held` was given out as a complete text and goes with the next cut.
     spent: bool,
     ending: Ending,
-    dot: Dot,
+    /// The search for the end of the lines to a dot, in progress or just completed.
+    dot: Option<Box<Dot>>,
 }
 
 impl Framer {
@@ -124,10 +125,11 @@ impl Framer {
                 }
                 Cut::Data { bytes, done: end.is_some() }
             }
-            Expect::Dot(mut dot) => {
-                let (n, done) = dot.feed(input);
-                self.expect = if done { Expect::Line } else { Expect::Dot(dot) };
-                self.dot = dot;
+            Expect::Dot => {
+                let (n, done) = self.dot.get_or_insert_default().feed(input);
+                if done {
+                    self.expect = Expect::Line;
+                }
                 Cut::Data { bytes: take(input, n), done }
             }
             Expect::Opaque => Cut::Data { bytes: take(input, input.len()), done: false },
@@ -214,13 +216,16 @@ impl Framer {
         self.gather = gather;
     }
 
-    /// The lines to a dot in progress, or those that were just completed.
+    /// Says that lines to a dot come next. Only between a complete piece and the next cut.
+    pub fn expect_dot(&mut self, dot: Dot) {
+        self.dot = Some(Box::new(dot));
+        self.expect = Expect::Dot;
+    }
+
+    /// The lines to a dot in progress, or those that were completed last.
     #[must_use]
-    pub const fn dot(&self) -> &Dot {
-        match &self.expect {
-            Expect::Dot(dot) => dot,
-            _ => &self.dot,
-        }
+    pub fn dot(&self) -> Option<&Dot> {
+        self.dot.as_deref()
     }
 
     /// What the lane is expected to bring next.
@@ -403,6 +408,27 @@ mod tests {
             texts(Gather::Response, lane),
             ["\"A\" \"x\"\r\n\"OK\"\r\nOK\r\n", "\"s\" {3}\r\n", "no (Q) \"full\"\r\n"]
         );
+    }
+
+    #[test]
+    fn lines_to_a_dot_are_data_and_a_text_follows() {
+        let lane = b"a\n.\nb\r\n.\r\nQUIT\r\n";
+        for step in 1..=lane.len() {
+            let mut framer = Framer::default();
+            framer.expect_dot(Dot::strict());
+            let (mut data, mut over, mut text) = (0, 0, Vec::new());
+            for mut chunk in lane.chunks(step) {
+                while !chunk.is_empty() {
+                    match framer.cut(&mut chunk) {
+                        Cut::Data { bytes, done } => (data, over) = (data + bytes.len(), over + usize::from(done)),
+                        Cut::Text { whole, .. } => text = whole.to_vec(),
+                        _ => {}
+                    }
+                }
+            }
+            assert_eq!((data, over, text.as_slice()), (10, 1, &b"QUIT\r\n"[..]), "{step} octets at a time");
+            assert_eq!(framer.dot().map(|dot| dot.false_ends().count()), Some(1));
+        }
     }
 
     #[test]

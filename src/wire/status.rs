@@ -76,7 +76,11 @@ pub fn read_reply(text: &[u8]) -> Reading {
     let end = first.0 + first.1.len();
     let status = match (last[0], word.of(text)) {
         (_, b"421") => Status::Bye,
-        (b'1', _) => Status::Preauth,
+        // A preliminary reply answers nothing; where it is the answer, the grammar says so.
+        (b'1', _) => {
+            let kind = Kind::Info { number: None, name: word, arguments: Span::new(human, end) };
+            return Reading { kind, ..Reading::default() };
+        }
         (b'2', _) => Status::Ok,
         (b'3', _) => return go_ahead(word, Span::new(human, end)),
         (b'4', _) => Status::No,
@@ -180,11 +184,15 @@ pub fn mechanisms(text: &[u8], parameters: Span, items: &mut Vec<Item>) {
         let stop = start + text[start..end].iter().take_while(|&&b| b != b' ' && b != b'\t').count();
         if start < stop {
             let name = Span::new(start, stop);
-            // The first has no blank of its own before it; the one behind it goes instead.
-            let with_space = if items.last().is_some_and(|item| !item.part) {
-                Span::new(start, (stop + 1).min(end))
-            } else {
-                Span::new(at, stop)
+            // Before the first may stand a `=` or a quote, which stays; then the blank behind it goes instead, and is
+            // not the next one's any more.
+            let first = items.last().is_some_and(|item| !item.part);
+            let blank = first && matches!(text.get(start.wrapping_sub(1)), Some(b' ' | b'\t'));
+            let free = items.last().map_or(0, |item| if item.part { item.with_space.end as usize } else { 0 });
+            let with_space = match (first, blank) {
+                (true, true) => Span::new(start - 1, stop),
+                (true, false) => Span::new(start, (stop + 1).min(end)),
+                (false, _) => Span::new(at.max(free), stop),
             };
             items.push(Item { name, with_space, parameters: Span::new(stop, stop), part: true });
         }
@@ -225,6 +233,7 @@ mod tests {
         assert_eq!(parts("421 bye\r\n").map(|it| it.0), Some(Status::Bye));
         assert_eq!(parts("hello\r\n"), None);
         assert!(matches!(read_reply(b"354 go\r\n").kind, Kind::GoAhead { .. }));
+        assert!(matches!(read_reply(b"150 opening\r\n").kind, Kind::Info { .. }));
         assert!(changes(b"250-a\r\n550 b\r\n") && !changes(b"250-a\r\n250 b\r\n"));
     }
 
@@ -237,6 +246,16 @@ mod tests {
             [(b"SIZE", b"1000"), (b"AUTH", b"PLAIN LOGIN"), (b"PLAIN", b""), (b"LOGIN", b""), (b"8bitmime", b"")];
         assert_eq!(found, want);
         assert_eq!(list.items[0].with_space.of(text), b"250-SIZE 1000\r\n");
+        assert_eq!([2, 3].map(|nth| list.items[nth].with_space.of(text)), [b" PLAIN", b" LOGIN"]);
+    }
+
+    #[test]
+    fn parts_of_a_line_are_apart_from_each_other_and_leave_what_holds_them() {
+        let text = b"250-mx\r\n250 AUTH=PLAIN  LOGIN X\r\n";
+        let parts: Vec<_> = list(Form::Codes, text).items.into_iter().filter(|item| item.part).collect();
+        let found: Vec<_> = parts.iter().map(|item| item.with_space.of(text)).collect();
+        assert_eq!(found, [&b"PLAIN "[..], b" LOGIN", b" X"]);
+        assert!(parts.is_sorted_by(|a, b| a.with_space.end <= b.with_space.start));
     }
 
     #[test]

@@ -126,7 +126,6 @@ pub fn data(millisecond: u64, from: Peer, kind: DataKind, len: u64, head: &[u8])
         len,
         announced: Some(len),
         head: Span::new(0, head.len()),
-        subject: Span::default(),
         secret: false,
         state: State::Selected,
         oddities: Vec::new(),

@@ -197,7 +197,6 @@ impl Talk {
             len,
             announced: (kind == DataKind::Literal).then_some(len),
             head: Span::new(0, octets.len()),
-            subject: Span::default(),
             secret,
             state: self.state,
             oddities: Vec::new(),

@@ -92,7 +92,6 @@ fn a_frame_is_put_together_around_its_literals() {
         len: 5000,
         announced: Some(5000),
         head: Span::new(0, 512),
-        subject: Span::default(),
         secret: false,
         state: State::Selected,
         oddities: Vec::new(),
