@@ -20,7 +20,8 @@ pub use mechanism::{Decode, Mechanism, Message, mechanism, mechanisms};
 pub use table::{Named, Table, prefix};
 
 /// The descriptions that come with the program: name and TOML.
-pub const BUILTIN: [(&str, &str); 1] = [("imap", include_str!("../../grammars/imap.toml"))];
+pub const BUILTIN: [(&str, &str); 2] =
+    [("imap", include_str!("../../grammars/imap.toml")), ("pop3", include_str!("../../grammars/pop3.toml"))];
 
 /// The description of one protocol.
 #[derive(Debug, Clone, Default)]
