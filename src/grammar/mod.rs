@@ -20,8 +20,11 @@ pub use mechanism::{Decode, Mechanism, Message, mechanism, mechanisms};
 pub use table::{Named, Table, prefix};
 
 /// The descriptions that come with the program: name and TOML.
-pub const BUILTIN: [(&str, &str); 2] =
-    [("imap", include_str!("../../grammars/imap.toml")), ("pop3", include_str!("../../grammars/pop3.toml"))];
+pub const BUILTIN: [(&str, &str); 3] = [
+    ("imap", include_str!("../../grammars/imap.toml")),
+    ("pop3", include_str!("../../grammars/pop3.toml")),
+    ("managesieve", include_str!("../../grammars/managesieve.toml")),
+];
 
 /// The description of one protocol.
 #[derive(Debug, Clone, Default)]
