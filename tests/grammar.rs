@@ -404,7 +404,7 @@ fn grammar_lists_and_shows_what_there_is() {
     }
     assert!(told(|out| verb::grammar::show("sasl", out)).1.contains("SCRAM-SHA-256"));
     let wrong = verb::grammar::show("wombat", &mut Vec::new()).expect_err("no such description");
-    assert!(wrong.help.contains("imap, pop3, managesieve, sasl"), "{wrong}");
+    assert!(wrong.help.contains("imap, ") && wrong.help.ends_with("sasl"), "{wrong}");
 }
 
 #[test]

@@ -20,8 +20,10 @@ pub use mechanism::{Decode, Mechanism, Message, mechanism, mechanisms};
 pub use table::{Named, Table, prefix};
 
 /// The descriptions that come with the program: name and TOML.
-pub const BUILTIN: [(&str, &str); 3] = [
+pub const BUILTIN: [(&str, &str); 5] = [
     ("imap", include_str!("../../grammars/imap.toml")),
+    ("smtp", include_str!("../../grammars/smtp.toml")),
+    ("lmtp", include_str!("../../grammars/lmtp.toml")),
     ("pop3", include_str!("../../grammars/pop3.toml")),
     ("managesieve", include_str!("../../grammars/managesieve.toml")),
 ];
