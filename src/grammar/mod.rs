@@ -20,12 +20,14 @@ pub use mechanism::{Decode, Mechanism, Message, mechanism, mechanisms};
 pub use table::{Named, Table, prefix};
 
 /// The descriptions that come with the program: name and TOML.
-pub const BUILTIN: [(&str, &str); 5] = [
+pub const BUILTIN: [(&str, &str); 7] = [
     ("imap", include_str!("../../grammars/imap.toml")),
     ("smtp", include_str!("../../grammars/smtp.toml")),
     ("lmtp", include_str!("../../grammars/lmtp.toml")),
     ("pop3", include_str!("../../grammars/pop3.toml")),
     ("managesieve", include_str!("../../grammars/managesieve.toml")),
+    ("nntp", include_str!("../../grammars/nntp.toml")),
+    ("irc", include_str!("../../grammars/irc.toml")),
 ];
 
 /// The description of one protocol.
