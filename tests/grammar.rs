@@ -336,14 +336,14 @@ fn the_examples_of_the_manual_are_right() {
     let manual = include_str!("../grammars/README.md");
     let examples: Vec<&str> =
         manual.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap_or_default()).collect();
-    assert_eq!(examples.len(), 2);
+    assert_eq!(examples.len(), 4);
     let g = loaded("README.md", examples[0]);
     assert_eq!(g.command("UID XNOTE").and_then(|c| c.secret), Some(Secret::AfterFirst));
     assert_eq!(
         g.command("SELECT").map(|c| (c.does.as_str(), c.on_ok)),
         Some(("Opens a mailbox.", Some(State::Selected)))
     );
-    assert!(loaded("README.md", examples[1]).vocabulary("fetch item").and_then(|w| w.exact(b"X-NOTE")).is_some());
+    assert!(loaded("README.md", examples[3]).vocabulary("fetch item").and_then(|w| w.exact(b"X-NOTE")).is_some());
     let wrong = refused(&examples[0].replace("[\"selected\"]", "[\"selectd\"]"));
     for line in all(&wrong).replace("mine.toml", "notes.toml").lines() {
         assert!(manual.contains(line), "the manual shows another message than {line:?}");
