@@ -21,6 +21,9 @@ pub const MAX_TEXT: usize = 64 * 1024;
 /// How many octets of a data block are kept for the log ([`Data::head`]).
 pub const MAX_HEAD: usize = 512;
 
+/// How many octets of a message's subject are kept ([`Data::subject`]).
+pub const MAX_SUBJECT: usize = 256;
+
 /// One of the two ends of a connection. A lane is named by the peer that sends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Peer {
@@ -406,6 +409,8 @@ pub struct Data {
     pub announced: Option<u64>,
     /// The first [`MAX_HEAD`] octets or fewer, into the arena.
     pub head: Span,
+    /// The subject, if these are lines of a message and it was found ([`MAX_SUBJECT`]); into the arena.
+    pub subject: Span,
     /// True if it must not be shown: the head then is there for decoding only.
     pub secret: bool,
     /// The state in which it was sent.
@@ -425,6 +430,12 @@ pub enum DataKind {
     Opaque,
     /// A binary PROXY protocol header.
     Proxy,
+    /// Lines of the client's to a dot: a message (DATA).
+    Message,
+    /// The octets of a chunk of a message (BDAT).
+    Chunk,
+    /// Lines of the server's to a dot: a message (RETR), or a listing (LIST).
+    Lines,
 }
 
 /// A layer that begins under the protocol.
@@ -471,6 +482,49 @@ pub enum Oddity {
     StrayDone,
     /// An untagged response code without its status word, or a status word without a text.
     Malformed,
+    /// A reply that no command was waiting for; said of the first of several.
+    UnexpectedReply,
+    /// A reply whose lines do not all have the same code.
+    CodeChanges,
+    /// What some servers would take for the end of a message, so many octets into it, and is none (RFC 5321
+    /// section 4.1.1.4).
+    FalseEnd(FalseEnd, u64),
+    /// A reply to a message that has not ended for the standard.
+    InsideMessage,
+    /// A message was closed where a server that replied early may have seen its end.
+    ClosedEarly,
+}
+
+/// A dot on what looks like a line of its own, and is not between CRLF and CRLF.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FalseEnd {
+    /// The line end before the dot.
+    pub before: LineEnd,
+    /// The line end after it.
+    pub after: LineEnd,
+}
+
+/// The line ends that are seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LineEnd {
+    /// CR LF
+    CrLf,
+    /// LF alone
+    Lf,
+    /// CR alone
+    Cr,
+}
+
+impl LineEnd {
+    /// For people.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            LineEnd::CrLf => "CRLF",
+            LineEnd::Lf => "LF",
+            LineEnd::Cr => "CR",
+        }
+    }
 }
 
 /// The end of a connection.

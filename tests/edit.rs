@@ -17,7 +17,7 @@ fn edit(rules: &Rules, from: Peer, text: &[u8]) -> Option<Edit> {
         from,
         text,
         reading: &reading,
-        read: imap::read,
+        read: &|text| Some(imap::read(from, text)),
         state: State::Selected,
         protocol: "imap",
         connection: 1,

@@ -26,7 +26,7 @@ fuzz_target!(|input: &[u8]| {
             from,
             text,
             reading: &reading,
-            read: imap::read,
+            read: &|text| Some(imap::read(from, text)),
             state: State::Selected,
             protocol: "imap",
             connection: 1,

@@ -71,6 +71,31 @@ pub fn oddity(odd: Oddity, from: Peer, unasked: bool) -> Note {
         ),
         Oddity::ServerNonSync => finding(server, "{n+} is for clients only; it was read as {n}", "RFC 7888 section 4"),
         Oddity::StrayDone => finding(client, "DONE without IDLE", "RFC 9051 section 6.3.13"),
+        Oddity::UnexpectedReply => finding(
+            server,
+            "a reply that no command was waiting for: what answers what is not certain until all commands are answered",
+            "RFC 5321 section 4.1.1",
+        ),
+        Oddity::CodeChanges => finding(
+            server,
+            "the lines of this reply do not all have the same code; the last one counts",
+            "RFC 5321 section 4.2.1",
+        ),
+        Oddity::FalseEnd(end, at) => finding(
+            from,
+            format!(
+                "{} . {} at octet {at} does not end the message; a server that thinks so takes what follows for commands",
+                end.before.word(),
+                end.after.word()
+            ),
+            "RFC 5321 section 4.1.1.4",
+        ),
+        Oddity::InsideMessage => finding(server, "a reply to a message that has not ended", "RFC 5321 section 4.1.1.4"),
+        Oddity::ClosedEarly => note(
+            NoteKind::Session,
+            "the server took a false end for the end of this message, so it ends here for the log too",
+            "RFC 5321 section 4.1.1.4",
+        ),
         Oddity::Malformed => finding(from, "a reply that lacks its status word or its text", "RFC 9051 section 7.1"),
     }
 }

@@ -308,7 +308,7 @@ impl Explainer {
                     format!("a line of {}: too long to be read, passed on as it came", amount(data.len, "octet"));
                 self.notes.push(note(NoteKind::Session, text, ""));
             }
-            DataKind::Literal | DataKind::Opaque => {}
+            DataKind::Literal | DataKind::Opaque | DataKind::Message | DataKind::Chunk | DataKind::Lines => {}
         }
         for &odd in &data.oddities {
             self.notes.push(finding::oddity(odd, from, false));

@@ -8,15 +8,15 @@ use toml::de::{DeString, DeTable, DeValue, ValueDeserializer};
 
 use super::desk::Desk;
 use super::{BUILTIN, Capability, Command, Grammar, Mechanism, Named, Table, Vocabulary, Word, raw};
-use crate::event::Form;
+use crate::event::{Form, State};
 use crate::problem::Problem;
 
 /// A table of the document, with the place of every key and value.
 type Entries<'i> = toml::map::Map<Spanned<DeString<'i>>, Spanned<DeValue<'i>>>;
 
 /// The keys of a description's first level.
-const TOP: [&str; 10] =
-    ["name", "title", "port", "form", "extends", "capability", "command", "response", "code", "words"];
+const TOP: [&str; 11] =
+    ["name", "title", "port", "form", "begins", "extends", "capability", "command", "response", "code", "words"];
 
 /// Reads a protocol's description.
 pub(super) fn load(origin: &str, text: &str) -> Result<Grammar, Vec<Problem>> {
@@ -39,6 +39,7 @@ pub(super) fn load(origin: &str, text: &str) -> Result<Grammar, Vec<Problem>> {
         ..Grammar::default()
     };
     desk.form = grammar.form;
+    grammar.begins = begins(&mut desk, &mut top);
     let capabilities = section::<raw::Capability>(&mut desk, &mut top, "capability");
     let commands = section::<raw::Command>(&mut desk, &mut top, "command");
     let responses = section::<raw::Response>(&mut desk, &mut top, "response");
@@ -158,6 +159,21 @@ fn form(desk: &mut Desk<'_>, top: &mut Entries<'_>) -> Form {
         desk.unknown(value.span(), "form", name, &Form::ALL.map(Form::word));
     }
     found.unwrap_or_default()
+}
+
+/// The state after the greeting.
+fn begins(desk: &mut Desk<'_>, top: &mut Entries<'_>) -> State {
+    let usual = match desk.form {
+        Form::Imap | Form::Managesieve => State::NotAuthenticated,
+        Form::Pop3 => State::Authorization,
+        Form::Codes | Form::Line => State::Open,
+    };
+    let Some(value) = top.remove("begins") else { return usual };
+    let Some(name) = value.as_ref().as_str() else {
+        desk.add(value.span(), "`begins` must be the name of a state in quotes", "");
+        return usual;
+    };
+    raw::state(&Spanned::new(value.span(), name.to_owned()), desk).unwrap_or(usual)
 }
 
 /// The entries of a section, each with its name. One that cannot be read is reported and left out.

@@ -41,6 +41,8 @@ pub struct Grammar {
     pub port: u16,
     /// How its lines look.
     pub form: Form,
+    /// The state after the greeting.
+    pub begins: State,
     /// What clients may say. The UID forms are entries of their own: `UID FETCH`.
     pub commands: Table<Command>,
     /// What servers may offer.
@@ -80,8 +82,10 @@ pub struct Command {
     pub on_ok: Option<State>,
     /// The state after it was answered with NO (a failed SELECT deselects).
     pub on_no: Option<State>,
-    /// Set if its arguments are extension names (ENABLE).
+    /// What names it lists, or its reply does (ENABLE, EHLO).
     pub lists: Option<Lists>,
+    /// How many replies come at its end; one if `None`.
+    pub replies: Option<Replies>,
     /// For a UID form, the command whose form it is: `FETCH`.
     pub form_of: Option<String>,
 }
@@ -134,7 +138,8 @@ pub struct Response {
     pub lists: Option<Lists>,
     /// What may follow it on the wire: lines to a dot, or nothing.
     pub then: Option<Then>,
-    /// In a protocol of lines, the verdict that it gives on the oldest command that waits for one; `None` if it answers none.
+    /// The verdict that it gives on the oldest command that waits. `None`: none in a protocol of lines, in one of codes what
+    /// its first digit says.
     pub answers: Option<Status>,
 }
 
@@ -232,12 +237,22 @@ pub enum Then {
     Reset,
     /// Lines of the client's, to a dot on a line of its own, once the server asks for them (DATA).
     ClientDot,
+    /// The same, at once (TAKETHIS).
+    ClientDotNow,
     /// So many octets of the client's as its first argument says, at once (BDAT).
     ClientOctets,
     /// Lines of the server's, to a dot, after OK (RETR).
     ServerDot,
     /// The same, if the command has no argument (LIST).
     ServerLines,
+}
+
+/// How many replies come at the end of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Replies {
+    /// One for each recipient that was accepted (RFC 2033 section 4.2).
+    EachRecipient,
 }
 
 /// Which arguments of a command are secret.

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::desk::Desk;
-use super::{Decode, Lists, Message, Secret, Standing, Then};
+use super::{Decode, Lists, Message, Replies, Secret, Standing, Then};
 use crate::event::{Peer, State, Status};
 
 /// Entries with their names.
@@ -32,6 +32,7 @@ pub(super) struct Command {
     on_ok: Option<Spanned<String>>,
     on_no: Option<Spanned<String>>,
     lists: Option<Lists>,
+    replies: Option<Replies>,
     pub(super) uid: Option<Spanned<String>>,
 }
 
@@ -76,12 +77,13 @@ pub(super) struct Response {
     answers: Option<Answers>,
 }
 
-/// The verdicts that a response of a protocol of lines may give.
+/// The verdicts that a response may give.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Answers {
     Ok,
     No,
+    Bye,
 }
 
 /// `[code.NAME]`
@@ -151,6 +153,7 @@ impl Command {
             on_ok: self.on_ok.and_then(|word| state(&word, desk)),
             on_no: self.on_no.and_then(|word| state(&word, desk)),
             lists: self.lists,
+            replies: self.replies,
             form_of: name.get(..4).filter(|head| head.eq_ignore_ascii_case("UID ")).map(|_| name[4..].to_owned()),
         };
         let form = self.uid.map(|does| super::Command {
@@ -196,6 +199,7 @@ impl Response {
             answers: self.answers.map(|answer| match answer {
                 Answers::Ok => Status::Ok,
                 Answers::No => Status::No,
+                Answers::Bye => Status::Bye,
             }),
         }
     }
@@ -288,7 +292,7 @@ fn is_source(place: &str) -> bool {
 }
 
 /// The state of this name, if a protocol of this form has it.
-fn state(word: &Spanned<String>, desk: &mut Desk<'_>) -> Option<State> {
+pub(super) fn state(word: &Spanned<String>, desk: &mut Desk<'_>) -> Option<State> {
     let states = desk.form.states();
     let found = states.iter().copied().find(|state| state.word() == word.as_ref());
     if found.is_none() {

@@ -393,7 +393,7 @@ mod tests {
             from,
             text,
             reading: &reading,
-            read: imap::read,
+            read: &|text| Some(imap::read(from, text)),
             state: State::Selected,
             protocol: "imap",
             connection: 7,

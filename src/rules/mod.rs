@@ -56,8 +56,9 @@ pub struct Scene<'a> {
     pub text: &'a [u8],
     /// What it is.
     pub reading: &'a Reading,
-    /// Reads a text that stands in its place, in the same way as `reading` came about.
-    pub read: fn(Peer, &[u8]) -> Reading,
+    /// Reads a text that stands in its place, in the same way as `reading` came about. `None` for what would not be cut as
+    /// one text.
+    pub read: &'a dyn Fn(&[u8]) -> Option<Reading>,
     /// The state in which it was sent.
     pub state: State,
     /// The grammar's name.
@@ -322,7 +323,7 @@ impl<'a> Draft<'a> {
         if [b'\r', b'\n', b'\0'].iter().any(|&octet| count(new, octet) > count(body(old), octet)) {
             return Err("it would put a line break or a NUL into the text");
         }
-        let reading = (self.scene.read)(self.scene.from, text);
+        let Some(reading) = (self.scene.read)(text) else { return Err("it would change where the reply ends") };
         if !same(self.reading.literal, reading.literal) {
             return Err("it would change the literal that the text announces");
         }

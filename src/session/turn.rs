@@ -130,7 +130,7 @@ impl Session {
             Some(Then::Tls) => self.wait_for(Wait::Tls, frame, None),
             Some(Then::Deflate) => self.wait_for(Wait::Deflate, frame, None),
             // What only other forms than IMAP's have.
-            Some(Then::ClientDot | Then::ClientOctets | Then::ServerDot | Then::ServerLines) => {}
+            Some(Then::ClientDotNow | Then::ClientDot | Then::ClientOctets | Then::ServerDot | Then::ServerLines) => {}
             Some(Then::Reset) | None => {}
         }
     }

@@ -242,6 +242,9 @@ impl<W: Write + Send> Pretty<W> {
             DataKind::Overlong => "overlong line",
             DataKind::Opaque => "under a layer that is not read",
             DataKind::Proxy => "PROXY header",
+            DataKind::Message => "message",
+            DataKind::Chunk => "chunk",
+            DataKind::Lines => "lines",
         };
         let size = match data.announced {
             Some(announced) if short => {

@@ -6,8 +6,8 @@ use std::io::{self, Write};
 use super::grammar::told;
 use crate::event::Peer;
 use crate::grammar::{
-    BUILTIN, Capability, Code, Command, Grammar, Lists, Mechanism, Named, Response, Secret, Standing, Then, mechanism,
-    mechanisms, prefix,
+    BUILTIN, Capability, Code, Command, Grammar, Lists, Mechanism, Named, Replies, Response, Secret, Standing, Then,
+    mechanism, mechanisms, prefix,
 };
 use crate::problem::Problem;
 use crate::wording::nearest;
@@ -189,11 +189,15 @@ fn command(grammar: &Grammar, found: &Command, sheet: &mut Sheet<'_>) -> io::Res
         Some(Then::Deflate) => "DEFLATE in both directions, after OK",
         Some(Then::Reset) => "the protocol without compression and login, after OK",
         Some(Then::ClientDot) => "lines of the client, to one that is a dot, once the server asks for them",
+        Some(Then::ClientDotNow) => "lines of the client, to one that is a dot, at once",
         Some(Then::ClientOctets) => "so many octets of the client as its first argument says",
         Some(Then::ServerDot) => "lines of the server, to one that is a dot, after OK",
         Some(Then::ServerLines) => "lines of the server, to one that is a dot, after OK, if it has no argument",
     };
     sheet.row("followed by", follows)?;
+    if found.replies == Some(Replies::EachRecipient) {
+        sheet.row("replies", "one for each recipient that was accepted")?;
+    }
     sheet.row("hidden", hidden(found.secret))?;
     if found.lists == Some(Lists::Enabled) {
         let names: Vec<&str> = grammar.capabilities.iter().filter(|c| c.enable).map(Named::name).collect();

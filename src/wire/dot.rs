@@ -3,6 +3,8 @@
 
 use memchr::memchr2;
 
+use crate::event::{FalseEnd, LineEnd};
+
 /// So many false ends are remembered.
 pub const MAX_FALSE: usize = 4;
 
@@ -20,38 +22,6 @@ pub struct Dot {
 impl Default for Dot {
     fn default() -> Self {
         Dot::strict()
-    }
-}
-
-/// A dot on what looks like a line of its own, and is not between CRLF and CRLF.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FalseEnd {
-    /// The line end before the dot.
-    pub before: LineEnd,
-    /// The line end after it.
-    pub after: LineEnd,
-}
-
-/// The line ends that are seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LineEnd {
-    /// CR LF
-    CrLf,
-    /// LF alone
-    Lf,
-    /// CR alone
-    Cr,
-}
-
-impl LineEnd {
-    /// For people.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            LineEnd::CrLf => "CRLF",
-            LineEnd::Lf => "LF",
-            LineEnd::Cr => "CR",
-        }
     }
 }
 

@@ -192,6 +192,7 @@ impl Talk {
     /// A literal or an overlong line of the client's, in the frame of its last command.
     pub fn data(&mut self, kind: DataKind, octets: &[u8], len: u64, secret: bool) -> Out {
         let data = Data {
+            subject: Span::default(),
             frame: self.frame,
             kind,
             len,

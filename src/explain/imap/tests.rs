@@ -91,6 +91,7 @@ fn a_frame_is_put_together_around_its_literals() {
         kind: DataKind::Literal,
         len: 5000,
         announced: Some(5000),
+        subject: Span::default(),
         head: Span::new(0, 512),
         secret: false,
         state: State::Selected,
