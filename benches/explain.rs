@@ -104,6 +104,7 @@ fn batch(lines: &[Vec<u8>]) -> Batch {
             edit: None,
             reading: imap::read(Peer::Server, line),
             answers: None,
+            more: false,
             state: State::Selected,
             secrets: Vec::new(),
             oddities: Vec::new(),

@@ -200,6 +200,8 @@ pub struct Text {
     pub reading: Reading,
     /// The frame it answers: a tagged reply or a continuation request its command.
     pub answers: Option<u64>,
+    /// Further replies to the same command are to come (RFC 2033 section 4.2).
+    pub more: bool,
     /// The state in which it was sent.
     pub state: State,
     /// Octets that must not be shown, relative to the text, in order and apart from each other.

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use crate::event::State;
 use crate::grammar::Then;
 
 /// Commands in flight that are kept; a peer that exceeds it loses the pairing of its oldest ones.
@@ -11,18 +12,34 @@ const MAX_IN_FLIGHT: usize = 1024;
 const MAX_TAG: usize = 128;
 
 /// A command that was not answered yet.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct InFlight {
     /// Its frame.
     pub frame: u64,
-    tag: Box<[u8]>,
-    tag_len: usize,
+    pub(super) tag: Box<[u8]>,
+    pub(super) tag_len: usize,
     /// Its verb in upper case, for rules; cut at 32 octets.
     pub verb: Box<str>,
     /// What follows it on the wire.
     pub then: Option<Then>,
     /// For AUTHENTICATE: the mechanism may put a security layer under the session.
     pub layer: bool,
+    /// Its reply lists what the server offers.
+    pub lists: bool,
+    /// That list goes on to a line that is a dot.
+    pub dotted: bool,
+    /// So many octets of the client's follow it at once.
+    pub octets: Option<u64>,
+    /// Its message, or the last chunk of it, has begun, so that its verdict is one on the message.
+    pub sent: bool,
+    /// There will be a reply for each recipient.
+    pub each: bool,
+    /// The state after success.
+    pub on_ok: Option<State>,
+    /// The state after failure.
+    pub on_no: Option<State>,
+    /// How many replies are still to come; 0 while that is not known.
+    pub(super) left: u32,
 }
 
 impl InFlight {
@@ -30,7 +47,7 @@ impl InFlight {
     pub fn new(frame: u64, tag: &[u8], verb: &[u8], then: Option<Then>) -> Self {
         let verb = String::from_utf8_lossy(&verb[..verb.len().min(32)]).to_ascii_uppercase();
         let (tag_len, tag) = (tag.len(), tag[..tag.len().min(MAX_TAG)].into());
-        InFlight { frame, tag, tag_len, verb: verb.into(), then, layer: false }
+        InFlight { frame, tag, tag_len, verb: verb.into(), then, ..InFlight::default() }
     }
 
     fn has_tag(&self, tag: &[u8]) -> bool {
@@ -47,6 +64,8 @@ pub enum Want {
     Sasl,
     /// To know that IDLE has begun.
     Idle,
+    /// To send a message.
+    Message,
 }
 
 /// The state of the conversation.
@@ -59,6 +78,10 @@ pub struct Dialogue {
     idles: VecDeque<u64>,
     /// The commands with a `{n+}` literal, which some servers answer with a continuation request.
     non_sync: VecDeque<u64>,
+    /// Recipients that the server has accepted for the message to come.
+    recipients: u32,
+    /// There was a reply too many, and none since that fits a command.
+    astray: bool,
 }
 
 impl Dialogue {
@@ -106,6 +129,57 @@ impl Dialogue {
         let at = self.find(frame)?;
         self.forget(frame);
         self.in_flight.remove(at)
+    }
+
+    /// The oldest command has a reply. Gives the command if that was the last one.
+    pub fn replied(&mut self) -> Option<InFlight> {
+        self.astray = false;
+        let oldest = self.in_flight.front_mut()?;
+        if oldest.left == 0 {
+            oldest.left = if oldest.each && oldest.sent { self.recipients.max(1) } else { 1 };
+        }
+        oldest.left -= 1;
+        if oldest.left > 0 {
+            return None;
+        }
+        let frame = oldest.frame;
+        self.answered(frame)
+    }
+
+    /// The oldest command will have a reply for each recipient, and one more (353 of PRDR).
+    pub fn replies_follow(&mut self) {
+        let recipients = self.recipients;
+        if let Some(oldest) = self.in_flight.front_mut() {
+            oldest.left = recipients.saturating_add(1);
+        }
+    }
+
+    /// A reply came that no command waits for. True if that is news.
+    pub fn stray(&mut self) -> bool {
+        !std::mem::replace(&mut self.astray, true)
+    }
+
+    /// The message of this command begins.
+    pub fn begun(&mut self, frame: u64) {
+        if let Some(at) = self.find(frame) {
+            self.in_flight[at].sent = true;
+        }
+    }
+
+    /// A recipient was accepted.
+    pub fn accepted(&mut self) {
+        self.recipients = self.recipients.saturating_add(1);
+    }
+
+    /// No recipient is accepted any more.
+    pub fn start_over(&mut self) {
+        self.recipients = 0;
+    }
+
+    /// What the oldest command waits for.
+    pub fn wanted(&self) -> Option<Want> {
+        let (frame, want) = self.wants.front()?;
+        (self.oldest()?.frame == *frame).then_some(*want)
     }
 
     /// From now on this command waits for a continuation request.

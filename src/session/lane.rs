@@ -2,6 +2,7 @@
 //! classified before the other side has spoken.
 
 use super::secret::Mask;
+use super::subject::Subject;
 use crate::event::{DataKind, MAX_HEAD, Oddity, Reading};
 use crate::wire::{Framer, PROXY};
 
@@ -18,6 +19,8 @@ pub enum Wait {
     Tls,
     /// The answer to COMPRESS.
     Deflate,
+    /// Leave to send a message.
+    Message,
 }
 
 /// A frame that is not complete.
@@ -48,12 +51,34 @@ pub struct Block {
     pub secret: bool,
     /// How some of it came.
     pub oddity: Option<Oddity>,
+    /// The search for its subject, if it may be a message.
+    pub subject: Option<Box<Subject>>,
+    /// What came behind the first false end of a message, until there is too much of it.
+    pub behind: Option<Vec<u8>>,
+    /// It is complete, and only to be reported.
+    pub over: bool,
 }
 
 impl Block {
     /// An empty block.
     pub const fn new(kind: DataKind, frame: u64, announced: Option<u64>, secret: bool) -> Self {
-        Block { kind, frame, announced, len: 0, head: Vec::new(), secret, oddity: None }
+        Block {
+            kind,
+            frame,
+            announced,
+            len: 0,
+            head: Vec::new(),
+            secret,
+            oddity: None,
+            subject: None,
+            behind: None,
+            over: false,
+        }
+    }
+
+    /// An empty block of what may be a message.
+    pub fn message(kind: DataKind, frame: u64, announced: Option<u64>) -> Self {
+        Block { subject: Some(Box::default()), behind: Some(Vec::new()), ..Block::new(kind, frame, announced, false) }
     }
 }
 
@@ -65,6 +90,9 @@ impl Block {
         self.head.extend_from_slice(&bytes[..bytes.len().min(room)]);
         if !bytes.is_empty() {
             self.oddity = self.oddity.or(manner.oddity());
+        }
+        if let Some(subject) = &mut self.subject {
+            subject.feed(bytes);
         }
     }
 }
@@ -154,6 +182,12 @@ impl Undecided {
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes[self.done..]
+    }
+
+    /// These octets.
+    #[must_use]
+    pub const fn of(bytes: Vec<u8>) -> Self {
+        Undecided { bytes, done: 0 }
     }
 
     /// Adds octets until `most` wait; returns how many were added.

@@ -7,8 +7,10 @@
 
 pub mod dialogue;
 pub mod lane;
+mod message;
 pub mod outbox;
 mod secret;
+mod subject;
 mod turn;
 mod wait;
 
@@ -17,11 +19,14 @@ use std::sync::Arc;
 
 use memchr::memchr;
 
-use crate::event::{Closed, Data, DataKind, Edited, Foreign, Kind, Oddity, Peer, Reading, Span, State, Text, What};
+use crate::event::{
+    Closed, Data, DataKind, Edited, Foreign, Form, Kind, ListKind, Oddity, Peer, Reading, Span, State, Status, Text,
+    What,
+};
 use crate::grammar::Grammar;
 use crate::rules::{Rules, Scene};
-use crate::wire::{self, Cut, Expect, Framer, imap};
-use dialogue::Dialogue;
+use crate::wire::{self, Cut, Expect, Framer, Gather, imap, managesieve, status};
+use dialogue::{Dialogue, InFlight, Want};
 use lane::{Block, Lane, Manner, Start, Wait, start};
 pub use outbox::{Outbox, Step};
 use secret::{Mask, Masked};
@@ -39,6 +44,10 @@ pub struct Session {
     dialogue: Dialogue,
     state: State,
     frames: u64,
+    /// Commands wait for replies, as far as the grammar tells.
+    replies: bool,
+    /// A chunk of the message in progress was sent already.
+    chunked: bool,
 }
 
 impl Session {
@@ -47,7 +56,12 @@ impl Session {
     pub fn new(connection: u64, grammar: Arc<Grammar>, rules: Arc<Rules>) -> Self {
         let lane = |peer| Lane { edit: rules.touches(peer), ..Lane::default() };
         let lanes = [lane(Peer::Client), lane(Peer::Server)];
-        Session { grammar, rules, connection, lanes, dialogue: Dialogue::default(), state: State::default(), frames: 0 }
+        let line = grammar.form == Form::Line;
+        let replies = !line || grammar.responses.iter().any(|response| response.answers.is_some());
+        // Protocols of lines need not greet.
+        let state = if line { grammar.begins } else { State::Greeting };
+        let dialogue = Dialogue::default();
+        Session { grammar, rules, connection, lanes, dialogue, state, frames: 0, replies, chunked: false }
     }
 
     /// In which lanes a rule may edit: `[client, server]`.
@@ -131,11 +145,14 @@ impl Session {
                     framer.expect(self.open_layer(from, crate::event::Layer::Sasl, true, out));
                 }
             }
+            if framer.expected() == Expect::Line && framer.held().is_empty() {
+                framer.gather(self.gather(from));
+            }
             let cut = framer.cut(&mut input);
             let relay = Relay { chunk, range: before..chunk.len() - input.len(), manner };
             let mut next = self.piece(from, cut, &relay, out);
-            if next.is_none() && self.lane(from).long.is_some() && framer.expected() == Expect::Line {
-                next = Some(self.long_line(from, &framer, out));
+            if next.is_none() && self.lane(from).block.is_some() {
+                next = self.passed(from, &framer, &relay, out);
             }
             if let Some(expect) = next {
                 framer.expect(expect);
@@ -178,13 +195,51 @@ impl Session {
             Cut::Data { bytes, done } => {
                 relay.pass(from, out);
                 let lane = self.lane(from);
-                lane.block.as_mut()?.feed(bytes, relay.manner);
-                if done && lane.long.is_none() {
-                    self.report_block(from, false, out);
-                }
+                let block = lane.block.as_mut()?;
+                block.feed(bytes, relay.manner);
+                block.over = done;
                 None
             }
         }
+    }
+
+    /// Octets of a data block have passed; says what comes next, if that was its end.
+    fn passed(&mut self, from: Peer, framer: &Framer, relay: &Relay<'_>, out: &mut Outbox) -> Option<Expect> {
+        let lane = self.lane(from);
+        let block = lane.block.as_ref()?;
+        if matches!(framer.dot(), Some(_) if block.kind == DataKind::Message) {
+            self.watch(from, framer, &relay.chunk[relay.range.clone()]);
+        }
+        let lane = self.lane(from);
+        let block = lane.block.as_ref().filter(|block| block.over)?;
+        if lane.long.is_some() {
+            return Some(self.long_line(from, framer, out));
+        }
+        if matches!(block.kind, DataKind::Message | DataKind::Lines) {
+            self.lines_over(from, framer, out);
+        } else {
+            self.report_block(from, false, out);
+        }
+        None
+    }
+
+    /// How many lines make the next text of a lane.
+    fn gather(&self, from: Peer) -> Gather {
+        if from == Peer::Client {
+            return Gather::One;
+        }
+        let command = self.asked();
+        match self.grammar.form {
+            Form::Codes | Form::Pop3 if command.is_some_and(|command| command.dotted) => Gather::Dot,
+            Form::Codes => Gather::Codes,
+            Form::Managesieve if self.dialogue.wanted() != Some(Want::Sasl) => Gather::Response,
+            Form::Imap | Form::Pop3 | Form::Managesieve | Form::Line => Gather::One,
+        }
+    }
+
+    /// The command that the next reply answers, in protocols in which replies come in the order of commands.
+    fn asked(&self) -> Option<&InFlight> {
+        self.dialogue.oldest().filter(|_| self.state != State::Greeting && self.grammar.form != Form::Imap)
     }
 
     /// A text is complete: it is read, edited, sent on and reported, and it moves the dialogue.
@@ -199,7 +254,7 @@ impl Session {
             None => relay.pass_rest(from, whole, fresh, &mut self.lane(from).gone, out),
             Some(edit) => out.send_kept(from.other(), edit.bytes),
         }
-        let mut oddities = oddities(whole, &reading, &masked);
+        let mut oddities = self.oddities(from, whole, &reading, &masked);
         oddities.extend(relay.manner.oddity());
         let turn = self.pair(from, whole, &reading, &mut oddities);
         let text = Text {
@@ -209,6 +264,7 @@ impl Session {
             edit,
             reading: Reading::default(),
             answers: turn.answers,
+            more: turn.more(),
             state: self.state,
             secrets: masked.spans,
             oddities,
@@ -228,20 +284,51 @@ impl Session {
 
     /// Reads a text in the light of what its lane is in the middle of.
     fn read(&mut self, from: Peer, text: &[u8]) -> Reading {
+        let form = self.grammar.form;
         let lane = self.lane(from);
         if lane.frame.is_some() {
-            return imap::read_more(text);
+            let reading = wire::read_more(form, from, text);
+            return if from == Peer::Server { self.judge(text, reading) } else { reading };
         }
         if lane.sasl.is_some() {
-            let kind = if wire::body(text) == b"*" { Kind::Cancel } else { Kind::Sasl };
-            return Reading { kind, ..Reading::default() };
+            return wire::read_response(form, text);
         }
         let foreign = if lane.spoken { None } else { wire::foreign(text) };
         lane.spoken = foreign != Some(Foreign::Proxy);
         match foreign {
             Some(foreign) => Reading { kind: Kind::Foreign(foreign), ..Reading::default() },
-            None => imap::read(from, text),
+            None if from == Peer::Server => self.judge(text, wire::read(form, from, text)),
+            None => wire::read(form, from, text),
         }
+    }
+
+    /// What a text of the server's is in the light of the grammar and of what was asked.
+    fn judge(&self, text: &[u8], mut reading: Reading) -> Reading {
+        let form = self.grammar.form;
+        if form == Form::Managesieve && self.dialogue.wanted() == Some(Want::Sasl) {
+            reading = managesieve::challenge(text).unwrap_or(reading);
+        }
+        if matches!(form, Form::Codes | Form::Line)
+            && let Kind::Info { name: word, arguments: human, .. }
+            | Kind::Reply { word, text: human, .. }
+            | Kind::GoAhead { word, text: human } = reading.kind
+            && let Some(status) = self.grammar.response(word.of(text)).and_then(|response| response.answers)
+        {
+            let tag = Span::new(word.start as usize, word.start as usize);
+            reading.kind = Kind::Reply { tag, status, word, code: None, text: human };
+        }
+        let command = self.asked();
+        match reading.kind {
+            Kind::Reply { status: Status::Ok, .. } if matches!(form, Form::Codes | Form::Pop3) => {
+                if command.is_some_and(|command| command.lists) {
+                    reading.list = Some(status::list(form, text));
+                }
+            }
+            // A listing of scripts looks the same. Without a command it is the greeting, or what follows TLS.
+            _ if form == Form::Managesieve && command.is_some_and(|command| !command.lists) => reading.list = None,
+            _ => {}
+        }
+        reading
     }
 
     /// Lets the rules have a look. What they would do to a text that is on its way already is reported as refused.
@@ -262,13 +349,17 @@ impl Session {
             Kind::Reply { tag, .. } if !tag.is_empty() => {
                 self.dialogue.tagged(tag.of(text)).map_or_else(String::new, |it| it.verb.to_string())
             }
-            _ => self.dialogue.oldest().map_or_else(String::new, |it| it.verb.to_string()),
+            _ if self.grammar.form == Form::Imap => {
+                self.dialogue.oldest().map_or_else(String::new, |it| it.verb.to_string())
+            }
+            _ => self.asked().map_or_else(String::new, |it| it.verb.to_string()),
         };
+        let (form, gather) = (self.grammar.form, self.gather(from));
         let scene = Scene {
             from,
             text,
             reading,
-            read: &|text| Some(rereads(reading)(from, text)),
+            read: &|text| gather.holds(text).then(|| reread(form, from, reading, text)),
             state: self.state,
             protocol: &self.grammar.name,
             connection: self.connection,
@@ -290,12 +381,25 @@ impl Session {
 
     /// An overlong line is complete: it is reported by its head, and moves the dialogue like a text.
     fn long_line(&mut self, from: Peer, framer: &Framer, out: &mut Outbox) -> Expect {
+        let form = self.grammar.form;
         let lane = self.lane(from);
         let mut reading = lane.long.take().map_or_else(Reading::default, |reading| *reading);
         let ending = framer.ending();
+        let mut head = lane.block.as_ref().map_or_else(Vec::new, |block| block.head.clone());
+        if from == Peer::Server && matches!(form, Form::Codes | Form::Managesieve) {
+            // Of a reply of many lines it is the last that counts.
+            head = ending.head().to_vec();
+            reading = self.judge(&head, wire::read(form, from, &head));
+        }
+        let lane = self.lane(from);
         let human = matches!(reading.kind, Kind::Reply { .. } | Kind::GoAhead { .. } | Kind::Sasl | Kind::Unknown);
         reading.literal = imap::announcement(ending.tail()).filter(|_| !human && !ending.quoted());
-        let head = lane.block.as_ref().map_or_else(Vec::new, |block| block.head.clone());
+        if form == Form::Managesieve {
+            reading.literal = managesieve::announcement(ending.tail());
+        }
+        if !matches!(form, Form::Imap | Form::Managesieve) {
+            reading.literal = None;
+        }
         if let Some(frame) = &mut lane.frame {
             frame.hide_data = frame.mask != Mask::Nothing;
             if frame.hide_data {
@@ -309,21 +413,24 @@ impl Session {
 
     /// Reports the data block in progress, and ends it.
     fn report_block(&mut self, from: Peer, truncated: bool, out: &mut Outbox) {
-        let state = self.state;
         let lane = self.lane(from);
-        let Some(block) = lane.block.take() else { return };
-        let mut oddities = Vec::from_iter(block.oddity);
         // What cannot be read has no end of its own.
-        if truncated && block.kind != DataKind::Opaque {
-            oddities.push(Oddity::Truncated);
-        }
+        let open = truncated && lane.block.as_ref().is_some_and(|block| block.kind != DataKind::Opaque);
+        self.report_block_with(from, Vec::from_iter(open.then_some(Oddity::Truncated)), out);
+    }
+
+    /// The same, with what was odd about it.
+    fn report_block_with(&mut self, from: Peer, odd: Vec<Oddity>, out: &mut Outbox) {
+        let state = self.state;
+        let Some(block) = self.lane(from).block.take() else { return };
+        let oddities = block.oddity.into_iter().chain(odd).collect();
         let data = Data {
             frame: block.frame,
             kind: block.kind,
             len: block.len,
             announced: block.announced,
             head: out.keep(&block.head),
-            subject: Span::default(),
+            subject: block.subject.map_or_else(Span::default, |subject| out.keep(subject.found())),
             secret: block.secret,
             state,
             oddities,
@@ -334,7 +441,7 @@ impl Session {
     /// Settles and reports all that is unfinished on a lane that brings no more; what was held is sent on.
     fn finish(&mut self, from: Peer, out: &mut Outbox) {
         while let Some((wait, _)) = self.lane(from).wait {
-            let granted = matches!(wait, Wait::Literal(_) | Wait::Sasl);
+            let granted = matches!(wait, Wait::Literal(_) | Wait::Sasl | Wait::Message);
             self.settle(from, granted, out);
         }
         self.flush(from, None, out);
@@ -362,6 +469,7 @@ impl Session {
             edit: None,
             reading,
             answers: None,
+            more: false,
             state: self.state,
             secrets: masked.spans,
             oddities: oddity.into_iter().chain([Oddity::Truncated]).collect(),
@@ -396,42 +504,60 @@ impl Relay<'_> {
     }
 }
 
-/// How a text that stands in the place of this one is read.
-fn rereads(reading: &Reading) -> fn(Peer, &[u8]) -> Reading {
-    match reading.kind {
-        Kind::More => |_, text| imap::read_more(text),
-        Kind::Sasl | Kind::Cancel => |_, _| Reading { kind: Kind::Sasl, ..Reading::default() },
-        _ => imap::read,
+/// Reads a text that stands in the place of another, which reads like this.
+fn reread(form: Form, from: Peer, reading: &Reading, text: &[u8]) -> Reading {
+    let mut new = match reading.kind {
+        Kind::More => wire::read_more(form, from, text),
+        Kind::Sasl | Kind::Cancel => wire::read_response(form, text),
+        _ => wire::read(form, from, text),
+    };
+    match reading.list.as_ref().map(|list| list.kind) {
+        Some(ListKind::Lines(Form::Codes | Form::Pop3)) => new.list = Some(status::list(form, text)),
+        None if form == Form::Managesieve => new.list = None,
+        _ => {}
     }
+    new
 }
 
-/// What is odd about a text on the wire, apart from what it says.
-fn oddities(text: &[u8], reading: &Reading, masked: &Masked) -> Vec<Oddity> {
-    let mut found = Vec::new();
-    let body = wire::body(text);
-    if text.ends_with(b"\n") && !text.ends_with(b"\r\n") {
-        found.push(Oddity::BareLf);
+impl Session {
+    /// What is odd about a text on the wire, apart from what it says.
+    fn oddities(&self, from: Peer, text: &[u8], reading: &Reading, masked: &Masked) -> Vec<Oddity> {
+        let form = self.grammar.form;
+        let mut found = Vec::new();
+        let body = wire::body(text);
+        let mut bare = None;
+        for (start, line) in status::lines(text) {
+            let end = &text[start + line.len()..];
+            if end.starts_with(b"\n") && !found.contains(&Oddity::BareLf) {
+                found.push(Oddity::BareLf);
+            }
+            bare = bare.or_else(|| memchr(b'\r', line).map(|at| start + at));
+        }
+        found.extend(bare.map(|at| Oddity::BareCr(at as u32)));
+        if let Some(at) = memchr(0, body) {
+            found.push(Oddity::Nul(at as u32));
+        }
+        if form == Form::Codes && from == Peer::Server && self.gather(from) == Gather::Codes && status::changes(text) {
+            found.push(Oddity::CodeChanges);
+        }
+        if !matches!(form, Form::Imap | Form::Managesieve) {
+            return found;
+        }
+        let human = matches!(reading.kind, Kind::Reply { .. } | Kind::GoAhead { .. } | Kind::Sasl | Kind::Unknown);
+        // Where a quote stands in a secret is nobody's business; where a literal follows, none can be open.
+        let quotes = matches!(reading.kind, Kind::Command { .. } | Kind::Info { .. } | Kind::More);
+        if quotes && reading.literal.is_none() && masked.spans.is_empty() {
+            let span = arguments(text, reading);
+            found.extend(imap::open_quote(span.of(text)).map(|at| Oddity::OpenQuote(span.start + at as u32)));
+        }
+        if reading.literal.is_none() && !human && text.len() > 2 && body.ends_with(b"}") {
+            found.extend(imap::not_a_literal(text));
+        }
+        if form == Form::Imap && body.starts_with(b"* [") {
+            found.push(Oddity::Malformed);
+        }
+        found
     }
-    if let Some(at) = memchr(b'\r', body) {
-        found.push(Oddity::BareCr(at as u32));
-    }
-    if let Some(at) = memchr(0, body) {
-        found.push(Oddity::Nul(at as u32));
-    }
-    let human = matches!(reading.kind, Kind::Reply { .. } | Kind::GoAhead { .. } | Kind::Sasl | Kind::Unknown);
-    // Where a quote stands in a secret is nobody's business; where a literal follows, none can be open.
-    let quotes = matches!(reading.kind, Kind::Command { .. } | Kind::Info { .. } | Kind::More);
-    if quotes && reading.literal.is_none() && masked.spans.is_empty() {
-        let span = arguments(text, reading);
-        found.extend(imap::open_quote(span.of(text)).map(|at| Oddity::OpenQuote(span.start + at as u32)));
-    }
-    if reading.literal.is_none() && !human && text.len() > 2 && body.ends_with(b"}") {
-        found.extend(imap::not_a_literal(text));
-    }
-    if body.starts_with(b"* [") {
-        found.push(Oddity::Malformed);
-    }
-    found
 }
 
 /// The span of a text's arguments or, where it has none, of all that may be shown or hidden of it.

@@ -139,7 +139,16 @@ impl Session {
     /// a verb with a slip, or another protocol's. Without arguments, the verb may be one.
     fn undescribed(&self, text: &[u8], reading: &Reading) -> Option<usize> {
         let Kind::Command { verb, arguments, .. } = reading.kind else { return None };
-        let early = !matches!(self.state, State::Authenticated | State::Selected);
+        let early = !matches!(
+            self.state,
+            State::Authenticated
+                | State::Selected
+                | State::Mail
+                | State::Rcpt
+                | State::Transaction
+                | State::Update
+                | State::Open
+        );
         let known = self.grammar.commands.exact(verb.of(text)).is_some();
         let bare = arguments.is_empty() && reading.literal.is_none();
         (early && !known).then_some(if bare { verb.start } else { arguments.start } as usize)
@@ -157,7 +166,7 @@ impl Session {
     /// reading says; all of it where that is not clear.
     pub(super) fn secrets_of_edit(&self, text: &[u8], reading: &Reading, was: &Masked, sent: &[u8]) -> Vec<Span> {
         let end = wire::body(sent).len();
-        let Kind::Command { tag, verb, arguments } = imap::read_command(sent).kind else {
+        let Kind::Command { tag, verb, arguments } = wire::read(self.grammar.form, Peer::Client, sent).kind else {
             return if was.mask == Mask::Nothing {
                 Vec::new()
             } else {
@@ -190,7 +199,13 @@ pub(super) fn first_word(arguments: &[u8]) -> &[u8] {
     arguments.split(|&b| b == b' ').next().unwrap_or_default()
 }
 
+/// The inside of a quoted string, or what stands there without quotes.
+pub(super) fn unquoted(word: &[u8]) -> &[u8] {
+    word.strip_prefix(b"\"").and_then(|word| word.strip_suffix(b"\"")).unwrap_or(word)
+}
+
 /// True for what can be the name of a SASL mechanism (RFC 4422 section 3.1), and nothing else.
 fn is_mechanism(arguments: &[u8]) -> bool {
+    let arguments = unquoted(arguments);
     (1..=20).contains(&arguments.len()) && arguments.iter().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(b))
 }

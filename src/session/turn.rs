@@ -3,10 +3,10 @@
 
 use super::dialogue::{InFlight, Want};
 use super::lane::{Frame, Wait};
-use super::secret::{Mask, first_word};
+use super::secret::{Mask, unquoted};
 use super::{Outbox, Session};
-use crate::event::{Foreign, Kind, Layer, Oddity, Peer, Reading, State, Status};
-use crate::grammar::{self, Then};
+use crate::event::{Foreign, Form, Kind, Layer, Oddity, Peer, Reading, Span, State, Status};
+use crate::grammar::{self, Lists, Replies, Then};
 use crate::wire::Expect;
 
 /// How a text stands to those before it.
@@ -18,6 +18,17 @@ pub(super) struct Turn {
     want: Option<Want>,
     /// The command that it completes.
     completes: Option<InFlight>,
+    /// It accepts a message that has not ended for the standard.
+    early: bool,
+    /// Lines to a dot follow, as the response itself says.
+    lines: bool,
+}
+
+impl Turn {
+    /// True for a reply to a command that has further ones to come.
+    pub const fn more(&self) -> bool {
+        self.answers.is_some() && self.completes.is_none()
+    }
 }
 
 impl Session {
@@ -31,17 +42,50 @@ impl Session {
         let mut mask = Mask::Nothing;
         if let Kind::Command { tag, verb, arguments } = reading.kind {
             let command = self.grammar.command(verb.of(text));
-            let then = command.and_then(|command| command.then);
             mask = command.and_then(|command| command.secret).into();
-            let mut in_flight = InFlight::new(number, tag.of(text), verb.of(text), then);
-            in_flight.layer = then == Some(Then::Sasl)
-                && grammar::mechanism(first_word(arguments.of(text))).is_some_and(|mechanism| mechanism.layer);
-            self.dialogue.sent(in_flight);
+            if self.replies {
+                let in_flight = self.in_flight(number, text, [tag, verb, arguments], command);
+                self.dialogue.sent(in_flight);
+            }
         } else if let Kind::Info { name, .. } = reading.kind {
             mask = self.grammar.response(name.of(text)).and_then(|response| response.secret).into();
         }
         self.lane(from).frame = Some(Frame { number, mask, hide_data: false });
         number
+    }
+
+    /// A command, as it waits for its reply.
+    fn in_flight(&self, number: u64, text: &[u8], parts: [Span; 3], command: Option<&grammar::Command>) -> InFlight {
+        let [tag, verb, arguments] = parts.map(|part| part.of(text));
+        let form = self.grammar.form;
+        let bare = arguments.trim_ascii().is_empty();
+        let lists = command.is_some_and(|command| command.lists == Some(Lists::Capabilities));
+        let said = command.and_then(|command| command.then);
+        let then = match said {
+            Some(Then::ServerLines) => bare.then_some(Then::ServerDot),
+            // Old servers answer it with the list of their mechanisms.
+            Some(Then::Sasl) if bare && form == Form::Pop3 => Some(Then::ServerDot),
+            // The list is a text.
+            Some(Then::ServerDot) if lists => None,
+            then => then,
+        };
+        let mut words = arguments.split(|&b| b == b' ').filter(|word| !word.is_empty());
+        let first = words.next().unwrap_or_default();
+        let octets = number_of(first).filter(|_| then == Some(Then::ClientOctets));
+        let last = words.next().is_some_and(|word| word.eq_ignore_ascii_case(b"LAST"));
+        // Chunks before the last one change nothing.
+        let ends = then != Some(Then::ClientOctets) || last;
+        InFlight {
+            layer: then == Some(Then::Sasl) && grammar::mechanism(unquoted(first)).is_some_and(|it| it.layer),
+            lists,
+            dotted: lists && (form == Form::Pop3 || said == Some(Then::ServerDot)),
+            octets,
+            sent: octets.is_some() && last,
+            each: ends && command.is_some_and(|command| command.replies == Some(Replies::EachRecipient)),
+            on_ok: command.and_then(|command| command.on_ok).filter(|_| ends),
+            on_no: command.and_then(|command| command.on_no),
+            ..InFlight::new(number, tag, verb, then)
+        }
     }
 
     /// What may follow a command on the wire.
@@ -74,16 +118,65 @@ impl Session {
                     None => odd.push(Oddity::UnknownTag),
                 }
             }
+            Kind::Reply { word, status, .. } if self.grammar.form != Form::Imap => {
+                self.pair_reply(text, reading, word, status, &mut turn, odd);
+            }
+            Kind::GoAhead { .. } if self.grammar.form != Form::Imap => self.pair_go_ahead(&mut turn, odd),
             Kind::GoAhead { .. } => match self.dialogue.go_ahead() {
                 Some((frame, want)) => (turn.answers, turn.want) = (Some(frame), want),
                 None => odd.push(Oddity::UnexpectedGoAhead),
             },
             _ => {}
         }
-        if from == Peer::Server && reading.literal.is_some_and(|literal| !literal.synchronizing) {
+        let literal = reading.literal.filter(|_| self.grammar.form == Form::Imap);
+        if from == Peer::Server && literal.is_some_and(|literal| !literal.synchronizing) {
             odd.push(Oddity::ServerNonSync);
         }
         turn
+    }
+
+    /// Pairs a reply without a tag, which answers the oldest command.
+    fn pair_reply(
+        &mut self,
+        text: &[u8],
+        reading: &Reading,
+        word: Span,
+        status: Status,
+        turn: &mut Turn,
+        odd: &mut Vec<Oddity>,
+    ) {
+        let response = self.grammar.response(word.of(text));
+        turn.lines = response.is_some_and(|response| response.then == Some(Then::ServerDot));
+        let Some((frame, dotted)) = self.asked().map(|command| (command.frame, command.dotted)) else {
+            // The greeting, a farewell, or the capabilities that a server tells unasked.
+            let unasked = self.state == State::Greeting || status == Status::Bye || reading.list.is_some();
+            if !unasked && self.dialogue.stray() {
+                odd.push(Oddity::UnexpectedReply);
+            }
+            return;
+        };
+        turn.lines &= !dotted;
+        turn.answers = Some(frame);
+        if self.inside_message(frame) {
+            odd.push(Oddity::InsideMessage);
+            turn.early = status == Status::Ok;
+        }
+        turn.completes = self.dialogue.replied();
+    }
+
+    /// Pairs a go-ahead without a tag: the oldest command waits for it, or takes it for its reply.
+    fn pair_go_ahead(&mut self, turn: &mut Turn, odd: &mut Vec<Oddity>) {
+        let Some((frame, sent)) = self.asked().map(|command| (command.frame, command.sent)) else {
+            return odd.push(Oddity::UnexpectedGoAhead);
+        };
+        turn.answers = Some(frame);
+        if self.dialogue.wanted().is_some() {
+            turn.want = self.dialogue.go_ahead().and_then(|(_, want)| want);
+        } else if sent {
+            self.dialogue.replies_follow();
+        } else {
+            turn.completes = self.dialogue.replied();
+        }
     }
 
     /// Draws the consequences of a text, and says what its lane must expect next.
@@ -91,6 +184,20 @@ impl Session {
         let Some(frame) = self.lane(from).frame.map(|frame| frame.number) else { return Expect::Line };
         if let Some(literal) = reading.literal {
             if from == Peer::Server {
+                if matches!(reading.kind, Kind::GoAhead { .. }) {
+                    // A challenge as a literal: the client waits for its end, and what it may send is known now.
+                    self.granted(&turn, out);
+                    if let Some(frame) = &mut self.lane(from).frame {
+                        frame.hide_data = true;
+                    }
+                }
+                if let Kind::Reply { status, .. } = reading.kind {
+                    // Its human text is the literal: nothing in it changes what the reply does.
+                    let expect = self.completed(frame, turn, status, out);
+                    if expect != Expect::Line {
+                        return expect;
+                    }
+                }
                 return self.expect_octets(from, literal.len, out);
             }
             if literal.synchronizing {
@@ -102,14 +209,15 @@ impl Session {
         }
         self.lane(from).frame = None;
         match reading.kind {
-            Kind::Command { .. } | Kind::More if from == Peer::Client => self.commanded(frame),
+            Kind::Command { .. } | Kind::More if from == Peer::Client => return self.commanded(frame),
             Kind::Sasl | Kind::Cancel => self.responded(),
             Kind::Done => self.dialogue.done(),
-            Kind::GoAhead { .. } => self.granted(turn, out),
+            Kind::GoAhead { .. } if turn.completes.is_some() => return self.completed(frame, turn, Status::Ok, out),
+            Kind::GoAhead { .. } => self.granted(&turn, out),
             // A browser or a wrong server goes on in its own language, and not without secrets.
             Kind::Foreign(Foreign::Http | Foreign::Ssh) => return self.shut(from),
-            Kind::Reply { tag, status, .. } if tag.is_empty() => self.announced(status),
-            Kind::Reply { status, .. } => return self.completed(turn, status, out),
+            Kind::Reply { tag, status, .. } if turn.answers.is_none() && tag.is_empty() => self.announced(status),
+            Kind::Reply { status, .. } => return self.completed(frame, turn, status, out),
             _ => {}
         }
         Expect::Line
@@ -123,16 +231,21 @@ impl Session {
     }
 
     /// A command is complete: what comes next from the client may depend on the server.
-    fn commanded(&mut self, frame: u64) {
+    fn commanded(&mut self, frame: u64) -> Expect {
+        let octets = self.dialogue.command(frame).and_then(|command| command.octets);
         match self.dialogue.command(frame).and_then(|command| command.then) {
             Some(Then::Sasl) => self.wait_for(Wait::Sasl, frame, Some(Want::Sasl)),
             Some(Then::Idle) => self.dialogue.want(frame, Want::Idle),
             Some(Then::Tls) => self.wait_for(Wait::Tls, frame, None),
             Some(Then::Deflate) => self.wait_for(Wait::Deflate, frame, None),
-            // What only other forms than IMAP's have.
-            Some(Then::ClientDotNow | Then::ClientDot | Then::ClientOctets | Then::ServerDot | Then::ServerLines) => {}
-            Some(Then::Reset) | None => {}
+            Some(Then::ClientDot) => self.wait_for(Wait::Message, frame, Some(Want::Message)),
+            Some(Then::ClientDotNow) => return self.begin_message(frame),
+            Some(Then::ClientOctets) => return octets.map_or(Expect::Line, |len| self.begin_chunk(frame, len)),
+            Some(Then::ServerDot | Then::ServerLines | Then::Reset) => {}
+            // The end of a SASL response that was a literal, or nothing.
+            None => self.responded(),
         }
+        Expect::Line
     }
 
     /// A SASL response was sent; while its exchange is alive the server speaks next.
@@ -144,34 +257,64 @@ impl Session {
         }
     }
 
-    fn granted(&mut self, turn: Turn, out: &mut Outbox) {
+    fn granted(&mut self, turn: &Turn, out: &mut Outbox) {
         let Some((wait, frame)) = self.lane(Peer::Client).wait else { return };
-        let matches =
-            matches!((turn.want, wait), (Some(Want::Literal), Wait::Literal(_)) | (Some(Want::Sasl), Wait::Sasl));
+        let matches = matches!(
+            (turn.want, wait),
+            (Some(Want::Literal), Wait::Literal(_))
+                | (Some(Want::Sasl), Wait::Sasl)
+                | (Some(Want::Message), Wait::Message)
+        );
         if matches && turn.answers == Some(frame) {
             self.settle(Peer::Client, true, out);
         }
     }
 
-    /// An untagged status: the greeting, or a farewell.
+    /// A status that answers nothing: the greeting, or a farewell.
     fn announced(&mut self, status: Status) {
         self.state = match (self.state, status) {
             (_, Status::Bye) => State::Logout,
-            (State::Greeting, Status::Ok) => State::NotAuthenticated,
             (State::Greeting, Status::Preauth) => State::Authenticated,
+            // Refused, an SMTP server still waits for QUIT (RFC 5321 section 3.1).
+            (State::Greeting, status) if status == Status::Ok || self.grammar.form != Form::Imap => self.grammar.begins,
             (state, _) => state,
         };
     }
 
-    /// A command has its tagged reply.
-    fn completed(&mut self, turn: Turn, status: Status, out: &mut Outbox) -> Expect {
-        let Some(command) = turn.completes else { return Expect::Line };
-        let entry = self.grammar.command(command.verb.as_bytes());
+    /// A command has its reply, in this frame.
+    fn completed(&mut self, frame: u64, turn: Turn, status: Status, out: &mut Outbox) -> Expect {
+        let mut lines = turn.lines;
+        let early = turn.early;
+        let expect = match turn.completes {
+            Some(command) => {
+                lines |= status == Status::Ok && command.then == Some(Then::ServerDot);
+                self.answered(command, status, out)
+            }
+            None => Expect::Line,
+        };
+        if early {
+            self.close_message(out);
+        }
+        if lines && expect == Expect::Line { self.begin_lines(frame) } else { expect }
+    }
+
+    /// A command has its last reply: the state may change, and what the client sent ahead can be read.
+    fn answered(&mut self, command: InFlight, status: Status, out: &mut Outbox) -> Expect {
+        // A message that was sent is gone, whatever became of it.
+        let over = command.sent && matches!(command.then, Some(Then::ClientDot | Then::ClientDotNow));
         let next = match status {
-            Status::Ok => entry.and_then(|entry| entry.on_ok),
-            Status::No => entry.and_then(|entry| entry.on_no),
+            Status::Bye => Some(State::Logout).filter(|state| self.grammar.form.states().contains(state)),
+            Status::Ok => command.on_ok,
+            _ if over => command.on_ok,
+            Status::No => command.on_no,
             _ => None,
         };
+        if next == Some(State::Rcpt) && status == Status::Ok {
+            self.dialogue.accepted();
+        } else if next.is_some() {
+            self.dialogue.start_over();
+            self.chunked = false;
+        }
         // A failed SELECT leaves the mailbox that was open; it opens no session that was not.
         let deselects = status == Status::No && self.state != State::Selected;
         if let Some(state) = next.filter(|_| !deselects) {
@@ -203,4 +346,10 @@ impl Session {
         }
         expect.unwrap_or(Expect::Line)
     }
+}
+
+/// The number that these digits are; the largest there is, if it is larger. `None` for anything else.
+fn number_of(digits: &[u8]) -> Option<u64> {
+    let all = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+    all.then(|| digits.iter().fold(0u64, |n, digit| n.saturating_mul(10).saturating_add(u64::from(digit - b'0'))))
 }

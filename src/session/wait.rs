@@ -58,7 +58,11 @@ impl Session {
             Wait::Sasl if granted => self.lane(from).sasl = Some(frame),
             Wait::Tls if granted => self.close_off(from, Layer::Tls, out),
             Wait::Deflate if granted => self.close_off(from, Layer::Deflate, out),
-            Wait::Sasl | Wait::Tls | Wait::Deflate | Wait::Start => {}
+            Wait::Message if granted => {
+                let expect = self.begin_message(frame);
+                self.lane(from).framer.expect(expect);
+            }
+            Wait::Sasl | Wait::Tls | Wait::Deflate | Wait::Message | Wait::Start => {}
         }
     }
 
@@ -70,7 +74,7 @@ impl Session {
             let used = self.go_on(from, rest, Manner::Injected, out);
             rest = &rest[used..];
             if let Some((wait, frame)) = self.lane(from).wait.take() {
-                let granted = matches!(wait, Wait::Literal(_) | Wait::Sasl);
+                let granted = matches!(wait, Wait::Literal(_) | Wait::Sasl | Wait::Message);
                 self.decide(from, wait, frame, granted, out);
             }
         }
@@ -96,6 +100,7 @@ impl Session {
                         ..Reading::default()
                     },
                     answers: None,
+                    more: false,
                     state: self.state,
                     secrets: Vec::new(),
                     oddities: Vec::new(),

@@ -19,12 +19,6 @@ pub struct Dot {
     found: [Option<(FalseEnd, u64)>; MAX_FALSE],
 }
 
-impl Default for Dot {
-    fn default() -> Self {
-        Dot::strict()
-    }
-}
-
 /// Where the last octet stood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {

@@ -31,6 +31,32 @@ pub fn read_more(from: Peer, text: &[u8]) -> Reading {
     }
 }
 
+/// Reads a client's line inside a SASL exchange: a string, of which `*` cancels (RFC 5804 section 2.1).
+#[must_use]
+pub fn read_sasl(text: &[u8]) -> Reading {
+    let kind = if body(text) == b"\"*\"" { Kind::Cancel } else { Kind::Sasl };
+    Reading { kind, literal: literal(text, 0), ..Reading::default() }
+}
+
+/// Reads a server's challenge inside a SASL exchange, if it is one: a string on a line of its own.
+#[must_use]
+pub fn challenge(text: &[u8]) -> Option<Reading> {
+    let line = body(text);
+    let literal = literal(text, 0);
+    if line.first() != Some(&b'"') && literal.is_none() {
+        return None;
+    }
+    let word = Span::new(0, 0);
+    let inside = if literal.is_some() { word } else { string(line, 0, line.len()) };
+    Some(Reading { kind: Kind::GoAhead { word, text: inside }, literal, ..Reading::default() })
+}
+
+/// The literal that the last octets of a line announce.
+#[must_use]
+pub fn announcement(tail: &[u8]) -> Option<Literal> {
+    imap::announcement(tail).map(|literal| Literal { synchronizing: false, ..literal })
+}
+
 /// True if a text of the server ends with this line.
 #[must_use]
 pub fn ends(line: &[u8]) -> bool {

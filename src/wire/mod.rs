@@ -12,7 +12,7 @@ pub mod status;
 
 use memchr::{memchr, memchr2};
 
-use crate::event::{Foreign, Form, MAX_TEXT, Peer, Reading};
+use crate::event::{Foreign, Form, Kind, MAX_TEXT, Peer, Reading};
 pub use dot::Dot;
 
 /// What a lane is expected to bring next.
@@ -25,10 +25,19 @@ pub enum Expect {
     Octets(u64),
     /// The rest of a line that is longer than [`MAX_TEXT`], to its LF.
     Overlong,
-    /// Data to a line that is a dot, found as [`Framer::dot`] says.
-    Dot,
+    /// Data to a line that is a dot.
+    Dot(Ends),
     /// Nothing that can be read: data until the end.
     Opaque,
+}
+
+/// Which dot ends lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ends {
+    /// One between CRLF and CRLF: what a client sends ([`Dot::strict`]).
+    CrLf,
+    /// One on any line of its own: what a server sends ([`Dot::lenient`]).
+    Any,
 }
 
 /// How many lines make a text.
@@ -39,7 +48,7 @@ pub enum Gather {
     One,
     /// All lines of a reply: those with `-` behind three digits, and the one after them (RFC 5321 section 4.2.1).
     Codes,
-    /// If the first begins with `+`, all to a line that is a dot (RFC 1939 section 3).
+    /// If the first says yes (`+OK`, `101`), all to a line that is a dot (RFC 1939 section 3, RFC 3977 section 3.1.1).
     Dot,
     /// All to a line that begins with OK, NO or BYE, or ends with the announcement of a literal (RFC 5804 section 1.2).
     Response,
@@ -54,10 +63,24 @@ impl Gather {
             Gather::Codes if first => !(status::code(line) && line.get(3) == Some(&b'-')),
             // A line without a code does not end a reply, for then its last line would be taken for another.
             Gather::Codes => line.is_empty() || (status::code(line) && line.get(3) != Some(&b'-')),
-            Gather::Dot if first => !line.starts_with(b"+"),
+            Gather::Dot if first => !matches!(line.first(), Some(b'+' | b'1' | b'2')),
             Gather::Dot => line == b".",
             Gather::Response => managesieve::ends(line),
         }
+    }
+
+    /// True if these lines are one text, no more and no less.
+    #[must_use]
+    pub fn holds(self, text: &[u8]) -> bool {
+        let mut lines = text.split_inclusive(|&b| b == b'\n').peekable();
+        let mut first = true;
+        while let Some(line) = lines.next() {
+            if self.ends(line, first) != lines.peek().is_none() {
+                return false;
+            }
+            first = false;
+        }
+        !first
     }
 }
 
@@ -117,16 +140,14 @@ impl Framer {
                 Cut::Data { bytes: take(input, n), done: left == 0 }
             }
             Expect::Overlong => {
-                let end = memchr(b'\n', input).map(|at| at + 1);
-                let bytes = take(input, end.unwrap_or(input.len()));
-                self.ending.feed(bytes);
-                if end.is_some() {
+                let (n, done) = self.ending.rest(input, self.gather);
+                if done {
                     self.expect = Expect::Line;
                 }
-                Cut::Data { bytes, done: end.is_some() }
+                Cut::Data { bytes: take(input, n), done }
             }
-            Expect::Dot => {
-                let (n, done) = self.dot.get_or_insert_default().feed(input);
+            Expect::Dot(_) => {
+                let (n, done) = self.dot.get_or_insert_with(|| Box::new(Dot::strict())).feed(input);
                 if done {
                     self.expect = Expect::Line;
                 }
@@ -146,9 +167,16 @@ impl Framer {
                 return Cut::Part(bytes);
             }
             self.expect = Expect::Overlong;
-            self.ending = Ending::default();
-            self.ending.feed(&self.held);
-            self.ending.feed(bytes);
+            self.ending = Ending { first: self.line == 0, ..Ending::default() };
+            let line = self.line.min(self.held.len());
+            self.ending.feed(&self.held[..line]);
+            self.ending.begin();
+            self.ending.feed(&self.held[line..]);
+            if self.line > line {
+                self.ending.feed(&bytes[..self.line - line]);
+                self.ending.begin();
+            }
+            self.ending.feed(&bytes[self.line - line..]);
             self.line = 0;
             let (whole, fresh) = self.complete(bytes);
             return Cut::Head { whole, fresh };
@@ -206,6 +234,13 @@ impl Framer {
     /// Says what the lane will bring next. Only between a complete piece and the next cut.
     pub fn expect(&mut self, expect: Expect) {
         debug_assert!(expect != Expect::Octets(0), "a block of no octets is complete already");
+        if let Expect::Dot(ends) = expect {
+            let dot = match ends {
+                Ends::CrLf => Dot::strict(),
+                Ends::Any => Dot::lenient(),
+            };
+            self.dot = Some(Box::new(dot));
+        }
         self.expect = expect;
     }
 
@@ -214,12 +249,6 @@ impl Framer {
         self.forget();
         debug_assert!(self.held.is_empty() || gather == self.gather, "a text in progress keeps its form");
         self.gather = gather;
-    }
-
-    /// Says that lines to a dot come next. Only between a complete piece and the next cut.
-    pub fn expect_dot(&mut self, dot: Dot) {
-        self.dot = Some(Box::new(dot));
-        self.expect = Expect::Dot;
     }
 
     /// The lines to a dot in progress, or those that were completed last.
@@ -275,15 +304,30 @@ pub fn read_more(form: Form, from: Peer, text: &[u8]) -> Reading {
     }
 }
 
+/// Reads a client's line inside a SASL exchange: a lone `*` cancels it (RFC 4422 section 3.5).
+#[must_use]
+pub fn read_response(form: Form, text: &[u8]) -> Reading {
+    let line = body(text);
+    if form == Form::Managesieve {
+        return managesieve::read_sasl(text);
+    }
+    let kind = if line == b"*" { Kind::Cancel } else { Kind::Sasl };
+    Reading { kind, ..Reading::default() }
+}
+
 fn take<'a>(input: &mut &'a [u8], n: usize) -> &'a [u8] {
     let (head, rest) = input.split_at(n);
     *input = rest;
     head
 }
 
-/// What must be known of a line that was not kept: its last octets, and whether a quoted string is open there.
+/// What must be known of a text that was not kept: the first and the last octets of its last line, and whether a quoted
+/// string is open there.
 #[derive(Debug, Default)]
 pub struct Ending {
+    /// The line is the first of its text.
+    first: bool,
+    head: Vec<u8>,
     tail: Vec<u8>,
     quoted: bool,
     escaped: bool,
@@ -293,7 +337,36 @@ impl Ending {
     /// Enough for `~{18446744073709551615+}` and CRLF with leading zeros to spare.
     const TAIL: usize = 48;
 
+    /// Octets of the head that are kept; where a text ends is told by fewer.
+    const HEAD: usize = 64;
+
+    /// Takes the rest of the text, as far as it is there: how many octets, and whether that is its end.
+    fn rest(&mut self, input: &[u8], gather: Gather) -> (usize, bool) {
+        let mut at = 0;
+        while let Some(step) = memchr(b'\n', &input[at..]) {
+            self.feed(&input[at..at + step + 1]);
+            at += step + 1;
+            let literal = gather == Gather::Response && imap::announcement(&self.tail).is_some();
+            if gather.ends(&self.head, self.first) || literal {
+                return (at, true);
+            }
+            self.first = false;
+            self.begin();
+        }
+        self.feed(&input[at..]);
+        (input.len(), false)
+    }
+
+    /// Another line begins.
+    fn begin(&mut self) {
+        self.head.clear();
+        self.tail.clear();
+        (self.quoted, self.escaped) = (false, false);
+    }
+
     fn feed(&mut self, bytes: &[u8]) {
+        let room = Self::HEAD - self.head.len();
+        self.head.extend_from_slice(&bytes[..bytes.len().min(room)]);
         let mut at = 0;
         while at < bytes.len() {
             if self.escaped {
@@ -312,6 +385,12 @@ impl Ending {
         let drop = (self.tail.len() + keep).saturating_sub(Self::TAIL);
         self.tail.drain(..drop.min(self.tail.len()));
         self.tail.extend_from_slice(&bytes[bytes.len() - keep..]);
+    }
+
+    /// The first octets of the last line; 64 at most, and its line end if it is no longer.
+    #[must_use]
+    pub fn head(&self) -> &[u8] {
+        &self.head
     }
 
     /// The last octets, line end included; 48 at most.
@@ -415,7 +494,7 @@ mod tests {
         let lane = b"a\n.\nb\r\n.\r\nQUIT\r\n";
         for step in 1..=lane.len() {
             let mut framer = Framer::default();
-            framer.expect_dot(Dot::strict());
+            framer.expect(Expect::Dot(Ends::CrLf));
             let (mut data, mut over, mut text) = (0, 0, Vec::new());
             for mut chunk in lane.chunks(step) {
                 while !chunk.is_empty() {
@@ -432,12 +511,35 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_without_end_is_bounded() {
-        let lane = b"250-a\r\n".repeat(20_000);
-        let mut framer = Framer::default();
-        framer.gather(Gather::Codes);
-        let mut rest = &lane[..];
-        assert!(matches!(framer.cut(&mut rest), Cut::Head { whole, .. } if whole.len() == MAX_TEXT));
-        assert!(matches!(framer.cut(&mut rest), Cut::Data { done: true, .. }));
+    fn a_reply_that_is_too_long_is_data_to_its_own_end() {
+        let reply = [&b"250-a\r\n".repeat(20_000)[..], b"250 z\r\n"].concat();
+        let lane = [&reply[..], b"221 bye\r\n"].concat();
+        for step in [lane.len(), 7, 65_537, 4096] {
+            let mut framer = Framer::default();
+            framer.gather(Gather::Codes);
+            let (mut long, mut over, mut text) = (0, 0, Vec::new());
+            for mut chunk in lane.chunks(step) {
+                while !chunk.is_empty() {
+                    match framer.cut(&mut chunk) {
+                        Cut::Part(_) => {}
+                        Cut::Head { whole, .. } => long += whole.len(),
+                        Cut::Data { bytes, done } => (long, over) = (long + bytes.len(), over + usize::from(done)),
+                        Cut::Text { whole, .. } => text = whole.to_vec(),
+                    }
+                }
+            }
+            assert_eq!((long, over, text.as_slice()), (reply.len(), 1, &b"221 bye\r\n"[..]), "{step} octets at a time");
+            assert_eq!(framer.ending().head(), b"250 z\r\n");
+        }
+    }
+
+    #[test]
+    fn a_gathering_knows_whether_lines_are_one_text() {
+        assert!(Gather::Codes.holds(b"250-a\r\n250 b\r\n") && Gather::Codes.holds(b"250 b\r\n"));
+        for text in [&b""[..], b"250-a\r\n", b"250 a\r\n250 b\r\n", b"250-a\r\n250 b\r\n250 c\r\n"] {
+            assert!(!Gather::Codes.holds(text), "{}", text.escape_ascii());
+        }
+        assert!(Gather::One.holds(b"a\r\n") && !Gather::One.holds(b"a\r\nb\r\n"));
+        assert!(Gather::Dot.holds(b"+OK\r\n.\r\n") && !Gather::Dot.holds(b"+OK\r\nA\r\n"));
     }
 }

@@ -104,6 +104,7 @@ pub fn text(millisecond: u64, connection: u64, from: Peer, state: State, bytes: 
         edit: None,
         reading: Reading { kind: Kind::More, ..Reading::default() },
         answers: None,
+        more: false,
         state,
         secrets: Vec::new(),
         oddities: Vec::new(),

@@ -100,6 +100,7 @@ impl Talk {
             edit: None,
             reading,
             answers: None,
+            more: false,
             state: self.state,
             secrets: Vec::new(),
             oddities: Vec::new(),

@@ -1,0 +1,95 @@
+//! Lines to a dot: messages of the client's, which a server may see end elsewhere than the standard does, and what a server
+//! sends in that form.
+
+use super::lane::{Block, Manner, Undecided};
+use super::{Outbox, Session};
+use crate::event::{DataKind, FalseEnd, LineEnd, MAX_TEXT, Oddity, Peer};
+use crate::wire::{Ends, Expect, Framer};
+
+impl Session {
+    /// A message of the client's begins, in this frame. The client's framer must expect what is returned.
+    pub(super) fn begin_message(&mut self, frame: u64) -> Expect {
+        self.dialogue.begun(frame);
+        self.lane(Peer::Client).block = Some(Box::new(Block::message(DataKind::Message, frame, None)));
+        Expect::Dot(Ends::CrLf)
+    }
+
+    /// A chunk of a message begins behind its command.
+    pub(super) fn begin_chunk(&mut self, frame: u64, len: u64) -> Expect {
+        if len == 0 {
+            return Expect::Line;
+        }
+        let first = !std::mem::replace(&mut self.chunked, true);
+        let mut block = Block::message(DataKind::Chunk, frame, Some(len));
+        if !first {
+            block.subject = None;
+        }
+        self.lane(Peer::Client).block = Some(Box::new(block));
+        Expect::Octets(len)
+    }
+
+    /// Lines of the server's begin behind its reply.
+    pub(super) fn begin_lines(&mut self, frame: u64) -> Expect {
+        self.lane(Peer::Server).block = Some(Box::new(Block::message(DataKind::Lines, frame, None)));
+        Expect::Dot(Ends::Any)
+    }
+
+    /// True while the client is in the middle of the message of this frame.
+    pub(super) fn inside_message(&self, frame: u64) -> bool {
+        let block = self.lanes[Peer::Client.index()].block.as_ref();
+        block.is_some_and(|block| block.kind == DataKind::Message && block.frame == frame)
+    }
+
+    /// Octets of a message have passed: keeps those behind its first false end, in case the server takes it for the end.
+    pub(super) fn watch(&mut self, from: Peer, framer: &Framer, bytes: &[u8]) {
+        let Some(block) = self.lane(from).block.as_mut().filter(|block| block.kind == DataKind::Message) else {
+            return;
+        };
+        let Some(end) = framer.dot().and_then(|dot| dot.false_ends().next()).map(after) else { return };
+        let Some(behind) = &mut block.behind else { return };
+        let before = block.len - bytes.len() as u64;
+        let start = usize::try_from(end.saturating_sub(before)).unwrap_or(usize::MAX).min(bytes.len());
+        if behind.len() + bytes.len() - start > MAX_TEXT {
+            block.behind = None;
+        } else {
+            behind.extend_from_slice(&bytes[start..]);
+        }
+    }
+
+    /// Reports lines to a dot that are complete.
+    pub(super) fn lines_over(&mut self, from: Peer, framer: &Framer, out: &mut Outbox) {
+        let strict = self.lane(from).block.as_ref().is_some_and(|block| block.kind == DataKind::Message);
+        let odd = if strict { false_ends(framer) } else { Vec::new() };
+        self.report_block_with(from, odd, out);
+    }
+
+    /// The server has accepted a message that has not ended for the standard. If there is a false end in it, that is where
+    /// the server saw it end, and what came behind it is read as the server reads it.
+    pub(super) fn close_message(&mut self, out: &mut Outbox) {
+        let framer = &self.lanes[Peer::Client.index()].framer;
+        let Some(end) = framer.dot().and_then(|dot| dot.false_ends().next()).map(after) else { return };
+        let mut odd = false_ends(framer);
+        let client = self.lane(Peer::Client);
+        let Some(behind) = client.block.as_mut().and_then(|block| block.behind.take()) else { return };
+        if let Some(block) = &mut client.block {
+            block.len = end;
+            block.head.truncate(usize::try_from(end).unwrap_or(usize::MAX));
+        }
+        client.framer.expect(Expect::Line);
+        odd.push(Oddity::ClosedEarly);
+        self.report_block_with(Peer::Client, odd, out);
+        let mut waiting = Undecided::of(behind);
+        let used = self.go_on(Peer::Client, waiting.bytes(), Manner::Known, out);
+        waiting.advance(used);
+        self.lane(Peer::Client).undecided = waiting;
+    }
+}
+
+/// The octet behind a false end.
+const fn after((end, at): (FalseEnd, u64)) -> u64 {
+    at + if matches!(end.after, LineEnd::CrLf) { 3 } else { 2 }
+}
+
+fn false_ends(framer: &Framer) -> Vec<Oddity> {
+    framer.dot().map(|dot| dot.false_ends().map(|(end, at)| Oddity::FalseEnd(end, at)).collect()).unwrap_or_default()
+}
