@@ -9,6 +9,7 @@ pub mod dialogue;
 pub mod lane;
 mod message;
 pub mod outbox;
+mod read;
 mod secret;
 mod subject;
 mod turn;
@@ -17,18 +18,14 @@ mod wait;
 use std::ops::Range;
 use std::sync::Arc;
 
-use memchr::memchr;
-
-use crate::event::{
-    Closed, Data, DataKind, Edited, Foreign, Form, Kind, ListKind, Oddity, Peer, Reading, Span, State, Status, Text,
-    What,
-};
+use crate::event::{Closed, Data, DataKind, Edited, Form, Kind, Oddity, Peer, Reading, Span, State, Text, What};
 use crate::grammar::Grammar;
 use crate::rules::{Rules, Scene};
-use crate::wire::{self, Cut, Expect, Framer, Gather, imap, managesieve, status};
-use dialogue::{Dialogue, InFlight, Want};
+use crate::wire::{self, Cut, Expect, Framer, imap, managesieve};
+use dialogue::Dialogue;
 use lane::{Block, Lane, Manner, Start, Wait, start};
 pub use outbox::{Outbox, Step};
+use read::reread;
 use secret::{Mask, Masked};
 
 /// So many events are reported in one call at the most, give or take those that one text brings about.
@@ -207,7 +204,7 @@ impl Session {
     fn passed(&mut self, from: Peer, framer: &Framer, relay: &Relay<'_>, out: &mut Outbox) -> Option<Expect> {
         let lane = self.lane(from);
         let block = lane.block.as_ref()?;
-        if matches!(framer.dot(), Some(_) if block.kind == DataKind::Message) {
+        if block.kind == DataKind::Message {
             self.watch(from, framer, &relay.chunk[relay.range.clone()]);
         }
         let lane = self.lane(from);
@@ -221,25 +218,6 @@ impl Session {
             self.report_block(from, false, out);
         }
         None
-    }
-
-    /// How many lines make the next text of a lane.
-    fn gather(&self, from: Peer) -> Gather {
-        if from == Peer::Client {
-            return Gather::One;
-        }
-        let command = self.asked();
-        match self.grammar.form {
-            Form::Codes | Form::Pop3 if command.is_some_and(|command| command.dotted) => Gather::Dot,
-            Form::Codes => Gather::Codes,
-            Form::Managesieve if self.dialogue.wanted() != Some(Want::Sasl) => Gather::Response,
-            Form::Imap | Form::Pop3 | Form::Managesieve | Form::Line => Gather::One,
-        }
-    }
-
-    /// The command that the next reply answers, in protocols in which replies come in the order of commands.
-    fn asked(&self) -> Option<&InFlight> {
-        self.dialogue.oldest().filter(|_| self.state != State::Greeting && self.grammar.form != Form::Imap)
     }
 
     /// A text is complete: it is read, edited, sent on and reported, and it moves the dialogue.
@@ -280,55 +258,6 @@ impl Session {
             text.reading = reading;
         }
         expect
-    }
-
-    /// Reads a text in the light of what its lane is in the middle of.
-    fn read(&mut self, from: Peer, text: &[u8]) -> Reading {
-        let form = self.grammar.form;
-        let lane = self.lane(from);
-        if lane.frame.is_some() {
-            let reading = wire::read_more(form, from, text);
-            return if from == Peer::Server { self.judge(text, reading) } else { reading };
-        }
-        if lane.sasl.is_some() {
-            return wire::read_response(form, text);
-        }
-        let foreign = if lane.spoken { None } else { wire::foreign(text) };
-        lane.spoken = foreign != Some(Foreign::Proxy);
-        match foreign {
-            Some(foreign) => Reading { kind: Kind::Foreign(foreign), ..Reading::default() },
-            None if from == Peer::Server => self.judge(text, wire::read(form, from, text)),
-            None => wire::read(form, from, text),
-        }
-    }
-
-    /// What a text of the server's is in the light of the grammar and of what was asked.
-    fn judge(&self, text: &[u8], mut reading: Reading) -> Reading {
-        let form = self.grammar.form;
-        if form == Form::Managesieve && self.dialogue.wanted() == Some(Want::Sasl) {
-            reading = managesieve::challenge(text).unwrap_or(reading);
-        }
-        if matches!(form, Form::Codes | Form::Line)
-            && let Kind::Info { name: word, arguments: human, .. }
-            | Kind::Reply { word, text: human, .. }
-            | Kind::GoAhead { word, text: human } = reading.kind
-            && let Some(status) = self.grammar.response(word.of(text)).and_then(|response| response.answers)
-        {
-            let tag = Span::new(word.start as usize, word.start as usize);
-            reading.kind = Kind::Reply { tag, status, word, code: None, text: human };
-        }
-        let command = self.asked();
-        match reading.kind {
-            Kind::Reply { status: Status::Ok, .. } if matches!(form, Form::Codes | Form::Pop3) => {
-                if command.is_some_and(|command| command.lists) {
-                    reading.list = Some(status::list(form, text));
-                }
-            }
-            // A listing of scripts looks the same. Without a command it is the greeting, or what follows TLS.
-            _ if form == Form::Managesieve && command.is_some_and(|command| !command.lists) => reading.list = None,
-            _ => {}
-        }
-        reading
     }
 
     /// Lets the rules have a look. What they would do to a text that is on its way already is reported as refused.
@@ -501,70 +430,5 @@ impl Relay<'_> {
         out.send(from.other(), &whole[(*gone).min(held)..held]);
         self.pass(from, out);
         *gone = 0;
-    }
-}
-
-/// Reads a text that stands in the place of another, which reads like this.
-fn reread(form: Form, from: Peer, reading: &Reading, text: &[u8]) -> Reading {
-    let mut new = match reading.kind {
-        Kind::More => wire::read_more(form, from, text),
-        Kind::Sasl | Kind::Cancel => wire::read_response(form, text),
-        _ => wire::read(form, from, text),
-    };
-    match reading.list.as_ref().map(|list| list.kind) {
-        Some(ListKind::Lines(Form::Codes | Form::Pop3)) => new.list = Some(status::list(form, text)),
-        None if form == Form::Managesieve => new.list = None,
-        _ => {}
-    }
-    new
-}
-
-impl Session {
-    /// What is odd about a text on the wire, apart from what it says.
-    fn oddities(&self, from: Peer, text: &[u8], reading: &Reading, masked: &Masked) -> Vec<Oddity> {
-        let form = self.grammar.form;
-        let mut found = Vec::new();
-        let body = wire::body(text);
-        let mut bare = None;
-        for (start, line) in status::lines(text) {
-            let end = &text[start + line.len()..];
-            if end.starts_with(b"\n") && !found.contains(&Oddity::BareLf) {
-                found.push(Oddity::BareLf);
-            }
-            bare = bare.or_else(|| memchr(b'\r', line).map(|at| start + at));
-        }
-        found.extend(bare.map(|at| Oddity::BareCr(at as u32)));
-        if let Some(at) = memchr(0, body) {
-            found.push(Oddity::Nul(at as u32));
-        }
-        if form == Form::Codes && from == Peer::Server && self.gather(from) == Gather::Codes && status::changes(text) {
-            found.push(Oddity::CodeChanges);
-        }
-        if !matches!(form, Form::Imap | Form::Managesieve) {
-            return found;
-        }
-        let human = matches!(reading.kind, Kind::Reply { .. } | Kind::GoAhead { .. } | Kind::Sasl | Kind::Unknown);
-        // Where a quote stands in a secret is nobody's business; where a literal follows, none can be open.
-        let quotes = matches!(reading.kind, Kind::Command { .. } | Kind::Info { .. } | Kind::More);
-        if quotes && reading.literal.is_none() && masked.spans.is_empty() {
-            let span = arguments(text, reading);
-            found.extend(imap::open_quote(span.of(text)).map(|at| Oddity::OpenQuote(span.start + at as u32)));
-        }
-        if reading.literal.is_none() && !human && text.len() > 2 && body.ends_with(b"}") {
-            found.extend(imap::not_a_literal(text));
-        }
-        if form == Form::Imap && body.starts_with(b"* [") {
-            found.push(Oddity::Malformed);
-        }
-        found
-    }
-}
-
-/// The span of a text's arguments or, where it has none, of all that may be shown or hidden of it.
-fn arguments(text: &[u8], reading: &Reading) -> Span {
-    let end = reading.literal.map_or(wire::body(text).len(), |literal| literal.span.start as usize);
-    match reading.kind {
-        Kind::Command { arguments, .. } | Kind::Info { arguments, .. } => arguments,
-        _ => Span::new(0, end),
     }
 }

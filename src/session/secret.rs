@@ -3,7 +3,8 @@
 
 use memchr::memchr;
 
-use super::{Session, arguments};
+use super::Session;
+use super::read::arguments;
 use crate::event::{Kind, Peer, Reading, Span, State};
 use crate::grammar::{Secret, Then};
 use crate::wire::{self, imap};
