@@ -2,7 +2,7 @@
 //! client makes use of. Bounded: [`MAX_NAMES`] names of [`MAX_OCTETS`] octets in all for each set.
 
 use super::words::Words;
-use crate::grammar::{Grammar, prefix};
+use crate::grammar::{Grammar, Word, prefix};
 
 /// How many names a set holds.
 pub const MAX_NAMES: usize = 256;
@@ -23,10 +23,10 @@ pub struct Names {
 
 impl Names {
     /// The set of these names, as far as there is room.
-    pub fn of<'a>(names: impl Iterator<Item = &'a [u8]>) -> Self {
+    pub fn of(names: impl Iterator<Item = impl AsRef<[u8]>>) -> Self {
         let mut set = Names::default();
         for name in names {
-            set.add(&String::from_utf8_lossy(name));
+            set.add(&String::from_utf8_lossy(name.as_ref()));
         }
         set
     }
@@ -66,6 +66,7 @@ impl Names {
     fn giving(&self, grammar: &Grammar, wanted: &str) -> Option<&str> {
         let fixed = prefix(wanted);
         let same = |name: &str| {
+            let name = word(name);
             let fits = |fixed: &str| name.get(..fixed.len()).is_some_and(|head| head.eq_ignore_ascii_case(fixed));
             name.eq_ignore_ascii_case(wanted) || fixed.is_some_and(fits)
         };
@@ -73,6 +74,9 @@ impl Names {
         self.iter().find(|name| same(name)).or_else(implying)
     }
 }
+
+/// How the kind of words ends that stand behind the arguments of a command: `mail parameter` for MAIL.
+pub const PARAMETER: &str = " parameter";
 
 /// How the use of something fits what was offered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -179,6 +183,12 @@ impl Offers {
     }
 }
 
+/// A capability without its parameters: `SIZE` of `SIZE 1000`.
+#[must_use]
+pub fn word(name: &str) -> &str {
+    name.split_once(' ').map_or(name, |(word, _)| word)
+}
+
 fn keep(list: &mut Vec<(String, String)>, feature: &str, capability: &str) {
     let pair = (feature.to_owned(), capability.to_owned());
     if list.len() < MAX_TRIED && !list.contains(&pair) {
@@ -189,13 +199,18 @@ fn keep(list: &mut Vec<(String, String)>, feature: &str, capability: &str) {
 /// True if the use of a capability can be seen in the client's commands. The base protocol, and login mechanisms of
 /// which a client needs one, are not worth a remark.
 fn shows(grammar: &Grammar, name: &str) -> bool {
-    const SEEN: [&str; 7] = ["LITERAL+", "LITERAL-", "SASL-IR", "ESEARCH", "LIST-EXTENDED", "LIST-STATUS", "CONDSTORE"];
-    const BASE: [&str; 4] = ["IMAP4", "IMAP4REV1", "IMAP4REV2", "LOGINDISABLED"];
+    const SEEN: [&str; 8] =
+        ["PIPELINING", "LITERAL+", "LITERAL-", "SASL-IR", "ESEARCH", "LIST-EXTENDED", "LIST-STATUS", "CONDSTORE"];
+    const BASE: [&str; 6] = ["IMAP4", "IMAP4REV1", "IMAP4REV2", "LOGINDISABLED", "AUTH", "SASL"];
+    let name = word(name);
     let any = |names: &[&str]| names.iter().any(|known| known.eq_ignore_ascii_case(name));
+    let needs = |word: &Word| word.needs.iter().any(|need| need.eq_ignore_ascii_case(name));
     let mechanism = name.get(..5).is_some_and(|head| head.eq_ignore_ascii_case("AUTH="));
     !any(&BASE)
         && !mechanism
-        && (any(&SEEN) || grammar.capability(name).is_some_and(|known| !known.enables.is_empty() || known.enable))
+        && (any(&SEEN)
+            || grammar.capability(name).is_some_and(|known| !known.enables.is_empty() || known.enable)
+            || grammar.vocabularies.iter().any(|it| it.kind.ends_with(PARAMETER) && it.words.iter().any(needs)))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Findings in words: what is wrong on the wire, whose fault it is, and where the rule is written.
 
+use super::book::Book;
 use crate::event::{Foreign, Layer, Note, NoteKind, Oddity, Peer};
 
 /// A note with a place in an RFC.
@@ -16,71 +17,60 @@ pub fn finding(culprit: Peer, text: impl Into<String>, rfc: &str) -> Note {
 
 /// What an oddity means. `from` sent the text; `unasked` is true if the client has just sent a literal without waiting.
 #[must_use]
-pub fn oddity(odd: Oddity, from: Peer, unasked: bool) -> Note {
-    let client = Peer::Client;
-    let server = Peer::Server;
+pub fn oddity(odd: Oddity, from: Peer, unasked: bool, book: Book) -> Note {
+    let (client, server) = (Peer::Client, Peer::Server);
+    let place = book.place(odd);
+    let says = |culprit: Peer, text: &str| finding(culprit, text, place);
     match odd {
-        Oddity::BareLf => finding(from, "the line ends in LF alone: CR LF is required", "RFC 9051 section 2.2"),
-        Oddity::BareCr(at) => {
-            finding(from, format!("a CR without LF at octet {at}: strict peers reject it"), "RFC 9051 section 9")
+        Oddity::BareLf => says(from, "the line ends in LF alone: CR LF is required"),
+        Oddity::BareCr(at) => finding(from, format!("a CR without LF at octet {at}: strict peers reject it"), place),
+        Oddity::Nul(at) if book == Book::Imap => {
+            finding(from, format!("a NUL at octet {at}: it is allowed in a binary literal only"), place)
         }
-        Oddity::Nul(at) => {
-            finding(from, format!("a NUL at octet {at}: it is allowed in a binary literal only"), "RFC 9051 section 9")
-        }
+        Oddity::Nul(at) => finding(from, format!("a NUL at octet {at}: some peers cut the line there"), place),
         Oddity::Truncated => {
             note(NoteKind::Finding(Some(from)), "cut off: the connection ended in the middle of it", "")
         }
         Oddity::OpenQuote(at) => finding(
             from,
             format!("the quoted string that begins at octet {at} is not closed: it may not hold a line end"),
-            "RFC 9051 section 4.3",
+            place,
         ),
         Oddity::NotALiteral(at) => finding(
             from,
             format!("what looks like a literal at octet {at} is none, so the next line was not taken for its octets"),
-            "RFC 9051 section 4.3",
+            place,
         ),
-        Oddity::UnknownTag => {
-            finding(server, "no command with this tag is waiting for an answer", "RFC 9051 section 2.2.2")
-        }
+        Oddity::UnknownTag => says(server, "no command with this tag is waiting for an answer"),
         Oddity::UnexpectedGoAhead if unasked => finding(
             server,
             "the client did not ask: it sent its literal without waiting, and the server waited for it as if it had not",
             "RFC 7888 section 4",
         ),
-        Oddity::UnexpectedGoAhead => {
-            finding(server, "a continuation request that no command was waiting for", "RFC 9051 section 7.6")
-        }
-        Oddity::Early => finding(
+        Oddity::UnexpectedGoAhead => says(server, "a continuation request that no command was waiting for"),
+        Oddity::Early => says(
             client,
             "sent before the server had said whether it may be: passed on at once, and read after the answer",
-            "RFC 9051 sections 4.3 and 5.5",
         ),
-        Oddity::Injected => finding(
+        Oddity::Injected => says(
             from,
             "plain text behind STARTTLS and before TLS: it could be slipped in by an attacker and must not be trusted",
-            "RFC 9051 section 6.2.1",
         ),
-        Oddity::InsideIdle => {
-            finding(client, "a command inside IDLE: only DONE may be sent here", "RFC 9051 section 6.3.13")
-        }
+        Oddity::InsideIdle => says(client, "a command inside IDLE: only DONE may be sent here"),
         Oddity::LiteralRefused => note(
             NoteKind::Session,
             "the server refused the literal, so its octets were not sent; what follows is a new command",
-            "RFC 9051 section 4.3",
+            place,
         ),
-        Oddity::ServerNonSync => finding(server, "{n+} is for clients only; it was read as {n}", "RFC 7888 section 4"),
-        Oddity::StrayDone => finding(client, "DONE without IDLE", "RFC 9051 section 6.3.13"),
-        Oddity::UnexpectedReply => finding(
+        Oddity::ServerNonSync => says(server, "{n+} is for clients only; it was read as {n}"),
+        Oddity::StrayDone => says(client, "DONE without IDLE"),
+        Oddity::UnexpectedReply => says(
             server,
             "a reply that no command was waiting for: what answers what is not certain until all commands are answered",
-            "RFC 5321 section 4.1.1",
         ),
-        Oddity::CodeChanges => finding(
-            server,
-            "the lines of this reply do not all have the same code; the last one counts",
-            "RFC 5321 section 4.2.1",
-        ),
+        Oddity::CodeChanges => {
+            says(server, "the lines of this reply do not all have the same code; the last one counts")
+        }
         Oddity::FalseEnd(end, at) => finding(
             from,
             format!(
@@ -88,19 +78,19 @@ pub fn oddity(odd: Oddity, from: Peer, unasked: bool) -> Note {
                 end.before.word(),
                 end.after.word()
             ),
-            "RFC 5321 section 4.1.1.4",
+            place,
         ),
-        Oddity::InsideMessage => finding(server, "a reply to a message that has not ended", "RFC 5321 section 4.1.1.4"),
+        Oddity::InsideMessage => says(server, "a reply to a message that has not ended"),
         Oddity::ClosedEarly => note(
             NoteKind::Session,
-            "the server took a false end for the end of this message, so it ends here for the log too",
-            "RFC 5321 section 4.1.1.4",
+            "the server took a false end for the end of this message: what came behind it is read as the server reads it",
+            place,
         ),
-        Oddity::Malformed => finding(from, "a reply that lacks its status word or its text", "RFC 9051 section 7.1"),
+        Oddity::Malformed => says(from, "a reply that lacks its status word or its text"),
     }
 }
 
-/// What to do about traffic that is no IMAP.
+/// What to do about traffic of another protocol.
 #[must_use]
 pub fn foreign(what: Foreign, from: Peer) -> Note {
     let text = match (what, from) {
@@ -128,13 +118,13 @@ pub fn foreign(what: Foreign, from: Peer) -> Note {
 
 /// What a new layer means for the log.
 #[must_use]
-pub fn layer(layer: Layer, from: Peer) -> Note {
+pub fn layer(layer: Layer, from: Peer, book: Book) -> Note {
     let who = from.word();
     match layer {
         Layer::Tls => note(
             NoteKind::Session,
             format!("from here on the {who} speaks TLS; capabilities learned before do not count any more"),
-            "RFC 9051 section 6.2.1",
+            book.tls(),
         ),
         Layer::Deflate => {
             note(NoteKind::Session, format!("from here on the {who}'s lane is compressed"), "RFC 4978 section 3")
@@ -153,16 +143,22 @@ mod tests {
 
     #[test]
     fn the_culprit_is_who_broke_the_rule() {
-        assert_eq!(oddity(Oddity::BareLf, Peer::Server, false).kind, NoteKind::Finding(Some(Peer::Server)));
-        assert_eq!(oddity(Oddity::UnknownTag, Peer::Server, false).kind, NoteKind::Finding(Some(Peer::Server)));
-        assert_eq!(oddity(Oddity::InsideIdle, Peer::Client, false).kind, NoteKind::Finding(Some(Peer::Client)));
-        assert_eq!(oddity(Oddity::LiteralRefused, Peer::Client, false).kind, NoteKind::Session);
+        assert_eq!(oddity(Oddity::BareLf, Peer::Server, false, Book::Imap).kind, NoteKind::Finding(Some(Peer::Server)));
+        assert_eq!(
+            oddity(Oddity::UnknownTag, Peer::Server, false, Book::Imap).kind,
+            NoteKind::Finding(Some(Peer::Server))
+        );
+        assert_eq!(
+            oddity(Oddity::InsideIdle, Peer::Client, false, Book::Imap).kind,
+            NoteKind::Finding(Some(Peer::Client))
+        );
+        assert_eq!(oddity(Oddity::LiteralRefused, Peer::Client, false, Book::Imap).kind, NoteKind::Session);
     }
 
     #[test]
     fn an_unasked_go_ahead_after_a_literal_is_told_apart() {
-        let plain = oddity(Oddity::UnexpectedGoAhead, Peer::Server, false);
-        let after = oddity(Oddity::UnexpectedGoAhead, Peer::Server, true);
+        let plain = oddity(Oddity::UnexpectedGoAhead, Peer::Server, false, Book::Imap);
+        let after = oddity(Oddity::UnexpectedGoAhead, Peer::Server, true, Book::Imap);
         assert_ne!(plain.text, after.text);
         assert_eq!(after.rfc.as_deref(), Some("RFC 7888 section 4"));
     }

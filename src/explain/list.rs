@@ -1,9 +1,11 @@
 //! Capability lists in words: the first in full, entry by entry; later ones as what they change, and why.
 
-use super::capability::Names;
+use super::capability::{Names, word};
 use super::finding::note;
 use super::{Explainer, Met, phrase};
-use crate::event::{Fate, List, ListKind, Note, NoteKind, Reading, Text};
+use std::borrow::Cow;
+
+use crate::event::{Fate, Item, List, ListKind, Note, NoteKind, Reading, Text};
 
 /// The most entries of a list that get a note each.
 const MAX_ENTRIES: usize = 256;
@@ -139,16 +141,35 @@ impl Explainer {
     }
 }
 
-fn names(list: &List, bytes: &[u8]) -> Names {
-    Names::of(list.items.iter().map(|item| item.name.of(bytes)))
+/// What an item is called: `AUTH=PLAIN` for a mechanism on a line of its own kind.
+pub(super) fn name<'a>(item: &Item, bytes: &'a [u8]) -> Cow<'a, [u8]> {
+    let name = item.name.of(bytes);
+    if item.part { Cow::Owned([b"AUTH=", name].concat()) } else { Cow::Borrowed(name) }
 }
 
+/// The names of a list, with the parameters of those that stand on lines: `SIZE 1000`.
+fn names(list: &List, bytes: &[u8]) -> Names {
+    let parted = |at: usize| list.items.get(at + 1).is_some_and(|next| next.part);
+    Names::of(list.items.iter().enumerate().map(|(at, item)| {
+        let parameters = item.parameters.of(bytes).trim_ascii();
+        if parameters.is_empty() || parted(at) {
+            return name(item, bytes);
+        }
+        Cow::Owned([item.name.of(bytes), b" ", parameters].concat())
+    }))
+}
+
+/// Names with parameters that are longer than this, in octets, have them behind the meaning.
+const BESIDE: usize = 20;
+
 fn entry(grammar: &crate::grammar::Grammar, name: &str, fate: Fate) -> Note {
-    let known = grammar.capability(name);
+    let known = grammar.capability(word(name));
+    let (about, beside) = if name.len() <= BESIDE { (name, "") } else { name.split_once(' ').unwrap_or((name, "")) };
+    let does = known.map_or("not known to this program's grammar", |known| &known.does).to_owned();
     Note {
         kind: NoteKind::Capability(fate),
-        about: Some(phrase::excerpt(name.as_bytes())),
-        text: known.map_or("not known to this program's grammar", |known| &known.does).to_owned(),
+        about: Some(phrase::excerpt(about.as_bytes())),
+        text: if beside.is_empty() { does } else { format!("{does} Here: {}", phrase::excerpt(beside.as_bytes())) },
         rfc: known.map(|known| known.rfc.clone()).filter(|rfc| !rfc.is_empty()),
     }
 }

@@ -1,6 +1,7 @@
 //! Credentials on their way: LOGIN, AUTHENTICATE and the lines of its exchange, decoded from the octets as they came,
 //! before these are masked. Decides what of them must not be shown beyond what the session has found.
 
+use super::book::Book;
 use super::phrase::quote;
 use super::sasl::{self, Exchange, Said};
 use super::{Explainer, add, finding, phrase};
@@ -18,17 +19,26 @@ impl Explainer {
             }
             (Peer::Client, Kind::Sasl) => {
                 let line = body(raw);
+                let message = if self.book == Book::Managesieve { unquoted(line) } else { line };
                 let said = match &mut self.exchange {
-                    Some(exchange) => exchange.client(line),
-                    None => Exchange::begin(b"", 0, self.vault.shows()).client(line),
+                    // What comes as a literal is hidden, and which message the next one is cannot be known.
+                    Some(exchange) if text.reading.literal.is_some() => {
+                        exchange.confuse();
+                        exchange.client(b"")
+                    }
+                    Some(exchange) => exchange.client(message),
+                    None => Exchange::begin(b"", 0, self.vault.shows()).client(message),
                 };
                 add(&mut text.secrets, vec![Span::new(0, line.len())]);
                 if let Some(edit) = &mut text.edit {
                     edit.secrets = vec![Span::new(0, edit.bytes.len())];
                     self.vault.remember(body(edit.bytes.of(bytes)));
                 }
-                self.vault.remember(line);
+                self.vault.remember(message);
                 Some(self.keep(said))
+            }
+            (Peer::Server, Kind::Reply { code: Some(code), .. }) if self.book == Book::Managesieve => {
+                self.last_of_exchange(text, raw, code)
             }
             (Peer::Server, Kind::GoAhead { text: challenge, .. }) => {
                 let octets = challenge.of(raw);
@@ -68,16 +78,37 @@ impl Explainer {
         finding::note(NoteKind::Decoded, said.text, "")
     }
 
+    /// The server's last message, which ManageSieve puts into the reply: `OK (SASL "…")` (RFC 5804 section 2.1).
+    fn last_of_exchange(&mut self, text: &mut Text, raw: &[u8], code: Span) -> Option<Note> {
+        let inside = code.of(raw);
+        let head = inside.get(..5).filter(|head| head.eq_ignore_ascii_case(b"SASL "))?;
+        let message = Span::new(code.start as usize + head.len(), code.end as usize);
+        let said = self.exchange.as_mut()?.server(unquoted(message.of(raw)));
+        if said.hide || self.echoed(unquoted(message.of(raw))) {
+            add(&mut text.secrets, vec![message]);
+        }
+        Some(self.keep(said))
+    }
+
     /// LOGIN and AUTHENTICATE: who, and how.
     fn credentials(&mut self, frame: u64, verb: &[u8], raw: &[u8], arguments: Span, secrets: &[Span]) -> Option<Note> {
         let command = self.grammar.command(verb)?;
         let octets = arguments.of(raw);
         if command.then != Some(Then::Sasl) {
-            return verb.eq_ignore_ascii_case(b"LOGIN").then(|| self.plain_login(raw, arguments, secrets)).flatten();
+            return match (self.book, command.name.as_str()) {
+                (Book::Imap, "LOGIN") | (Book::Pop3, "APOP") => {
+                    let name = command.name.clone();
+                    self.plain_login(&name, raw, arguments, secrets)
+                }
+                _ => None,
+            };
+        }
+        if octets.trim_ascii().is_empty() {
+            return None;
         }
         let mut words = octets.split(|&b| b == b' ').filter(|word| !word.is_empty());
         let name = words.next().unwrap_or_default();
-        let name = name.strip_prefix(b"\"").and_then(|name| name.strip_suffix(b"\"")).unwrap_or(name);
+        let name = unquoted(name);
         let mut exchange = Exchange::begin(name, frame, self.vault.shows());
         if self.exchange.is_some() {
             // Lines could be taken for those of the wrong exchange.
@@ -85,6 +116,7 @@ impl Explainer {
         }
         let first = words.next();
         let said = first.map(|line| {
+            let line = if self.book == Book::Managesieve { unquoted(line) } else { line };
             self.vault.remember(line);
             exchange.client(line)
         });
@@ -116,25 +148,28 @@ impl Explainer {
         self.notes.push(finding::note(NoteKind::Decoded, text, ""));
     }
 
-    fn plain_login(&mut self, raw: &[u8], arguments: Span, secrets: &[Span]) -> Option<Note> {
+    fn plain_login(&mut self, name: &str, raw: &[u8], arguments: Span, secrets: &[Span]) -> Option<Note> {
         let octets = arguments.of(raw);
         let mut tokens = imap::tokens(octets);
         let user = tokens.next()?.span.shifted(arguments.start as usize);
         let hidden = secrets.iter().any(|secret| secret.start < user.end && user.start < secret.end);
-        let mut text = String::from("LOGIN user=");
+        let (mut text, secret) = (format!("{name} user="), if name == "APOP" { "digest" } else { "pass" });
         if hidden && !self.vault.shows() {
             text.push_str("<hidden>");
         } else {
-            let name = user.of(raw);
-            text.push_str(&quote(name.strip_prefix(b"\"").and_then(|n| n.strip_suffix(b"\"")).unwrap_or(name)));
+            text.push_str(&quote(unquoted(user.of(raw))));
         }
         let password = &raw[(user.end as usize).min(arguments.end as usize)..arguments.end as usize];
         if self.vault.shows() && !password.trim_ascii().is_empty() {
-            text.push_str(" pass=");
-            text.push_str(&phrase::excerpt(password.trim_ascii()));
+            text.push_str(&format!(" {secret}={}", phrase::excerpt(password.trim_ascii())));
         } else {
-            text.push_str(" pass=<hidden>");
+            text.push_str(&format!(" {secret}=<hidden>"));
         }
         Some(finding::note(NoteKind::Decoded, text, ""))
     }
+}
+
+/// The inside of a quoted string, or what stands there without quotes.
+fn unquoted(word: &[u8]) -> &[u8] {
+    word.strip_prefix(b"\"").and_then(|word| word.strip_suffix(b"\"")).unwrap_or(word)
 }

@@ -3,8 +3,9 @@
 
 use memchr::{memchr, memchr2};
 
+use super::list;
 use crate::event::{Kind, Mark, Reading, Role, Span, Status};
-use crate::wire::{body, imap};
+use crate::wire::{body, imap, status};
 
 /// Arguments longer than this are not searched for strings and flags (octets); FETCH items are, in any length.
 const MAX_SEARCHED: usize = 4096;
@@ -32,6 +33,9 @@ pub fn mark(
                 words(marks, line, arguments, true);
             }
         }
+        Kind::Reply { tag, status, word, .. } if tag.is_empty() && memchr(b'\n', line).is_some() => {
+            several(marks, text, status, word, reading, odd);
+        }
         Kind::Reply { tag, status, word, code, text: human } => {
             reply(marks, line, tag, status, word);
             if let Some(code) = code {
@@ -44,8 +48,10 @@ pub fn mark(
             push(marks, human, Role::Human);
         }
         Kind::Info { name, arguments, .. } => {
-            let star = line.iter().position(|&b| b == b'*').unwrap_or(0);
-            push(marks, Span::new(star, star + 1), Role::Tag);
+            let star = line.iter().position(|&b| b != 0).filter(|&at| line[at] == b'*');
+            if let Some(star) = star {
+                push(marks, Span::new(star, star + 1), Role::Tag);
+            }
             push(marks, name, Role::Name);
             listed(marks, text, reading, odd);
             if name.of(line).eq_ignore_ascii_case(b"FETCH") {
@@ -93,6 +99,38 @@ fn reply(marks: &mut Vec<Mark>, line: &[u8], tag: Span, status: Status, word: Sp
     push(marks, word, role);
 }
 
+/// A reply of several lines: on each its status, if it has one, and names or human text.
+fn several(
+    marks: &mut Vec<Mark>,
+    text: &[u8],
+    status: Status,
+    word: Span,
+    reading: &Reading,
+    odd: &dyn Fn(&[u8]) -> Option<Role>,
+) {
+    let role = if matches!(status, Status::Ok | Status::Preauth) { Role::Good } else { Role::Bad };
+    let mut items = reading.list.iter().flat_map(|list| &list.items).peekable();
+    for (start, line) in status::lines(text) {
+        let end = start + line.len();
+        let mut from = start;
+        if (word.start as usize) >= start && (word.end as usize) <= end {
+            push(marks, word, role);
+            from = word.end as usize;
+        } else if status::code(line) {
+            push(marks, Span::new(start, start + 3), role);
+            from = start + 4.min(line.len());
+        }
+        let mut listed = false;
+        while let Some(item) = items.next_if(|item| (item.name.start as usize) < end) {
+            push(marks, item.name, odd(&list::name(item, text)).unwrap_or(Role::Capability));
+            listed = true;
+        }
+        if !listed {
+            push(marks, Span::new(from, end), Role::Human);
+        }
+    }
+}
+
 /// A response code: its name alone where it holds a list, else the whole of it.
 fn coded(marks: &mut Vec<Mark>, line: &[u8], code: Span, reading: &Reading, odd: &dyn Fn(&[u8]) -> Option<Role>) {
     if reading.list.is_none() {
@@ -106,7 +144,7 @@ fn coded(marks: &mut Vec<Mark>, line: &[u8], code: Span, reading: &Reading, odd:
 /// The names of a list.
 fn listed(marks: &mut Vec<Mark>, text: &[u8], reading: &Reading, odd: &dyn Fn(&[u8]) -> Option<Role>) {
     for item in reading.list.iter().flat_map(|list| &list.items) {
-        push(marks, item.name, odd(item.name.of(text)).unwrap_or(Role::Capability));
+        push(marks, item.name, odd(&list::name(item, text)).unwrap_or(Role::Capability));
     }
 }
 

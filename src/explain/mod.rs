@@ -2,6 +2,7 @@
 //! Lives on events and the grammar alone; knows no session, socket or sink, reads no clock. One [`Explainer`] a
 //! connection; its memory is bounded whatever the peers send (the constants of the files below, and [`MAX_PENDING`]).
 
+pub mod book;
 pub mod capability;
 pub mod finding;
 pub mod imap;
@@ -26,6 +27,7 @@ use crate::event::{
 use crate::grammar::{Grammar, Then};
 use crate::wire;
 use crate::wording::{amount, thousands};
+use book::Book;
 use capability::Offers;
 use finding::note;
 use imap::{Opinion, Strict};
@@ -54,6 +56,7 @@ const MARKS: usize = 32;
 #[derive(Debug)]
 pub struct Explainer {
     grammar: Arc<Grammar>,
+    book: Book,
     vault: Vault,
     offers: Offers,
     tallies: Tallies,
@@ -61,6 +64,10 @@ pub struct Explainer {
     pending: VecDeque<Pending>,
     exchange: Option<Exchange>,
     idle: Option<Idle>,
+    /// The user that USER has named (POP3).
+    named: Option<String>,
+    /// The recipients that were accepted, for replies to each of them.
+    recipients: Vec<String>,
     met: [Words; 5],
     began: Option<Time>,
     reason: list::Reason,
@@ -90,6 +97,10 @@ struct Pending {
     login: bool,
     /// A capability list came while it was waiting.
     listed: bool,
+    /// How many replies it has had.
+    replies: usize,
+    /// The message that it sends, or the last chunk of it, is sent.
+    whole: bool,
 }
 
 #[derive(Debug)]
@@ -114,6 +125,7 @@ impl Explainer {
     #[must_use]
     pub fn new(grammar: Arc<Grammar>, show_secrets: bool) -> Self {
         Explainer {
+            book: Book::of(&grammar),
             grammar,
             vault: Vault::new(show_secrets),
             offers: Offers::default(),
@@ -122,6 +134,8 @@ impl Explainer {
             pending: VecDeque::new(),
             exchange: None,
             idle: None,
+            named: None,
+            recipients: Vec::new(),
             met: Default::default(),
             began: None,
             reason: list::Reason::default(),
@@ -183,7 +197,7 @@ impl Explainer {
                     self.offers.forget();
                     self.reason = list::Reason::Tls;
                 }
-                self.notes.push(finding::layer(*layer, from));
+                self.notes.push(finding::layer(*layer, from, self.book));
             }
             What::Lag { events, bytes } => self.lag(*events, *bytes),
             What::Opened(_) => self.began = Some(at),
@@ -198,8 +212,11 @@ impl Explainer {
         let lasted = self.began.map_or(Duration::ZERO, |began| at.since(began));
         let said = closed.received[Peer::Server.index()] > 0;
         if !said && lasted >= SILENCE && closed.by != Closer::Unreachable {
-            let text = "the server said nothing at all: does this port want TLS at once, as port 993 does? Then a TLS \
-                tunnel has to stand before it";
+            let like = self.book.tls_port().map_or_else(String::new, |port| format!(", as port {port} does"));
+            let text = format!(
+                "the server said nothing at all: does this port want TLS at once{like}? Then a TLS tunnel has to stand \
+                before it"
+            );
             self.notes.push(note(NoteKind::Session, text, ""));
         }
     }
@@ -226,10 +243,7 @@ impl Explainer {
         self.hide(text, bytes);
         let shown: &[u8] = text.bytes.of(bytes);
         let sent = replaced(text).map(|span| span.of(bytes));
-        let sent_reading = sent.map(|sent| match text.first {
-            true => wire::imap::read(from, sent),
-            false => wire::imap::read_more(sent),
-        });
+        let sent_reading = sent.map(|sent| wire::reread(self.grammar.form, from, &text.reading, sent));
         let latency = match from {
             Peer::Client => self.client(text, shown, decoded, at),
             Peer::Server => self.server(text, shown, decoded, at),
@@ -239,7 +253,7 @@ impl Explainer {
             self.list(text, shown, sent.zip(sent_reading.as_ref()));
         }
         self.oddities(from, text, shown);
-        if from == Peer::Server {
+        if from == Peer::Server && self.book == Book::Imap {
             self.second_opinion(text, shown);
         }
         self.mark(text, shown, sent.zip(sent_reading.as_ref()));
@@ -293,10 +307,12 @@ impl Explainer {
             let echoes = self.vault.echoes(&bytes[head.clone()]);
             self.vault.hide(&mut bytes[head.clone()], &echoes);
         }
+        self.subject_of(data, bytes);
         match from {
             Peer::Client => {
                 if let Some(pending) = self.pending.iter_mut().find(|pending| pending.frame == data.frame) {
                     pending.at = at;
+                    pending.whole |= data.kind == DataKind::Message;
                 }
             }
             Peer::Server => self.strict.data(data, &bytes[head]),
@@ -311,14 +327,25 @@ impl Explainer {
             DataKind::Literal | DataKind::Opaque | DataKind::Message | DataKind::Chunk | DataKind::Lines => {}
         }
         for &odd in &data.oddities {
-            self.notes.push(finding::oddity(odd, from, false));
+            self.notes.push(finding::oddity(odd, from, false, self.book));
+        }
+    }
+
+    /// The subject of a message, in words.
+    fn subject_of(&mut self, data: &Data, bytes: &mut [u8]) {
+        let span = range(data.subject, bytes.len());
+        let echoes = self.vault.echoes(&bytes[span.clone()]);
+        self.vault.hide(&mut bytes[span.clone()], &echoes);
+        if !span.is_empty() && !data.secret {
+            let text = phrase::subject(&bytes[span]);
+            self.notes.push(note(NoteKind::Decoded, format!("subject {text}"), ""));
         }
     }
 
     fn oddities(&mut self, from: Peer, text: &Text, shown: &[u8]) {
         for &odd in &text.oddities {
             let unasked = self.unasked && odd == Oddity::UnexpectedGoAhead;
-            self.notes.push(finding::oddity(odd, from, unasked));
+            self.notes.push(finding::oddity(odd, from, unasked, self.book));
         }
         match text.reading.kind {
             Kind::Foreign(what) => self.notes.push(finding::foreign(what, from)),
@@ -329,7 +356,7 @@ impl Explainer {
                 } else {
                     format!("not understood from octet {at} on; it was passed on as it is")
                 };
-                self.notes.push(finding::finding(from, what, "RFC 9051 section 2.2"));
+                self.notes.push(finding::finding(from, what, self.book.lines()));
             }
             _ => {}
         }
@@ -371,7 +398,7 @@ impl Explainer {
         };
         let names = |bytes: &[u8], reading: &Reading| -> BTreeSet<Vec<u8>> {
             let items = reading.list.iter().flat_map(|list| &list.items);
-            items.map(|item| item.name.of(bytes).to_ascii_uppercase()).collect()
+            items.map(|item| list::name(item, bytes).to_ascii_uppercase()).collect()
         };
         let (came, went) = (names(shown, &text.reading), names(sent, sent_reading));
         let lacks = |list: &BTreeSet<Vec<u8>>, name: &[u8]| !list.contains(&name.to_ascii_uppercase());

@@ -25,6 +25,21 @@ pub fn quote(bytes: &[u8]) -> String {
     format!("\"{}\"", excerpt(bytes))
 }
 
+/// A subject between quotation marks, with its encoded words decoded (RFC 2047).
+#[must_use]
+pub fn subject(bytes: &[u8]) -> String {
+    if !bytes.windows(2).any(|pair| pair == b"=?") {
+        return quote(bytes);
+    }
+    let header = [b"Subject: ", bytes, b"\r\n\r\n"].concat();
+    // A library that parses what strangers have written is not trusted to end well.
+    let parsed = std::panic::catch_unwind(|| {
+        let message = mail_parser::MessageParser::default().parse_headers(&header[..])?;
+        message.subject().map(str::to_owned)
+    });
+    parsed.ok().flatten().map_or_else(|| quote(bytes), |subject| quote(subject.as_bytes()))
+}
+
 /// Names with commas between them; of many the first and how many more.
 #[must_use]
 pub fn names<S: AsRef<str>>(names: &[S]) -> String {
@@ -44,6 +59,13 @@ pub fn names<S: AsRef<str>>(names: &[S]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_subject_is_decoded_where_it_is_encoded() {
+        assert_eq!(subject(b"plain = ? text"), "\"plain = ? text\"");
+        assert_eq!(subject(b"=?UTF-8?Q?Gr=C3=BC=C3=9Fe?= =?iso-8859-1?B?4fY=?="), "\"Grüßeáö\"");
+        assert_eq!(subject(b"=?UTF-8?Q?open"), "\"=?UTF-8?Q?open\"");
+    }
 
     #[test]
     fn quotes_are_cut_and_survive_octets_that_are_no_text() {

@@ -3,17 +3,22 @@
 
 use std::time::Duration;
 
+use super::book::Book;
+use super::capability::PARAMETER;
 use super::capability::Verdict;
 use super::finding::{finding, note};
 use super::list::Reason;
 use super::{Explainer, Idle, MAX_NAME, MAX_PENDING, Met, Pending, failed, phrase};
-use crate::event::{Kind, Literal, Note, NoteKind, Peer, Span, State, Status, Text, Time};
+use crate::event::{Form, Kind, Literal, Note, NoteKind, Peer, Span, State, Status, Text, Time};
 use crate::grammar::{Command, Then};
 use crate::wire::imap;
 use crate::wording::{amount, duration};
 
 /// A `{n+}` of more octets than this needs LITERAL+ (RFC 7888 section 5).
 const LITERAL_MINUS: u64 = 4096;
+
+/// So many recipients of a message are remembered.
+const MAX_RECIPIENTS: usize = 100;
 
 impl Explainer {
     pub(super) fn client(&mut self, text: &Text, shown: &[u8], decoded: Option<Note>, at: Time) -> Option<Duration> {
@@ -52,15 +57,24 @@ impl Explainer {
                 }
                 None
             }
-            Kind::Reply { tag, status, code, .. } => {
-                let latency = self.reply(text, shown, tag, status, code, at);
+            Kind::Reply { status, word, code, .. } => {
+                if matches!(self.grammar.form, Form::Codes | Form::Line) {
+                    self.response(word.of(shown));
+                }
+                self.notes.extend(decoded);
+                let latency = self.reply(text, shown, status, code, at);
                 if let Some(code) = code {
                     self.code(code.of(shown));
                 }
                 latency
             }
-            Kind::GoAhead { .. } => {
-                let latency = self.go_ahead(text, at);
+            // One that was not waited for is the reply (331 of FTP).
+            Kind::GoAhead { word, .. } if !text.more && text.answers.is_some() => {
+                self.response(word.of(shown));
+                self.reply(text, shown, Status::Ok, None, at)
+            }
+            Kind::GoAhead { word, .. } => {
+                let latency = self.go_ahead(text, word.of(shown), at);
                 self.notes.extend(decoded);
                 latency
             }
@@ -91,12 +105,17 @@ impl Explainer {
             let text = format!("the tag {} is in use by a command that is not answered yet", phrase::excerpt(tag));
             self.notes.push(finding(Peer::Client, text, "RFC 9051 section 2.2.1"));
         }
+        self.pipelined();
         if let Some(known) = known {
             self.allowed(text, known);
             self.features(known, rest);
         }
-        let login = known.is_some_and(|known| known.on_ok == Some(State::Authenticated) && known.secret.is_some())
-            && matches!(text.state, State::NotAuthenticated | State::Greeting);
+        let logs_in = |known: &Command| {
+            let state = matches!(known.on_ok, Some(State::Authenticated | State::Transaction));
+            known.secret.is_some() && (state || known.then == Some(Then::Sasl))
+        };
+        let early = !matches!(text.state, State::Authenticated | State::Selected | State::Transaction);
+        let login = known.is_some_and(logs_in) && early;
         let pending = Pending {
             frame: text.frame,
             tag: tag[..tag.len().min(MAX_NAME)].into(),
@@ -109,6 +128,8 @@ impl Explainer {
             subject: self.subject(known, parts[2], login, text, shown),
             login,
             listed: false,
+            replies: 0,
+            whole: known.is_some_and(|known| known.then == Some(Then::ClientOctets)) && last(rest),
         };
         if self.pending.len() == MAX_PENDING
             && let Some(oldest) = self.pending.pop_front()
@@ -118,7 +139,15 @@ impl Explainer {
         self.pending.push_back(pending);
     }
 
-    /// The mailbox or the user that a command names, for what is said after its answer.
+    /// A command that was sent before the one before it was answered.
+    fn pipelined(&mut self) {
+        let form = matches!(self.book, Book::Smtp | Book::Pop3);
+        if form && !self.pending.is_empty() && self.first_time(Met::Status, b"PIPELINING") {
+            self.used("sending on before the answer", &["PIPELINING"]);
+        }
+    }
+
+    /// The mailbox, the user or the recipient that a command names, for what is said after its answer.
     fn subject(
         &self,
         known: Option<&Command>,
@@ -128,6 +157,15 @@ impl Explainer {
         shown: &[u8],
     ) -> Option<String> {
         let known = known?;
+        if known.on_ok == Some(State::Rcpt) {
+            return Some(address(arguments.of(shown)));
+        }
+        if self.book == Book::Pop3 && known.name == "PASS" {
+            return self.named.clone();
+        }
+        if self.book == Book::Pop3 && known.name == "USER" {
+            return Some(phrase::excerpt(arguments.of(shown).trim_ascii()));
+        }
         if known.on_ok != Some(State::Selected) && !(login && known.then.is_none()) {
             return None;
         }
@@ -145,12 +183,12 @@ impl Explainer {
         let state = text.state;
         // While a command is under way that changes the state, a client may count on its success.
         let settled = !self.pending.iter().any(|pending| pending.on_ok.is_some());
-        let judged = matches!(state, State::NotAuthenticated | State::Authenticated | State::Selected);
+        let judged = !matches!(state, State::Greeting | State::Logout | State::Opaque | State::Open | State::Update);
         if judged && settled && !known.states.is_empty() && !known.states.contains(&state) {
             let text = format!("{} is not allowed in the {} state", known.name, state.word());
             self.notes.push(finding(Peer::Client, text, &known.rfc));
         }
-        if known.name == "LOGIN" && self.offers.offers(&self.grammar, "LOGINDISABLED") {
+        if self.book == Book::Imap && known.name == "LOGIN" && self.offers.offers(&self.grammar, "LOGINDISABLED") {
             let text = "LOGIN although the server offers LOGINDISABLED: the password was sent in vain";
             self.notes.push(finding(Peer::Client, text, "RFC 9051 section 6.2.3"));
         }
@@ -162,15 +200,20 @@ impl Explainer {
     /// What else a command makes use of.
     fn features(&mut self, known: &Command, arguments: &[u8]) {
         let mut words = arguments.split(|&b| b == b' ').filter(|word| !word.is_empty());
-        match known.name.as_str() {
-            "AUTHENTICATE" => {
-                let Some(name) = words.next().filter(|name| name.len() <= MAX_NAME) else { return };
-                let need = format!("AUTH={}", String::from_utf8_lossy(name).to_ascii_uppercase());
-                self.used("AUTHENTICATE", &[need]);
-                if words.next().is_some() {
-                    self.used("an initial response", &["SASL-IR"]);
-                }
+        if known.then == Some(Then::Sasl) {
+            let Some(name) = words.next().filter(|name| name.len() <= MAX_NAME) else { return };
+            let name = name.strip_prefix(b"\"").and_then(|name| name.strip_suffix(b"\"")).unwrap_or(name);
+            let need = format!("AUTH={}", String::from_utf8_lossy(name).to_ascii_uppercase());
+            self.used(&known.name, &[need]);
+            if self.book == Book::Imap && words.next().is_some() {
+                self.used("an initial response", &["SASL-IR"]);
             }
+            return;
+        }
+        if self.book != Book::Imap {
+            return self.parameters(known, arguments);
+        }
+        match known.name.as_str() {
             "ENABLE" => {
                 for name in words.take(16).filter(|name| name.len() <= MAX_NAME) {
                     let need = String::from_utf8_lossy(name).to_ascii_uppercase();
@@ -195,6 +238,27 @@ impl Explainer {
         }
     }
 
+    /// The parameters behind the arguments of a command, which need extensions (`SIZE=1000` of MAIL).
+    fn parameters(&mut self, known: &Command, arguments: &[u8]) {
+        let grammar = std::sync::Arc::clone(&self.grammar);
+        let kind = format!("{}{PARAMETER}", known.name.to_ascii_lowercase());
+        let Some(vocabulary) = grammar.vocabulary(&kind) else { return };
+        let behind = arguments.iter().position(|&b| b == b'>').map_or(arguments.len(), |at| at + 1);
+        for word in arguments[behind..].split(|&b| b == b' ').filter(|word| !word.is_empty()).take(16) {
+            let (key, value) = match word.iter().position(|&b| b == b'=') {
+                Some(at) => (&word[..at], &word[at + 1..]),
+                None => (word, &b""[..]),
+            };
+            let Some(found) = vocabulary.get(key) else { continue };
+            // BODY=8BITMIME is named as the extension is; BODY=7BIT needs none of them in particular.
+            let named = found.needs.iter().find(|need| need.as_bytes().eq_ignore_ascii_case(value));
+            match named {
+                Some(need) => self.used(&format!("{}={need}", found.name), &[need]),
+                None => self.used(&found.name, &found.needs),
+            }
+        }
+    }
+
     fn used<S: AsRef<str>>(&mut self, feature: &str, needs: &[S]) {
         let text = match self.offers.make_use(&self.grammar, feature, needs) {
             Verdict::Fine => return,
@@ -209,7 +273,7 @@ impl Explainer {
             }
             Verdict::Unoffered(name) => format!("{feature} needs {name}, which the server does not offer"),
         };
-        self.notes.push(finding(Peer::Client, text, "RFC 9051 section 6.1.1"));
+        self.notes.push(finding(Peer::Client, text, self.book.offers()));
     }
 
     /// A literal that the client announces.
@@ -245,7 +309,8 @@ impl Explainer {
         if !self.first_time(Met::Code, name) {
             return;
         }
-        let known = self.grammar.code(name);
+        let class = matches!(name, [b'2' | b'4' | b'5', b'.', ..]).then(|| [b"X", &name[1..]].concat());
+        let known = self.grammar.code(class.as_deref().unwrap_or(name));
         self.notes.push(Note {
             kind: NoteKind::Meaning,
             about: Some(phrase::excerpt(name)),
@@ -254,25 +319,31 @@ impl Explainer {
         });
     }
 
-    fn reply(
-        &mut self,
-        text: &Text,
-        shown: &[u8],
-        tag: Span,
-        status: Status,
-        code: Option<Span>,
-        at: Time,
-    ) -> Option<Duration> {
-        if tag.is_empty() {
+    fn reply(&mut self, text: &Text, shown: &[u8], status: Status, code: Option<Span>, at: Time) -> Option<Duration> {
+        let Some(frame) = text.answers else {
             self.untagged(status);
             return None;
-        }
-        let frame = text.answers?;
+        };
         let place = self.pending.iter().position(|pending| pending.frame == frame)?;
-        let pending = self.pending.remove(place)?;
+        let one_of = text.more || self.pending[place].replies > 0;
+        if text.more {
+            self.pending[place].replies += 1;
+        }
+        let pending = &self.pending[place];
         let latency = at.since(pending.at);
-        self.tallies.answered(pending.place, failed(status), latency);
-        self.answer(&pending, latency, if failed(status) { ": refused" } else { "" });
+        let bad = failed(status) || (status == Status::Bye && pending.on_ok != Some(State::Logout));
+        let nth = pending.replies.saturating_sub(usize::from(text.more));
+        let whom = match self.recipients.get(nth) {
+            Some(recipient) if one_of => format!(" for {recipient}"),
+            _ => String::new(),
+        };
+        let (tag, verb) = (pending.tag.clone(), pending.place);
+        self.answer(&tag, verb, latency, &format!("{whom}{}", if bad { ": refused" } else { "" }));
+        if text.more {
+            return Some(latency);
+        }
+        let pending = self.pending.remove(place)?;
+        self.tallies.answered(pending.place, bad, latency);
         if self.idle.as_ref().is_some_and(|idle| idle.frame == frame) {
             self.idle_ends(at);
         }
@@ -294,24 +365,23 @@ impl Explainer {
         }
     }
 
-    fn answer(&mut self, pending: &Pending, latency: Duration, what: &str) {
-        let verb = self.tallies.commands.get(pending.place).map_or("", |tally| tally.verb.as_str());
-        let text = format!("answers {} {verb}{what}, {}", phrase::excerpt(&pending.tag), duration(latency));
+    fn answer(&mut self, tag: &[u8], place: usize, latency: Duration, what: &str) {
+        let verb = self.verb(place);
+        let blank = if tag.is_empty() { "" } else { " " };
+        let text = format!("answers {}{blank}{verb}{what}, {}", phrase::excerpt(tag), duration(latency));
         self.notes.push(note(NoteKind::Answer, text, ""));
     }
 
-    fn go_ahead(&mut self, text: &Text, at: Time) -> Option<Duration> {
-        if self.first_time(Met::Status, b"+")
-            && let Some(known) = self.grammar.response("+")
+    fn go_ahead(&mut self, text: &Text, word: &[u8], at: Time) -> Option<Duration> {
+        if self.first_time(Met::Status, word)
+            && let Some(known) = self.grammar.response(word)
         {
             self.notes.push(note(NoteKind::Meaning, known.does.as_str(), &known.rfc));
         }
         let frame = text.answers?;
         let pending = self.pending.iter().find(|pending| pending.frame == frame)?;
         let (latency, then, tag, place) = (at.since(pending.at), pending.then, pending.tag.clone(), pending.place);
-        let verb = self.tallies.commands.get(place).map_or("", |tally| tally.verb.as_str());
-        let text = format!("answers {} {verb}: go on, {}", phrase::excerpt(&tag), duration(latency));
-        self.notes.push(note(NoteKind::Answer, text, ""));
+        self.answer(&tag, place, latency, ": go on");
         if then == Some(Then::Idle) && self.idle.is_none() {
             self.idle = Some(Idle { frame, since: at, updates: 0 });
             let text = "IDLE began: the server now reports changes by itself";
@@ -331,6 +401,13 @@ impl Explainer {
 
     /// Where the session stands after an answer.
     fn progress(&mut self, pending: &Pending, status: Status, user: Option<String>, code: Option<&[u8]>) {
+        if self.book == Book::Smtp {
+            return self.transaction(pending, status, user);
+        }
+        if self.book == Book::Pop3 && pending.on_ok.is_none() && pending.subject.is_some() {
+            self.named.clone_from(&pending.subject);
+            return;
+        }
         let listed = code.is_some_and(|code| code.get(..10).is_some_and(|c| c.eq_ignore_ascii_case(b"CAPABILITY")));
         let text = match (status, pending.on_ok) {
             (Status::Ok, Some(State::Selected)) => {
@@ -341,15 +418,12 @@ impl Explainer {
                     pending.subject.as_ref().map(|m| format!("{m} ")).unwrap_or_default()
                 )
             }
-            (Status::Ok, Some(State::Authenticated)) if pending.login => {
+            (Status::Ok, Some(State::Authenticated | State::Transaction)) if pending.login => {
                 self.reason = Reason::Login;
                 if !listed && !pending.listed {
                     self.offers.forget();
                 }
-                match user.as_ref().or(pending.subject.as_ref()) {
-                    Some(user) => format!("logged in as {user}"),
-                    None => "logged in".into(),
-                }
+                logged_in(user.as_ref().or(pending.subject.as_ref()))
             }
             (Status::Ok, Some(State::Authenticated)) if pending.state == State::Selected => {
                 "the mailbox is closed".into()
@@ -359,7 +433,11 @@ impl Explainer {
                 self.reason = Reason::Reset;
                 "logged out, and the connection can be used for another login".into()
             }
-            (Status::Ok, Some(State::Logout)) => "the session is over".into(),
+            (Status::Ok | Status::Bye, Some(State::Logout)) => "the session is over".into(),
+            (Status::Ok, Some(State::Update)) if pending.state == State::Transaction => {
+                "the messages that were marked are removed; the session is over".into()
+            }
+            (Status::Ok, Some(State::Update)) => "the session is over".into(),
             (Status::No, _) if pending.on_no == Some(State::Authenticated) && pending.state == State::Selected => {
                 "no mailbox is selected any more: a SELECT that fails closes the old one".into()
             }
@@ -372,9 +450,69 @@ impl Explainer {
         self.notes.push(note(NoteKind::Session, text, ""));
     }
 
-    fn enabling(&self, pending: &Pending) -> bool {
-        self.tallies.commands.get(pending.place).is_some_and(|tally| tally.verb == "ENABLE")
+    /// Where a session of SMTP stands after an answer.
+    fn transaction(&mut self, pending: &Pending, status: Status, user: Option<String>) {
+        let message = matches!(pending.then, Some(Then::ClientDot | Then::ClientOctets)) && pending.whole;
+        let text = match (status, pending.on_ok) {
+            (Status::Ok, Some(State::Rcpt)) => {
+                if self.recipients.len() < MAX_RECIPIENTS {
+                    self.recipients.extend(pending.subject.clone());
+                }
+                return;
+            }
+            (Status::Ok, _) if pending.login => {
+                self.reason = Reason::Login;
+                logged_in(user.as_ref())
+            }
+            (Status::Ok, Some(State::Logout)) => "the session is over".into(),
+            (Status::Ok, _) if message => "the server has taken charge of the message".into(),
+            (Status::No, _) if message => "not taken for now: the client is to try again later".into(),
+            (Status::Bad, _) if message => "refused for good: the client is to give up".into(),
+            _ => String::new(),
+        };
+        if message || (status == Status::Ok && pending.on_ok.is_some()) {
+            self.recipients.clear();
+        }
+        // After HELO there are no extensions.
+        if status == Status::Ok && self.verb(pending.place) == "HELO" {
+            self.offers.forget();
+        }
+        if !text.is_empty() {
+            self.notes.push(note(NoteKind::Session, text, ""));
+        }
     }
+
+    fn verb(&self, place: usize) -> &str {
+        self.tallies.commands.get(place).map_or("", |tally| tally.verb.as_str())
+    }
+
+    fn enabling(&self, pending: &Pending) -> bool {
+        self.verb(pending.place) == "ENABLE"
+    }
+}
+
+/// True if a chunk is said to be the last one (RFC 3030 section 2).
+fn last(arguments: &[u8]) -> bool {
+    arguments
+        .split(|&b| b == b' ')
+        .filter(|word| !word.is_empty())
+        .nth(1)
+        .is_some_and(|word| word.eq_ignore_ascii_case(b"LAST"))
+}
+
+fn logged_in(user: Option<&String>) -> String {
+    user.map_or_else(|| "logged in".to_owned(), |user| format!("logged in as {user}"))
+}
+
+/// The address between angle brackets, or the first word behind the colon (RFC 5321 section 4.1.1.3).
+fn address(arguments: &[u8]) -> String {
+    let from = arguments.iter().position(|&b| b == b':').map_or(0, |at| at + 1);
+    let rest = arguments[from..].trim_ascii_start();
+    let inside = match rest.strip_prefix(b"<") {
+        Some(rest) => rest.split(|&b| b == b'>').next(),
+        None => rest.split(|&b| b == b' ').next(),
+    };
+    phrase::excerpt(inside.unwrap_or_default())
 }
 
 /// True if a word stands in the arguments, in any case; only their beginning is searched.

@@ -25,7 +25,6 @@ use crate::wire::{self, Cut, Expect, Framer, imap, managesieve};
 use dialogue::Dialogue;
 use lane::{Block, Lane, Manner, Start, Wait, start};
 pub use outbox::{Outbox, Step};
-use read::reread;
 use secret::{Mask, Masked};
 
 /// So many events are reported in one call at the most, give or take those that one text brings about.
@@ -288,7 +287,7 @@ impl Session {
             from,
             text,
             reading,
-            read: &|text| gather.holds(text).then(|| reread(form, from, reading, text)),
+            read: &|text| gather.holds(text).then(|| wire::reread(form, from, reading, text)),
             state: self.state,
             protocol: &self.grammar.name,
             connection: self.connection,

@@ -6,7 +6,7 @@ use memchr::memchr;
 use super::Session;
 use super::dialogue::{InFlight, Want};
 use super::secret::Masked;
-use crate::event::{Foreign, Form, Kind, ListKind, Oddity, Peer, Reading, Span, State, Status};
+use crate::event::{Foreign, Form, Kind, Oddity, Peer, Reading, Span, State, Status};
 use crate::wire::{self, Gather, imap, managesieve, status};
 
 impl Session {
@@ -114,21 +114,6 @@ impl Session {
         }
         found
     }
-}
-
-/// Reads a text that stands in the place of another, which reads like this.
-pub(super) fn reread(form: Form, from: Peer, reading: &Reading, text: &[u8]) -> Reading {
-    let mut new = match reading.kind {
-        Kind::More => wire::read_more(form, from, text),
-        Kind::Sasl | Kind::Cancel => wire::read_response(form, text),
-        _ => wire::read(form, from, text),
-    };
-    match reading.list.as_ref().map(|list| list.kind) {
-        Some(ListKind::Lines(Form::Codes | Form::Pop3)) => new.list = Some(status::list(form, text)),
-        None if form == Form::Managesieve => new.list = None,
-        _ => {}
-    }
-    new
 }
 
 /// The span of a text's arguments or, where it has none, of all that may be shown or hidden of it.

@@ -317,7 +317,11 @@ impl Session {
         }
         // A failed SELECT leaves the mailbox that was open; it opens no session that was not.
         let deselects = status == Status::No && self.state != State::Selected;
-        if let Some(state) = next.filter(|_| !deselects) {
+        // Before login, QUIT has nothing to bring up to date (RFC 1939 section 6).
+        let updates = next == Some(State::Update) && self.state == State::Authorization;
+        // RSET is no greeting (RFC 5321 section 4.1.4).
+        let greets = self.state != State::Connected || &*command.verb != "RSET";
+        if let Some(state) = next.filter(|_| !deselects && !updates && greets) {
             self.state = state;
         }
         let ok = status == Status::Ok;

@@ -12,7 +12,7 @@ pub mod status;
 
 use memchr::{memchr, memchr2};
 
-use crate::event::{Foreign, Form, Kind, MAX_TEXT, Peer, Reading};
+use crate::event::{Foreign, Form, Kind, ListKind, MAX_TEXT, Peer, Reading};
 pub use dot::Dot;
 
 /// What a lane is expected to bring next.
@@ -313,6 +313,23 @@ pub fn read_response(form: Form, text: &[u8]) -> Reading {
     }
     let kind = if line == b"*" { Kind::Cancel } else { Kind::Sasl };
     Reading { kind, ..Reading::default() }
+}
+
+/// Reads a text that stands in the place of another of the same peer, which reads like this.
+#[must_use]
+pub fn reread(form: Form, from: Peer, reading: &Reading, text: &[u8]) -> Reading {
+    let mut new = match reading.kind {
+        Kind::More => read_more(form, from, text),
+        Kind::Sasl | Kind::Cancel => read_response(form, text),
+        _ => read(form, from, text),
+    };
+    match reading.list.as_ref().map(|list| list.kind) {
+        Some(ListKind::Lines(Form::Codes | Form::Pop3)) => new.list = Some(status::list(form, text)),
+        // Only the session knows whether it is a list.
+        None if form == Form::Managesieve => new.list = None,
+        _ => {}
+    }
+    new
 }
 
 fn take<'a>(input: &mut &'a [u8], n: usize) -> &'a [u8] {

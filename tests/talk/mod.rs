@@ -167,7 +167,7 @@ impl Talk {
                     None => text.oddities.push(Oddity::UnknownTag),
                 }
             }
-            Kind::GoAhead { .. } => text.answers = self.exchange.or(self.idle.take()),
+            Kind::GoAhead { .. } => (text.answers, text.more) = (self.exchange.or(self.idle.take()), true),
             _ => {}
         }
         text
