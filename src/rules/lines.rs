@@ -300,8 +300,13 @@ impl<'a> Block<'a> {
         }
         // The line as it is spelt today comes before the old one with `=`.
         let old = |line: &Item| self.text.get(line.name.end as usize) == Some(&b'=');
-        let fits =
-            |line: &Item| of_mechanisms(line.name.of(self.text)) && (self.look != Look::Strings || self.quoted(line));
+        let fits = |line: &Item| {
+            let name = line.name.of(self.text);
+            match self.look {
+                Look::Strings => name.eq_ignore_ascii_case(b"SASL") && self.quoted(line),
+                _ => of_mechanisms(name),
+            }
+        };
         match self.lines().filter(|(line, _)| fits(line)).min_by_key(|(line, _)| old(line)) {
             Some((line, parts)) => {
                 let (at, blank): (_, &[u8]) = match parts.last() {
