@@ -1,9 +1,9 @@
 //! Rules over arbitrary texts: what does not match stays as it is, what is edited is still one text that announces
 //! the same literal, and a list has the names that it should have. Any string may be given as a rule.
 
-use imapscope::event::{MAX_TEXT, Peer, Reading, State};
+use imapscope::event::{Form, List, ListKind, MAX_TEXT, Peer, Reading, Span, State};
 use imapscope::rules::{Edit, Options, Rules, Scene, Source};
-use imapscope::wire::{body, imap};
+use imapscope::wire::{self, Cut, Framer, Gather, body, imap, status};
 use proptest::prelude::*;
 
 fn rules(lines: &[String]) -> Rules {
@@ -99,6 +99,125 @@ fn text() -> impl Strategy<Value = (Peer, Vec<u8>)> {
             (from, octets)
         });
     prop_oneof![3 => list, 2 => line, 1 => octets]
+}
+
+/// What the names of a list of lines are.
+const KEYWORDS: [&str; 8] = ["SIZE", "size", "X-A", "HELP", "VERSION", "SIEVE", "STARTTLS", "8BITMIME"];
+const MECHANISMS: [&str; 4] = ["PLAIN", "plain", "LOGIN", "X"];
+
+/// A list of lines: its form, and its text.
+fn block() -> impl Strategy<Value = (Form, String)> {
+    let keyword = || prop::sample::select(&KEYWORDS[..]);
+    let line = prop_oneof![
+        4 => (keyword(), prop::sample::select(vec!["", "1000", "a b", " x "]), Just('-')),
+        2 => (prop::sample::select(vec!["AUTH", "SASL"]), prop::sample::select(vec!["", "PLAIN", "X  LOGIN plain"]), Just('-')),
+        1 => (Just("AUTH"), prop::sample::select(vec!["PLAIN", "LOGIN PLAIN X"]), Just('=')),
+    ];
+    let form = prop::sample::select(vec![Form::Codes, Form::Pop3, Form::Managesieve]);
+    let end = prop::sample::select(vec!["\r\n", "\n"]);
+    (form, prop::collection::vec(line, 0..7), end).prop_map(|(form, lines, end)| {
+        let written = |(name, value, sign): &(&str, &str, char)| match (form, value.is_empty(), sign) {
+            (Form::Managesieve, true, _) => format!("\"{name}\""),
+            (Form::Managesieve, ..) => format!("\"{name}\" \"{value}\""),
+            (_, true, _) => name.to_string(),
+            (_, _, '=') => format!("{name}={value}"),
+            _ => format!("{name} {value}"),
+        };
+        let mut lines: Vec<String> = lines.iter().map(written).collect();
+        match form {
+            Form::Codes => {
+                lines.insert(0, "mx.example SIZE".to_string());
+                let last = lines.len() - 1;
+                let mark = |nth| if nth == last { "250 " } else { "250-" };
+                lines = lines.iter().enumerate().map(|(nth, line)| format!("{}{line}", mark(nth))).collect();
+            }
+            Form::Pop3 => {
+                lines.insert(0, "+OK SIZE".to_string());
+                lines.push(".".to_string());
+            }
+            _ => {
+                // Without a line it would be no list.
+                lines.insert(0, "\"IMPLEMENTATION\" \"SIZE 1\"".to_string());
+                lines.push("OK \"SIZE\"".to_string());
+            }
+        }
+        (form, lines.iter().map(|line| format!("{line}{end}")).collect())
+    })
+}
+
+/// The text's reading, if it is cut as one.
+fn cut(form: Form, text: &[u8]) -> Option<Reading> {
+    let mut framer = Framer::default();
+    framer.gather(match form {
+        Form::Codes => Gather::Codes,
+        Form::Pop3 => Gather::Dot,
+        _ => Gather::Response,
+    });
+    let mut rest = text;
+    if !matches!(framer.cut(&mut rest), Cut::Text { whole, .. } if whole == text) || !rest.is_empty() {
+        return None;
+    }
+    let mut reading = wire::read(form, Peer::Server, text);
+    if form != Form::Managesieve {
+        reading.list = Some(status::list(form, text));
+    }
+    Some(reading)
+}
+
+/// A line of a list: the name, the mechanisms, and the whole line without what says that more follow.
+type Listed = (String, Vec<String>, String);
+
+/// The lines of a list.
+fn listed(form: Form, text: &[u8]) -> Vec<Listed> {
+    let reading = cut(form, text).unwrap_or_else(|| panic!("not one text: {}", String::from_utf8_lossy(text)));
+    let List { items, .. } = reading.list.unwrap_or_else(empty);
+    let own = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let mut lines: Vec<Listed> = Vec::new();
+    for item in items {
+        let name = own(item.name.of(text)).to_ascii_uppercase();
+        match lines.last_mut().filter(|_| item.part) {
+            Some((_, parts, _)) => parts.push(format!("AUTH={name}")),
+            None => {
+                let line = item.with_space.of(text);
+                let from = if form == Form::Codes { 4 } else { 0 };
+                lines.push((name, Vec::new(), own(&line[from..])));
+            }
+        }
+    }
+    lines
+}
+
+/// What a response of ManageSieve has that lists nothing.
+fn empty() -> List {
+    List { kind: ListKind::Lines(Form::Managesieve), whole: Span::default(), items: Vec::new() }
+}
+
+/// A name in a rule for lists of lines.
+fn line_name() -> impl Strategy<Value = String> {
+    prop_oneof![
+        3 => prop::sample::select(&KEYWORDS[..]).prop_map(str::to_string),
+        2 => prop::sample::select(&MECHANISMS[..]).prop_map(|name| format!("AUTH={name}")),
+        1 => prop::sample::select(vec!["AUTH", "SASL", "NEW"]).prop_map(str::to_string),
+        1 => prop::sample::select(vec!["SIZE 1000", "X-A a b", "NEW 1"]).prop_map(|name| format!("\"{name}\"")),
+    ]
+}
+
+/// What is sent instead, with no rule refused.
+fn sent(lines: &[String], form: Form, text: &str) -> Vec<u8> {
+    let reading = cut(form, text.as_bytes()).unwrap_or_else(|| panic!("not one text: {text}"));
+    let edit = rules(lines).edit(&Scene {
+        from: Peer::Server,
+        text: text.as_bytes(),
+        reading: &reading,
+        read: &|text| cut(form, text),
+        state: State::Ready,
+        protocol: "any",
+        connection: 1,
+        command: "EHLO",
+    });
+    let Some(edit) = edit else { return text.as_bytes().to_vec() };
+    assert!(edit.refused.is_empty(), "{lines:?} on {text}: {edit:?}");
+    edit.bytes.unwrap_or_default()
 }
 
 proptest! {
@@ -218,6 +337,89 @@ proptest! {
             let start = before.split('[').next().unwrap_or_default();
             let rest = behind.trim_start_matches(' ').trim_start_matches(']').trim_start_matches(' ');
             prop_assert_eq!(String::from_utf8_lossy(&sent), format!("{start}{rest}"));
+        }
+    }
+
+    #[test]
+    fn a_reply_of_several_lines_stays_one(
+        (form, text) in block(),
+        acts in prop::collection::vec((0..4, line_name(), line_name()), 1..5),
+    ) {
+        let lines: Vec<String> = acts.iter().map(|(verb, one, other)| match verb {
+            0 => format!("drop-capability {one} {other}"),
+            1 => format!("only-capabilities {one} {other}"),
+            2 => format!("add-capability {one} {other}"),
+            _ => format!("replace-capability {one} {other}"),
+        }).collect();
+        let sent = sent(&lines, form, &text);
+        let list = cut(form, &sent).and_then(|reading| reading.list);
+        prop_assert!(list.is_some() || form == Form::Managesieve);
+        let ends = |text: &[u8]| text.split_inclusive(|&b| b == b'\n').all(|line| line.ends_with(b"\r\n"));
+        prop_assert_eq!(ends(&sent), ends(text.as_bytes()));
+        if form == Form::Codes {
+            let marks: Vec<u8> = status::lines(&sent).map(|(_, line)| line[3]).collect();
+            prop_assert!(marks[..marks.len() - 1].iter().all(|&mark| mark == b'-') && marks.ends_with(b" "));
+        }
+    }
+
+    #[test]
+    fn lines_that_no_rule_names_stay(
+        (form, text) in block(),
+        verb in 0..4,
+        named in line_name(),
+        new in line_name(),
+    ) {
+        let old = listed(form, text.as_bytes());
+        let upper = |name: &str| name.trim_matches('"').to_ascii_uppercase();
+        let (one, other) = (upper(&named), upper(&new));
+        let first = |name: &str| name.split(' ').next().unwrap_or_default().to_string();
+        // What a rule may touch: lines of a name that it has, and of mechanisms if it has one.
+        let touched = |(name, ..): &Listed| {
+            let of_mechanisms = matches!(&**name, "AUTH" | "SASL");
+            let has = |rule: &str| first(rule) == *name || (of_mechanisms && rule.starts_with("AUTH="));
+            has(&one) || (verb == 3 && has(&other))
+        };
+        let others = |lines: &[Listed]| -> Vec<String> {
+            lines.iter().filter(|line| !touched(line)).map(|(.., line)| line.clone()).collect()
+        };
+        let names = |lines: &[Listed]| -> Vec<String> {
+            lines.iter().flat_map(|(name, parts, _)| parts.iter().chain([name]).cloned().collect::<Vec<_>>()).collect()
+        };
+        let line = match verb {
+            0 => format!("drop-capability {named}"),
+            1 => format!("only-capabilities {named}"),
+            2 => format!("add-capability {named}"),
+            _ => format!("replace-capability {named} {new}"),
+        };
+        let now = listed(form, &sent(&[line], form, &text));
+        match verb {
+            0 => {
+                prop_assert!(!names(&now).contains(&one));
+                prop_assert_eq!(others(&now), others(&old));
+            }
+            1 => {
+                let needed = |name: &str| form == Form::Managesieve && matches!(name, "IMPLEMENTATION" | "VERSION" | "SIEVE");
+                let stays = |(name, parts, _): &Listed| {
+                    needed(name) || first(&one) == *name || parts.contains(&one)
+                };
+                prop_assert!(now.iter().all(stays));
+                let whole = |lines: &[Listed]| -> Vec<String> {
+                    lines.iter().filter(|(name, ..)| *name == one).map(|(.., line)| line.clone()).collect()
+                };
+                prop_assert_eq!(whole(&now), whole(&old));
+                prop_assert!(names(&now).iter().all(|name| names(&old).contains(name)));
+            }
+            2 => {
+                prop_assert!(names(&now).contains(&first(&one)));
+                prop_assert_eq!(others(&now), others(&old));
+                prop_assert!(now.len() <= old.len() + 1);
+            }
+            _ => {
+                // A mechanism may bring the line back that it stands on.
+                let again = first(&other) == one || (other.starts_with("AUTH=") && matches!(&*one, "AUTH" | "SASL"));
+                prop_assert!(again || !names(&now).contains(&one));
+                prop_assert_eq!(others(&now), others(&old));
+            }
         }
     }
 }

@@ -1,11 +1,52 @@
-//! The rule language: the first line of the input is a rule, the rest a text that it is applied to. No panic; and an
-//! edited text is still one text, with the literal that it announced before.
+//! The rule language: the first line of the input is a rule, the rest a text that it is applied to, as a line of IMAP
+//! and as the first reply of other protocols that the rest begins with. No panic; and an edited text is still one text,
+//! with the literal that it announced before.
 #![no_main]
 
-use imapscope::event::{MAX_TEXT, Peer, State};
+use imapscope::event::{Form, MAX_TEXT, Peer, Reading, State};
 use imapscope::rules::{Rules, Scene, Source};
-use imapscope::wire::{body, imap};
+use imapscope::wire::{self, Cut, Framer, Gather, body, imap, status};
 use libfuzzer_sys::fuzz_target;
+
+/// The reading of the text that the octets begin with, and how many of them it has.
+fn first(form: Form, octets: &[u8]) -> Option<(Reading, usize)> {
+    let mut framer = Framer::default();
+    framer.gather(match form {
+        Form::Codes => Gather::Codes,
+        Form::Pop3 => Gather::Dot,
+        Form::Managesieve => Gather::Response,
+        Form::Imap | Form::Line => Gather::One,
+    });
+    let mut rest = octets;
+    if rest.is_empty() {
+        return None;
+    }
+    let Cut::Text { whole, .. } = framer.cut(&mut rest) else { return None };
+    let mut reading = wire::read(form, Peer::Server, whole);
+    if matches!(form, Form::Codes | Form::Pop3) {
+        reading.list = Some(status::list(form, whole));
+    }
+    Some((reading, whole.len()))
+}
+
+/// The reading of a text that is cut as one.
+fn cut(form: Form, text: &[u8]) -> Option<Reading> {
+    first(form, text).filter(|(_, len)| *len == text.len()).map(|(reading, _)| reading)
+}
+
+fn scene<'a>(
+    from: Peer,
+    text: &'a [u8],
+    reading: &'a Reading,
+    read: &'a dyn Fn(&[u8]) -> Option<Reading>,
+) -> Scene<'a> {
+    let (state, protocol, connection, command) = (State::Selected, "imap", 1, "FETCH");
+    Scene { from, text, reading, read, state, protocol, connection, command }
+}
+
+fn literal(reading: &Reading) -> Option<(u64, bool, bool)> {
+    reading.literal.map(|literal| (literal.len, literal.synchronizing, literal.binary))
+}
 
 fuzz_target!(|input: &[u8]| {
     let split = input.iter().position(|&b| b == b'\n').unwrap_or(input.len());
@@ -18,28 +59,29 @@ fuzz_target!(|input: &[u8]| {
         }
     };
     let text = &text[..text.len().min(MAX_TEXT)];
+    for form in [Form::Codes, Form::Pop3, Form::Managesieve, Form::Line] {
+        let Some((reading, len)) = first(form, text) else { continue };
+        let text = &text[..len];
+        let read = |text: &[u8]| cut(form, text);
+        let Some(bytes) = rules.edit(&scene(Peer::Server, text, &reading, &read)).and_then(|edit| edit.bytes) else {
+            continue;
+        };
+        assert!(bytes.len() <= MAX_TEXT);
+        let reread = cut(form, &bytes).expect("it is one text");
+        assert_eq!(literal(&reread), literal(&reading));
+        let end = |text: &[u8]| text.len() - body(text).len();
+        assert_eq!(end(&bytes), end(text), "the line end stays");
+    }
     let end = text.iter().position(|&b| b == b'\n').map_or(text.len(), |at| at + 1);
     let text = &text[..end];
     for from in [Peer::Client, Peer::Server] {
         let reading = imap::read(from, text);
-        let scene = Scene {
-            from,
-            text,
-            reading: &reading,
-            read: &|text| Some(imap::read(from, text)),
-            state: State::Selected,
-            protocol: "imap",
-            connection: 1,
-            command: "FETCH",
-        };
-        let Some(bytes) = rules.edit(&scene).and_then(|edit| edit.bytes) else { continue };
+        let read = |text: &[u8]| Some(imap::read(from, text));
+        let Some(bytes) = rules.edit(&scene(from, text, &reading, &read)).and_then(|edit| edit.bytes) else { continue };
         assert!(bytes.len() <= MAX_TEXT);
         let extra = bytes.len() - body(&bytes).len();
         assert_eq!(extra, text.len() - body(text).len(), "the line end stays");
         assert!(!body(&bytes).contains(&b'\n'));
-        let literal = |reading: &imapscope::event::Reading| {
-            reading.literal.map(|literal| (literal.len, literal.synchronizing, literal.binary))
-        };
         assert_eq!(literal(&imap::read(from, &bytes)), literal(&reading));
     }
 });

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use regex::bytes::{Captures, Regex};
 
 use crate::event::{Item, List, ListKind, MAX_TEXT, Peer, Span};
+use crate::wire::status::lines;
 
 /// What a rule does.
 #[derive(Debug)]
 pub enum Action {
     /// Acts on the text's list of capabilities.
     Names(NamesAction),
-    /// Acts on the text without its line end.
+    /// Acts on each line of the text, without its line end.
     Substitute(Substitution),
 }
 
@@ -25,17 +26,18 @@ impl Action {
         !matches!((self, from), (Action::Names(NamesAction::Add(_)), Peer::Client))
     }
 
-    /// The capabilities that it names.
+    /// The capabilities that it names, without their parameters.
     #[must_use]
     pub fn capabilities(&self) -> Vec<&[u8]> {
-        match self {
+        let named: Vec<&[u8]> = match self {
             Action::Names(NamesAction::Drop(patterns) | NamesAction::Only(patterns)) => {
                 patterns.iter().map(|Pattern(name)| &name[..]).collect()
             }
             Action::Names(NamesAction::Add(names)) => names.iter().map(|name| &name[..]).collect(),
             Action::Names(NamesAction::Replace(Pattern(old), new)) => vec![old, new],
             Action::Substitute(_) => Vec::new(),
-        }
+        };
+        named.into_iter().map(|name| name.split(|&b| b == b' ').next().unwrap_or_default()).collect()
     }
 }
 
@@ -52,6 +54,18 @@ pub enum NamesAction {
     Replace(Pattern, Arc<[u8]>),
 }
 
+impl NamesAction {
+    /// True if it would put a name with a blank into a list: on one line that would be two names.
+    #[must_use]
+    pub fn puts_blank(&self) -> bool {
+        match self {
+            NamesAction::Drop(_) | NamesAction::Only(_) => false,
+            NamesAction::Add(names) => names.iter().any(|name| name.contains(&b' ')),
+            NamesAction::Replace(_, new) => new.contains(&b' '),
+        }
+    }
+}
+
 /// The names of the protocol itself (RFC 9051 section 7.2.2): a list without one of them is none that a client accepts.
 const REVISIONS: [&[u8]; 3] = [b"IMAP4", b"IMAP4rev1", b"IMAP4rev2"];
 
@@ -59,7 +73,7 @@ const REVISIONS: [&[u8]; 3] = [b"IMAP4", b"IMAP4rev1", b"IMAP4rev2"];
 /// section 3.1), while ENABLE without a name would be an error.
 const NOTHING: &[u8] = b"X-HIDDEN";
 
-/// A capability, with `*` for any octets. Matches whole tokens, ignoring ASCII case.
+/// A capability, with `*` for any octets. Matches whole tokens, or a line with its parameters, ignoring ASCII case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern(pub Vec<u8>);
 
@@ -90,7 +104,7 @@ impl Pattern {
     }
 }
 
-/// A list of names while rules act on it. Its spans point into the text in which it was found.
+/// A list of names while rules act on it, where these stand behind each other on one line. Its spans point into the text in which it was found.
 #[derive(Debug, Clone)]
 pub struct Names {
     kind: ListKind,
@@ -230,7 +244,8 @@ impl Entry {
     }
 }
 
-fn any(patterns: &[Pattern], name: &[u8]) -> bool {
+/// True if one of these matches the name.
+pub fn any(patterns: &[Pattern], name: &[u8]) -> bool {
     patterns.iter().any(|pattern| pattern.matches(name))
 }
 
@@ -248,11 +263,11 @@ fn after_word(list: &List, text: &[u8]) -> usize {
 /// `s/REGEX/REPLACEMENT/flags`
 #[derive(Debug)]
 pub struct Substitution {
-    /// What is looked for, in the text without its line end.
+    /// What is looked for, in each line without its line end.
     pub regex: Regex,
     /// What stands there afterwards.
     pub replacement: Vec<Part>,
-    /// The number of the first match that is replaced, from 1.
+    /// The number of the first match on a line that is replaced, from 1.
     pub first: u32,
     /// True if those after it are replaced as well.
     pub all: bool,
@@ -272,18 +287,28 @@ pub enum Part {
 pub struct TooLong;
 
 impl Substitution {
-    /// The line with its matches replaced; `None` if there is none to replace.
-    pub fn apply(&self, line: &[u8]) -> Result<Option<Vec<u8>>, TooLong> {
-        if !self.regex.is_match(line) {
-            return Ok(None);
+    /// The text with the matches in its lines replaced; `None` if there is none to replace. Line ends stay.
+    pub fn apply(&self, text: &[u8]) -> Result<Option<Vec<u8>>, TooLong> {
+        let mut out = Vec::with_capacity(text.len() + 64);
+        let (mut at, mut replaced) = (0, false);
+        for (start, line) in lines(text) {
+            out.extend_from_slice(&text[at..start]);
+            replaced |= self.apply_to(line, &mut out)?;
+            at = start + line.len();
         }
-        let mut out = Vec::with_capacity(line.len() + 64);
-        let mut at = 0;
-        let mut replaced = false;
-        for found in self.regex.captures_iter(line).skip(self.first.saturating_sub(1) as usize) {
+        out.extend_from_slice(&text[at..]);
+        Ok(replaced.then_some(out))
+    }
+
+    /// Puts out a line with its matches replaced, and says whether it has any.
+    fn apply_to(&self, line: &[u8], out: &mut Vec<u8>) -> Result<bool, TooLong> {
+        let (mut at, mut replaced) = (0, false);
+        // Most lines hold no match, and to say so is cheap.
+        let found = self.regex.is_match(line).then(|| self.regex.captures_iter(line));
+        for found in found.into_iter().flatten().skip(self.first.saturating_sub(1) as usize) {
             let Some(whole) = found.get(0) else { continue };
             out.extend_from_slice(&line[at..whole.start()]);
-            self.put(&found, &mut out)?;
+            self.put(&found, out)?;
             at = whole.end();
             replaced = true;
             if !self.all {
@@ -291,7 +316,7 @@ impl Substitution {
             }
         }
         out.extend_from_slice(&line[at..]);
-        Ok(replaced.then_some(out))
+        Ok(replaced)
     }
 
     /// Every part is bounded by the line or the rule, so that checking between them bounds the memory.

@@ -6,8 +6,10 @@
 use regex::bytes::Regex;
 
 use super::Scene;
+use super::lines::called;
 use crate::event::{Item, Kind, Peer};
 use crate::wire::body;
+use crate::wire::status::lines;
 
 /// Something that a condition can ask about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,11 +26,11 @@ pub enum Field {
     Command,
     /// The tag, `*` for untagged responses, `+` for continuation requests.
     Tag,
-    /// The status word of a reply.
+    /// The status word of a reply, and the word or code that it begins with.
     Status,
     /// The response code of a reply.
     Code,
-    /// The whole text without its line end.
+    /// The whole text without its line end; where it has several lines, any of them.
     Text,
     /// How long after its command a reply came.
     Latency,
@@ -53,6 +55,8 @@ pub enum Scale {
     Word,
     /// One of these words.
     OneOf(&'static [&'static str]),
+    /// One of these words, or what a reply begins with: three digits, or a word with `+` or `-` before it.
+    OneOfOrMark(&'static [&'static str]),
     /// A whole number.
     Number,
 }
@@ -72,7 +76,23 @@ pub struct FieldRow {
     pub not_in_rules: Option<&'static str>,
 }
 
-const STATES: &[&str] = &["greeting", "not-authenticated", "authenticated", "selected", "logout", "opaque"];
+/// The states of all forms.
+const STATES: &[&str] = &[
+    "greeting",
+    "not-authenticated",
+    "authenticated",
+    "selected",
+    "connected",
+    "ready",
+    "mail",
+    "rcpt",
+    "authorization",
+    "transaction",
+    "update",
+    "open",
+    "logout",
+    "opaque",
+];
 const PEERS: &[&str] = &["client", "server"];
 const STATUSES: &[&str] = &["OK", "NO", "BAD", "BYE", "PREAUTH"];
 
@@ -96,7 +116,7 @@ pub const FIELDS: &[FieldRow] = &[
     row(Field::State, "state", Scale::OneOf(STATES)),
     row(Field::Command, "command", Scale::Word),
     row(Field::Tag, "tag", Scale::Word),
-    of_server(row(Field::Status, "status", Scale::OneOf(STATUSES))),
+    of_server(row(Field::Status, "status", Scale::OneOfOrMark(STATUSES))),
     of_server(row(Field::Code, "code", Scale::Word)),
     row(Field::Text, "text", Scale::Word),
     later(
@@ -138,6 +158,15 @@ pub enum Fact<'a> {
         word: &'a [u8],
         /// All of it.
         whole: &'a [u8],
+    },
+    /// The lines of a text: each of them, or all together, can be what is looked for.
+    Lines(&'a [u8]),
+    /// How a reply begins.
+    Status {
+        /// The status that it comes to; empty for a continuation request.
+        status: &'a [u8],
+        /// The mark as it stands there: `250`, `+OK`; `OK` where that is the status.
+        mark: &'a [u8],
     },
     /// A number.
     Number(u64),
@@ -259,15 +288,23 @@ impl Relation {
             (Fact::Word { word, whole }, Relation::OneOf(values)) => among(values, word) || among(values, whole),
             (Fact::Word { word, whole }, Relation::NoneOf(values)) => !among(values, word) && !among(values, whole),
             (Fact::Word { whole, .. }, Relation::Matches(regex)) => regex.is_match(whole),
-            (Fact::Names { text, items }, Relation::OneOf(values)) => {
-                items.iter().any(|item| among(values, item.name.of(text)))
+            (Fact::Lines(text), Relation::OneOf(values)) => line(text, |line| among(values, line)),
+            (Fact::Lines(text), Relation::NoneOf(values)) => !line(text, |line| among(values, line)),
+            (Fact::Lines(text), Relation::Matches(regex)) => lines(text).any(|(_, line)| regex.is_match(line)),
+            (Fact::Status { status, mark }, Relation::OneOf(values)) => {
+                values.iter().any(|value| value.eq_ignore_ascii_case(if is_mark(value) { mark } else { status }))
             }
-            (Fact::Names { text, items }, Relation::NoneOf(values)) => {
-                !items.iter().any(|item| among(values, item.name.of(text)))
+            (Fact::Status { status, mark }, Relation::NoneOf(values)) => values.iter().all(|value| {
+                let found = if is_mark(value) { mark } else { status };
+                !found.is_empty() && !value.eq_ignore_ascii_case(found)
+            }),
+            (Fact::Status { status, mark }, Relation::Matches(regex)) => {
+                // A lone `+` is no status that a regex should find.
+                [(status, 0), (mark, 1)].iter().any(|(word, least)| word.len() > *least && regex.is_match(word))
             }
-            (Fact::Names { text, items }, Relation::Matches(regex)) => {
-                items.iter().any(|item| regex.is_match(item.name.of(text)))
-            }
+            (Fact::Names { text, items }, Relation::OneOf(values)) => named(text, items, |name| among(values, name)),
+            (Fact::Names { text, items }, Relation::NoneOf(values)) => !named(text, items, |name| among(values, name)),
+            (Fact::Names { text, items }, Relation::Matches(regex)) => named(text, items, |name| regex.is_match(name)),
             (Fact::Number(number), Relation::OneOfNumbers(values)) => values.contains(&number),
             (Fact::Number(number), Relation::NoneOfNumbers(values)) => !values.contains(&number),
             (Fact::Number(number), Relation::Below(limit)) => number < *limit,
@@ -277,6 +314,21 @@ impl Relation {
         };
         Truth::of(holds)
     }
+}
+
+/// True for what a reply can begin with besides a status word.
+pub(super) fn is_mark(value: &[u8]) -> bool {
+    matches!(value, [b'+' | b'-', ..]) || (value.len() == 3 && value.iter().all(u8::is_ascii_digit))
+}
+
+/// True if a line of the text passes the test, or all of it does.
+fn line(text: &[u8], test: impl Fn(&[u8]) -> bool) -> bool {
+    test(body(text)) || lines(text).any(|(_, line)| test(line))
+}
+
+/// True if one of the names passes the test.
+fn named(text: &[u8], items: &[Item], test: impl Fn(&[u8]) -> bool) -> bool {
+    items.iter().any(|item| called(item, text, &test).is_some())
 }
 
 fn among(values: &[Vec<u8>], word: &[u8]) -> bool {
@@ -296,7 +348,7 @@ impl Facts for Scene<'_> {
             Field::From => self.from.word().as_bytes(),
             Field::Protocol => self.protocol.as_bytes(),
             Field::State => self.state.word().as_bytes(),
-            Field::Text => return Fact::word(body(self.text)),
+            Field::Text => return Fact::Lines(self.text),
             Field::Conn => return Fact::Number(self.connection),
             Field::Size => return Fact::Number(self.text.len() as u64),
             Field::Command => {
@@ -313,10 +365,16 @@ impl Facts for Scene<'_> {
                 return names.map_or(Fact::Absent, |list| Fact::Names { text: self.text, items: &list.items });
             }
             Field::Tag => self.tag(),
-            Field::Status => match self.reading.kind {
-                Kind::Reply { status, .. } => status.word().as_bytes(),
-                _ => b"",
-            },
+            Field::Status => {
+                let (status, mark): (&[u8], _) = match self.reading.kind {
+                    Kind::Reply { status, word, .. } => (status.word().as_bytes(), word.of(self.text)),
+                    Kind::GoAhead { word, .. } => (b"", word.of(self.text)),
+                    // A reply that begins with 1 says something beforehand.
+                    Kind::Info { name, .. } if is_mark(name.of(self.text)) => (b"", name.of(self.text)),
+                    _ => return Fact::Absent,
+                };
+                return Fact::Status { status, mark };
+            }
             Field::Code => match self.reading.kind {
                 Kind::Reply { code: Some(code), .. } => {
                     let whole = code.of(self.text);
@@ -327,7 +385,7 @@ impl Facts for Scene<'_> {
             },
             Field::Latency | Field::Tls | Field::Rule | Field::Check | Field::User => return Fact::Unknown,
         };
-        if found.is_empty() && field != Field::Text { Fact::Absent } else { Fact::word(found) }
+        if found.is_empty() { Fact::Absent } else { Fact::word(found) }
     }
 }
 
@@ -360,20 +418,17 @@ impl Facts for Sender {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{State, Status};
+    use crate::event::{Form, State, Status};
     use crate::wire::imap;
 
     #[test]
     fn the_table_has_every_word_of_the_nouns() {
-        for state in [
-            State::Greeting,
-            State::NotAuthenticated,
-            State::Authenticated,
-            State::Selected,
-            State::Logout,
-            State::Opaque,
-        ] {
+        let states = Form::ALL.iter().flat_map(|form| form.states()).chain([&State::Opaque]);
+        for state in states.clone() {
             assert!(STATES.contains(&state.word()), "{state:?}");
+        }
+        for word in STATES {
+            assert!(states.clone().any(|state| state.word() == *word), "{word}");
         }
         for status in [Status::Ok, Status::No, Status::Bad, Status::Bye, Status::Preauth] {
             assert!(STATUSES.contains(&status.word()), "{status:?}");

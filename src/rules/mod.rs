@@ -6,13 +6,14 @@
 
 mod action;
 mod condition;
+mod lines;
 mod parse;
 
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::event::{Literal, MAX_TEXT, Peer, Reading, State};
+use crate::event::{Form, ListKind, Literal, MAX_TEXT, Peer, Reading, State};
 use crate::problem::Problem;
 use crate::wire::body;
 use action::{Action, Names, NamesAction, TooLong};
@@ -141,7 +142,7 @@ impl Source {
 
     fn option(verb: Verb, flag: &str, value: &str) -> Self {
         let written = format!("{flag} {}", value.trim()).into();
-        Source { text: value.to_string(), origin: flag.to_string(), written, option: Some(verb) }
+        Source { text: value.trim().to_string(), origin: flag.to_string(), written, option: Some(verb) }
     }
 
     fn compile(&self) -> Result<Rule, Problem> {
@@ -272,10 +273,8 @@ impl<'a> Draft<'a> {
         match action {
             Action::Names(action) => self.act_on_names(action),
             Action::Substitute(substitution) => {
-                let line = body(self.text());
-                let end = line.len();
-                let Some(mut text) = substitution.apply(line).map_err(|TooLong| TOO_LONG)? else { return Ok(false) };
-                text.extend_from_slice(&self.text()[end..]);
+                let found = substitution.apply(self.text()).map_err(|TooLong| TOO_LONG)?;
+                let Some(text) = found else { return Ok(false) };
                 if text == self.text() {
                     return Ok(false);
                 }
@@ -290,6 +289,9 @@ impl<'a> Draft<'a> {
 
     fn act_on_names(&mut self, action: &NamesAction) -> Result<bool, &'static str> {
         let Some(list) = &self.reading.list else { return Ok(false) };
+        if let ListKind::Lines(form) = list.kind {
+            return self.act_on_lines(action, form);
+        }
         let mut names = self.names.take().unwrap_or_else(|| Names::new(list, &self.base));
         let before = names.clone();
         names.act(action, &self.base);
@@ -297,6 +299,10 @@ impl<'a> Draft<'a> {
         if text == self.text() {
             self.names = Some(names);
             return Ok(false);
+        }
+        if action.puts_blank() {
+            self.names = Some(before);
+            return Err("a name in this list has no blank");
         }
         match self.check(&text) {
             Ok(_) => {
@@ -310,18 +316,43 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// A list of lines is read anew after each rule: what is left of it is a list still.
+    fn act_on_lines(&mut self, action: &NamesAction, form: Form) -> Result<bool, &'static str> {
+        let Some(list) = &self.reading.list else { return Ok(false) };
+        let text = lines::act(action, form, list, &self.base);
+        if text == *self.base {
+            return Ok(false);
+        }
+        let mut reading = self.check_lines(&text)?;
+        reading.list.get_or_insert_with(|| lines::list(form, &text));
+        self.base = Cow::Owned(text);
+        self.reading = Cow::Owned(reading);
+        Ok(true)
+    }
+
     /// Whether a text may stand in for the present one: what it reads as, or why it may not.
     fn check(&self, text: &[u8]) -> Result<Reading, &'static str> {
+        let (old, new) = (self.text(), body(text));
+        // What precedes a line end must not run into it.
+        if text.len() <= MAX_TEXT && !ends(old).eq(ends(text)) {
+            return Err(LINE_END);
+        }
+        if [b'\r', b'\n'].iter().any(|&octet| count(new, octet) > count(body(old), octet)) {
+            return Err(BROKEN);
+        }
+        self.check_lines(text)
+    }
+
+    /// The same for a text in which lines may come and go.
+    fn check_lines(&self, text: &[u8]) -> Result<Reading, &'static str> {
         if text.len() > MAX_TEXT {
             return Err(TOO_LONG);
         }
-        let (old, new) = (self.text(), body(text));
-        // The rest of `old` is its line end; what precedes it must not run into it.
-        if body(old).len() + (text.len() - new.len()) != old.len() {
-            return Err("it would change the line end");
+        if !ends(self.text()).last().eq(&ends(text).last()) {
+            return Err(LINE_END);
         }
-        if [b'\r', b'\n', b'\0'].iter().any(|&octet| count(new, octet) > count(body(old), octet)) {
-            return Err("it would put a line break or a NUL into the text");
+        if count(text, b'\0') > count(self.text(), b'\0') {
+            return Err(BROKEN);
         }
         let Some(reading) = (self.scene.read)(text) else { return Err("it would change where the reply ends") };
         if !same(self.reading.literal, reading.literal) {
@@ -341,6 +372,13 @@ impl<'a> Draft<'a> {
 }
 
 const TOO_LONG: &str = "the text would grow beyond 64 KiB";
+const LINE_END: &str = "it would change the line end";
+const BROKEN: &str = "it would put a line break or a NUL into the text";
+
+/// The lengths of the line ends.
+fn ends(text: &[u8]) -> impl Iterator<Item = usize> {
+    text.split_inclusive(|&b| b == b'\n').map(|line| line.len() - body(line).len())
+}
 
 fn count(text: &[u8], octet: u8) -> usize {
     memchr::memchr_iter(octet, text).count()

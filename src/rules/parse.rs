@@ -98,8 +98,10 @@ pub fn rule(line: &str) -> Result<(Action, Option<Condition>), Fault<'_>> {
 
 /// Reads what an option that is short for a capability rule was given.
 pub fn option(verb: Verb, value: &str) -> Result<Action, Fault<'_>> {
-    if verb == Verb::Replace && !value.contains([' ', '\t', ',']) {
-        return finish(pair(value));
+    if verb == Verb::Replace
+        && let Some(split) = parted(value)
+    {
+        return finish(split.and_then(|split| pair(value, split)));
     }
     finish(names(value, verb, false)).map(Action::Names)
 }
@@ -232,28 +234,65 @@ fn capability(line: &str, may_match: bool) -> Parsed<'_, &str> {
     if name.is_empty() {
         return fault(line, 2, "a capability has a name", "");
     }
-    let wrong = |c: char| !c.is_ascii_graphic() || "(){}%\\\"[]".contains(c) || (c == '*' && !may_match);
-    if let Some((start, c)) = name.char_indices().find(|&(_, c)| wrong(c)) {
+    valid(at, name, may_match).map(|(_, name)| (rest, name))
+}
+
+/// A name as it may be; `at` is the line from it on. With its parameters it has blanks, but neither first nor last.
+fn valid<'a>(at: &'a str, name: &'a str, may_match: bool) -> Parsed<'a, &'a str> {
+    let wrong = |start: usize, c: char| match c {
+        ' ' => start == 0 || start + 1 == name.len(),
+        '*' => !may_match,
+        _ => !c.is_ascii_graphic() || "(){}%\\\"[]".contains(c),
+    };
+    if let Some((start, c)) = name.char_indices().find(|&(start, c)| wrong(start, c)) {
         let help = match c {
             '*' => "a name that is put into a list is written in full; patterns say what is taken away",
             _ => "names consist of ASCII letters, digits and signs such as - + = _ .",
         };
         return fault(&at[start..], c.len_utf8(), format!("{} cannot stand in this name", quote(&c.to_string())), help);
     }
-    Ok((rest, name))
+    Ok(("", name))
 }
 
-/// `OLD=NEW`, where the names themselves may hold a `=`.
-fn pair(value: &str) -> Parsed<'_, Action> {
+/// Where the `=` of `OLD=NEW` stands; `None` if it is blanks that part the two names. The names themselves may hold a `=`,
+/// and blanks: `SIZE 1=SIZE 2` is such a pair, and so is `SIZE=SIZE 2`; `AUTH=A AUTH=B` is not.
+fn parted(value: &str) -> Option<Parsed<'_, usize>> {
+    if let Some(inside) = value.strip_prefix('"') {
+        let close = inside.find('"')? + 2;
+        return value[close..].starts_with('=').then_some(Ok(("", close)));
+    }
+    if value.contains(['\t', ',']) || value.contains(" \"") {
+        return None;
+    }
     let signs: Vec<usize> = value.match_indices('=').map(|(at, _)| at).collect();
-    let split = match signs[..] {
-        [] => return fault(value, value.len(), "this does not say what is put in its place", "write OLD=NEW"),
-        [split] | [_, split, _] => split,
+    let words = value.split(' ').filter(|word| !word.is_empty()).count();
+    let split = match (words, &signs[..]) {
+        (0 | 1, [split] | [_, split, _]) => *split,
+        (0 | 1, []) => {
+            return Some(fault(value, value.len(), "this does not say what is put in its place", "write OLD=NEW"));
+        }
+        // Two words may be the two names.
+        (2, [split]) => {
+            let first = |name: &str| name.split(' ').find(|word| !word.is_empty()).unwrap_or_default().to_string();
+            let (old, new) = (value[..*split].trim_start(), &value[split + 1..]);
+            let number = |name: &str| name.split(' ').nth(1).is_some_and(|it| it.bytes().all(|b| b.is_ascii_digit()));
+            if !(first(old).eq_ignore_ascii_case(&first(new)) || number(old) || number(new) || new.starts_with('"')) {
+                return None;
+            }
+            *split
+        }
+        (2, _) | (_, []) => return None,
+        (_, [split]) => *split,
         _ => {
-            let help = "put a blank between the names: 'OLD NEW'";
-            return fault(value, value.len(), "it is not clear which = parts the two names", help);
+            let help = "put a blank between the names: 'OLD NEW', and quotes around one that has blanks: '\"A 1\" B'";
+            return Some(fault(value, value.len(), "it is not clear which = parts the two names", help));
         }
     };
+    Some(Ok(("", split)))
+}
+
+/// `OLD=NEW`, parted at this octet.
+fn pair<'a>(value: &'a str, (_, split): (&str, usize)) -> Parsed<'a, Action> {
     let (old, new) = (&value[..split], &value[split + 1..]);
     if old.is_empty() {
         return fault(value, 0, "here the name is missing that is replaced", "write OLD=NEW");
@@ -262,8 +301,8 @@ fn pair(value: &str) -> Parsed<'_, Action> {
         return fault(&value[value.len()..], 0, "here the name is missing that is put in its place", "write OLD=NEW");
     }
     // A fault has to point into the value, so the new name is read from where it stands.
-    let (_, new) = capability(&value[split + 1..], false)?;
-    let old = match finish(capability(old, true)) {
+    let (_, new) = whole(new, false)?;
+    let old = match finish(whole(old, true)) {
         Ok(old) => old,
         Err(found) => {
             let start = split - found.at.len();
@@ -271,6 +310,19 @@ fn pair(value: &str) -> Parsed<'_, Action> {
         }
     };
     Ok(("", Action::Names(NamesAction::Replace(Pattern(old.into()), Arc::from(new.as_bytes())))))
+}
+
+/// A name that takes up all of this, in quotes or not.
+fn whole(text: &str, may_match: bool) -> Parsed<'_, &str> {
+    let text = text.trim_matches(is_blank);
+    if !text.starts_with('"') {
+        return valid(text, text, may_match).map(|(_, name)| ("", name));
+    }
+    let (rest, name) = capability(text, may_match)?;
+    if rest.is_empty() {
+        return Ok((rest, name));
+    }
+    fault(rest, rest.len(), format!("{} does not belong here", quote(rest)), "write OLD=NEW")
 }
 
 fn is_blank(c: char) -> bool {

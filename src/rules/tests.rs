@@ -1,5 +1,7 @@
 //! What rules do to texts, case by case.
 
+mod lines;
+
 use super::*;
 use crate::event::Kind;
 use crate::wire::imap;

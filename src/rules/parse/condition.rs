@@ -6,7 +6,7 @@ use regex::bytes::{Regex, RegexBuilder};
 
 use super::sed::regex_fault;
 use super::{Fault, Parsed, blanks, fault, quote, suggest};
-use crate::rules::condition::{Condition, FIELDS, Field, FieldRow, Relation, Scale};
+use crate::rules::condition::{Condition, FIELDS, Field, FieldRow, Relation, Scale, is_mark};
 
 /// How deep parentheses and `!` may nest: evaluation recurses.
 const MOST_NESTED: usize = 64;
@@ -200,8 +200,18 @@ fn value<'a>(line: &'a str, row: &FieldRow) -> Parsed<'a, Value> {
                 return fault(at, len, format!("{} is no value of `{}`", quote(&text), row.word), help);
             }
         }
+        Scale::OneOfOrMark(words) => {
+            if !words.iter().any(|word| word.eq_ignore_ascii_case(&text)) && !is_mark(text.as_bytes()) {
+                let help = suggest(&text, words.iter().copied(), &words_or_mark(row, words));
+                return fault(at, len, format!("{} is no value of `{}`", quote(&text), row.word), help);
+            }
+        }
     }
     Ok((rest, Value::Word(text.into_bytes())))
+}
+
+fn words_or_mark(row: &FieldRow, words: &[&str]) -> String {
+    format!("`{}` is one of {}, or what the reply begins with: three digits, +OK, -ERR or +", row.word, words.join(" "))
 }
 
 /// A string without its quotes, its escapes as they are; or a bare word.
@@ -217,6 +227,7 @@ fn raw<'a>(line: &'a str, row: &FieldRow) -> Parsed<'a, &'a str> {
     let help = match (line.chars().next(), row.scale) {
         (Some('\''), _) => "strings stand in \"double quotes\"".to_string(),
         (_, Scale::OneOf(words)) => format!("`{}` is one of {}", row.word, words.join(" ")),
+        (_, Scale::OneOfOrMark(words)) => words_or_mark(row, words),
         (_, Scale::Number) => format!("`{}` is a number", row.word),
         (_, Scale::Word) => "a word, or a string in \"double quotes\"".to_string(),
     };

@@ -12,6 +12,8 @@ fn the_language_is_read() {
         "only-capabilities IMAP4rev1 WHEN from == server",
         "replace-capability LITERAL+ LITERAL-",
         "replace-capability LITERAL+,LITERAL-",
+        "replace-capability \"SIZE 52428800\" \"SIZE 1000\"",
+        "s/a/b/ when state in {mail, transaction} && status in {250, +OK, -ERR, +}",
         "s/a/b/",
         "s:a:b:gi3",
         "s/a/b/ when conn==3||!(from==server&&text~\"a b\")",
@@ -48,6 +50,9 @@ fn mistakes_are_pointed_at() {
         ("drop-capability IDLE enforced", "drop-capability IDLE >enforced<: `enforced` is not available"),
         ("s/a/b/ when from == server times 3", "s/a/b/ when from == server >times< 3: `times` is not available"),
         ("s/a/b/ chance 0.5", "s/a/b/ >chance< 0.5: `chance` is not available"),
+        ("drop-capability \" A\"", "drop-capability \"> <A\": ` ` cannot stand in this name"),
+        ("s/a/b/ when status == 25", "s/a/b/ when status == >25<: `25` is no value of `status` (`status` is one of OK"),
+        ("s/a/b/ when state == trans", "s/a/b/ when state == >trans<: `trans` is no value of `state`"),
         ("add-capability AUTH=*", "add-capability AUTH=>*<: `*` cannot stand in this name"),
         ("drop-capability ID(LE", "drop-capability ID>(<LE: `(` cannot stand in this name"),
         ("drop-capability IDLÉ", "drop-capability IDL>É<: `É` cannot stand"),
@@ -152,5 +157,32 @@ fn a_pair_of_names_is_parted() {
     assert_eq!(parted("=B"), ">0: here the name is missing that is replaced");
     assert_eq!(parted("A="), "A=>0: here the name is missing that is put in its place");
     assert_eq!(parted("A{=B"), "A>1: `{` cannot stand in this name");
+    assert_eq!(parted("SIZE 52428800=SIZE 1000"), "SIZE 52428800 SIZE 1000");
+    assert_eq!(parted("AUTH=PLAIN AUTH=LOGIN"), "AUTH=PLAIN AUTH=LOGIN");
+    assert_eq!(parted("COMPRESS=DEFLATE X"), "COMPRESS=DEFLATE X");
+    assert_eq!(parted("B D=1"), "B D=1");
+    assert_eq!(parted("\"A 1\" B 2"), "\"A 1\" B >1: one name is replaced by one other");
+    let pair = |value| match option(Verb::Replace, value) {
+        Ok(Action::Names(NamesAction::Replace(Pattern(old), new))) => {
+            (String::from_utf8(old).unwrap(), String::from_utf8_lossy(&new).into_owned())
+        }
+        other => (format!("{other:?}"), String::new()),
+    };
+    for (value, old, new) in [
+        ("SIZE=SIZE 1000", "SIZE", "SIZE 1000"),
+        ("SIZE=MAX 1000", "SIZE", "MAX 1000"),
+        ("size 1=SIZE", "size 1", "SIZE"),
+        ("SIZE 1=SIZE 2", "SIZE 1", "SIZE 2"),
+        ("SIEVE a b*=SIEVE c", "SIEVE a b*", "SIEVE c"),
+        ("A=B c d", "A", "B c d"),
+        ("\"X A=1\"=\"X A=2\"", "X A=1", "X A=2"),
+        ("\"SIZE 1\" \"SIZE 2\"", "SIZE 1", "SIZE 2"),
+        ("\"SIZE 1\"=SIZE 2", "SIZE 1", "SIZE 2"),
+        ("SIZE=\"SIZE x\"", "SIZE", "SIZE x"),
+        ("AUTH=A \"B c\"", "AUTH=A", "B c"),
+    ] {
+        assert_eq!(pair(value), (old.to_string(), new.to_string()), "{value}");
+    }
+    assert_eq!(parted("X A=1=X A=2"), ">11: it is not clear which = parts the two names");
     assert_eq!(parted("A=B*"), "A=B>1: `*` cannot stand in this name");
 }
