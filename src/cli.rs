@@ -28,6 +28,8 @@ Examples:
       client -> 127.0.0.1:1143 -> mail.example.org:143
   imapscope proxy :2143=imap://mail.example.org --drop-cap IDLE,COMPRESS=DEFLATE
       the same on port 2143, and the client never hears of IDLE and COMPRESS
+  imapscope proxy submission://mail.example.org pop3://mail.example.org
+      127.0.0.1:1587 and 127.0.0.1:1110, each with its own protocol
   imapscope explain QRESYNC
       what a word of the protocol means, and where it is written
 
@@ -60,15 +62,27 @@ pub enum Verb {
 }
 
 const PROXY_EXAMPLES: &str = "\
-A ROUTE is [LISTEN=]SERVER. SERVER is a URL: imap://HOST[:PORT], port 143 if
-none is given. LISTEN is [imap://][ADDRESS]:PORT, 127.0.0.1:1143 if it is left
-out; port 0 picks a free one. Standard error tells the addresses in use.
+A ROUTE is [LISTEN=]SERVER. SERVER is a URL: SCHEME://HOST[:PORT], with the
+standard port if none is given. LISTEN is [SCHEME://][ADDRESS]:PORT, 127.0.0.1
+and the standard port + 1000 if it is left out; port 0 picks a free one.
+Standard error tells the addresses in use. Schemes and their standard ports:
+  imap 143    smtp 25   submission 587   lmtp 24   pop3 110
+  sieve 4190 (or managesieve)            nntp 119  irc 6667
+and the name of every description that is loaded with --grammar FILE.
 
 Examples:
   imapscope proxy imap://mail.example.org
       then let the client connect to 127.0.0.1, port 1143, without encryption
   imapscope proxy :0=imap://127.0.0.1:10143 imap://mail.example.org
       two routes in one process
+  imapscope proxy submission://mail.example.org --drop-cap CHUNKING,AUTH=PLAIN
+      a client that sends mail, without BDAT and one of the ways to log in
+  imapscope proxy smtp://mx.example.org --replace-cap 'SIZE 52428800=SIZE 1000'
+      the server seems to take small messages only
+  imapscope proxy pop3://mail.example.org sieve://mail.example.org
+      127.0.0.1:1110 and 127.0.0.1:5190, each with its own protocol
+  imapscope proxy --grammar ftp.toml :2121=ftp://ftp.example.org
+      a protocol that only a file of yours describes
   imapscope proxy imap://mail.example.org --drop-cap 'IDLE,AUTH=*' --add-cap X-A
       other capabilities, in every list that the server prints
   imapscope proxy imap://mail.example.org \\
@@ -97,6 +111,9 @@ pub struct Proxy {
     /// Where to listen and where to connect to: [LISTEN=]SERVER
     #[arg(required = true, value_name = "ROUTE")]
     pub routes: Vec<String>,
+    /// A protocol description of your own, whose name is a scheme; repeatable (`grammar check` looks one through)
+    #[arg(long, value_name = "FILE")]
+    pub grammar: Vec<PathBuf>,
     /// Flags for rules.
     #[command(flatten)]
     pub rules: RuleFlags,
@@ -119,16 +136,18 @@ pub struct Proxy {
 #[derive(Debug, Args, Default)]
 #[command(next_help_heading = "Rules")]
 pub struct RuleFlags {
-    /// Take capabilities out of every list the server prints, and out of the client's ENABLE (AUTH=* is a pattern)
+    /// Take capabilities out of every list the server prints, and out of IMAP's ENABLE (AUTH=* is a pattern)
     #[arg(long, value_name = "NAME,...")]
     pub drop_cap: Vec<String>,
     /// Put capabilities into every list the server prints
     #[arg(long, value_name = "NAME,...")]
     pub add_cap: Vec<String>,
-    /// Leave only these of the capabilities the server prints, and IMAP4rev1 or rev2 unless one of them is named
+    /// Leave only these of the capabilities the server prints (in IMAP, its base IMAP4rev1 or rev2 stays unless one of
+    /// them is named)
     #[arg(long, value_name = "NAME,...")]
     pub only_caps: Vec<String>,
-    /// Put one capability in the place of another (with = in the names: 'OLD NEW')
+    /// Put one capability in the place of another, perhaps with values: 'SIZE 52428800=SIZE 1000' (with = in the names:
+    /// 'OLD NEW')
     #[arg(long, value_name = "OLD=NEW")]
     pub replace_cap: Vec<String>,
     /// Any rule: an action, and when it applies (see below)

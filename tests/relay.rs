@@ -213,7 +213,7 @@ async fn the_server_leg_opens_before_the_client_speaks() {
     let (events, closed) = rig.closed(1).await;
     assert_eq!(closed.by, Closer::Peer(Peer::Server));
     let Event { what: What::Opened(opened), .. } = &events[0] else { panic!("{events:?}") };
-    assert_eq!((opened.protocol.as_str(), opened.server.as_str()), ("imap", address.to_string().as_str()));
+    assert_eq!((opened.protocol.as_str(), opened.server.as_str()), ("imap", format!("imap://{address}").as_str()));
     rig.end().await;
 }
 

@@ -157,6 +157,7 @@ async fn be_relay(server: SocketAddr) {
         listen: Endpoint::new("127.0.0.1", 0),
         server: Endpoint::new(server.ip().to_string(), server.port()),
         protocol: "imap".into(),
+        scheme: "imap".into(),
         edit: [false; 2],
     };
     let relay = Relay::bind(vec![route], Limits::default()).await.expect("a port");

@@ -27,15 +27,18 @@ pub(super) fn load(origin: &str, text: &str) -> Result<Grammar, Vec<Problem>> {
             desk.unknown(key.span(), "key", key.as_ref(), &TOP);
         }
     }
+    let mut extends = None;
     if let Some(name) = top.remove("extends") {
         let Some(base) = base(&mut desk, &name) else { return Err(desk.take()) };
         top = overlay(base, top);
+        extends = name.as_ref().as_str().map(str::to_owned);
     }
     let mut grammar = Grammar {
         name: line(&mut desk, &mut top, "name"),
         title: line(&mut desk, &mut top, "title"),
         port: port(&mut desk, &mut top),
         form: form(&mut desk, &mut top),
+        extends,
         ..Grammar::default()
     };
     desk.form = grammar.form;
@@ -100,11 +103,22 @@ fn base(desk: &mut Desk<'_>, value: &Spanned<DeValue<'_>>) -> Option<Entries<'st
         desk.add(value.span(), "`extends` must be a name in quotes", &format!("one of {}", names.join(", ")));
         return None;
     };
-    let Some((_, text)) = BUILTIN.iter().find(|(known, _)| *known == name) else {
+    let found = builtin(name);
+    if found.is_none() {
         desk.unknown(value.span(), "description", name, &names);
-        return None;
-    };
-    Some(DeTable::parse_recoverable(text).0.into_inner())
+    }
+    found
+}
+
+/// The description of this name that comes with the program, laid over the one that it extends.
+fn builtin(name: &str) -> Option<Entries<'static>> {
+    let (_, text) = BUILTIN.iter().find(|(known, _)| *known == name)?;
+    let mut top = DeTable::parse_recoverable(text).0.into_inner();
+    let below = top.remove("extends").and_then(|value| builtin(value.as_ref().as_str()?));
+    Some(match below {
+        Some(below) => overlay(below, top),
+        None => top,
+    })
 }
 
 /// `over` laid over `base`, table by table; names are the same in any case.

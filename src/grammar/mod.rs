@@ -43,6 +43,8 @@ pub struct Grammar {
     pub form: Form,
     /// The state after the greeting.
     pub begins: State,
+    /// The description that it was laid over, if it is not one from the ground up.
+    pub extends: Option<String>,
     /// What clients may say. The UID forms are entries of their own: `UID FETCH`.
     pub commands: Table<Command>,
     /// What servers may offer.

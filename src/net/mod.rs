@@ -77,6 +77,8 @@ pub struct Route {
     pub server: Endpoint,
     /// The grammar's name: `imap`.
     pub protocol: String,
+    /// What stands before `://` where the route is shown: `imap`, or another name of the protocol (`submission`).
+    pub scheme: String,
     /// The lanes in which rules may edit, `[client, server]`; only reported.
     pub edit: [bool; 2],
 }
@@ -273,7 +275,7 @@ async fn connection<F>(
     let opened = Opened {
         protocol: route.protocol.clone(),
         client: client.to_string(),
-        server: route.server.to_string(),
+        server: format!("{}://{}", route.scheme, route.server),
         edit: route.edit,
     };
     let events = vec![Event { from: Peer::Client, what: What::Opened(Box::new(opened)) }];

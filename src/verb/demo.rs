@@ -56,7 +56,7 @@ pub fn run(flags: &cli::Demo) -> Result<u8, Problem> {
         Err(error) => return Ok(failed(&error)),
     };
     let route = Route::parse(&format!(":0=imap://{address}"))?;
-    let grammar = Grammar::builtin(route.protocol).expect("routes name built-in grammars");
+    let grammar = Grammar::builtin(&route.protocol).expect("routes name built-in grammars");
     tell("A small server, a small client, and imapscope between them, as if you had started");
     tell(&format!("  imapscope proxy {}=imap://{address} --drop-cap {DROPPED}", route.listen));
     tell("The server offers LITERAL+, the client never hears of it: see how it sends its message.");
@@ -64,7 +64,7 @@ pub fn run(flags: &cli::Demo) -> Result<u8, Problem> {
     let plan = Plan {
         routes: vec![bind(route, edit)],
         limits: Limits::default(),
-        grammar,
+        grammars: vec![grammar],
         rules,
         sinks,
         show_secrets: flags.log.show_secrets,

@@ -38,6 +38,15 @@ pub fn show(name: &str, out: &mut dyn Write) -> Result<u8, Problem> {
 /// # Errors
 /// If the file cannot be read, or `out` not be written to.
 pub fn check(file: &Path, out: &mut dyn Write) -> Result<u8, Problem> {
+    let (origin, read) = read(file)?;
+    told(check_to(&origin, read, out))
+}
+
+/// A description from a file, or all that is wrong with it; before that, what the file is called.
+///
+/// # Errors
+/// If the file cannot be read.
+pub(super) fn read(file: &Path) -> Result<(String, Result<Grammar, Vec<Problem>>), Problem> {
     let origin = file.display().to_string();
     let bytes = std::fs::read(file).map_err(|why| {
         Problem::new(origin.as_str(), format!("cannot be read: {why}"), "name a file with a description in TOML")
@@ -46,7 +55,7 @@ pub fn check(file: &Path, out: &mut dyn Write) -> Result<u8, Problem> {
         Ok(text) => Grammar::load(&origin, text),
         Err(wrong) => Err(vec![not_text(&origin, &bytes, wrong.valid_up_to())]),
     };
-    told(check_to(&origin, read, out))
+    Ok((origin, read))
 }
 
 /// Where a file stops being UTF-8.

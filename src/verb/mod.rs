@@ -5,16 +5,19 @@ pub mod demo;
 pub mod explain;
 pub mod grammar;
 pub mod log;
+pub mod protocols;
 pub mod proxy;
 pub mod route;
 pub mod scope;
 
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use clap::CommandFactory;
 
 use crate::cli::{self, Cli, RuleFlags, Verb};
-use crate::grammar::Grammar;
+use crate::event::Form;
+use crate::grammar::{Grammar, mechanism};
 use crate::problem::Problem;
 use crate::rules::{Options, Rules, Source};
 pub use scope::tell;
@@ -92,14 +95,58 @@ pub fn rules(flags: &RuleFlags) -> Result<Rules, Problem> {
     Rules::compile(&sources)
 }
 
-/// What is said of capabilities that rules name and nobody knows: a warning each, for it may be a new or private one.
+/// What is said of capabilities that rules name and no protocol in use knows: a warning each, for it may be a new or
+/// private one.
 #[must_use]
-pub fn unknown_capabilities(rules: &Rules, grammar: &Grammar) -> Vec<String> {
-    let named = rules.capabilities();
-    let unknown = named.filter(|name| !name.contains('*') && grammar.capability(name.as_bytes()).is_none());
-    let warning = unknown.map(|name| match grammar.suggest_capability(&name) {
+pub fn unknown_capabilities(rules: &Rules, grammars: &[Arc<Grammar>]) -> Vec<String> {
+    let unknown = rules.capabilities().filter(|name| !name.contains('*') && !grammars.iter().any(|g| knows(g, name)));
+    let warning = unknown.map(|name| match grammars.iter().find_map(|g| g.suggest_capability(&name)) {
         Some(near) => format!("no capability {name} is known; did you mean {near}? (the rule is applied as it is)"),
         None => format!("no capability {name} is known (the rule is applied as it is)"),
     });
     warning.collect()
+}
+
+/// True if a capability is known by its first word: what stands behind that is its value (`SIZE 1000`). Where values
+/// stand behind the name, `NAME=VALUE` is one of them.
+fn knows(grammar: &Grammar, name: &str) -> bool {
+    let word = name.split_whitespace().next().unwrap_or_default();
+    let part = word.split_once('=').filter(|_| grammar.form != Form::Imap);
+    grammar.capability(word).is_some()
+        || part.is_some_and(|(head, value)| {
+            grammar.capability(head).is_some() || head.eq_ignore_ascii_case("AUTH") && mechanism(value).is_some()
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn warnings(protocols: &[&str], drop: &str) -> Vec<String> {
+        let flags = RuleFlags { drop_cap: vec![drop.to_owned()], ..RuleFlags::default() };
+        let grammars: Vec<_> = protocols.iter().filter_map(|name| Grammar::builtin(name)).collect();
+        assert_eq!(grammars.len(), protocols.len());
+        unknown_capabilities(&rules(&flags).expect("the rule is right"), &grammars)
+    }
+
+    #[test]
+    fn a_capability_is_unknown_if_no_protocol_in_use_has_it() {
+        assert_eq!(warnings(&["smtp"], "CHUNKING,AUTH=PLAIN,AUTH=X-OWN,AUTH=*,SIZE"), [""; 0]);
+        assert_eq!(warnings(&["pop3"], "AUTH=PLAIN,SASL=PLAIN,uidl"), [""; 0]);
+        assert_eq!(warnings(&["smtp", "imap"], "CHUNKING,IDLE,AUTH=PLAIN"), [""; 0]);
+        assert!(warnings(&["imap"], "CHUNKING")[0].contains("no capability CHUNKING is known"));
+        assert!(warnings(&["imap", "smtp"], "CHUNKNIG")[0].contains("did you mean CHUNKING"));
+        assert!(warnings(&["smtp"], "COMPRESS=DEFLATE")[0].contains("COMPRESS=DEFLATE"));
+    }
+
+    #[test]
+    fn a_value_is_no_part_of_a_name() {
+        for protocol in ["smtp", "lmtp"] {
+            let flags = RuleFlags { replace_cap: vec!["SIZE 52428800=SIZE 1000".to_owned()], ..RuleFlags::default() };
+            let grammar = Grammar::builtin(protocol).expect("it is built in");
+            let Ok(rules) = rules(&flags) else { continue };
+            assert_eq!(unknown_capabilities(&rules, &[grammar.clone()]), [""; 0]);
+            assert!(knows(&grammar, "SIZE 1000") && !knows(&grammar, "SIZES 1000"));
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::protocols::Protocols;
 use super::route::Route;
 use super::scope::{self, Plan, tell};
 use super::{log, rules, unknown_capabilities};
@@ -15,12 +16,13 @@ use crate::problem::Problem;
 /// # Errors
 /// Everything in the flags that cannot be meant; nothing was opened then.
 pub fn run(flags: &cli::Proxy) -> Result<u8, Problem> {
-    let routes = flags.routes.iter().map(|text| Route::parse(text)).collect::<Result<Vec<_>, _>>()?;
+    let protocols = Protocols::with(&flags.grammar)?;
+    let routes = flags.routes.iter().map(|text| Route::read(text, &protocols)).collect::<Result<Vec<_>, _>>()?;
     apart(&routes, &flags.routes)?;
     let rules = Arc::new(rules(&flags.rules)?);
-    // Every route of this version speaks the same protocol.
-    let grammar = Grammar::builtin(routes[0].protocol).expect("routes name built-in grammars");
-    for warning in unknown_capabilities(&rules, &grammar) {
+    let used = |grammar: &&Arc<Grammar>| routes.iter().any(|route| route.protocol == grammar.name);
+    let grammars: Vec<_> = protocols.grammars().iter().filter(used).cloned().collect();
+    for warning in unknown_capabilities(&rules, &grammars) {
         tell(&format!("warning: {warning}"));
     }
     let defaults = Limits::default();
@@ -33,7 +35,7 @@ pub fn run(flags: &cli::Proxy) -> Result<u8, Problem> {
     let edit = [crate::event::Peer::Client, crate::event::Peer::Server].map(|peer| rules.touches(peer));
     let routes = routes.into_iter().map(|route| bind(route, edit)).collect();
     let sinks = log::open(&flags.log)?;
-    let plan = Plan { routes, limits, grammar, rules, sinks, show_secrets: flags.log.show_secrets };
+    let plan = Plan { routes, limits, grammars, rules, sinks, show_secrets: flags.log.show_secrets };
     match scope::run(plan, |_| interrupted()) {
         Ok(code) => Ok(code),
         // The flags were fine: that the port is taken is no mistake in writing.
@@ -64,7 +66,8 @@ pub(super) fn bind(route: Route, edit: [bool; 2]) -> net::Route {
     net::Route {
         listen: Endpoint::new(route.listen.ip().to_string(), route.listen.port()),
         server: Endpoint::new(route.host, route.port),
-        protocol: route.protocol.to_owned(),
+        protocol: route.protocol,
+        scheme: route.scheme,
         edit,
     }
 }

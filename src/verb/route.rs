@@ -2,13 +2,16 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use super::protocols::{Protocols, Scheme};
 use crate::problem::Problem;
 
 /// Where to listen and where to connect to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
     /// The grammar's name.
-    pub protocol: &'static str,
+    pub protocol: String,
+    /// The scheme as the user wrote it, in small letters: `submission`, where the grammar is smtp.
+    pub scheme: String,
     /// Where clients connect to; port 0 picks a free one.
     pub listen: SocketAddr,
     /// The server's name or address, without brackets.
@@ -17,96 +20,124 @@ pub struct Route {
     pub port: u16,
 }
 
-/// Schemes that this version speaks: name, grammar, port.
-const SCHEMES: [(&str, &str, u16); 1] = [("imap", "imap", 143)];
-
-/// Schemes that are known and not there yet, with what to do until they are.
-const LATER: [(&str, &str); 4] = [
-    ("imaps", "TLS is not read yet; use imap:// to a server that allows it, or a TLS tunnel behind imapscope"),
-    (
-        "imap+starttls",
-        "imapscope does not start TLS by itself yet; imap:// relays what follows a STARTTLS of the client unread",
-    ),
-    ("smtp", "this version speaks IMAP only"),
-    ("pop3", "this version speaks IMAP only"),
-];
-
 /// How far above the standard port a route listens by default.
 const OFFSET: u16 = 1000;
 
 impl Route {
+    /// Reads a route as the user wrote it, with the protocols that come with the program.
+    ///
+    /// # Errors
+    /// As [`Route::read`].
+    pub fn parse(text: &str) -> Result<Route, Problem> {
+        Self::read(text, &Protocols::builtin())
+    }
+
     /// Reads a route as the user wrote it.
     ///
     /// # Errors
     /// Whatever cannot be meant, with the part at fault and what would be right.
-    pub fn parse(text: &str) -> Result<Route, Problem> {
-        let problem = |what: String, help: &str| Problem::new(format!("route '{text}'"), what, help);
+    pub fn read(text: &str, protocols: &Protocols) -> Result<Route, Problem> {
+        let problem = |(what, help): Fault| Problem::new(format!("route '{text}'"), what, help);
         let (listen, server) = match text.split_once('=') {
             Some((listen, server)) => (Some(listen), server),
             None => (None, text),
         };
         let Some((scheme, rest)) = server.split_once("://") else {
-            let help =
-                format!("write the server as a URL: imap://{}", if server.is_empty() { "HOST[:PORT]" } else { server });
-            return Err(problem(format!("'{server}' has no scheme"), &help));
+            return Err(problem((format!("'{server}' has no scheme"), url(server, protocols))));
         };
-        let (protocol, standard) = scheme_of(scheme).map_err(|(what, help)| problem(what, &help))?;
-        let rest = rest.strip_suffix('/').unwrap_or(rest);
-        if rest.contains(['/', '?', '#']) {
-            return Err(problem("a path has no meaning in a route".into(), "write only imap://HOST[:PORT]"));
-        }
-        if rest.contains('@') {
-            return Err(problem(
-                "a user name has no meaning in a route".into(),
-                "the client logs in; write only imap://HOST[:PORT]",
-            ));
-        }
-        let (host, port) = host_and_port(rest)
-            .map_err(|what| problem(what, "write imap://HOST[:PORT], an IPv6 address in brackets"))?;
-        if host.is_empty() {
-            return Err(problem("the server has no name".into(), "write imap://HOST[:PORT]"));
-        }
-        if port == Some(0) {
-            return Err(problem("a server has no port 0".into(), "leave the port out for the standard one, 143"));
-        }
+        let scheme = scheme_of(scheme, protocols).map_err(problem)?;
+        let (host, port) = server_of(rest, &scheme).map_err(problem)?;
         let listen = match listen {
-            None => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), standard + OFFSET),
-            Some(listen) => listen_address(listen, protocol).map_err(|(what, help)| problem(what, &help))?,
+            Some(listen) => listen_address(listen, &scheme, protocols).map_err(problem)?,
+            None => match scheme.port.checked_add(OFFSET) {
+                Some(port) => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port),
+                None => {
+                    let what = format!("there is no port {OFFSET} above {}, to listen on", scheme.port);
+                    return Err(problem((what, format!("choose one, such as :2000={text}"))));
+                }
+            },
         };
-        Ok(Route { protocol, listen, host: host.to_owned(), port: port.unwrap_or(standard) })
+        let Scheme { name, protocol, .. } = scheme;
+        Ok(Route { protocol, scheme: name, listen, host, port })
     }
 
     /// The server with its port, as a URL.
     #[must_use]
     pub fn server(&self) -> String {
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
-        format!("{}://{host}:{}", self.protocol, self.port)
+        format!("{}://{host}:{}", self.scheme, self.port)
     }
 }
 
+/// What is wrong, and what would be right.
 type Fault = (String, String);
 
-fn scheme_of(scheme: &str) -> Result<(&'static str, u16), Fault> {
-    let lower = scheme.to_ascii_lowercase();
-    if let Some((_, grammar, port)) = SCHEMES.iter().find(|(name, ..)| *name == lower) {
-        return Ok((grammar, *port));
+/// How to write a server that has no scheme: with that of its port, if it has a port that is somebody's.
+fn url(server: &str, protocols: &Protocols) -> String {
+    let port = host_and_port(server).ok().and_then(|(_, port)| port);
+    let scheme = protocols.schemes().into_iter().find(|scheme| Some(scheme.port) == port);
+    let scheme = scheme.map_or("imap".to_owned(), |scheme| scheme.name);
+    format!("write the server as a URL: {scheme}://{}", if server.is_empty() { "HOST[:PORT]" } else { server })
+}
+
+fn scheme_of(name: &str, protocols: &Protocols) -> Result<Scheme, Fault> {
+    if let Some(scheme) = protocols.scheme(name) {
+        return Ok(scheme);
     }
-    let base = lower.split('+').next().unwrap_or_default().trim_end_matches('s');
-    let later = LATER.iter().find(|(name, _)| *name == lower).or_else(|| LATER.iter().find(|(name, _)| *name == base));
-    Err(match later {
-        Some((_, help)) => (format!("the scheme '{scheme}' is not available in this version"), (*help).to_owned()),
-        None => (format!("the scheme '{scheme}' is not known"), "this version speaks imap".to_owned()),
+    Err(match protocols.secure(name) {
+        Some((Scheme { name: plain, .. }, at_once)) => {
+            let help = if at_once {
+                format!(
+                    "TLS is not read yet; use {plain}:// to a server that allows it, or a TLS tunnel behind imapscope"
+                )
+            } else {
+                format!(
+                    "imapscope does not start TLS by itself yet; {plain}:// relays what follows a STARTTLS of the \
+                     client unread"
+                )
+            };
+            (format!("the scheme '{name}' is not available in this version"), help)
+        }
+        None => (format!("the scheme '{name}' is not known"), protocols.known(name)),
     })
 }
 
-fn listen_address(text: &str, protocol: &str) -> Result<SocketAddr, Fault> {
+/// The host and port of a server, the standard port if none is written.
+fn server_of(rest: &str, scheme: &Scheme) -> Result<(String, u16), Fault> {
+    let Scheme { name, port: standard, .. } = scheme;
+    let form = format!("{name}://HOST[:PORT]");
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    if rest.contains(['/', '?', '#']) {
+        return Err(("a path has no meaning in a route".to_owned(), format!("write only {form}")));
+    }
+    if rest.contains('@') {
+        return Err((
+            "a user name has no meaning in a route".to_owned(),
+            format!("the client logs in; write only {form}"),
+        ));
+    }
+    let (host, port) =
+        host_and_port(rest).map_err(|what| (what, format!("write {form}, an IPv6 address in brackets")))?;
+    if host.is_empty() {
+        return Err(("the server has no name".to_owned(), format!("write {form}")));
+    }
+    if port == Some(0) {
+        return Err((
+            "a server has no port 0".to_owned(),
+            format!("leave the port out for the standard one, {standard}"),
+        ));
+    }
+    Ok((host.to_owned(), port.unwrap_or(*standard)))
+}
+
+fn listen_address(text: &str, server: &Scheme, protocols: &Protocols) -> Result<SocketAddr, Fault> {
     let rest = match text.split_once("://") {
         None => text,
-        Some((scheme, rest)) => {
-            let (listens, _) = scheme_of(scheme)?;
-            if listens != protocol {
+        Some((name, rest)) => {
+            let listens = scheme_of(name, protocols)?;
+            if listens.protocol != server.protocol {
                 return Err((
-                    format!("it listens for {listens} and connects for {protocol}"),
+                    format!("it listens for {} and connects for {}", listens.name, server.name),
                     "write the same protocol on both sides".to_owned(),
                 ));
             }
@@ -170,6 +201,41 @@ mod tests {
     }
 
     #[test]
+    fn every_protocol_has_its_ports() {
+        for (text, expected) in [
+            ("smtp://h", "smtp 127.0.0.1:1025 -> smtp://h:25"),
+            ("submission://h", "smtp 127.0.0.1:1587 -> submission://h:587"),
+            ("lmtp://h", "lmtp 127.0.0.1:1024 -> lmtp://h:24"),
+            ("POP3://h", "pop3 127.0.0.1:1110 -> pop3://h:110"),
+            ("sieve://h", "managesieve 127.0.0.1:5190 -> sieve://h:4190"),
+            ("managesieve://h", "managesieve 127.0.0.1:5190 -> managesieve://h:4190"),
+            ("nntp://h", "nntp 127.0.0.1:1119 -> nntp://h:119"),
+            ("irc://h:6668", "irc 127.0.0.1:7667 -> irc://h:6668"),
+            ("smtp://:9=submission://h", "smtp 127.0.0.1:9 -> submission://h:587"),
+        ] {
+            let route = Route::parse(text).expect(text);
+            assert_eq!(format!("{} {} -> {}", route.protocol, route.listen, route.server()), expected);
+        }
+    }
+
+    #[test]
+    fn help_speaks_of_what_the_user_wrote() {
+        for (text, help) in [
+            ("pop3://", "pop3://HOST[:PORT]"),
+            ("smtp://me@h", "smtp://HOST[:PORT]"),
+            ("sieve://h:0", "4190"),
+            ("submissions://h", "use submission://"),
+            ("pop3+starttls://h", "pop3:// relays"),
+            ("pop://h", "did you mean pop3? known are imap, smtp, submission"),
+            ("mail.example.org:587", "submission://mail.example.org:587"),
+            ("mail.example.org:9999", "imap://mail.example.org:9999"),
+        ] {
+            let problem = Route::parse(text).expect_err(text);
+            assert!(problem.help.contains(help), "{text}: {problem}");
+        }
+    }
+
+    #[test]
     fn wrong_routes_say_what_is_wrong() {
         for (text, what) in [
             ("mail.example.org", "has no scheme"),
@@ -186,8 +252,10 @@ mod tests {
             ("host:1=imap://h", "no address to listen on"),
             (":x=imap://h", "is no port"),
             ("imaps://h", "not available in this version"),
+            ("submissions://h", "not available in this version"),
             ("smtp+starttls://h", "not available in this version"),
             ("gopher://h", "not known"),
+            ("smtp://:25=pop3://h", "listens for smtp and connects for pop3"),
         ] {
             let problem = Route::parse(text).expect_err(text);
             assert!(problem.what.contains(what), "{text}: {problem}");

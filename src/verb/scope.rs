@@ -29,8 +29,8 @@ pub struct Plan {
     pub routes: Vec<Route>,
     /// What limits it.
     pub limits: Limits,
-    /// The protocol.
-    pub grammar: Arc<Grammar>,
+    /// The protocols of the routes.
+    pub grammars: Vec<Arc<Grammar>>,
     /// What to rewrite.
     pub rules: Arc<Rules>,
     /// Where the log goes.
@@ -63,12 +63,12 @@ where
     U: FnOnce(Vec<SocketAddr>) -> F,
     F: Future<Output = u8>,
 {
-    let Plan { routes, limits, grammar, rules, sinks, show_secrets } = plan;
+    let Plan { routes, limits, grammars, rules, sinks, show_secrets } = plan;
     let relay = Relay::bind(routes, limits).await?;
     let mut addresses = Vec::new();
     for bound in relay.routes() {
-        let (protocol, address, server) = (&bound.route.protocol, bound.address, &bound.route.server);
-        tell(&format!("listening on {protocol}://{address} -> {protocol}://{server}"));
+        let (scheme, address, server) = (&bound.route.scheme, bound.address, &bound.route.server);
+        tell(&format!("listening on {scheme}://{address} -> {scheme}://{server}"));
         if !address.ip().is_loopback() {
             tell(&format!("  {address} is not loopback: whoever reaches it can use this route and is seen in the log"));
         }
@@ -76,14 +76,17 @@ where
     }
     let (sender, receiver) = queue::channel(QUEUE);
     let consumer = thread::Builder::new().name("log".to_owned()).spawn({
-        let grammar = grammar.clone();
-        move || consume(receiver, sinks, &grammar, show_secrets)
+        let grammars = grammars.clone();
+        move || consume(receiver, sinks, &grammars, show_secrets)
     });
     let consumer = consumer.map_err(|error| {
         Problem::new("imapscope", format!("the system gave no thread: {error}"), "allow more processes or memory")
     })?;
     let (stop, stopped) = watch::channel(false);
-    let make = move |_: &Route, number| Session::new(number, grammar.clone(), rules.clone());
+    let make = move |route: &Route, number| {
+        let grammar = named(&grammars, &route.protocol).expect("the plan has the grammars of its routes");
+        Session::new(number, grammar, rules.clone())
+    };
     let serving = tokio::spawn(relay.serve(make, sender, stopped, tell));
     let code = until(addresses).await;
     // Nobody listens only if serving has failed, which the join below reports.
@@ -95,11 +98,11 @@ where
 }
 
 /// Explains and shows what comes, until nothing more can come. Returns false if an output failed.
-fn consume(mut events: Receiver, sinks: Sinks, grammar: &Arc<Grammar>, show_secrets: bool) -> bool {
+fn consume(mut events: Receiver, sinks: Sinks, grammars: &[Arc<Grammar>], show_secrets: bool) -> bool {
     let mut desk = Desk { explainers: HashMap::new(), sinks, fine: true };
     let mut next = events.recv();
     while let Some(mut batch) = next {
-        desk.explain(&mut batch, grammar, show_secrets);
+        desk.explain(&mut batch, grammars, show_secrets);
         events.recycle(batch);
         next = match events.try_recv() {
             Some(batch) => Some(batch),
@@ -113,6 +116,11 @@ fn consume(mut events: Receiver, sinks: Sinks, grammar: &Arc<Grammar>, show_secr
     desk.fine
 }
 
+/// The protocol of this name.
+fn named(grammars: &[Arc<Grammar>], name: &str) -> Option<Arc<Grammar>> {
+    grammars.iter().find(|grammar| grammar.name == name).cloned()
+}
+
 /// What explains and shows: an explainer a connection, and the outputs.
 struct Desk {
     /// Boxed, so that room for more of them costs little.
@@ -122,13 +130,21 @@ struct Desk {
 }
 
 impl Desk {
-    fn explain(&mut self, batch: &mut Batch, grammar: &Arc<Grammar>, show_secrets: bool) {
+    fn explain(&mut self, batch: &mut Batch, grammars: &[Arc<Grammar>], show_secrets: bool) {
         let number = batch.connection;
         let over = batch.events.iter().any(|event| matches!(event.what, What::Closed(_)));
         let mut explainers = std::mem::take(&mut self.explainers);
-        let explainer =
-            explainers.entry(number).or_insert_with(|| Box::new(Explainer::new(grammar.clone(), show_secrets)));
-        explainer.explain(batch, &mut |event| self.shown(|sinks| sinks.put(event)));
+        // The opening names the protocol. It comes first, and is never lost.
+        for event in &batch.events {
+            if let What::Opened(opened) = &event.what
+                && let Some(grammar) = named(grammars, &opened.protocol)
+            {
+                explainers.insert(number, Box::new(Explainer::new(grammar, show_secrets)));
+            }
+        }
+        if let Some(explainer) = explainers.get_mut(&number) {
+            explainer.explain(batch, &mut |event| self.shown(|sinks| sinks.put(event)));
+        }
         if over {
             explainers.remove(&number);
         }

@@ -40,6 +40,7 @@ pub fn route(server: SocketAddr) -> Route {
         listen: Endpoint::new("127.0.0.1", 0),
         server: Endpoint::new(server.ip().to_string(), server.port()),
         protocol: "imap".into(),
+        scheme: "imap".into(),
         edit: [false; 2],
     }
 }

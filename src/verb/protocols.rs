@@ -1,0 +1,192 @@
+//! The protocols that the user can name: those that come with the program, those of `--grammar`, and their URL schemes.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::grammar::read;
+use super::tell;
+use crate::grammar::{BUILTIN, Grammar};
+use crate::problem::Problem;
+use crate::wording::{amount, nearest};
+
+/// Schemes beside the names of the descriptions: name, description, port if it is not that of the description.
+const ALIASES: [(&str, &str, Option<u16>); 2] = [("submission", "smtp", Some(587)), ("sieve", "managesieve", None)];
+
+/// Every description that can be named.
+#[derive(Debug)]
+pub struct Protocols {
+    grammars: Vec<Arc<Grammar>>,
+}
+
+/// What a scheme stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scheme {
+    /// As the user may write it, in small letters.
+    pub name: String,
+    /// The description's name.
+    pub protocol: String,
+    /// The standard port.
+    pub port: u16,
+}
+
+impl Protocols {
+    /// Those that come with the program.
+    #[must_use]
+    pub fn builtin() -> Self {
+        Protocols { grammars: BUILTIN.iter().filter_map(|(name, _)| Grammar::builtin(name)).collect() }
+    }
+
+    /// Those that come with the program, and those in these files. What is wrong with a file is told in full, as
+    /// `grammar check` tells it.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or whose name is taken.
+    pub fn with(files: &[PathBuf]) -> Result<Self, Problem> {
+        let mut protocols = Self::builtin();
+        for file in files {
+            protocols.add(load(file)?, &file.display().to_string())?;
+        }
+        Ok(protocols)
+    }
+
+    /// Adds a description, or puts it in the place of the one that it extends.
+    fn add(&mut self, grammar: Grammar, origin: &str) -> Result<(), Problem> {
+        let name = grammar.name.as_str();
+        let problem = |what: String, help: String| Err(Problem::new(format!("--grammar {origin}"), what, help));
+        let fit = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if !name.starts_with(|c: char| c.is_ascii_lowercase()) || !name.chars().all(fit) {
+            let help = "write a name of small letters, digits and '-', which begins with a letter";
+            return problem(format!("the name '{name}' cannot be a scheme"), help.to_owned());
+        }
+        let place = self.grammars.iter().position(|known| known.name == name);
+        let builtin = BUILTIN.iter().any(|(known, _)| *known == name);
+        let changed = place.is_some_and(|at| self.grammars[at].extends.as_deref() == Some(name));
+        match place {
+            Some(at) if builtin && !changed && grammar.extends.as_deref() == Some(name) => {
+                self.grammars[at] = Arc::new(grammar);
+                return Ok(());
+            }
+            Some(_) if changed || !builtin => {
+                let what = format!("the name '{name}' is that of a description before it");
+                return problem(what, "give each a name of its own".to_owned());
+            }
+            _ if place.is_some() || self.scheme(name).is_some() || self.secure(name).is_some() => {
+                let change = if builtin {
+                    format!(", or write `extends = \"{name}\"` to change the one that is there")
+                } else {
+                    String::new()
+                };
+                let what = format!("the name '{name}' is that of a scheme already");
+                return problem(what, format!("give it another name{change}"));
+            }
+            _ => {}
+        }
+        self.grammars.push(Arc::new(grammar));
+        Ok(())
+    }
+
+    /// All descriptions: first those that come with the program.
+    #[must_use]
+    pub fn grammars(&self) -> &[Arc<Grammar>] {
+        &self.grammars
+    }
+
+    /// The description of this name, in any case.
+    #[must_use]
+    pub fn grammar(&self, name: &str) -> Option<&Arc<Grammar>> {
+        self.grammars.iter().find(|grammar| grammar.name.eq_ignore_ascii_case(name))
+    }
+
+    /// What this scheme stands for, in any case.
+    #[must_use]
+    pub fn scheme(&self, name: &str) -> Option<Scheme> {
+        let alias = ALIASES.iter().find(|(alias, ..)| alias.eq_ignore_ascii_case(name));
+        let grammar = self.grammar(alias.map_or(name, |(_, protocol, _)| protocol))?;
+        let port = alias.and_then(|(.., port)| *port).unwrap_or(grammar.port);
+        Some(Scheme { name: name.to_ascii_lowercase(), protocol: grammar.name.clone(), port })
+    }
+
+    /// The plain scheme under one that stands for TLS (`imaps`, `imap+starttls`), and whether TLS begins at once.
+    #[must_use]
+    pub fn secure(&self, name: &str) -> Option<(Scheme, bool)> {
+        let name = name.to_ascii_lowercase();
+        let (plain, at_once) = match name.strip_suffix("+starttls") {
+            Some(plain) => (plain, false),
+            None => (name.strip_suffix('s')?, true),
+        };
+        self.scheme(plain).map(|scheme| (scheme, at_once))
+    }
+
+    /// All schemes: a description's other names stand behind it.
+    #[must_use]
+    pub fn schemes(&self) -> Vec<Scheme> {
+        let names = self.grammars.iter().flat_map(|grammar| {
+            let others = ALIASES.iter().filter(|(_, protocol, _)| *protocol == grammar.name);
+            std::iter::once(grammar.name.as_str()).chain(others.map(|(alias, ..)| *alias))
+        });
+        names.filter_map(|name| self.scheme(name)).collect()
+    }
+
+    /// What is said of a scheme that is not known.
+    #[must_use]
+    pub fn known(&self, asked: &str) -> String {
+        let schemes = self.schemes();
+        let names: Vec<&str> = schemes.iter().map(|scheme| scheme.name.as_str()).collect();
+        let near = nearest(asked, names.iter().copied()).map(|near| format!("did you mean {near}? "));
+        let listed = names.join(", ");
+        format!("{}known are {listed}; --grammar FILE adds a protocol of your own", near.unwrap_or_default())
+    }
+}
+
+/// A description from a file.
+fn load(file: &Path) -> Result<Grammar, Problem> {
+    let (origin, read) = read(file)?;
+    read.map_err(|wrong| {
+        for problem in &wrong {
+            tell(&problem.to_string());
+        }
+        Problem::new(origin, amount(wrong.len() as u64, "problem"), "")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn described(text: &str) -> Grammar {
+        Grammar::load("test", text).expect("the description loads")
+    }
+
+    #[test]
+    fn every_scheme_has_its_description_and_port() {
+        let protocols = Protocols::builtin();
+        let found: Vec<_> =
+            protocols.schemes().iter().map(|s| format!("{} {} {}", s.name, s.protocol, s.port)).collect();
+        let expected = "imap imap 143,smtp smtp 25,submission smtp 587,lmtp lmtp 24,pop3 pop3 110,\
+                        managesieve managesieve 4190,sieve managesieve 4190,nntp nntp 119,irc irc 6667";
+        assert_eq!(found.join(","), expected);
+        assert_eq!(protocols.scheme("SMTP").map(|s| s.name), Some("smtp".to_owned()));
+        for (name, plain, at_once) in [("imaps", "imap", true), ("submission+starttls", "submission", false)] {
+            assert_eq!(protocols.secure(name).map(|(s, at_once)| (s.name, at_once)), Some((plain.to_owned(), at_once)));
+        }
+        assert_eq!(protocols.secure("gophers"), None);
+    }
+
+    #[test]
+    fn a_description_may_take_the_place_of_what_it_extends_only() {
+        let mut protocols = Protocols::builtin();
+        let own = "name = \"ftp\"\ntitle = \"FTP\"\nport = 21\n";
+        protocols.add(described(own), "a").expect("a new name");
+        assert_eq!(protocols.scheme("ftp").map(|s| s.port), Some(21));
+        protocols.add(described("extends = \"imap\"\n"), "b").expect("it extends imap");
+        assert_eq!(protocols.grammars().len(), BUILTIN.len() + 1);
+        assert!(protocols.grammar("imap").is_some_and(|imap| imap.extends.is_some()));
+        for name in ["ftp", "imap", "smtp", "sieve", "submission", "imaps", "Mine", "my mail", "a+b", "1a"] {
+            let text = own.replace("ftp", name);
+            let problem = protocols.add(described(&text), "c").expect_err(name);
+            assert!(problem.what.contains(name) && problem.help.contains("name"), "{problem}");
+        }
+        let twice = protocols.add(described("extends = \"imap\"\n"), "d").expect_err("twice");
+        assert!(twice.what.contains("before it"), "{twice}");
+    }
+}
