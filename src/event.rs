@@ -493,6 +493,8 @@ pub enum Oddity {
     FalseEnd(FalseEnd, u64),
     /// A reply to a message that has not ended for the standard.
     InsideMessage,
+    /// Inside a message for the standard, and behind its end for a server that took a false end for it.
+    Smuggled,
     /// A message was closed where a server that replied early may have seen its end.
     ClosedEarly,
 }

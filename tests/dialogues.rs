@@ -68,7 +68,8 @@ fn check(file: &Path) -> Result<(), String> {
     let chunkings = [Chunking::Whole, Chunking::Single, Chunking::Random(1), Chunking::Random(2), Chunking::Joined];
     let mut first: Option<String> = None;
     for chunking in chunkings {
-        let (log, sent) = run(&dialogue, chunking);
+        let folder = file.parent().and_then(|p| p.file_name()).unwrap().to_str().unwrap();
+        let (log, sent) = run(&dialogue, chunking, folder);
         for peer in [Peer::Client, Peer::Server] {
             let expected = dialogue.expected(peer);
             if sent[peer.index()] != expected {
@@ -97,8 +98,8 @@ fn check(file: &Path) -> Result<(), String> {
 }
 
 /// Runs a dialogue through the very parts that run live; gives the log, and what the client and the server were sent.
-fn run(dialogue: &Dialogue, chunking: Chunking) -> (String, [Vec<u8>; 2]) {
-    let grammar = Grammar::builtin("imap").expect("the grammar is built in");
+fn run(dialogue: &Dialogue, chunking: Chunking, protocol: &str) -> (String, [Vec<u8>; 2]) {
+    let grammar = Grammar::builtin(protocol).expect("the grammar is built in");
     let mut session = Session::new(1, grammar.clone(), dialogue.rules.clone());
     let written = Written::default();
     let mut scope = Scope {
@@ -112,7 +113,7 @@ fn run(dialogue: &Dialogue, chunking: Chunking) -> (String, [Vec<u8>; 2]) {
     let opened = Opened {
         protocol: grammar.name.clone(),
         client: "127.0.0.1:50000".to_owned(),
-        server: "imap://mail.example.org:143".to_owned(),
+        server: format!("{protocol}://mail.example.org:{}", grammar.port),
         edit: session.edits(),
     };
     scope.out.report(Peer::Client, What::Opened(Box::new(opened)));

@@ -81,6 +81,10 @@ pub fn oddity(odd: Oddity, from: Peer, unasked: bool, book: Book) -> Note {
             place,
         ),
         Oddity::InsideMessage => says(server, "a reply to a message that has not ended"),
+        Oddity::Smuggled => says(
+            server,
+            "smuggled: a part of the message, which this server takes for commands, for it took a false end for the end",
+        ),
         Oddity::ClosedEarly => note(
             NoteKind::Session,
             "the server took a false end for the end of this message: what came behind it is read as the server reads it",

@@ -169,7 +169,7 @@ fn entry(grammar: &crate::grammar::Grammar, name: &str, fate: Fate) -> Note {
     Note {
         kind: NoteKind::Capability(fate),
         about: Some(phrase::excerpt(about.as_bytes())),
-        text: if beside.is_empty() { does } else { format!("{does} Here: {}", phrase::excerpt(beside.as_bytes())) },
+        text: if beside.is_empty() { does } else { format!("{does} Value: {}", phrase::excerpt(beside.as_bytes())) },
         rfc: known.map(|known| known.rfc.clone()).filter(|rfc| !rfc.is_empty()),
     }
 }

@@ -4,8 +4,7 @@
 use std::time::Duration;
 
 use super::book::Book;
-use super::capability::PARAMETER;
-use super::capability::Verdict;
+use super::capability::{Names, PARAMETER, Verdict};
 use super::finding::{finding, note};
 use super::list::Reason;
 use super::{Explainer, Idle, MAX_NAME, MAX_PENDING, Met, Pending, failed, phrase};
@@ -53,7 +52,10 @@ impl Explainer {
                     if let Some(idle) = &mut self.idle {
                         idle.updates += 1;
                     }
-                    self.response(name.of(shown));
+                    // In ManageSieve it is a string of the user's.
+                    if self.grammar.form != Form::Managesieve {
+                        self.response(name.of(shown));
+                    }
                 }
                 None
             }
@@ -309,6 +311,9 @@ impl Explainer {
         if !self.first_time(Met::Code, name) {
             return;
         }
+        if name.ends_with(b".0.0") {
+            return; // says no more than the reply
+        }
         let class = matches!(name, [b'2' | b'4' | b'5', b'.', ..]).then(|| [b"X", &name[1..]].concat());
         let known = self.grammar.code(class.as_deref().unwrap_or(name));
         self.notes.push(Note {
@@ -475,7 +480,7 @@ impl Explainer {
         }
         // After HELO there are no extensions.
         if status == Status::Ok && self.verb(pending.place) == "HELO" {
-            self.offers.forget();
+            self.offers.hear(&self.grammar, Names::default(), Names::default());
         }
         if !text.is_empty() {
             self.notes.push(note(NoteKind::Session, text, ""));

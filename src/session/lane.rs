@@ -109,6 +109,8 @@ pub enum Manner {
     Early,
     /// Behind STARTTLS and before its answer.
     Injected,
+    /// Within a message, behind a false end that the server took for its end.
+    Smuggled,
 }
 
 impl Manner {
@@ -118,6 +120,7 @@ impl Manner {
             Manner::Fresh | Manner::Known => None,
             Manner::Early => Some(Oddity::Early),
             Manner::Injected => Some(Oddity::Injected),
+            Manner::Smuggled => Some(Oddity::Smuggled),
         }
     }
 }

@@ -3,13 +3,14 @@
 
 use super::lane::{Block, Manner, Undecided};
 use super::{Outbox, Session};
-use crate::event::{DataKind, FalseEnd, LineEnd, MAX_TEXT, Oddity, Peer};
-use crate::wire::{Ends, Expect, Framer};
+use crate::event::{DataKind, FalseEnd, Kind, LineEnd, MAX_TEXT, Oddity, Peer};
+use crate::wire::{self, Ends, Expect, Framer};
 
 impl Session {
     /// A message of the client's begins, in this frame. The client's framer must expect what is returned.
     pub(super) fn begin_message(&mut self, frame: u64) -> Expect {
         self.dialogue.begun(frame);
+        self.suspect = None;
         self.lane(Peer::Client).block = Some(Box::new(Block::message(DataKind::Message, frame, None)));
         Expect::Dot(Ends::CrLf)
     }
@@ -60,7 +61,32 @@ impl Session {
     pub(super) fn lines_over(&mut self, from: Peer, framer: &Framer, out: &mut Outbox) {
         let strict = self.lane(from).block.as_ref().is_some_and(|block| block.kind == DataKind::Message);
         let odd = if strict { false_ends(framer) } else { Vec::new() };
+        if let Some(block) = self.lane(from).block.as_mut().filter(|_| strict) {
+            self.suspect = block.behind.take().filter(|behind| !behind.is_empty());
+        }
         self.report_block_with(from, odd, out);
+    }
+
+    /// The server replied to nothing, after a message with a false end: if commands stood behind that, it is them that
+    /// it answers, and they are read now. Only while the client is between two commands.
+    pub(super) fn read_smuggled(&mut self, out: &mut Outbox) {
+        let Some(behind) = self.suspect.take() else { return };
+        let Kind::Command { verb, .. } = wire::read(self.grammar.form, Peer::Client, &behind).kind else { return };
+        let known = verb.of(&behind).split(|&b| b == b'\r' || b == b'\n').next();
+        let known = known.is_some_and(|verb| self.grammar.commands.exact(verb).is_some());
+        let lane = self.lane(Peer::Client);
+        let busy = lane.wait.is_some() || lane.block.is_some() || lane.frame.is_some() || lane.sasl.is_some();
+        if known && !busy && lane.framer.held().is_empty() && lane.framer.expected() == Expect::Line {
+            self.read_again(behind, out);
+        }
+    }
+
+    /// Reads octets as commands that have passed as a message.
+    fn read_again(&mut self, octets: Vec<u8>, out: &mut Outbox) {
+        let mut waiting = Undecided::of(octets);
+        let used = self.go_on(Peer::Client, waiting.bytes(), Manner::Smuggled, out);
+        waiting.advance(used);
+        self.lane(Peer::Client).undecided = waiting;
     }
 
     /// The server has accepted a message that has not ended for the standard. If there is a false end in it, that is where
@@ -78,10 +104,7 @@ impl Session {
         client.framer.expect(Expect::Line);
         odd.push(Oddity::ClosedEarly);
         self.report_block_with(Peer::Client, odd, out);
-        let mut waiting = Undecided::of(behind);
-        let used = self.go_on(Peer::Client, waiting.bytes(), Manner::Known, out);
-        waiting.advance(used);
-        self.lane(Peer::Client).undecided = waiting;
+        self.read_again(behind, out);
     }
 }
 

@@ -44,6 +44,8 @@ pub struct Session {
     replies: bool,
     /// A chunk of the message in progress was sent already.
     chunked: bool,
+    /// What came behind a false end of the last message.
+    suspect: Option<Vec<u8>>,
 }
 
 impl Session {
@@ -57,7 +59,18 @@ impl Session {
         // Protocols of lines need not greet.
         let state = if line { grammar.begins } else { State::Greeting };
         let dialogue = Dialogue::default();
-        Session { grammar, rules, connection, lanes, dialogue, state, frames: 0, replies, chunked: false }
+        Session {
+            grammar,
+            rules,
+            connection,
+            lanes,
+            dialogue,
+            state,
+            frames: 0,
+            replies,
+            chunked: false,
+            suspect: None,
+        }
     }
 
     /// In which lanes a rule may edit: `[client, server]`.
@@ -221,6 +234,9 @@ impl Session {
 
     /// A text is complete: it is read, edited, sent on and reported, and it moves the dialogue.
     fn text(&mut self, from: Peer, whole: &[u8], fresh: usize, relay: &Relay<'_>, out: &mut Outbox) -> Expect {
+        if from == Peer::Server && self.suspect.is_some() && self.asked().is_none() && !whole.starts_with(b"421") {
+            self.read_smuggled(out);
+        }
         let reading = self.read(from, whole);
         let first = self.lane(from).frame.is_none();
         let frame = self.number(from, whole, &reading);

@@ -68,7 +68,10 @@ impl Session {
         let lists = command.is_some_and(|command| command.lists);
         let ok = matches!(reading.kind, Kind::Reply { status: Status::Ok, .. });
         if ok && lists && matches!(form, Form::Codes | Form::Pop3) {
-            reading.list = Some(status::list(form, text));
+            // What goes on to a dot has no codes on its lines.
+            let dotted = command.is_some_and(|command| command.dotted);
+            let kind = if dotted && form == Form::Codes { Form::Line } else { form };
+            reading.list = Some(status::list(kind, text));
         } else if form == Form::Managesieve && command.is_some() && !lists {
             // A listing of scripts looks the same. Without a command it is the greeting, or what follows TLS.
             reading.list = None;

@@ -244,7 +244,8 @@ impl<W: Write + Send> Pretty<W> {
             DataKind::Proxy => "PROXY header",
             DataKind::Message => "message",
             DataKind::Chunk => "chunk",
-            DataKind::Lines => "lines",
+            DataKind::Lines if data.subject.is_empty() => "lines",
+            DataKind::Lines => "message",
         };
         let size = match data.announced {
             Some(announced) if short => {
@@ -408,6 +409,9 @@ const fn word(state: State) -> &'static str {
     match state {
         State::NotAuthenticated => "not-auth",
         State::Authenticated => "auth",
+        State::Connected => "connect",
+        State::Authorization => "author",
+        State::Transaction => "transact",
         other => other.word(),
     }
 }

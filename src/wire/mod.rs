@@ -324,7 +324,7 @@ pub fn reread(form: Form, from: Peer, reading: &Reading, text: &[u8]) -> Reading
         _ => read(form, from, text),
     };
     match reading.list.as_ref().map(|list| list.kind) {
-        Some(ListKind::Lines(Form::Codes | Form::Pop3)) => new.list = Some(status::list(form, text)),
+        Some(ListKind::Lines(kind)) if form != Form::Managesieve => new.list = Some(status::list(kind, text)),
         // Only the session knows whether it is a list.
         None if form == Form::Managesieve => new.list = None,
         _ => {}
