@@ -145,16 +145,26 @@ fn block() -> impl Strategy<Value = (Form, String)> {
     })
 }
 
-/// The text's reading, if it is cut as one.
-fn cut(form: Form, text: &[u8]) -> Option<Reading> {
+/// How many octets the first text has.
+fn first(form: Form, octets: &[u8]) -> usize {
+    if octets.is_empty() {
+        return 0;
+    }
     let mut framer = Framer::default();
     framer.gather(match form {
         Form::Codes => Gather::Codes,
         Form::Pop3 => Gather::Dot,
         _ => Gather::Response,
     });
-    let mut rest = text;
-    if !matches!(framer.cut(&mut rest), Cut::Text { whole, .. } if whole == text) || !rest.is_empty() {
+    match framer.cut(&mut &*octets) {
+        Cut::Text { whole, .. } => whole.len(),
+        _ => 0,
+    }
+}
+
+/// The text's reading, if it is cut as one.
+fn cut(form: Form, text: &[u8]) -> Option<Reading> {
+    if text.is_empty() || first(form, text) != text.len() {
         return None;
     }
     let mut reading = wire::read(form, Peer::Server, text);
@@ -419,6 +429,45 @@ proptest! {
                 let again = first(&other) == one || (other.starts_with("AUTH=") && matches!(&*one, "AUTH" | "SASL"));
                 prop_assert!(again || !names(&now).contains(&one));
                 prop_assert_eq!(others(&now), others(&old));
+            }
+        }
+    }
+
+    #[test]
+    fn no_reply_is_too_odd_to_be_edited(
+        octets in "(250[- \t]?|101 |\\+OK|-ERR|\"|\"SASL|OK|AUTH|SASL|SIZE|=| |\\.|\\.\r\n|X|\\\\|\\{3\\}|\r|\n|\r\n){0,24}\n?",
+        acts in prop::collection::vec((0..5, line_name(), line_name()), 1..4),
+    ) {
+        let lines: Vec<String> = acts.iter().map(|(verb, one, other)| match verb {
+            0 => format!("drop-capability {one} {other}"),
+            1 => format!("only-capabilities {one} {other}"),
+            2 => format!("add-capability {one} {other}"),
+            3 => format!("replace-capability {one} {other}"),
+            _ => "s/^[^A]*A?/&&/ when capability ~ S || status ~ O".to_string(),
+        }).collect();
+        let rules = rules(&lines);
+        for form in [Form::Codes, Form::Pop3, Form::Managesieve] {
+            let text = &octets.as_bytes()[..first(form, octets.as_bytes())];
+            // At the end of a connection a text has no end, too.
+            for (text, read) in [(text, true), (octets.as_bytes(), false)] {
+                let mut reading = wire::read(form, Peer::Server, text);
+                if form != Form::Managesieve {
+                    reading.list = Some(status::list(form, text));
+                }
+                let edit = rules.edit(&Scene {
+                    from: Peer::Server,
+                    text,
+                    reading: &reading,
+                    read: &|text| if read { cut(form, text) } else { Some(wire::read(form, Peer::Server, text)) },
+                    state: State::Ready,
+                    protocol: "any",
+                    connection: 1,
+                    command: "",
+                });
+                if let Some(sent) = edit.and_then(|edit| edit.bytes) {
+                    prop_assert_eq!(&sent[body(&sent).len()..], &text[body(text).len()..]);
+                    prop_assert!(!read || cut(form, &sent).is_some());
+                }
             }
         }
     }
