@@ -37,7 +37,8 @@ pub fn write(out: &mut Vec<u8>, palette: &Palette, body: &[u8], marks: &[Mark], 
     if memchr(b'\n', body).is_none() {
         return line(out, palette, body, 0, marks);
     }
-    let mut start = 0;
+    // What ends the line before a literal's octets says nothing.
+    let mut start = if body.starts_with(b"\r\n") { 2 } else { 0 };
     loop {
         let end = memmem::find(&body[start..], b"\r\n").map_or(body.len(), |len| start + len);
         // Marks that end before this line do not matter any more: the cost stays linear.
