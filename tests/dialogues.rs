@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use imapscope::event::{Closed, Closer, Opened, Peer, Time, What};
 use imapscope::explain::Explainer;
@@ -65,11 +66,11 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
 fn check(file: &Path) -> Result<(), String> {
     let text = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
     let dialogue = Dialogue::parse(&text)?;
+    let grammar = protocol(file, &dialogue)?;
     let chunkings = [Chunking::Whole, Chunking::Single, Chunking::Random(1), Chunking::Random(2), Chunking::Joined];
     let mut first: Option<String> = None;
     for chunking in chunkings {
-        let folder = file.parent().and_then(|p| p.file_name()).unwrap().to_str().unwrap();
-        let (log, sent) = run(&dialogue, chunking, folder);
+        let (log, sent) = run(&dialogue, chunking, &grammar);
         for peer in [Peer::Client, Peer::Server] {
             let expected = dialogue.expected(peer);
             if sent[peer.index()] != expected {
@@ -97,9 +98,19 @@ fn check(file: &Path) -> Result<(), String> {
     if dialogue.log == log { Ok(()) } else { Err(format!("the log differs\n{}", differences(&dialogue.log, &log))) }
 }
 
+/// The protocol of a dialogue: the one that its folder is named after, unless it names a file.
+fn protocol(file: &Path, dialogue: &Dialogue) -> Result<Arc<Grammar>, String> {
+    if let Some(name) = &dialogue.grammar {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name);
+        let text = std::fs::read_to_string(path).map_err(|error| format!("{name}: {error}"))?;
+        return Grammar::load(name, &text).map(Arc::new).map_err(|problems| format!("{}", problems[0]));
+    }
+    let folder = file.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy();
+    Grammar::builtin(&folder).ok_or_else(|| format!("no protocol is called {folder}"))
+}
+
 /// Runs a dialogue through the very parts that run live; gives the log, and what the client and the server were sent.
-fn run(dialogue: &Dialogue, chunking: Chunking, protocol: &str) -> (String, [Vec<u8>; 2]) {
-    let grammar = Grammar::builtin(protocol).expect("the grammar is built in");
+fn run(dialogue: &Dialogue, chunking: Chunking, grammar: &Arc<Grammar>) -> (String, [Vec<u8>; 2]) {
     let mut session = Session::new(1, grammar.clone(), dialogue.rules.clone());
     let written = Written::default();
     let mut scope = Scope {
@@ -113,7 +124,7 @@ fn run(dialogue: &Dialogue, chunking: Chunking, protocol: &str) -> (String, [Vec
     let opened = Opened {
         protocol: grammar.name.clone(),
         client: "127.0.0.1:50000".to_owned(),
-        server: format!("{protocol}://mail.example.org:{}", grammar.port),
+        server: format!("{}://mail.example.org:{}", grammar.name, grammar.port),
         edit: session.edits(),
     };
     scope.out.report(Peer::Client, What::Opened(Box::new(opened)));

@@ -41,6 +41,8 @@ impl Step {
 /// A dialogue file.
 #[derive(Debug)]
 pub struct Dialogue {
+    /// A description of the protocol, by its file's name under `tests`, where none that is built in will do.
+    pub grammar: Option<String>,
     /// The rules under which it runs.
     pub rules: Arc<Rules>,
     /// What happens.
@@ -58,6 +60,7 @@ impl Dialogue {
         let (head, log) = text.split_once(RULE).unwrap_or((text, ""));
         let mut steps: Vec<Step> = Vec::new();
         let mut flags = Vec::new();
+        let mut grammar = None;
         if !head.starts_with("# ") {
             return Err("a dialogue begins with '# ' and its claim".to_owned());
         }
@@ -69,6 +72,7 @@ impl Dialogue {
             match mark {
                 "" | "# " | "#" => {}
                 "! " => flags.push(rest.to_owned()),
+                "@ " => grammar = Some(rest.to_owned()),
                 "C:" | "S:" => steps.push(Step::Send { from, bytes: unescape(rest, true)?, becomes: None }),
                 "C|" | "S|" => steps.push(Step::Send { from, bytes: unescape(rest, false)?, becomes: None }),
                 "C*" | "S*" => {
@@ -84,10 +88,10 @@ impl Dialogue {
                     let bytes = if mark == "=-" { Vec::new() } else { unescape(rest, mark == "=>")? };
                     becomes.get_or_insert_with(Vec::new).extend(bytes);
                 }
-                _ => return Err(wrong("neither C: S: C| S| C* S* C. S. => =| =- ! nor #")),
+                _ => return Err(wrong("neither C: S: C| S| C* S* C. S. => =| =- ! @ nor #")),
             }
         }
-        Ok(Dialogue { rules: Arc::new(rules(&flags)?), steps, log: log.to_owned() })
+        Ok(Dialogue { grammar, rules: Arc::new(rules(&flags)?), steps, log: log.to_owned() })
     }
 
     /// What a peer must have been sent.
