@@ -50,7 +50,7 @@ pub struct Contestant {
 
 impl Contestant {
     /// Starts it; `None` if the program does not know how to be it yet.
-    pub fn start(kind: Kind, server: SocketAddr, folder: &Path) -> Option<Contestant> {
+    pub fn start(kind: Kind, scheme: &str, server: SocketAddr, folder: &Path) -> Option<Contestant> {
         let log = folder.join("log.txt");
         let mut command = match kind {
             Kind::Proxy => Command::new(env!("CARGO_BIN_EXE_imapscope")),
@@ -59,10 +59,10 @@ impl Contestant {
         match kind {
             Kind::Proxy => command
                 .arg("proxy")
-                .arg(format!(":0=imap://{server}"))
+                .arg(format!(":0={scheme}://{server}"))
                 .args(["--color", "always", "-o"])
                 .arg(format!("pretty:{}", log.display())),
-            _ => command.args(["--be", kind.word()]).arg(server.to_string()),
+            _ => command.args(["--be", kind.word(), scheme]).arg(server.to_string()),
         };
         let mut child = command
             .stdin(Stdio::null())
@@ -73,7 +73,7 @@ impl Contestant {
         let mut lines = BufReader::new(child.stderr.take().expect("it is a pipe"));
         let mut line = String::new();
         while lines.read_line(&mut line).expect("it speaks UTF-8") > 0 {
-            if let Some((_, rest)) = line.split_once("listening on imap://") {
+            if let Some((_, rest)) = line.split_once(&format!("listening on {scheme}://")) {
                 let address = rest.split_whitespace().next().and_then(|word| word.parse().ok());
                 // Whatever it says later must not fill the pipe.
                 std::thread::spawn(move || io::copy(&mut lines, &mut io::sink()));
@@ -129,18 +129,18 @@ impl Drop for Contestant {
 }
 
 /// Is a contestant, until it is killed.
-pub fn be(kind: &str, server: &str) {
+pub fn be(kind: &str, scheme: &str, server: &str) {
     let server: SocketAddr = server.parse().expect("the server is an address");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     match kind {
-        "bare" => runtime.block_on(be_bare(server)),
-        _ => runtime.block_on(be_relay(server)),
+        "bare" => runtime.block_on(be_bare(scheme, server)),
+        _ => runtime.block_on(be_relay(scheme, server)),
     }
 }
 
-async fn be_bare(server: SocketAddr) {
+async fn be_bare(scheme: &str, server: SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    eprintln!("listening on imap://{} -> {server}", listener.local_addr().expect("its address"));
+    eprintln!("listening on {scheme}://{} -> {server}", listener.local_addr().expect("its address"));
     loop {
         let (mut client, _) = listener.accept().await.expect("a client");
         tokio::spawn(async move {
@@ -152,16 +152,16 @@ async fn be_bare(server: SocketAddr) {
     }
 }
 
-async fn be_relay(server: SocketAddr) {
+async fn be_relay(scheme: &str, server: SocketAddr) {
     let route = Route {
         listen: Endpoint::new("127.0.0.1", 0),
         server: Endpoint::new(server.ip().to_string(), server.port()),
-        protocol: "imap".into(),
-        scheme: "imap".into(),
+        protocol: scheme.into(),
+        scheme: scheme.into(),
         edit: [false; 2],
     };
     let relay = Relay::bind(vec![route], Limits::default()).await.expect("a port");
-    eprintln!("listening on imap://{} -> {server}", relay.routes()[0].address);
+    eprintln!("listening on {scheme}://{} -> {server}", relay.routes()[0].address);
     let (sender, mut receiver) = channel(4 << 20);
     std::thread::spawn(move || {
         while let Some(batch) = receiver.recv() {
@@ -169,7 +169,7 @@ async fn be_relay(server: SocketAddr) {
         }
     });
     let (_stop, stopped) = watch::channel(false);
-    let grammar = Grammar::builtin("imap").expect("IMAP is built in");
+    let grammar = Grammar::builtin(scheme).expect("the protocol is built in");
     let rules = Arc::new(Rules::default());
     let make = move |_: &Route, number| Session::new(number, grammar.clone(), rules.clone());
     relay.serve(make, sender, stopped, |notice| eprintln!("{notice}")).await;

@@ -74,7 +74,7 @@ pub fn fetch_lines(first: u32, count: u32, size: usize) -> Vec<u8> {
 }
 
 /// Sends `stock` over and over, `octets` in all.
-fn repeat(mut to: &TcpStream, stock: &[u8], mut octets: u64) -> std::io::Result<()> {
+pub fn repeat(mut to: &TcpStream, stock: &[u8], mut octets: u64) -> std::io::Result<()> {
     while octets > 0 {
         let now = stock.len().min(usize::try_from(octets).unwrap_or(usize::MAX));
         to.write_all(&stock[..now])?;
@@ -84,7 +84,7 @@ fn repeat(mut to: &TcpStream, stock: &[u8], mut octets: u64) -> std::io::Result<
 }
 
 /// Reads `octets` and throws them away.
-fn discard(from: &TcpStream, mut octets: u64) -> std::io::Result<()> {
+pub fn discard(from: &TcpStream, mut octets: u64) -> std::io::Result<()> {
     let mut buffer = vec![MaybeUninit::uninit(); PIECE];
     while octets > 0 {
         let want = buffer.len().min(usize::try_from(octets).unwrap_or(usize::MAX));
@@ -219,6 +219,16 @@ impl Client {
         self.say(&format!("{command}\r\n"));
         discard(&self.socket, octets).expect("the relay lives");
         self.read_to(b" completed\r\n");
+    }
+
+    /// Sends `stock` over and over, `octets` in all.
+    pub fn pour(&self, stock: &[u8], octets: u64) {
+        repeat(&self.socket, stock, octets).expect("the relay takes it");
+    }
+
+    /// Reads `octets` and throws them away.
+    pub fn drain(&self, octets: u64) {
+        discard(&self.socket, octets).expect("the relay lives");
     }
 
     /// Appends a message of `octets`.

@@ -1,4 +1,4 @@
-//! The relay beside a bare copy: `cargo bench --bench relay [-- [--rounds N] [bulk|fetch|noop|sessions|idle]…]`.
+//! The relay beside a bare copy: `cargo bench --bench relay [-- [--rounds N] [bulk|data|fetch|noop|sessions|idle]…]`.
 //!
 //! Each measurement alternates, round by round, between the contestants, all of them child processes: a bare
 //! `copy_bidirectional_with_sizes` (the unit), the relay alone, and the whole program with its coloured log in a file.
@@ -8,6 +8,8 @@
 mod contestant;
 #[cfg(target_os = "linux")]
 mod load;
+#[cfg(target_os = "linux")]
+mod mail;
 #[cfg(target_os = "linux")]
 mod measure;
 

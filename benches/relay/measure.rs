@@ -7,17 +7,20 @@ use std::time::{Duration, Instant};
 
 use super::contestant::{Contestant, Kind, be};
 use super::load::{Client, Sizes, serve};
+use super::mail;
 
 /// How many octets a client reads at once where much comes.
 const WIDE: usize = 256 * 1024;
 /// Open files for a thousand connections, both ends of which are in one process.
 const FILES: u32 = 16_384;
 
-const ALL: [&str; 5] = ["bulk", "fetch", "noop", "sessions", "idle"];
+const ALL: [&str; 6] = ["bulk", "data", "fetch", "noop", "sessions", "idle"];
 
 /// One thing to measure.
 struct Measurement {
     name: &'static str,
+    /// The scheme of its route.
+    scheme: &'static str,
     /// Octets that pass, for the rate and the processor time a GB; 0 where they do not matter.
     octets: u64,
     /// Ratios to bare that the whole program is to reach: at least, or (for a duration) at most.
@@ -34,10 +37,10 @@ enum Goal {
 /// The benchmark, or a part of it in a child process.
 pub fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
-    if let [flag, kind, server] = arguments.as_slice()
+    if let [flag, kind, scheme, server] = arguments.as_slice()
         && flag == "--be"
     {
-        return be(kind, server);
+        return be(kind, scheme, server);
     }
     if std::env::var_os("RELAY_BENCH_FILES").is_none() {
         // A shell can raise the limit of open files; this program has no way to.
@@ -59,6 +62,10 @@ pub fn main() {
             "bulk" => {
                 compare(&literal(false), rounds);
                 compare(&literal(true), rounds);
+            }
+            "data" => {
+                compare(&message("smtp"), rounds);
+                compare(&message("pop3"), rounds);
             }
             "fetch" => compare(&fetch(), rounds),
             "noop" if std::env::var_os("RELAY_BENCH_PINNED").is_none() => {
@@ -88,6 +95,7 @@ const LINES: u64 = 512 << 20;
 fn literal(up: bool) -> Measurement {
     Measurement {
         name: if up { "1 GiB literal, client to server" } else { "1 GiB literal, server to client" },
+        scheme: "imap",
         octets: LITERAL,
         goal: (Goal::SpeedAtLeast, 1.2),
         run: if up {
@@ -98,9 +106,25 @@ fn literal(up: bool) -> Measurement {
     }
 }
 
+/// Lines to a dot: each line end has to be looked at.
+fn message(scheme: &'static str) -> Measurement {
+    Measurement {
+        name: if scheme == "smtp" { "1 GiB message by SMTP DATA" } else { "1 GiB message by POP3 RETR" },
+        scheme,
+        octets: LITERAL,
+        goal: (Goal::SpeedAtLeast, 0.8),
+        run: if scheme == "smtp" {
+            |address| mail::send(address, LITERAL)
+        } else {
+            |address| mail::fetch(address, LITERAL)
+        },
+    }
+}
+
 fn fetch() -> Measurement {
     Measurement {
         name: "FETCH lines of 800 octets, 512 MiB",
+        scheme: "imap",
         octets: LINES,
         goal: (Goal::SpeedAtLeast, 0.25),
         run: |address| Client::selected(address, WIDE).ask_much("c FETCH 1:* ENVELOPE", LINES - 2 * (1 << 20)),
@@ -110,6 +134,7 @@ fn fetch() -> Measurement {
 fn noop() -> Measurement {
     Measurement {
         name: "20,000 NOOPs one after the other, one CPU",
+        scheme: "imap",
         octets: 0,
         goal: (Goal::TimeAtMost, 1.2),
         run: |address| {
@@ -124,6 +149,7 @@ fn noop() -> Measurement {
 fn sessions() -> Measurement {
     Measurement {
         name: "50 connections, 20 typical sessions each",
+        scheme: "imap",
         octets: 0,
         goal: (Goal::SpeedAtLeast, 0.7),
         run: |address| {
@@ -137,9 +163,9 @@ fn sessions() -> Measurement {
 }
 
 /// The contestants that can be started.
-fn contestants(server: std::net::SocketAddr, folder: &Path) -> Vec<Contestant> {
+fn contestants(scheme: &'static str, server: std::net::SocketAddr, folder: &Path) -> Vec<Contestant> {
     let start = |kind: Kind| {
-        let started = Contestant::start(kind, server, folder);
+        let started = Contestant::start(kind, scheme, server, folder);
         if started.is_none() {
             println!("  {:<6} skipped: it did not begin to listen", kind.word());
         }
@@ -150,9 +176,12 @@ fn contestants(server: std::net::SocketAddr, folder: &Path) -> Vec<Contestant> {
 
 fn compare(what: &Measurement, rounds: usize) {
     println!("{}", what.name);
-    let server = serve(Sizes { literal: LITERAL, lines: LINES });
+    let server = match what.scheme {
+        "imap" => serve(Sizes { literal: LITERAL, lines: LINES }),
+        scheme => mail::serve(what.octets, scheme == "pop3"),
+    };
     let folder = tempfile::tempdir().expect("a folder for the log");
-    let all = contestants(server, folder.path());
+    let all = contestants(what.scheme, server, folder.path());
     // One round for nothing: files are opened, threads started, buffers there.
     all.iter().for_each(|one| (what.run)(one.address));
     let mut seconds = vec![Vec::new(); all.len()];
@@ -199,7 +228,7 @@ fn idle() {
     println!("{CONNECTIONS} connections in IDLE");
     let server = serve(Sizes { literal: 1, lines: 1 });
     let folder = tempfile::tempdir().expect("a folder for the log");
-    for one in contestants(server, folder.path()) {
+    for one in contestants("imap", server, folder.path()) {
         let enter = |count: usize| -> Vec<Client> {
             let idle = || {
                 let mut client = Client::selected(one.address, 1024);
