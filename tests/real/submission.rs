@@ -1,7 +1,7 @@
 //! Clients log in through imapscope, with each mechanism, and then send mail: the log says how, and never with what.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -16,7 +16,7 @@ use crate::peer::stand::{Outcome, Stand, tail};
 const LOGIN: &str = "alice:canary-Pw7-of-alice";
 
 /// A client, a mechanism that it is told to use, and what does that.
-type Client = (&'static str, &'static str, fn(SocketAddr, &PathBuf, &str));
+type Client = (&'static str, &'static str, fn(SocketAddr, &Path, &str));
 
 const CLIENTS: [Client; 10] = [
     ("swaks", "PLAIN", with_swaks),
@@ -31,21 +31,21 @@ const CLIENTS: [Client; 10] = [
     ("python3", "PLAIN", with_python),
 ];
 
-fn with_swaks(address: SocketAddr, path: &PathBuf, mechanism: &str) {
+fn with_swaks(address: SocketAddr, path: &Path, mechanism: &str) {
     let user = ["--auth-user", "alice", "--auth-password", PASSWORD, "--to", RECIPIENT];
     sent(&swaks(address, path, &[&["--auth", mechanism][..], &user].concat()));
 }
 
-fn with_msmtp(address: SocketAddr, path: &PathBuf, mechanism: &str) {
+fn with_msmtp(address: SocketAddr, path: &Path, mechanism: &str) {
     sent(&msmtp(address, path, &["tls off", &format!("auth {}", mechanism.to_lowercase())]));
 }
 
-fn with_curl(address: SocketAddr, path: &PathBuf, mechanism: &str) {
+fn with_curl(address: SocketAddr, path: &Path, mechanism: &str) {
     sent(&curl(address, path, &["--user", LOGIN, "--login-options", &format!("AUTH={mechanism}")]));
 }
 
-fn with_python(address: SocketAddr, path: &PathBuf, mechanism: &str) {
-    script("send.py", address, &["smtp", mechanism, SENDER, RECIPIENT], std::slice::from_ref(path));
+fn with_python(address: SocketAddr, path: &Path, mechanism: &str) {
+    script("send.py", address, &["smtp", mechanism, SENDER, RECIPIENT], &[path.to_owned()]);
 }
 
 /// Fails if the log has anything that a client sent to log in, as it is or decoded.
@@ -112,7 +112,7 @@ fn a_mechanism_that_is_hidden_is_not_used() {
         let stand = Stand::between("submission", row, server.address(), ());
         let path = &files(stand.folder(), std::slice::from_ref(&letter))[0];
         sent(&curl(stand.address(), path, &["--user", LOGIN]));
-        script("smtplib_send.py", stand.address(), &["login", SENDER, RECIPIENT], std::slice::from_ref(path));
+        script("smtplib_send.py", stand.address(), &["login", SENDER, RECIPIENT], &[path.to_owned()]);
         server.take("bob", 2);
         let outcome = stand.finish();
         let [first, second] = &outcome.records[..] else { panic!("two connections") };
