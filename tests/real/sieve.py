@@ -74,8 +74,9 @@ say(b'PUTSCRIPT {3+}\r\ntwo "keep;"')
 ok()
 say(b'CHECKSCRIPT {8+}\r\nno sieve')
 check(response()[-1].startswith(b"NO"), "what is no Sieve is refused")
-# The texts of all errors may have several lines, and then are literals.
-say(b'PUTSCRIPT "three" {17+}\r\nfoo;\r\nbar;\r\nbaz;\r\n'[:-2])
+# A text about several errors has several lines, and comes as a literal.
+wrong = b"foo;\r\nbar;\r\nbaz;\r\n"
+say(b'PUTSCRIPT "three" {%d+}\r\n%s' % (len(wrong), wrong))
 check(response()[-1].startswith(b"NO"), "what is no Sieve is not stored")
 print(names())
 say(b'GETSCRIPT "one"')

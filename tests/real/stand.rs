@@ -207,6 +207,12 @@ impl Outcome {
         self.log.lines().any(|line| (line.contains(" C: ") || line.contains(" C* ")) && line.ends_with(end))
     }
 
+    /// Fails if the log says of a peer that it broke a rule: they are in wide use, and their sessions here go well.
+    pub fn blameless(&self) {
+        let blame = self.log.lines().filter(|line| line.trim_start().starts_with("! ")).collect::<Vec<_>>();
+        assert!(blame.is_empty(), "nobody broke a rule: {blame:#?}\n{}", tail(&self.log));
+    }
+
     /// Fails if the log does not have this.
     pub fn logged(&self, text: &str) {
         assert!(self.log.contains(text), "'{text}' is in the log:\n{}", tail(&self.log));
