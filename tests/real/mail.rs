@@ -4,15 +4,19 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+fn head(name: &str) -> String {
+    format!(
+        "From: Alice <alice@example.org>\nTo: bob@example.org\nSubject: {name}\nMessage-ID: <{name}@example.org>\n\
+         Date: Mon, 2 Feb 2026 10:00:00 +0000\n"
+    )
+}
+
+fn text(name: &str, body: &[u8]) -> Vec<u8> {
+    [head(name).as_bytes(), b"\n", body].concat()
+}
+
 /// Messages with LF line ends, as they lie in a Maildir. Some hold what a proxy could take for protocol.
 pub fn messages() -> Vec<Vec<u8>> {
-    let head = |name: &str| {
-        format!(
-            "From: Alice <alice@example.org>\nTo: bob@example.org\nSubject: {name}\nMessage-ID: <{name}@example.org>\n\
-             Date: Mon, 2 Feb 2026 10:00:00 +0000\n"
-        )
-    };
-    let text = |name: &str, body: &[u8]| [head(name).as_bytes(), b"\n", body].concat();
     let mut octets = b"Caf\xe9 na\xefve in Latin-1, ".to_vec();
     octets.extend((0x80..=0xff).collect::<Vec<u8>>());
     octets.extend_from_slice("\nund UTF-8: größer, \u{1f4e8}\n".as_bytes());
@@ -81,15 +85,9 @@ pub fn crlf(message: &[u8]) -> Vec<u8> {
     sent
 }
 
-/// Messages to send with SMTP, with LF line ends: no line is longer than its limit, and each has its recipient's name.
+/// Messages to send with SMTP, with LF line ends: no line is longer than its limit. Some hold what a proxy could take for
+/// protocol.
 pub fn letters() -> Vec<Vec<u8>> {
-    let head = |name: &str| {
-        format!(
-            "From: Alice <alice@example.org>\nTo: bob@example.org\nSubject: {name}\nMessage-ID: <{name}@example.org>\n\
-             Date: Mon, 2 Feb 2026 10:00:00 +0000\n"
-        )
-    };
-    let text = |name: &str, body: &[u8]| [head(name).as_bytes(), b"\n", body].concat();
     let mut octets =
         b"MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n".to_vec();
     octets.extend_from_slice("größer, \u{1f4e8}, and in Latin-1 caf".as_bytes());
