@@ -1,34 +1,32 @@
-//! Real clients, and a real server, with imapscope between them: run with `IMAPSCOPE_REAL=1` where they are installed.
+//! Real clients, and real servers, with imapscope between them; IMAP here, the other protocols beside: run with `IMAPSCOPE_REAL=1` where they are installed.
 //! Every session is recorded on both sides of the proxy, and must be the same but for what a rule takes away.
 //! `IMAPSCOPE_KEEP_LOGS=FOLDER` keeps the logs to be looked at.
 
+#[path = "real/lmtp.rs"]
+mod lmtp;
 #[path = "real/mod.rs"]
 mod peer;
+#[path = "real/pop3.rs"]
+mod pop3;
+#[path = "real/sieve.rs"]
+mod sieve;
+#[path = "real/smtp.rs"]
+mod smtp;
+#[path = "real/submission.rs"]
+mod submission;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
 use peer::client::{Neomutt, curl, mbsync, offlineimap, python};
-use peer::mail::{maildir, messages, titles};
+use peer::mail::{crlf, maildir, messages, titles};
 use peer::stand::{MATRIX, Stand, commands, offered, tail, without_proxy};
 use peer::tee::{Record, Tee};
 use peer::{wait_until, wanted};
 
 fn same(one: &BTreeSet<Vec<u8>>, other: &BTreeSet<Vec<u8>>) {
     assert!(one == other, "the mailboxes are the same:\n{:#?}\n{:#?}", titles(one), titles(other));
-}
-
-/// What a message becomes on the wire.
-fn crlf(message: &[u8]) -> Vec<u8> {
-    let mut sent = Vec::new();
-    for line in message.split_inclusive(|octet| *octet == b'\n') {
-        match line.strip_suffix(b"\n") {
-            Some(line) => sent.extend_from_slice(&[line, b"\r\n"].concat()),
-            None => sent.extend_from_slice(line),
-        }
-    }
-    sent
 }
 
 #[test]

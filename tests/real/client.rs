@@ -3,16 +3,52 @@
 use std::fs;
 use std::io::Write;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
-use super::{PASSWORD, USER, succeed, wait_until};
+use super::{PASSWORD, USER, fed, succeed, wait_until};
 
 /// curl with this behind `imap://ADDRESS/`, and these arguments; returns what it prints.
 pub fn curl(address: SocketAddr, path: &str, arguments: &[&str]) -> Vec<u8> {
     let mut command = Command::new("curl");
     command.args(["-q", "-sS", "--noproxy", "*", "--user", &format!("{USER}:{PASSWORD}")]).args(arguments);
     succeed(command.arg(format!("imap://{address}/{path}")))
+}
+
+/// curl with this behind `pop3://ADDRESS/`, and these arguments; returns what it prints.
+pub fn curl_pop3(address: SocketAddr, path: &str, arguments: &[&str]) -> Vec<u8> {
+    let mut command = Command::new("curl");
+    command.args(["-q", "-sS", "--noproxy", "*", "--user", &format!("{USER}:{PASSWORD}")]).args(arguments);
+    succeed(command.arg(format!("pop3://{address}/{path}")))
+}
+
+/// Fetches everything into a Maildir with mpop.
+pub fn mpop(address: SocketAddr, folder: &Path) -> PathBuf {
+    let (file, here) = (folder.join("mpoprc"), folder.join("fetched"));
+    for name in ["new", "cur", "tmp"] {
+        fs::create_dir_all(here.join(name)).expect("a folder");
+    }
+    let text = format!(
+        "defaults\nhost {}\nport {}\nuser {USER}\npassword {PASSWORD}\ntls off\nauth user\nkeep on\ntimeout 30\n\
+         received_header off\nuidls_file {}\ndelivery maildir {}\naccount default\n",
+        address.ip(),
+        address.port(),
+        folder.join("uidls").display(),
+        here.display()
+    );
+    fs::write(&file, text).expect("a file");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("it is ours");
+    succeed(Command::new("mpop").arg("--quiet").arg("-C").arg(&file).env("HOME", folder));
+    here
+}
+
+/// sieve-connect, which is content with any certificate and without TLS where there is none.
+pub fn sieve_connect(address: SocketAddr, folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new("sieve-connect");
+    command.args(["--server", &address.ip().to_string(), "--port", &address.port().to_string(), "--nosrv"]);
+    command.args(["--user", USER, "--passwordfd", "0", "--notlsverify", "--clearchan"]).args(arguments);
+    fed(command.env("HOME", folder), format!("{PASSWORD}\n").as_bytes())
 }
 
 /// Synchronises the INBOX with a Maildir both ways.

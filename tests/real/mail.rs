@@ -4,15 +4,19 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+fn head(name: &str) -> String {
+    format!(
+        "From: Alice <alice@example.org>\nTo: bob@example.org\nSubject: {name}\nMessage-ID: <{name}@example.org>\n\
+         Date: Mon, 2 Feb 2026 10:00:00 +0000\n"
+    )
+}
+
+fn text(name: &str, body: &[u8]) -> Vec<u8> {
+    [head(name).as_bytes(), b"\n", body].concat()
+}
+
 /// Messages with LF line ends, as they lie in a Maildir. Some hold what a proxy could take for protocol.
 pub fn messages() -> Vec<Vec<u8>> {
-    let head = |name: &str| {
-        format!(
-            "From: Alice <alice@example.org>\nTo: bob@example.org\nSubject: {name}\nMessage-ID: <{name}@example.org>\n\
-             Date: Mon, 2 Feb 2026 10:00:00 +0000\n"
-        )
-    };
-    let text = |name: &str, body: &[u8]| [head(name).as_bytes(), b"\n", body].concat();
     let mut octets = b"Caf\xe9 na\xefve in Latin-1, ".to_vec();
     octets.extend((0x80..=0xff).collect::<Vec<u8>>());
     octets.extend_from_slice("\nund UTF-8: größer, \u{1f4e8}\n".as_bytes());
@@ -67,4 +71,44 @@ pub fn titles(messages: &BTreeSet<Vec<u8>>) -> Vec<String> {
         format!("{subject} ({} octets)", message.len())
     };
     messages.iter().map(title).collect()
+}
+
+/// What a message becomes on the wire.
+pub fn crlf(message: &[u8]) -> Vec<u8> {
+    let mut sent = Vec::new();
+    for line in message.split_inclusive(|octet| *octet == b'\n') {
+        match line.strip_suffix(b"\n") {
+            Some(line) => sent.extend_from_slice(&[line, b"\r\n"].concat()),
+            None => sent.extend_from_slice(line),
+        }
+    }
+    sent
+}
+
+/// Messages to send with SMTP, with LF line ends: no line is longer than its limit. Some hold what a proxy could take for
+/// protocol.
+pub fn letters() -> Vec<Vec<u8>> {
+    let mut octets =
+        b"MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n".to_vec();
+    octets.extend_from_slice("größer, \u{1f4e8}, and in Latin-1 caf".as_bytes());
+    octets.extend((0xa0..=0xff).collect::<Vec<u8>>());
+    octets.push(b'\n');
+    let mut names = head("names").replace("names\n", "größer\n").into_bytes();
+    names.extend_from_slice(b"\nA header in UTF-8.\n");
+    let long = "0123456789abcdef".repeat(63)[..998].to_owned();
+    let large = "The quick brown fox jumps over the lazy dog, again and again and again.\n".repeat(2900);
+    vec![
+        text("plain", b"Hello,\nthis is a line.\n"),
+        text("dots", b".\n..\n...\n.a\n. \n\n.\n\n.end\n"),
+        text("empty-end", b"The last line is empty.\n\n"),
+        text("long-lines", format!("{long}\n.{}\nand after it\n", &long[..900]).as_bytes()),
+        [head("octets").as_bytes(), &octets].concat(),
+        names,
+        text("large", large.as_bytes()),
+        text(
+            "looks-like-protocol",
+            b"250-PIPELINING\n250 CHUNKING\nQUIT\nRCPT TO:<carol@example.org>\n354 go on\n.\nMAIL FROM:<x@example.org>\n\
+              bdat 5 last\n+OK\nCAPA\nPIPELINING\nUIDL\n.\nQUIT\n",
+        ),
+    ]
 }

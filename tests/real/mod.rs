@@ -1,13 +1,19 @@
-//! What the tests against real peers stand on: a private Dovecot, the proxy, and a recording tee on either side of it.
+//! What the tests against real peers stand on: private servers, the proxy, and a recording tee on either side of it.
 //! Knows nothing of what imapscope is made of: it sees what a user sees, and the bytes on both sides.
 
 pub mod client;
+pub mod hide;
 pub mod mail;
+pub mod postfix;
+pub mod sender;
 pub mod server;
 pub mod stand;
 pub mod tee;
 
+use std::fs;
+use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -57,6 +63,11 @@ pub fn signal(child: &Child, name: &str) {
 
 /// Runs a program to its end under a time limit; `timeout` ends it and what it started.
 pub fn run(command: &mut Command) -> Output {
+    fed(command, b"")
+}
+
+/// The same, with this as its standard input.
+pub fn fed(command: &mut Command, input: &[u8]) -> Output {
     let mut limited = Command::new("timeout");
     limited.args(["-k", "5", &PATIENCE.as_secs().to_string()]).arg(command.get_program()).args(command.get_args());
     for (name, value) in command.get_envs() {
@@ -68,7 +79,11 @@ pub fn run(command: &mut Command) -> Output {
     if let Some(folder) = command.get_current_dir() {
         limited.current_dir(folder);
     }
-    limited.stdin(Stdio::null()).output().expect("timeout runs")
+    limited.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = limited.spawn().expect("timeout runs");
+    // Who refuses may not read to the end.
+    let _ = child.stdin.take().expect("standard input is piped").write_all(input);
+    child.wait_with_output().expect("it ends")
 }
 
 /// Runs a program that must succeed; returns its standard output.
@@ -82,4 +97,13 @@ pub fn succeed(command: &mut Command) -> Vec<u8> {
         String::from_utf8_lossy(&output.stderr)
     );
     output.stdout
+}
+
+/// Writes `key.pem` and `cert.pem` into this folder: TLS that nobody trusts.
+pub fn certificate(folder: &Path) {
+    let (key, cert) = (folder.join("key.pem"), folder.join("cert.pem"));
+    let mut command = Command::new("openssl");
+    command.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30"]);
+    succeed(command.args(["-subj", "/CN=localhost"]).arg("-keyout").arg(&key).arg("-out").arg(&cert));
+    assert!(fs::metadata(&key).is_ok() && fs::metadata(&cert).is_ok(), "openssl wrote both");
 }

@@ -21,18 +21,19 @@ pub struct Dovecot {
 impl Dovecot {
     /// Starts a server whose INBOX holds these messages, and waits until it answers.
     pub fn start(messages: &[Vec<u8>]) -> Dovecot {
-        Dovecot::with(messages, "")
+        Dovecot::serving("imap", messages, "")
     }
 
     /// The same, but this list is all that it says it is capable of, before login and after.
     pub fn offering(messages: &[Vec<u8>], capabilities: &str) -> Dovecot {
-        Dovecot::with(messages, &format!("imap_capability = {capabilities}\n"))
+        Dovecot::serving("imap", messages, &format!("imap_capability = {capabilities}\n"))
     }
 
-    fn with(messages: &[Vec<u8>], settings: &str) -> Dovecot {
+    /// Starts a server of this protocol: imap, pop3, sieve, lmtp or submission. The settings overrule all others.
+    pub fn serving(protocol: &str, messages: &[Vec<u8>], settings: &str) -> Dovecot {
         let folder = tempfile::tempdir().expect("a folder");
         let port = free_port();
-        for name in ["run", "state", "home", "mail", "mail/cur", "mail/new", "mail/tmp"] {
+        for name in ["run", "state", "home", "box", "mail", "mail/cur", "mail/new", "mail/tmp"] {
             fs::create_dir(folder.path().join(name)).expect("a folder");
         }
         for (index, message) in messages.iter().enumerate() {
@@ -43,7 +44,8 @@ impl Dovecot {
         let mine = fs::metadata(folder.path()).expect("the folder is there").uid();
         let owner = if mine == 0 { account("nobody") } else { account(&mine.to_string()) };
         let file = folder.path().join("dovecot.conf");
-        fs::write(&file, configuration(folder.path(), port, &owner, settings)).expect("a file");
+        fs::write(&file, configuration(folder.path(), protocol, port, &owner, settings)).expect("a file");
+        super::certificate(folder.path());
         let mut command = Command::new("dovecot");
         command.arg("-F").arg("-c").arg(&file).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         if mine == 0 {
@@ -66,6 +68,16 @@ impl Dovecot {
         self.folder.path().join("mail")
     }
 
+    /// The Maildir of a user that mail is delivered to with LMTP.
+    pub fn mailbox(&self, name: &str) -> PathBuf {
+        self.folder.path().join("box").join(name)
+    }
+
+    /// The socket at which other servers have logins checked.
+    pub fn login_socket(&self) -> PathBuf {
+        self.folder.path().join("login")
+    }
+
     /// What the server had to say.
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
@@ -80,15 +92,18 @@ impl Drop for Dovecot {
     }
 }
 
-struct Account {
+/// A user of the system.
+pub struct Account {
     name: String,
-    user: u32,
-    group: u32,
+    /// Its number.
+    pub user: u32,
+    /// The number of its group.
+    pub group: u32,
     group_name: String,
 }
 
 /// Looks up a user by name or number.
-fn account(key: &str) -> Account {
+pub fn account(key: &str) -> Account {
     let find = |database: &str, key: &str| {
         let output = Command::new("getent").args([database, key]).output().expect("getent runs");
         assert!(output.status.success(), "no {key} in {database}");
@@ -112,7 +127,7 @@ fn give(path: &Path, owner: &Account) {
 }
 
 /// The whole configuration: no file of the system's own is read.
-fn configuration(folder: &Path, port: u16, owner: &Account, settings: &str) -> String {
+fn configuration(folder: &Path, protocol: &str, port: u16, owner: &Account, settings: &str) -> String {
     let folder = folder.display();
     let Account { name, user, group, group_name } = owner;
     let version = Command::new("dovecot").arg("--version").output().expect("dovecot runs").stdout;
@@ -131,14 +146,40 @@ fn configuration(folder: &Path, port: u16, owner: &Account, settings: &str) -> S
              userdb static {{\n fields {{\n  uid = {user}\n  gid = {group}\n  home = {folder}/home\n }}\n}}\n"
         )
     };
+    let (service, more) = match protocol {
+        "lmtp" => (
+            "lmtp".to_owned(),
+            if old {
+                "mail_location = maildir:{folder}/box/%n\n"
+            } else {
+                "mail_path = {folder}/box/%{user | username}\n"
+            },
+        ),
+        // Only here is TLS offered.
+        "sieve" if old => {
+            ("managesieve-login".to_owned(), "ssl = yes\nssl_cert = <{folder}/cert.pem\nssl_key = <{folder}/key.pem\n")
+        }
+        "sieve" => (
+            "managesieve-login".to_owned(),
+            "ssl = yes\nssl_server_cert_file = {folder}/cert.pem\nssl_server_key_file = {folder}/key.pem\n",
+        ),
+        other => (format!("{other}-login"), ""),
+    };
+    // Those that listen for TLS from the first octet; they would be there by themselves.
+    let closed = match protocol {
+        "imap" | "pop3" | "submission" => format!(" inet_listener {protocol}s {{\n  port = 0\n }}\n"),
+        _ => String::new(),
+    };
+    let settings = format!("{more}{settings}").replace("{folder}", &folder.to_string());
     // The dialect first: the version must be the first setting of all.
     format!(
-        "{dialect}{settings}base_dir = {folder}/run\nstate_dir = {folder}/state\nlog_path = {folder}/log\nprotocols = imap\n\
+        "{dialect}base_dir = {folder}/run\nstate_dir = {folder}/state\nlog_path = {folder}/log\nprotocols = {protocol}\n\
          auth_mechanisms = plain login\ndefault_internal_user = {name}\ndefault_internal_group = {group_name}\n\
          default_login_user = {name}\nfirst_valid_uid = 1\n\
          namespace inbox {{\n inbox = yes\n}}\nservice anvil {{\n chroot =\n}}\n\
-         service imap-login {{\n chroot =\n inet_listener imap {{\n  {} = 127.0.0.1\n  port = {port}\n }}\n \
-         inet_listener imaps {{\n  port = 0\n }}\n}}\n",
+         service auth {{\n unix_listener {folder}/login {{\n  mode = 0666\n }}\n}}\n\
+         service {service} {{\n chroot =\n inet_listener {protocol} {{\n  {} = 127.0.0.1\n  port = {port}\n }}\n\
+         {closed}}}\n{settings}",
         if old { "address" } else { "listen" }
     )
 }

@@ -1,4 +1,4 @@
-//! The whole stand: client - tee - imapscope - tee - Dovecot, and what must hold of it whoever the client is.
+//! The whole stand: client - tee - imapscope - tee - server, and what must hold of it whoever the client is.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,6 +11,7 @@ use std::thread;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use super::hide::hide;
 use super::server::Dovecot;
 use super::tee::{Record, Tee};
 use super::{PASSWORD, USER, signal, wait_until};
@@ -26,14 +27,15 @@ pub const MATRIX: [&[&str]; 6] = [
 ];
 
 /// A server, a proxy that drops capabilities, and records of both its sides.
-pub struct Stand {
+pub struct Stand<S = Dovecot> {
+    scheme: &'static str,
     dropped: &'static [&'static str],
     folder: tempfile::TempDir,
     scope: Child,
     near: Tee,
     far: Tee,
     /// Behind everything.
-    pub server: Dovecot,
+    pub server: S,
 }
 
 /// What a session left behind.
@@ -48,10 +50,17 @@ impl Stand {
     /// Sets up everything; the server's INBOX holds these messages.
     pub fn start(dropped: &'static [&'static str], messages: &[Vec<u8>]) -> Stand {
         let server = Dovecot::start(messages);
-        let far = Tee::start(server.address);
+        Stand::between("imap", dropped, server.address, server)
+    }
+}
+
+impl<S> Stand<S> {
+    /// Sets up everything in front of a server that runs already.
+    pub fn between(scheme: &'static str, dropped: &'static [&'static str], address: SocketAddr, server: S) -> Stand<S> {
+        let far = Tee::start(address);
         let folder = tempfile::tempdir().expect("a folder");
         let mut command = Command::new(env!("CARGO_BIN_EXE_imapscope"));
-        command.arg("proxy").arg(format!("127.0.0.1:0=imap://{}", far.address));
+        command.arg("proxy").arg(format!("127.0.0.1:0={scheme}://{}", far.address));
         for name in dropped {
             command.args(["--drop-cap", name]);
         }
@@ -62,7 +71,7 @@ impl Stand {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut scope = command.spawn().expect("imapscope starts");
         let address = listening(&mut scope);
-        Stand { dropped, folder, scope, near: Tee::start(address), far, server }
+        Stand { scheme, dropped, folder, scope, near: Tee::start(address), far, server }
     }
 
     /// Where clients connect.
@@ -107,9 +116,9 @@ impl Stand {
         assert!(!near.is_empty(), "a client came");
         // Connections that open at the same time may be in another order on the other side.
         for record in &near {
-            let same = far
-                .iter()
-                .any(|other| other.client == record.client && hide(&other.server, self.dropped) == record.server);
+            let same = far.iter().any(|other| {
+                other.client == record.client && hide(self.scheme, &other.server, self.dropped) == record.server
+            });
             assert!(same, "what passed is what was sent:\n{}", excerpt(record));
             let counts = format!("{} octets from the client", grouped(record.client.len()));
             assert!(log.contains(&counts) || record.client.is_empty(), "the log counts '{counts}':\n{}", tail(&log));
@@ -117,7 +126,7 @@ impl Stand {
         for name in self.dropped {
             assert!(log.contains(&format!("rule `--drop-cap {name}`: applied")), "the rule was used:\n{}", tail(&log));
         }
-        // As it is, and as AUTHENTICATE PLAIN and LOGIN carry it.
+        // As it is, and as SASL carries it with PLAIN and LOGIN.
         let carried = [format!("\0{USER}\0{PASSWORD}"), PASSWORD.to_owned()].map(|text| STANDARD.encode(text));
         for secret in [PASSWORD, carried[0].trim_end_matches('='), carried[1].trim_end_matches('=')] {
             assert!(!log.contains(secret), "the log shows no password:\n{}", tail(&log));
@@ -130,7 +139,12 @@ impl Stand {
 /// Client, tee and a server that offers these capabilities and no other; no proxy. Returns what passed.
 pub fn without_proxy(capabilities: &str, messages: &[Vec<u8>], client: impl Fn(&Tee, &Path)) -> Vec<Record> {
     let server = Dovecot::offering(messages, capabilities);
-    let (near, folder) = (Tee::start(server.address), tempfile::tempdir().expect("a folder"));
+    directly(server.address, client)
+}
+
+/// Client, tee and a server that runs already; no proxy. Returns what passed.
+pub fn directly(server: SocketAddr, client: impl FnOnce(&Tee, &Path)) -> Vec<Record> {
+    let (near, folder) = (Tee::start(server), tempfile::tempdir().expect("a folder"));
     client(&near, folder.path());
     near.wait_for_the_end();
     near.records()
@@ -156,7 +170,7 @@ pub fn offered(records: &[Record]) -> String {
     lists.map(|(list, _)| list.to_owned()).max_by_key(String::len).expect("a list of capabilities")
 }
 
-impl Drop for Stand {
+impl<S> Drop for Stand<S> {
     fn drop(&mut self) {
         // It has ended already where the test went well.
         let _ = self.scope.kill();
@@ -168,6 +182,11 @@ impl Outcome {
     /// Whether any client sent a line with this in it.
     pub fn sent(&self, text: &str) -> bool {
         self.records.iter().any(|record| record.client_text().contains(text))
+    }
+
+    /// Whether any client sent both without waiting for an answer between them.
+    pub fn at_once(&self, one: &str, other: &str) -> bool {
+        self.records.iter().any(|record| record.at_once(one, other))
     }
 
     /// Whether any client announced a literal in this way: `}` waits, `+}` does not.
@@ -188,6 +207,12 @@ impl Outcome {
         self.log.lines().any(|line| (line.contains(" C: ") || line.contains(" C* ")) && line.ends_with(end))
     }
 
+    /// Fails if the log says of a peer that it broke a rule: they are in wide use, and their sessions here go well.
+    pub fn blameless(&self) {
+        let blame = self.log.lines().filter(|line| line.trim_start().starts_with("! ")).collect::<Vec<_>>();
+        assert!(blame.is_empty(), "nobody broke a rule: {blame:#?}\n{}", tail(&self.log));
+    }
+
     /// Fails if the log does not have this.
     pub fn logged(&self, text: &str) {
         assert!(self.log.contains(text), "'{text}' is in the log:\n{}", tail(&self.log));
@@ -203,42 +228,12 @@ fn listening(scope: &mut Child) -> SocketAddr {
     let mut lines = BufReader::new(scope.stderr.take().expect("standard error is piped")).lines();
     let address = loop {
         let line = lines.next().expect("the address is printed").expect("a line");
-        if let Some((address, _)) = line.strip_prefix("listening on imap://").and_then(|rest| rest.split_once(" -> ")) {
-            break address.parse().expect("an address and a port");
+        if let Some((route, _)) = line.strip_prefix("listening on ").and_then(|rest| rest.split_once(" -> ")) {
+            break route.rsplit('/').next().unwrap_or_default().parse().expect("an address and a port");
         }
     };
     thread::spawn(move || lines.map_while(Result::ok).for_each(|line| eprintln!("imapscope: {line}")));
     address
-}
-
-/// What a server that lacks these capabilities would have sent: a second, simpler implementation of the rule, for lines
-/// outside literals that are capability lists of Dovecot's spelling.
-fn hide(sent: &[u8], dropped: &[&str]) -> Vec<u8> {
-    let mut kept = Vec::with_capacity(sent.len());
-    let mut rest = sent;
-    while let Some(end) = rest.iter().position(|octet| *octet == b'\n') {
-        let line;
-        (line, rest) = rest.split_at(end + 1);
-        let text = String::from_utf8_lossy(line);
-        if text.starts_with("* CAPABILITY ") || text.contains(" OK [CAPABILITY ") {
-            let edited = dropped.iter().fold(text.into_owned(), |text, name| text.replace(&format!(" {name}"), ""));
-            kept.extend_from_slice(edited.as_bytes());
-            continue;
-        }
-        kept.extend_from_slice(line);
-        // Of a literal every octet is the message's own.
-        let count = text
-            .trim_end()
-            .strip_suffix('}')
-            .and_then(|text| text.rsplit_once('{'))
-            .and_then(|(_, count)| count.parse::<usize>().ok());
-        if let Some((data, after)) = count.and_then(|count| rest.split_at_checked(count)) {
-            kept.extend_from_slice(data);
-            rest = after;
-        }
-    }
-    kept.extend_from_slice(rest);
-    kept
 }
 
 /// A number as the log writes it.

@@ -14,6 +14,10 @@ pub struct Record {
     pub client: Vec<u8>,
     /// Every octet the server's side sent.
     pub server: Vec<u8>,
+    /// Where in `client` the octets begin that were sent after the server had said something.
+    turns: Vec<usize>,
+    /// How much the server had said when the last turn began.
+    heard: Option<usize>,
     /// How many of the two directions have ended.
     ended: u8,
 }
@@ -22,6 +26,15 @@ impl Record {
     /// What the client sent, as lines; octets that are no UTF-8 are replaced.
     pub fn client_text(&self) -> String {
         String::from_utf8_lossy(&self.client).into_owned()
+    }
+
+    /// Whether the client sent both without waiting for an answer between them.
+    pub fn at_once(&self, one: &str, other: &str) -> bool {
+        let ends = self.turns.iter().skip(1).copied().chain([self.client.len()]);
+        self.turns.iter().zip(ends).any(|(start, end)| {
+            let text = String::from_utf8_lossy(&self.client[*start..end]);
+            text.split_once(one).is_some_and(|(_, rest)| rest.contains(other))
+        })
     }
 }
 
@@ -79,7 +92,13 @@ fn note(records: &Mutex<Vec<Record>>, index: usize, bytes: &[u8], client: bool) 
     let record = &mut records[index];
     match (bytes.is_empty(), client) {
         (true, _) => record.ended += 1,
-        (false, true) => record.client.extend_from_slice(bytes),
+        (false, true) => {
+            if record.heard != Some(record.server.len()) {
+                record.heard = Some(record.server.len());
+                record.turns.push(record.client.len());
+            }
+            record.client.extend_from_slice(bytes);
+        }
         (false, false) => record.server.extend_from_slice(bytes),
     }
 }
