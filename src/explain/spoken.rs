@@ -39,7 +39,7 @@ impl Explainer {
             }
         }
         self.unasked = text.reading.literal.is_some_and(|literal| !literal.synchronizing);
-        if let Some(literal) = text.reading.literal {
+        if let Some(literal) = text.reading.literal.filter(|_| self.book == Book::Imap) {
             self.literal(literal);
         }
         None
@@ -118,12 +118,14 @@ impl Explainer {
         };
         let early = !matches!(text.state, State::Authenticated | State::Selected | State::Transaction);
         let login = known.is_some_and(logs_in) && early;
+        let chunk = known.is_some_and(|known| known.then == Some(Then::ClientOctets));
+        let whole = chunk && last(rest);
         let pending = Pending {
             frame: text.frame,
             tag: tag[..tag.len().min(MAX_NAME)].into(),
             place: self.tallies.sent(if self.vault.knows(verb) { b"" } else { verb }),
             then: known.and_then(|known| known.then),
-            on_ok: known.and_then(|known| known.on_ok),
+            on_ok: known.and_then(|known| known.on_ok).filter(|_| !chunk || whole),
             on_no: known.and_then(|known| known.on_no),
             at,
             state: text.state,
@@ -131,7 +133,7 @@ impl Explainer {
             login,
             listed: false,
             replies: 0,
-            whole: known.is_some_and(|known| known.then == Some(Then::ClientOctets)) && last(rest),
+            whole,
         };
         if self.pending.len() == MAX_PENDING
             && let Some(oldest) = self.pending.pop_front()

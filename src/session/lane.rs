@@ -32,6 +32,8 @@ pub struct Frame {
     pub mask: Mask,
     /// The literal that comes next must not be shown.
     pub hide_data: bool,
+    /// It is a reply, which ends with the line behind its literal (RFC 5804 section 1.2).
+    pub reply: bool,
 }
 
 /// A data block in progress.

@@ -264,6 +264,7 @@ impl Session {
         };
         if let Some(open) = &mut self.lane(from).frame {
             (open.mask, open.hide_data) = (masked.mask, masked.data);
+            open.reply |= matches!(reading.kind, Kind::Reply { .. });
         }
         let at = out.batch.events.len();
         out.report(from, What::Text(text));

@@ -19,6 +19,7 @@ impl Session {
         match self.grammar.form {
             Form::Codes | Form::Pop3 if command.is_some_and(|command| command.dotted) => Gather::Dot,
             Form::Codes => Gather::Codes,
+            Form::Managesieve if self.lanes[from.index()].frame.is_some_and(|frame| frame.reply) => Gather::One,
             Form::Managesieve if self.dialogue.wanted() != Some(Want::Sasl) => Gather::Response,
             Form::Imap | Form::Pop3 | Form::Managesieve | Form::Line => Gather::One,
         }

@@ -43,6 +43,8 @@ impl Session {
         if let Kind::Command { tag, verb, arguments } = reading.kind {
             let command = self.grammar.command(verb.of(text));
             mask = command.and_then(|command| command.secret).into();
+            // The header is in the first chunk behind any other command.
+            self.chunked &= command.and_then(|command| command.then) == Some(Then::ClientOctets);
             if self.replies {
                 let in_flight = self.in_flight(number, text, [tag, verb, arguments], command);
                 self.dialogue.sent(in_flight);
@@ -50,7 +52,7 @@ impl Session {
         } else if let Kind::Info { name, .. } = reading.kind {
             mask = self.grammar.response(name.of(text)).and_then(|response| response.secret).into();
         }
-        self.lane(from).frame = Some(Frame { number, mask, hide_data: false });
+        self.lane(from).frame = Some(Frame { number, mask, hide_data: false, reply: false });
         number
     }
 
