@@ -486,6 +486,8 @@ pub enum Oddity {
     Malformed,
     /// A reply that no command was waiting for; said of the first of several.
     UnexpectedReply,
+    /// More commands wait for their replies than are kept; said of the first of them.
+    TooManyInFlight,
     /// A reply whose lines do not all have the same code.
     CodeChanges,
     /// What some servers would take for the end of a message, so many octets into it, and is none (RFC 5321

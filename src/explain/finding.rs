@@ -68,6 +68,11 @@ pub fn oddity(odd: Oddity, from: Peer, unasked: bool, book: Book) -> Note {
             server,
             "a reply that no command was waiting for: what answers what is not certain until all commands are answered",
         ),
+        Oddity::TooManyInFlight => note(
+            NoteKind::Session,
+            "too many commands wait for an answer: what answers this one and those behind it is not told",
+            place,
+        ),
         Oddity::CodeChanges => {
             says(server, "the lines of this reply do not all have the same code; the last one counts")
         }

@@ -41,7 +41,7 @@ const SILENCE: Duration = Duration::from_secs(1);
 
 /// How many commands may wait for their answer, as many as a session pairs; of more, the oldest is counted as never
 /// answered.
-pub const MAX_PENDING: usize = 1024;
+pub const MAX_PENDING: usize = 4096;
 
 /// How many names of each sort are remembered as explained already.
 const MAX_MET: usize = 128;

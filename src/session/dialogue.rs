@@ -6,8 +6,9 @@ use std::collections::VecDeque;
 use crate::event::State;
 use crate::grammar::Then;
 
-/// Commands in flight that are kept; a peer that exceeds it loses the pairing of its oldest ones.
-const MAX_IN_FLIGHT: usize = 1024;
+/// Commands in flight that are kept. With tags, a peer that exceeds it loses the pairing of its oldest ones; without, that
+/// of those which came too late, and of no others.
+pub const MAX_IN_FLIGHT: usize = 4096;
 /// Octets of a tag that are kept. Two longer tags of equal length and beginning are taken for the same.
 const MAX_TAG: usize = 128;
 
@@ -82,10 +83,44 @@ pub struct Dialogue {
     recipients: u32,
     /// There was a reply too many, and none since that fits a command.
     astray: bool,
+    /// So many commands wait for their replies behind those that are kept; the last of them is kept too.
+    beyond: u64,
+    latest: Option<InFlight>,
 }
 
 impl Dialogue {
-    /// A command was sent, or the first part of one.
+    /// A command was sent whose reply comes in its turn. False if it is the first that is not kept.
+    pub fn queued(&mut self, command: InFlight) -> bool {
+        if self.beyond == 0 && self.in_flight.len() < MAX_IN_FLIGHT {
+            self.in_flight.push_back(command);
+            return true;
+        }
+        self.beyond += 1;
+        if let Some(before) = self.latest.replace(command) {
+            self.forget(before.frame);
+        }
+        self.beyond > 1
+    }
+
+    /// True if a command that is not kept has its reply now.
+    pub fn beyond(&mut self) -> bool {
+        let waits = self.in_flight.is_empty() && self.beyond > 0;
+        if waits {
+            self.beyond -= 1;
+            self.catch_up();
+        }
+        waits
+    }
+
+    /// Once all before it are answered, the last command that was sent takes its place again.
+    fn catch_up(&mut self) {
+        if self.in_flight.is_empty() && self.beyond == 1 {
+            self.beyond = 0;
+            self.in_flight.extend(self.latest.take());
+        }
+    }
+
+    /// A command was sent that its tag finds again, or the first part of one.
     pub fn sent(&mut self, command: InFlight) {
         if self.in_flight.len() == MAX_IN_FLIGHT
             && let Some(lost) = self.in_flight.pop_front()
@@ -111,7 +146,8 @@ impl Dialogue {
 
     /// The command of this frame, if it is in flight.
     pub fn command(&self, frame: u64) -> Option<&InFlight> {
-        self.find(frame).map(|at| &self.in_flight[at])
+        let latest = || self.latest.as_ref().filter(|latest| latest.frame == frame);
+        self.find(frame).map(|at| &self.in_flight[at]).or_else(latest)
     }
 
     /// The oldest command in flight, which untagged data most likely belongs to.
@@ -128,7 +164,9 @@ impl Dialogue {
     pub fn answered(&mut self, frame: u64) -> Option<InFlight> {
         let at = self.find(frame)?;
         self.forget(frame);
-        self.in_flight.remove(at)
+        let command = self.in_flight.remove(at);
+        self.catch_up();
+        command
     }
 
     /// The oldest command has a reply. Gives the command if that was the last one.
@@ -221,4 +259,49 @@ fn remove<T>(queue: &mut VecDeque<T>, frame: u64, of: impl Fn(&T) -> u64) {
     let from = queue.partition_point(|it| of(it) < frame);
     let to = queue.partition_point(|it| of(it) <= frame);
     queue.drain(from..to);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn command(frame: u64) -> InFlight {
+        InFlight::new(frame, b"", b"NOOP", None)
+    }
+
+    #[test]
+    fn what_is_too_much_is_answered_without_a_pairing_and_the_last_is_known_again() {
+        let mut dialogue = Dialogue::default();
+        let all = MAX_IN_FLIGHT as u64 + 10;
+        let kept: Vec<bool> = (0..all).map(|frame| dialogue.queued(command(frame))).collect();
+        assert_eq!(kept.iter().position(|kept| !kept), Some(MAX_IN_FLIGHT), "it is said of the first");
+        assert_eq!(kept.iter().filter(|kept| !**kept).count(), 1, "and once");
+        assert!(dialogue.command(all - 1).is_some(), "what follows the last can be read");
+        for frame in 0..MAX_IN_FLIGHT as u64 {
+            assert!(!dialogue.beyond());
+            assert_eq!(dialogue.replied().map(|it| it.frame), Some(frame));
+        }
+        for _ in 0..9 {
+            assert!(dialogue.oldest().is_none() && dialogue.beyond());
+        }
+        assert!(!dialogue.beyond());
+        assert_eq!(dialogue.replied().map(|it| it.frame), Some(all - 1));
+        assert!(dialogue.queued(command(all)) && dialogue.replied().is_some_and(|it| it.frame == all));
+    }
+
+    #[test]
+    fn a_reply_for_each_recipient_counts_those_that_were_accepted() {
+        let mut dialogue = Dialogue::default();
+        dialogue.queued(InFlight { each: true, sent: true, ..command(1) });
+        dialogue.accepted();
+        dialogue.accepted();
+        assert!(dialogue.replied().is_none() && dialogue.replied().is_some());
+        dialogue.start_over();
+        dialogue.queued(InFlight { each: true, sent: true, ..command(2) });
+        assert!(dialogue.replied().is_some(), "without a recipient there is one");
+        dialogue.queued(InFlight { sent: true, ..command(3) });
+        dialogue.accepted();
+        dialogue.replies_follow();
+        assert!(dialogue.replied().is_none() && dialogue.replied().is_some(), "one each, and one over all (PRDR)");
+    }
 }

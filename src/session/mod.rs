@@ -44,6 +44,8 @@ pub struct Session {
     replies: bool,
     /// A chunk of the message in progress was sent already.
     chunked: bool,
+    /// The last command was the first that is not kept among those in flight, and this was not said.
+    untold: bool,
     /// What came behind a false end of the last message.
     suspect: Option<Vec<u8>>,
 }
@@ -70,6 +72,7 @@ impl Session {
             replies,
             chunked: false,
             suspect: None,
+            untold: false,
         }
     }
 

@@ -47,7 +47,11 @@ impl Session {
             self.chunked &= command.and_then(|command| command.then) == Some(Then::ClientOctets);
             if self.replies {
                 let in_flight = self.in_flight(number, text, [tag, verb, arguments], command);
-                self.dialogue.sent(in_flight);
+                if self.grammar.form == Form::Imap {
+                    self.dialogue.sent(in_flight);
+                } else {
+                    self.untold |= !self.dialogue.queued(in_flight);
+                }
             }
         } else if let Kind::Info { name, .. } = reading.kind {
             mask = self.grammar.response(name.of(text)).and_then(|response| response.secret).into();
@@ -106,6 +110,9 @@ impl Session {
                 if inside.is_some() && inside != own && !idle {
                     odd.push(Oddity::InsideIdle);
                 }
+                if std::mem::take(&mut self.untold) {
+                    odd.push(Oddity::TooManyInFlight);
+                }
             }
             Kind::Done => match self.dialogue.idle() {
                 Some(idle) => turn.answers = Some(idle),
@@ -151,6 +158,9 @@ impl Session {
         turn.lines = response.is_some_and(|response| response.then == Some(Then::ServerDot));
         let Some((frame, dotted)) = self.asked().map(|command| (command.frame, command.dotted)) else {
             // The greeting, a farewell, or the capabilities that a server tells unasked.
+            if self.state != State::Greeting && status != Status::Bye && self.dialogue.beyond() {
+                return;
+            }
             let unasked = self.state == State::Greeting || status == Status::Bye || reading.list.is_some();
             if !unasked && self.dialogue.stray() {
                 odd.push(Oddity::UnexpectedReply);
@@ -169,7 +179,10 @@ impl Session {
     /// Pairs a go-ahead without a tag: the oldest command waits for it, or takes it for its reply.
     fn pair_go_ahead(&mut self, turn: &mut Turn, odd: &mut Vec<Oddity>) {
         let Some((frame, sent)) = self.asked().map(|command| (command.frame, command.sent)) else {
-            return odd.push(Oddity::UnexpectedGoAhead);
+            if !self.dialogue.beyond() {
+                odd.push(Oddity::UnexpectedGoAhead);
+            }
+            return;
         };
         turn.answers = Some(frame);
         if self.dialogue.wanted().is_some() {

@@ -146,7 +146,10 @@ impl<W: Write + Send> Pretty<W> {
             text::write(&mut page.out, &page.palette, body, event.marks, indent);
             match end {
                 End::CrLf if body.is_empty() && text.first => page.ink(Ink::Faint, "(empty line)"),
-                End::CrLf if body.is_empty() => page.ink(Ink::Faint, "(end of the command)"),
+                End::CrLf if body.is_empty() => page.ink(
+                    Ink::Faint,
+                    if from == Peer::Client { "(end of the command)" } else { "(end of the response)" },
+                ),
                 End::CrLf => {}
                 End::Lf => page.ink(Ink::Surprise, "<LF>"),
                 End::Open if text.oddities.contains(&Oddity::Truncated) => page.ink(Ink::Surprise, "<cut off>"),
