@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 
 use imapscope::event::{Closed, Closer, Opened, Peer, Time, What};
 use imapscope::explain::Explainer;
-use imapscope::grammar::Grammar;
 use imapscope::session::{Outbox, Session};
 use imapscope::sink::Sink;
 use imapscope::sink::pretty::Pretty;
@@ -44,7 +43,9 @@ fn every_dialogue_relays_and_reads_as_written() {
     let mut failures = String::new();
     for file in &files {
         let name = file.strip_prefix(&root).unwrap_or(file).display().to_string();
-        if let Err(failure) = check(file) {
+        // The folder is named after the protocol.
+        let protocol = name.split('/').next().unwrap_or_default();
+        if let Err(failure) = check(file, protocol) {
             let _ = writeln!(failures, "\n== {name}\n{failure}");
         }
     }
@@ -62,9 +63,9 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
-fn check(file: &Path) -> Result<(), String> {
+fn check(file: &Path, protocol: &str) -> Result<(), String> {
     let text = std::fs::read_to_string(file).map_err(|error| error.to_string())?;
-    let dialogue = Dialogue::parse(&text)?;
+    let dialogue = Dialogue::parse(&text, protocol)?;
     let chunkings = [Chunking::Whole, Chunking::Single, Chunking::Random(1), Chunking::Random(2), Chunking::Joined];
     let mut first: Option<String> = None;
     for chunking in chunkings {
@@ -98,7 +99,7 @@ fn check(file: &Path) -> Result<(), String> {
 
 /// Runs a dialogue through the very parts that run live; gives the log, and what the client and the server were sent.
 fn run(dialogue: &Dialogue, chunking: Chunking) -> (String, [Vec<u8>; 2]) {
-    let grammar = Grammar::builtin("imap").expect("the grammar is built in");
+    let grammar = &dialogue.grammar;
     let mut session = Session::new(1, grammar.clone(), dialogue.rules.clone());
     let written = Written::default();
     let mut scope = Scope {
@@ -112,7 +113,7 @@ fn run(dialogue: &Dialogue, chunking: Chunking) -> (String, [Vec<u8>; 2]) {
     let opened = Opened {
         protocol: grammar.name.clone(),
         client: "127.0.0.1:50000".to_owned(),
-        server: "imap://mail.example.org:143".to_owned(),
+        server: format!("{}://mail.example.org:{}", grammar.name, grammar.port),
         edit: session.edits(),
     };
     scope.out.report(Peer::Client, What::Opened(Box::new(opened)));

@@ -1,11 +1,13 @@
 //! Dialogue files: reading them, and the log that they are compared with.
 
 use std::io::Write;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use clap::Parser;
 use imapscope::cli::{Cli, Verb};
 use imapscope::event::Peer;
+use imapscope::grammar::Grammar;
 use imapscope::rules::Rules;
 use imapscope::sink::pretty::Pretty;
 use imapscope::sink::style::{Look, TimeStyle};
@@ -43,6 +45,8 @@ impl Step {
 pub struct Dialogue {
     /// The rules under which it runs.
     pub rules: Arc<Rules>,
+    /// The protocol.
+    pub grammar: Arc<Grammar>,
     /// What happens.
     pub steps: Vec<Step>,
     /// What the log says.
@@ -53,11 +57,12 @@ pub struct Dialogue {
 const RULE: &str = "---\n";
 
 impl Dialogue {
-    /// Reads a file; says which line is wrong.
-    pub fn parse(text: &str) -> Result<Dialogue, String> {
+    /// Reads a file; says which line is wrong. `protocol` is the name of the description, unless the file names another.
+    pub fn parse(text: &str, protocol: &str) -> Result<Dialogue, String> {
         let (head, log) = text.split_once(RULE).unwrap_or((text, ""));
         let mut steps: Vec<Step> = Vec::new();
         let mut flags = Vec::new();
+        let mut own = None;
         if !head.starts_with("# ") {
             return Err("a dialogue begins with '# ' and its claim".to_owned());
         }
@@ -69,6 +74,7 @@ impl Dialogue {
             match mark {
                 "" | "# " | "#" => {}
                 "! " => flags.push(rest.to_owned()),
+                "@ " if steps.is_empty() => own = Some(described(rest.trim())?),
                 "C:" | "S:" => steps.push(Step::Send { from, bytes: unescape(rest, true)?, becomes: None }),
                 "C|" | "S|" => steps.push(Step::Send { from, bytes: unescape(rest, false)?, becomes: None }),
                 "C*" | "S*" => {
@@ -84,10 +90,12 @@ impl Dialogue {
                     let bytes = if mark == "=-" { Vec::new() } else { unescape(rest, mark == "=>")? };
                     becomes.get_or_insert_with(Vec::new).extend(bytes);
                 }
-                _ => return Err(wrong("neither C: S: C| S| C* S* C. S. => =| =- ! nor #")),
+                _ => return Err(wrong("neither C: S: C| S| C* S* C. S. => =| =- ! @ nor #")),
             }
         }
-        Ok(Dialogue { rules: Arc::new(rules(&flags)?), steps, log: log.to_owned() })
+        let grammar = own.or_else(|| Grammar::builtin(protocol));
+        let grammar = grammar.ok_or_else(|| format!("no description is called {protocol}; '@ FILE' names one"))?;
+        Ok(Dialogue { rules: Arc::new(rules(&flags)?), grammar, steps, log: log.to_owned() })
     }
 
     /// What a peer must have been sent.
@@ -109,6 +117,14 @@ impl Dialogue {
         let gap = if head.ends_with('\n') { "" } else { "\n" };
         format!("{head}{gap}{RULE}{log}")
     }
+}
+
+/// A description from a file in `tests/`.
+fn described(file: &str) -> Result<Arc<Grammar>, String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(file);
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{file}: {error}"))?;
+    let read = Grammar::load(file, &text).map(Arc::new);
+    read.map_err(|wrong| wrong.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
 }
 
 /// Makes rules of `! --drop-cap IDLE` and the like, as the program itself does.
