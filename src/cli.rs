@@ -215,11 +215,15 @@ pub struct Demo {
 
 /// Flags of `explain`.
 #[derive(Debug, Args)]
-#[command(after_help = "For instance: QRESYNC, SELECT, UID FETCH, OVERQUOTA, AUTH=PLAIN, SCRAM-SHA-256, '\\Seen'")]
+#[command(after_help = "For instance: QRESYNC, SELECT, UID FETCH, OVERQUOTA, AUTH=PLAIN, SCRAM-SHA-256, '\\Seen',\n\
+CHUNKING, 250, 5.7.8, -ERR")]
 pub struct Explain {
     /// The word, in any case; some have two, such as UID FETCH
     #[arg(required = true, value_name = "WORD", allow_hyphen_values = true)]
     pub words: Vec<String>,
+    /// A protocol description of your own, to look in too; repeatable
+    #[arg(long, value_name = "FILE")]
+    pub grammar: Vec<PathBuf>,
 }
 
 /// Verbs of `grammar`.

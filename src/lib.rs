@@ -149,7 +149,7 @@
 //! | a finding | [`event::Oddity`] where the session sees it, or a note in [`explain`]; a dialogue that has it and one that has not |
 //! | an output | a file in `sink/`, its name in [`sink::KINDS`], an arm in [`sink::open`] |
 //! | a layer (TLS, DEFLATE) | `net/leg.rs`, and [`session::Session::receive`], which may take less than a chunk: the driver comes back with the rest |
-//! | a protocol | a file in `grammars/`, a row of [`grammar::BUILTIN`], a scheme in `verb/route.rs`; a reader in `wire/` where the form is another |
+//! | a protocol | a file in `grammars/`, a row of [`grammar::BUILTIN`], another scheme than its name in `verb/protocols.rs`; a reader in `wire/` where the form is another |
 //! | a flag | [`cli`], its use in [`verb`], a test in `tests/cli.rs`, the README |
 //!
 //! # Known traps

@@ -153,6 +153,99 @@ fn a_wrong_route_is_refused_before_a_socket_opens() {
 }
 
 #[test]
+fn every_protocol_has_its_scheme() {
+    let said = refused(&["proxy", "pop3://"]);
+    assert!(said.contains("pop3://HOST[:PORT]"), "{said}");
+    let said = refused(&["proxy", "submissions://mail.example.org"]);
+    assert!(said.contains("TLS is not read yet") && said.contains("submission://"), "{said}");
+    let said = refused(&["proxy", "smtpp://mail.example.org"]);
+    assert!(
+        said.contains("did you mean smtp?") && said.contains("lmtp, pop3, managesieve, sieve, nntp, irc"),
+        "{said}"
+    );
+    let said = refused(&["proxy", "submission://one.example", ":1587=smtp://two.example"]);
+    assert!(said.contains("'submission://one.example' listens on 127.0.0.1:1587 already"), "{said}");
+}
+
+/// Starts the program, reads `count` lines of what it says, and ends it.
+fn first_lines(arguments: &[&str], count: usize) -> Vec<String> {
+    let mut child = imapscope(arguments).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let said = BufReader::new(child.stderr.take().expect("piped"));
+    let lines = said.lines().take(count).map_while(Result::ok).collect();
+    child.kill().expect("it runs");
+    child.wait().expect("it ends");
+    lines
+}
+
+#[test]
+fn routes_are_printed_with_the_scheme_that_was_written() {
+    let (_held, nobody) = nobody();
+    let routes = ["submission", "sieve", "pop3"].map(|scheme| format!("127.0.0.1:0={scheme}://{nobody}"));
+    let flags = ["proxy", &routes[0], &routes[1], &routes[2], "--drop-cap", "SIZE,UIDL,NOTIFY,AUTH=PLAIN"];
+    let lines = first_lines(&flags, 3);
+    for (line, scheme) in lines.iter().zip(["submission", "sieve", "pop3"]) {
+        assert!(
+            line.starts_with(&format!("listening on {scheme}://127.0.0.1:")),
+            "no warning, and in order: {lines:?}"
+        );
+        assert!(line.ends_with(&format!(" -> {scheme}://{nobody}")), "{lines:?}");
+    }
+}
+
+#[test]
+fn a_description_of_ones_own_is_a_protocol() {
+    let (_held, nobody) = nobody();
+    let ftp = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/ftp.toml");
+    let route = format!(":0=ftp://{nobody}");
+    let lines = first_lines(&["proxy", "--grammar", ftp, &route], 1);
+    assert!(
+        lines[0].starts_with("listening on ftp://127.0.0.1:") && lines[0].ends_with(&nobody.to_string()),
+        "{lines:?}"
+    );
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("more.toml");
+    std::fs::write(&file, "extends = \"imap\"\n[capability.X-NOTES]\ndoes = \"Notes.\"\nrfc = \"vendor: Us\"\n")
+        .expect("a file");
+    let (file, route) = (file.display().to_string(), format!(":0=imap://{nobody}"));
+    let lines = first_lines(&["proxy", "--grammar", &file, &route, "--drop-cap", "X-NOTES"], 1);
+    assert!(lines[0].starts_with("listening on imap://"), "the capability is known: {lines:?}");
+    let output = run(&["explain", "X-NOTES", "--grammar", &file]);
+    assert!(output.status.success() && text(&output.stdout).contains("Notes."), "{}", text(&output.stdout));
+    let output = run(&["explain", "--grammar", ftp, "PASV"]);
+    assert!(output.status.success() && text(&output.stdout).contains("command of FTP"), "{}", text(&output.stdout));
+}
+
+#[test]
+fn a_wrong_description_is_told_in_full_before_a_socket_opens() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("mine.toml");
+    let path = file.display().to_string();
+    let with = |content: &str| {
+        std::fs::write(&file, content).expect("a file");
+        refused(&["proxy", "--grammar", &path, "imap://h"])
+    };
+    let said = with("extends = \"imap\"\n[command.XYZ]\ndose = \"x\"\n[command.ABC]\nthen = \"dance\"\n");
+    for expected in ["mine.toml:3:1", "dose", "mine.toml:5:", "dance", "problems"] {
+        assert!(said.contains(expected), "{expected}: {said}");
+    }
+    let own = "title = \"Mine\"\nport = 7000\n";
+    let said = with(&format!("name = \"pop3\"\n{own}"));
+    assert!(said.contains("'pop3'") && said.contains("another name") && said.contains("extends"), "{said}");
+    assert!(with(&format!("name = \"sieve\"\n{own}")).contains("another name"));
+    let said = refused(&["proxy", "--grammar", "/nonexistent/x.toml", "imap://h"]);
+    assert!(said.contains("/nonexistent/x.toml") && said.contains("cannot be read"), "{said}");
+}
+
+#[test]
+fn a_port_that_has_none_above_it_needs_an_explicit_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("far.toml");
+    std::fs::write(&file, "name = \"far\"\ntitle = \"Far\"\nport = 65000\n").expect("a file");
+    let said = refused(&["proxy", "--grammar", &file.display().to_string(), "far://h"]);
+    assert!(said.contains("65000") && said.contains("=far://h"), "{said}");
+}
+
+#[test]
 fn two_routes_cannot_have_one_port() {
     let said = refused(&["proxy", "imap://one.example", "imap://two.example:1430"]);
     assert!(said.contains("'imap://one.example' listens on 127.0.0.1:1143 already"), "{said}");
@@ -302,9 +395,46 @@ fn words_are_explained() {
 }
 
 #[test]
+fn codes_of_smtp_are_explained_with_their_class() {
+    for word in ["5.7.8", "[5.7.8]"] {
+        let output = run(&["explain", word]);
+        let said = text(&output.stdout);
+        assert!(output.status.success(), "{said}");
+        assert!(said.starts_with("5.7.8  response code of SMTP and LMTP") && said.contains("for good"), "{said}");
+        assert!(said.contains("Name, password or token") && said.lines().count() < 9, "{said}");
+    }
+    assert!(text(&run(&["explain", "4.4.2"]).stdout).contains("for now"));
+    assert!(text(&run(&["explain", "2.1.5"]).stdout).contains("success"));
+    let output = run(&["explain", "5.7.999"]);
+    let said = text(&output.stdout);
+    assert!(output.status.code() == Some(1) && said.contains("not known") && said.contains("5.7.0"), "{said}");
+    assert_eq!(run(&["explain", "3.1.1"]).status.code(), Some(1), "there is no such class");
+}
+
+#[test]
+fn what_lmtp_has_from_smtp_is_told_once() {
+    let said = text(&run(&["explain", "354"]).stdout);
+    assert!(said.contains("response of SMTP and LMTP") && !said.contains("response of LMTP"), "{said}");
+    let said = text(&run(&["explain", "250"]).stdout);
+    for of in ["response of SMTP\n", "response of LMTP\n", "response of NNTP\n"] {
+        assert!(said.contains(of), "LMTP has its own: {said}");
+    }
+    let said = text(&run(&["explain", "PUTSCRIPT"]).stdout);
+    assert!(said.contains("command of ManageSieve"), "{said}");
+}
+
+#[test]
 fn grammars_are_listed_shown_and_checked() {
     assert!(text(&run(&["grammar", "list"]).stdout).contains("imap"));
     assert!(text(&run(&["grammar", "show", "imap"]).stdout).contains("UIDPLUS"));
+    let all = text(&run(&["grammar", "list"]).stdout);
+    for name in ["smtp", "lmtp", "pop3", "managesieve", "nntp", "irc"] {
+        assert!(all.lines().any(|line| line.starts_with(&format!("{name} "))), "{name}: {all}");
+        let shown = text(&run(&["grammar", "show", name]).stdout);
+        assert!(shown.starts_with(&format!("{name}: ")) && shown.contains("commands ("), "{shown}");
+    }
+    assert_eq!(run(&["grammar", "show", "sieve"]).stdout, run(&["grammar", "show", "managesieve"]).stdout);
+    assert!(refused(&["grammar", "show", "gopher"]).contains("known are imap"));
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("mine.toml");
     std::fs::write(&file, "name = \"mine\"\nextends = \"imap\"\n[command.XYZ]\ndose = \"x\"\n").expect("a file");

@@ -58,7 +58,7 @@ pub struct Grammar {
 }
 
 /// A command of a client.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Command {
     /// As the standard spells it; `UID FETCH` for the UID form of FETCH.
     pub name: String,
@@ -93,7 +93,7 @@ pub struct Command {
 }
 
 /// What a server offers.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Capability {
     /// As the standard spells it; a pattern ends in `*` (`AUTH=*`).
     pub name: String,
@@ -116,7 +116,7 @@ pub struct Capability {
 }
 
 /// What a server may say without a tag.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Response {
     /// `EXISTS`; the statuses (`OK`, `BYE`) and `+` are entries too.
     pub name: String,
@@ -146,7 +146,7 @@ pub struct Response {
 }
 
 /// A response code.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Code {
     /// The first word in the brackets.
     pub name: String,
@@ -176,7 +176,7 @@ pub struct Vocabulary {
 }
 
 /// A word of the protocol that is none of the above.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Word {
     /// `\Seen`; a pattern ends in `*` (`BODY[*`).
     pub name: String,

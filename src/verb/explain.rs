@@ -2,11 +2,13 @@
 //! together with it. An unknown word gets the known one that it may be meant for.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 
 use super::grammar::told;
+use super::protocols::Protocols;
 use crate::event::Peer;
 use crate::grammar::{
-    BUILTIN, Capability, Code, Command, Grammar, Lists, Mechanism, Named, Replies, Response, Secret, Standing, Then,
+    Capability, Code, Command, Grammar, Lists, Mechanism, Named, Replies, Response, Secret, Standing, Table, Then,
     mechanism, mechanisms, prefix,
 };
 use crate::problem::Problem;
@@ -18,11 +20,19 @@ const WIDTH: usize = 96;
 /// How many names a list shows before it only counts.
 const MAX_LISTED: usize = 24;
 
-/// Explains a word. Returns the exit code: 0 if it is known, 1 if not.
+/// Explains a word from the descriptions that come with the program. Returns the exit code: 0 if it is known, 1 if not.
 ///
 /// # Errors
 /// If the word is empty, or `out` cannot be written to.
 pub fn explain(word: &str, out: &mut dyn Write) -> Result<u8, Problem> {
+    explain_from(&Protocols::builtin(), word, out)
+}
+
+/// Explains a word from these descriptions. Returns the exit code: 0 if it is known, 1 if not.
+///
+/// # Errors
+/// If the word is empty, or `out` cannot be written to.
+pub fn explain_from(protocols: &Protocols, word: &str, out: &mut dyn Write) -> Result<u8, Problem> {
     let mut wanted = word.split_whitespace().collect::<Vec<_>>().join(" ");
     if let Some(code) = wanted.strip_prefix('[') {
         wanted = code.trim_end_matches(']').to_owned(); // copied from a reply with its brackets
@@ -30,16 +40,17 @@ pub fn explain(word: &str, out: &mut dyn Write) -> Result<u8, Problem> {
     if wanted.is_empty() {
         return Err(Problem::new("explain", "there is no word to explain", "such as `imapscope explain IDLE`"));
     }
-    told(explain_to(&wanted, out))
+    told(explain_to(protocols.grammars(), &wanted, out))
 }
 
-fn explain_to(wanted: &str, out: &mut dyn Write) -> io::Result<u8> {
+fn explain_to(grammars: &[Arc<Grammar>], wanted: &str, out: &mut dyn Write) -> io::Result<u8> {
     let mut sheet = Sheet { out, begun: false };
+    if let Some(class) = class(wanted) {
+        return enhanced(grammars, wanted, class, &mut sheet);
+    }
     let mut known = false;
-    for (name, _) in BUILTIN {
-        if let Some(grammar) = Grammar::builtin(name) {
-            known |= protocol(&grammar, wanted, &mut sheet)?;
-        }
+    for grammar in grammars {
+        known |= protocol(grammar, grammars, wanted, &mut sheet)?;
     }
     let offered = wanted.split_once('=').filter(|(head, _)| head.eq_ignore_ascii_case("AUTH")).map(|(_, name)| name);
     if let Some(found) = mechanism(offered.unwrap_or(wanted)) {
@@ -59,19 +70,97 @@ fn explain_to(wanted: &str, out: &mut dyn Write) -> io::Result<u8> {
     if known {
         return Ok(0);
     }
-    if sheet.begun {
+    if private(grammars, wanted, &mut sheet)? {
         writeln!(sheet.out)?;
     } else {
         writeln!(sheet.out, "`{}` is not known.", wanted.escape_debug())?;
     }
-    let grammars: Vec<_> = BUILTIN.iter().filter_map(|(name, _)| Grammar::builtin(name)).collect();
     let names = grammars.iter().flat_map(|g| g.names()).chain(mechanisms().iter().map(Named::name));
-    if let Some(near) = nearest(wanted, names) {
+    // Numbers that are spelled alike mean nothing alike.
+    let near = if wanted.bytes().all(|b| b.is_ascii_digit()) { None } else { nearest(wanted, names) };
+    if let Some(near) = near {
         writeln!(sheet.out, "Did you mean `{near}`?")?;
     } else {
-        writeln!(sheet.out, "`imapscope grammar show imap` lists all words that are known.")?;
+        writeln!(sheet.out, "`imapscope grammar list` names the protocols, `grammar show NAME` all words of one.")?;
     }
     Ok(1)
+}
+
+/// What the first digit of an enhanced status code says (RFC 3463 section 3): `5.7.8` is a failure for good. `None` if
+/// the word is no such code.
+fn class(word: &str) -> Option<&'static str> {
+    let mut numbers = word.split('.');
+    let class = match numbers.next()? {
+        "2" => "success",
+        "4" => "a failure for now: the same may go well later",
+        "5" => "a failure for good: the same would fail again",
+        _ => return None,
+    };
+    let number =
+        |part: Option<&str>| part.is_some_and(|n| matches!(n.len(), 1..=3) && n.bytes().all(|b| b.is_ascii_digit()));
+    (number(numbers.next()) && number(numbers.next()) && numbers.next().is_none()).then_some(class)
+}
+
+/// Explains an enhanced status code, which descriptions list with X in the place of its class.
+fn enhanced(grammars: &[Arc<Grammar>], wanted: &str, class: &str, sheet: &mut Sheet<'_>) -> io::Result<u8> {
+    let (digit, detail) = wanted.split_at(1);
+    let pattern = format!("X{detail}");
+    let mut known = false;
+    for grammar in grammars {
+        if let Some(found) = grammar.codes.exact(pattern.as_bytes())
+            && let Some(of) = speakers(grammar, grammars, found, |g| Some(&g.codes))
+        {
+            sheet.head(wanted, wanted, &format!("response code of {of}"))?;
+            sheet.row("class", &format!("{digit}, {class}"))?;
+            code(found, sheet)?;
+            known = true;
+        }
+    }
+    if known {
+        return Ok(0);
+    }
+    writeln!(sheet.out, "`{wanted}` is not known. Its class is {digit}, {class}.")?;
+    let subject = detail.rsplit_once('.').map_or(detail, |(subject, _)| subject);
+    let general = format!("X{subject}.0");
+    if let Some(found) = grammars.iter().find_map(|grammar| grammar.codes.exact(general.as_bytes())) {
+        writeln!(sheet.out, "Its subject is that of `{digit}{subject}.0`: {}", found.does)?;
+    }
+    Ok(1)
+}
+
+/// The protocols that have this very entry: this one, and those that are laid over it. `None` if this one has it from a
+/// protocol that is listed itself.
+fn speakers<T: Named + PartialEq>(
+    grammar: &Grammar,
+    grammars: &[Arc<Grammar>],
+    found: &T,
+    table: impl Fn(&Grammar) -> Option<&Table<T>>,
+) -> Option<String> {
+    let over = |above: &Grammar, below: &Grammar| {
+        above.name != below.name && above.extends.as_deref() == Some(below.name.as_str())
+    };
+    let has = |g: &Grammar| table(g).and_then(|table| table.exact(found.name().as_bytes())) == Some(found);
+    if grammars.iter().any(|below| over(grammar, below) && has(below)) {
+        return None;
+    }
+    let heirs = grammars.iter().filter(|above| over(above, grammar) && has(above));
+    Some(and(&std::iter::once(title(grammar)).chain(heirs.map(|heir| title(heir))).collect::<Vec<_>>()))
+}
+
+/// `SMTP`, `ManageSieve`: the protocol's name as its title spells it.
+fn title(grammar: &Grammar) -> String {
+    match grammar.title.get(..grammar.name.len()) {
+        Some(title) if title.eq_ignore_ascii_case(&grammar.name) => title.to_owned(),
+        _ => grammar.name.to_ascii_uppercase(),
+    }
+}
+
+/// `A, B and C`.
+fn and(names: &[String]) -> String {
+    match names {
+        [before @ .., last] if !before.is_empty() => format!("{} and {last}", before.join(", ")),
+        _ => names.concat(),
+    }
 }
 
 /// Writes entries, apart from each other.
@@ -130,38 +219,63 @@ impl Sheet<'_> {
 }
 
 /// All that a protocol knows of a word. False if that is at most that private names begin with X.
-fn protocol(grammar: &Grammar, wanted: &str, sheet: &mut Sheet<'_>) -> io::Result<bool> {
+fn protocol(grammar: &Grammar, all: &[Arc<Grammar>], wanted: &str, sheet: &mut Sheet<'_>) -> io::Result<bool> {
     let mut known = false;
-    let of = |kind: &str| format!("{kind} of {}", grammar.name.to_ascii_uppercase());
-    if let Some(found) = grammar.command(wanted) {
-        sheet.head(&found.name, wanted, &of("command"))?;
-        command(grammar, found, sheet)?;
-        known |= !is_generic(&found.name);
+    if let Some(found) = grammar.command(wanted).filter(|found| !is_generic(&found.name)) {
+        known = true;
+        if let Some(of) = speakers(grammar, all, found, |g| Some(&g.commands)) {
+            sheet.head(&found.name, wanted, &format!("command of {of}"))?;
+            command(grammar, found, sheet)?;
+        }
     }
-    if let Some(found) = grammar.capability(wanted) {
-        sheet.head(&found.name, wanted, &of("capability"))?;
-        capability(grammar, found, sheet)?;
-        known |= !is_generic(&found.name);
+    if let Some(found) = grammar.capability(wanted).filter(|found| !is_generic(&found.name)) {
+        known = true;
+        if let Some(of) = speakers(grammar, all, found, |g| Some(&g.capabilities)) {
+            sheet.head(&found.name, wanted, &format!("capability of {of}"))?;
+            capability(grammar, found, sheet)?;
+        }
     }
     if let Some(found) = grammar.response(wanted) {
-        sheet.head(&found.name, wanted, &of("response"))?;
-        response(found, sheet)?;
         known = true;
+        if let Some(of) = speakers(grammar, all, found, |g| Some(&g.responses)) {
+            sheet.head(&found.name, wanted, &format!("response of {of}"))?;
+            response(found, sheet)?;
+        }
     }
     if let Some(found) = grammar.code(wanted) {
-        sheet.head(&found.name, wanted, &of("response code"))?;
-        code(found, sheet)?;
         known = true;
+        if let Some(of) = speakers(grammar, all, found, |g| Some(&g.codes)) {
+            sheet.head(&found.name, wanted, &format!("response code of {of}"))?;
+            code(found, sheet)?;
+        }
     }
     for vocabulary in &grammar.vocabularies {
-        if let Some(found) = vocabulary.words.get(wanted.as_bytes()) {
-            sheet.head(&found.name, wanted, &of(&vocabulary.kind))?;
+        let Some(found) = vocabulary.words.get(wanted.as_bytes()) else { continue };
+        known = true;
+        if let Some(of) = speakers(grammar, all, found, |g| g.vocabulary(&vocabulary.kind)) {
+            sheet.head(&found.name, wanted, &format!("{} of {of}", vocabulary.kind))?;
             sheet.about(&found.does, &found.rfc, found.status, &found.note)?;
             sheet.row("needs", &any_of(&found.needs))?;
-            known = true;
         }
     }
     Ok(known)
+}
+
+/// Says where a word could be a private name, and nothing if nowhere; then it is false.
+fn private(grammars: &[Arc<Grammar>], wanted: &str, sheet: &mut Sheet<'_>) -> io::Result<bool> {
+    let command = |g: &Grammar| g.command(wanted).is_some_and(|found| is_generic(&found.name));
+    let capability = |g: &Grammar| g.capability(wanted).is_some_and(|found| is_generic(&found.name));
+    let of = |fits: &dyn Fn(&Grammar) -> bool| {
+        and(&grammars.iter().filter(|g| fits(g)).map(|g| title(g)).collect::<Vec<_>>())
+    };
+    let (commands, capabilities) = (of(&command), of(&capability));
+    if commands.is_empty() && capabilities.is_empty() {
+        return Ok(false);
+    }
+    sheet.head("X*", wanted, "private name")?;
+    sheet.row("may be a command of", &commands)?;
+    sheet.row("or a capability of", &capabilities)?;
+    Ok(true)
 }
 
 /// True for the pattern that covers every private name.

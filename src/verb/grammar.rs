@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
+use super::protocols::Protocols;
 use crate::grammar::{BUILTIN, Grammar, Mechanism, Named, Standing, Table, mechanisms};
 use crate::problem::Problem;
 
@@ -17,7 +18,7 @@ pub fn list(out: &mut dyn Write) -> Result<u8, Problem> {
     told(list_to(out))
 }
 
-/// Shows everything in one description, a line an entry. Returns the exit code.
+/// Shows everything in one description, by its name or a scheme of it, a line an entry. Returns the exit code.
 ///
 /// # Errors
 /// If there is no such description, or `out` cannot be written to.
@@ -25,12 +26,14 @@ pub fn show(name: &str, out: &mut dyn Write) -> Result<u8, Problem> {
     if name.eq_ignore_ascii_case("sasl") {
         return told(section(out, "SASL mechanisms", mechanisms(), |m: &Mechanism| (&m.does, &m.rfc, m.status)));
     }
-    let Some(grammar) = Grammar::builtin(name) else {
+    let protocols = Protocols::builtin();
+    let scheme = protocols.scheme(name);
+    let Some(grammar) = scheme.and_then(|scheme| protocols.grammar(&scheme.protocol)) else {
         let names: Vec<&str> = BUILTIN.iter().map(|(name, _)| *name).chain(["sasl"]).collect();
         let what = format!("there is no description `{}`", name.escape_debug());
         return Err(Problem::new("grammar show", what, format!("known are {}", names.join(", "))));
     };
-    told(show_to(&grammar, out))
+    told(show_to(grammar, out))
 }
 
 /// Looks a file through and tells all that is wrong with it. Returns the exit code: 0 if it is fine, 1 if not.

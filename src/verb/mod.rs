@@ -11,6 +11,7 @@ pub mod route;
 pub mod scope;
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::CommandFactory;
@@ -20,6 +21,7 @@ use crate::event::Form;
 use crate::grammar::{Grammar, mechanism};
 use crate::problem::Problem;
 use crate::rules::{Options, Rules, Source};
+use protocols::Protocols;
 pub use scope::tell;
 
 /// Does what the command line says. Returns the exit code.
@@ -31,13 +33,34 @@ pub fn run(verb: Verb) -> Result<u8, Problem> {
     match verb {
         Verb::Proxy(flags) => proxy::run(&flags),
         Verb::Demo(flags) => demo::run(&flags),
-        Verb::Explain(flags) => explain::explain(&flags.words.join(" "), out),
+        Verb::Explain(flags) => {
+            let (words, files) = apart(flags)?;
+            explain::explain_from(&Protocols::with(&files)?, &words.join(" "), out)
+        }
         Verb::Grammar(cli::Grammar::List) => grammar::list(out),
         Verb::Grammar(cli::Grammar::Show { name }) => grammar::show(&name, out),
         Verb::Grammar(cli::Grammar::Check { file }) => grammar::check(&file, out),
         Verb::Completions { shell } => Ok(completions(shell, out)),
         Verb::Man => Ok(manual(out)),
     }
+}
+
+/// The words to explain, and the files of `--grammar`. A word may begin with a hyphen (-ERR), so what follows the first
+/// word comes as a word, the option too.
+fn apart(flags: cli::Explain) -> Result<(Vec<String>, Vec<PathBuf>), Problem> {
+    let (mut words, mut files) = (Vec::new(), flags.grammar);
+    let mut given = flags.words.into_iter();
+    while let Some(word) = given.next() {
+        match word.strip_prefix("--grammar") {
+            Some("") => match given.next() {
+                Some(file) => files.push(file.into()),
+                None => return Err(Problem::new("--grammar", "the file is missing", "write --grammar FILE")),
+            },
+            Some(file) if file.starts_with('=') => files.push(file[1..].into()),
+            _ => words.push(word),
+        }
+    }
+    Ok((words, files))
 }
 
 fn completions(shell: clap_complete::Shell, out: &mut dyn Write) -> u8 {
@@ -144,8 +167,8 @@ mod tests {
         for protocol in ["smtp", "lmtp"] {
             let flags = RuleFlags { replace_cap: vec!["SIZE 52428800=SIZE 1000".to_owned()], ..RuleFlags::default() };
             let grammar = Grammar::builtin(protocol).expect("it is built in");
-            let Ok(rules) = rules(&flags) else { continue };
-            assert_eq!(unknown_capabilities(&rules, &[grammar.clone()]), [""; 0]);
+            let rules = rules(&flags).expect("the flag is well written");
+            assert_eq!(unknown_capabilities(&rules, std::slice::from_ref(&grammar)), [""; 0]);
             assert!(knows(&grammar, "SIZE 1000") && !knows(&grammar, "SIZES 1000"));
         }
     }

@@ -181,6 +181,8 @@ mod tests {
         protocols.add(described("extends = \"imap\"\n"), "b").expect("it extends imap");
         assert_eq!(protocols.grammars().len(), BUILTIN.len() + 1);
         assert!(protocols.grammar("imap").is_some_and(|imap| imap.extends.is_some()));
+        let lmtp = described("extends = \"lmtp\"\n");
+        assert!(lmtp.command("MAIL").is_some() && lmtp.form == crate::event::Form::Codes, "SMTP lies under it too");
         for name in ["ftp", "imap", "smtp", "sieve", "submission", "imaps", "Mine", "my mail", "a+b", "1a"] {
             let text = own.replace("ftp", name);
             let problem = protocols.add(described(&text), "c").expect_err(name);

@@ -44,7 +44,16 @@ pub struct Run {
 impl Run {
     /// An IMAP session with these rules.
     pub fn with(rules: Rules) -> Self {
-        let grammar = Grammar::builtin("imap").expect("the description of IMAP loads");
+        Self::of("imap", rules)
+    }
+
+    /// A session of a protocol that comes with the program, with these rules.
+    pub fn of(protocol: &str, rules: Rules) -> Self {
+        Self::by(Grammar::builtin(protocol).expect("the description loads"), rules)
+    }
+
+    /// A session of this protocol, with these rules.
+    pub fn by(grammar: Arc<Grammar>, rules: Rules) -> Self {
         Run {
             session: Session::new(1, grammar, Arc::new(rules)),
             input: Default::default(),
