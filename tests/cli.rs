@@ -269,7 +269,13 @@ fn a_wrong_rule_is_refused_with_its_place_and_remedy() {
 fn a_wrong_output_is_refused() {
     assert!(refused(&["proxy", "imap://h", "-o", "pcapng:x"]).contains("pretty"));
     assert!(refused(&["proxy", "imap://h", "-o", "pretty", "-o", "pretty:-"]).contains("same place"));
-    assert!(refused(&["proxy", "imap://h", "-o", "pretty:x", "-o", "pretty:x"]).contains("same place"));
+    let folder = tempfile::tempdir().unwrap();
+    let kept = folder.path().join("kept.log");
+    std::fs::write(&kept, "an older log").unwrap();
+    let output = format!("pretty:{}", kept.display());
+    assert!(refused(&["proxy", "imap://h", "-o", &output, "-o", &output]).contains("same place"));
+    assert!(refused(&["proxy", "imap://h", "-o", &output, "-o", "petty"]).contains("petty"));
+    assert_eq!(std::fs::read_to_string(&kept).unwrap(), "an older log", "a wrong command line empties nothing");
     assert!(refused(&["proxy", "imap://h", "--color", "sometimes"]).contains("always"));
     assert!(refused(&["proxy", "imap://h", "--body", "some"]).contains("--body"));
     assert!(refused(&["proxy", "imap://h", "--idle-timeout", "soon"]).contains("30s"));

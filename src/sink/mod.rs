@@ -90,10 +90,11 @@ pub fn is_standard(output: &str) -> bool {
     matches!(output.split_once(':'), None | Some((_, "-")))
 }
 
-/// Opens an output `KIND[:PATH]`; without a path, or with `-`, it is standard output. A file is emptied, or created
-/// so that only its owner may read it.
-pub fn open(output: &str, look: Look) -> Result<Box<dyn Sink>, Problem> {
-    let origin = || format!("--output {}", escape::escaped(output));
+/// Whether an output `KIND[:PATH]` can be meant, without opening it.
+///
+/// # Errors
+/// A kind that there is not, or no path where one should be.
+pub fn check(output: &str) -> Result<(), Problem> {
     let (kind, path) = output.split_once(':').map_or((output, None), |(kind, path)| (kind, Some(path)));
     if !KINDS.contains(&kind) {
         let what = if PLANNED.contains(&kind) {
@@ -101,15 +102,31 @@ pub fn open(output: &str, look: Look) -> Result<Box<dyn Sink>, Problem> {
         } else {
             format!("there is no output of the kind {kind:?}")
         };
-        return Err(Problem::new(origin(), what, format!("KIND[:PATH], where KIND is {}", KINDS.join(", "))));
+        return Err(Problem::new(origin(output), what, format!("KIND[:PATH], where KIND is {}", KINDS.join(", "))));
     }
-    let file = match path {
-        Some("") => return Err(Problem::new(origin(), "the path is empty", format!("{kind} or {kind}:PATH"))),
-        None | Some("-") => standard_output(),
-        Some(path) => OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path),
+    if path == Some("") {
+        return Err(Problem::new(origin(output), "the path is empty", format!("{kind} or {kind}:PATH")));
+    }
+    Ok(())
+}
+
+/// Opens an output `KIND[:PATH]`; without a path, or with `-`, it is standard output. A file is emptied, or created
+/// so that only its owner may read it.
+///
+/// # Errors
+/// As [`check`], and a file that cannot be written.
+pub fn open(output: &str, look: Look) -> Result<Box<dyn Sink>, Problem> {
+    check(output)?;
+    let file = match output.split_once(':') {
+        None | Some((_, "-")) => standard_output(),
+        Some((_, path)) => OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path),
     };
-    let file = file.map_err(|error| Problem::new(origin(), error.to_string(), "a file that can be written"))?;
+    let file = file.map_err(|error| Problem::new(origin(output), error.to_string(), "a file that can be written"))?;
     Ok(Box::new(Pretty::new(file, look)))
+}
+
+fn origin(output: &str) -> String {
+    format!("--output {}", escape::escaped(output))
 }
 
 /// Standard output as a file of its own: without the line buffer of the library's handle, and without its panics.

@@ -7,7 +7,7 @@ use terminal_size::{Width, terminal_size};
 use crate::cli::{self, LogFlags};
 use crate::problem::Problem;
 use crate::sink::style::{Body, Color, Look, Surroundings, TimeStyle};
-use crate::sink::{Sinks, is_standard, open as open_sink};
+use crate::sink::{Sinks, check, is_standard, open as open_sink};
 
 /// Opens what the flags ask for; the pretty log on standard output if they say nothing.
 ///
@@ -38,6 +38,10 @@ pub fn open(flags: &LogFlags) -> Result<Sinks, Problem> {
             let help = "give each output a place of its own, such as -o pretty -o pretty:FILE";
             return Err(Problem::new(format!("--output {output}"), "two outputs would go to the same place", help));
         }
+        check(output)?;
+    }
+    // Opening empties a file, so it comes when nothing else can be wrong.
+    for output in outputs {
         let terminal = is_standard(output) && io::stdout().is_terminal();
         let width = terminal.then(terminal_size).flatten().map(|(Width(columns), _)| columns);
         let look = Look { color: color.decide(&around, terminal), width, time, body };
