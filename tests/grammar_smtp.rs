@@ -113,7 +113,7 @@ fn what_the_session_must_know_of_commands_is_marked() {
         ("MAIL", &[State::Ready], Some(State::Mail)),
         ("RCPT", &[State::Mail, State::Rcpt], Some(State::Rcpt)),
         ("DATA", &[State::Rcpt], Some(State::Ready)),
-        ("BDAT", &[State::Rcpt], None),
+        ("BDAT", &[State::Rcpt], Some(State::Ready)),
         ("BURL", &[State::Rcpt], None),
         ("RSET", &[], Some(State::Ready)),
         ("NOOP", &[], None),

@@ -43,6 +43,9 @@ const SILENCE: Duration = Duration::from_secs(1);
 /// answered.
 pub const MAX_PENDING: usize = 4096;
 
+/// The same where tags tell them apart, which have to be searched for.
+pub const MAX_TAGGED: usize = 1024;
+
 /// How many names of each sort are remembered as explained already.
 const MAX_MET: usize = 128;
 

@@ -7,7 +7,7 @@ use super::book::Book;
 use super::capability::{Names, PARAMETER, Verdict};
 use super::finding::{finding, note};
 use super::list::Reason;
-use super::{Explainer, Idle, MAX_NAME, MAX_PENDING, Met, Pending, failed, phrase};
+use super::{Explainer, Idle, MAX_NAME, MAX_PENDING, MAX_TAGGED, Met, Pending, failed, phrase};
 use crate::event::{Form, Kind, Literal, Note, NoteKind, Peer, Span, State, Status, Text, Time};
 use crate::grammar::{Command, Then};
 use crate::wire::imap;
@@ -135,7 +135,8 @@ impl Explainer {
             replies: 0,
             whole,
         };
-        if self.pending.len() == MAX_PENDING
+        let most = if self.book == Book::Imap { MAX_TAGGED } else { MAX_PENDING };
+        if self.pending.len() == most
             && let Some(oldest) = self.pending.pop_front()
         {
             self.tallies.unanswered(oldest.place);

@@ -6,8 +6,10 @@ use std::collections::VecDeque;
 use crate::event::State;
 use crate::grammar::Then;
 
-/// Commands in flight that are kept. With tags, a peer that exceeds it loses the pairing of its oldest ones; without, that
-/// of those which came too late, and of no others.
+/// Commands in flight that are kept where tags tell them apart, which have to be searched for; a peer that exceeds it loses
+/// the pairing of its oldest ones.
+const MAX_TAGGED: usize = 1024;
+/// The same where replies come in the order of commands; the pairing of those that come later is lost, and of no others.
 pub const MAX_IN_FLIGHT: usize = 4096;
 /// Octets of a tag that are kept. Two longer tags of equal length and beginning are taken for the same.
 const MAX_TAG: usize = 128;
@@ -122,7 +124,7 @@ impl Dialogue {
 
     /// A command was sent that its tag finds again, or the first part of one.
     pub fn sent(&mut self, command: InFlight) {
-        if self.in_flight.len() == MAX_IN_FLIGHT
+        if self.in_flight.len() == MAX_TAGGED
             && let Some(lost) = self.in_flight.pop_front()
         {
             self.forget(lost.frame);
