@@ -105,7 +105,9 @@ impl Session {
         if let Some(at) = memchr(0, body) {
             found.push(Oddity::Nul(at as u32));
         }
-        if form == Form::Codes && from == Peer::Server && self.gather(from) == Gather::Codes && status::changes(text) {
+        // Elsewhere the lines between the first and the last may be anything (RFC 959 section 4.2).
+        let strict = form == Form::Codes && self.grammar.begins == State::Connected;
+        if strict && from == Peer::Server && self.gather(from) == Gather::Codes && status::changes(text) {
             found.push(Oddity::CodeChanges);
         }
         if !matches!(form, Form::Imap | Form::Managesieve) {
