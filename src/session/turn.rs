@@ -164,7 +164,7 @@ impl Session {
                 return;
             }
             let unasked = self.state == State::Greeting || status == Status::Bye || reading.list.is_some();
-            // An empty line is no command, and most servers refuse it as one; to another protocol they say what they like.
+            // An empty line is no command, and most servers refuse it as one; another protocol may be told anything.
             let refuses = matches!(status, Status::No | Status::Bad) && self.dialogue.blank_refused();
             let foreign = self.lanes[Peer::Client.index()].block.as_ref().is_some_and(|it| it.kind == DataKind::Opaque);
             if !unasked && !refuses && !foreign && self.dialogue.stray() {
