@@ -24,7 +24,8 @@ impl Explainer {
                     // What comes as a literal is hidden, and which message the next one is cannot be known.
                     Some(exchange) if text.reading.literal.is_some() => {
                         exchange.confuse();
-                        exchange.client(b"")
+                        add(&mut text.secrets, vec![Span::new(0, line.len())]);
+                        return None;
                     }
                     Some(exchange) => exchange.client(message),
                     None => Exchange::begin(b"", 0, self.vault.shows()).client(message),
@@ -39,6 +40,11 @@ impl Explainer {
             }
             (Peer::Server, Kind::Reply { code: Some(code), .. }) if self.book == Book::Managesieve => {
                 self.last_of_exchange(text, raw, code)
+            }
+            // It is a literal, of which only the size is known here.
+            (Peer::Server, Kind::GoAhead { .. }) if text.reading.literal.is_some() => {
+                self.exchange.as_mut().filter(|it| text.answers.is_none_or(|frame| frame == it.frame))?.confuse();
+                None
             }
             (Peer::Server, Kind::GoAhead { text: challenge, .. }) => {
                 let octets = challenge.of(raw);

@@ -117,7 +117,9 @@ impl Explainer {
             known.secret.is_some() && (state || known.then == Some(Then::Sasl))
         };
         let early = !matches!(text.state, State::Authenticated | State::Selected | State::Transaction);
-        let login = known.is_some_and(logs_in) && early;
+        // AUTH alone asks old servers of POP3 for their mechanisms.
+        let asks = self.book == Book::Pop3 && rest.trim_ascii().is_empty();
+        let login = known.is_some_and(logs_in) && early && !asks;
         let chunk = known.is_some_and(|known| known.then == Some(Then::ClientOctets));
         let whole = chunk && last(rest);
         let pending = Pending {
@@ -283,7 +285,8 @@ impl Explainer {
 
     /// A literal that the client announces.
     fn literal(&mut self, literal: Literal) {
-        if literal.synchronizing {
+        // In ManageSieve no literal waits (RFC 5804 section 4).
+        if literal.synchronizing || self.book != Book::Imap {
             return;
         }
         let needs: &[&str] = if literal.len > LITERAL_MINUS { &["LITERAL+"] } else { &["LITERAL+", "LITERAL-"] };

@@ -83,6 +83,8 @@ pub struct Dialogue {
     non_sync: VecDeque<u64>,
     /// Recipients that the server has accepted for the message to come.
     recipients: u32,
+    /// Empty lines of the client's since its last command, each of which a server may refuse.
+    blanks: u32,
     /// There was a reply too many, and none since that fits a command.
     astray: bool,
     /// So many commands wait for their replies behind those that are kept; the last of them is kept too.
@@ -132,7 +134,20 @@ impl Dialogue {
         if command.then == Some(Then::Idle) {
             self.idles.push_back(command.frame);
         }
+        self.blanks = 0;
         self.in_flight.push_back(command);
+    }
+
+    /// The client sent an empty line.
+    pub fn blank(&mut self) {
+        self.blanks = self.blanks.saturating_add(1);
+    }
+
+    /// A refusal came that no command waits for. True if it may be that of an empty line.
+    pub fn blank_refused(&mut self) -> bool {
+        let was = self.blanks;
+        self.blanks = was.saturating_sub(1);
+        was > 0
     }
 
     /// A command announced a literal whose octets follow at once.

@@ -20,9 +20,17 @@ impl Session {
             Form::Codes | Form::Pop3 if command.is_some_and(|command| command.dotted) => Gather::Dot,
             Form::Codes => Gather::Codes,
             Form::Managesieve if self.lanes[from.index()].frame.is_some_and(|frame| frame.reply) => Gather::One,
-            Form::Managesieve if self.dialogue.wanted() != Some(Want::Sasl) => Gather::Response,
+            Form::Managesieve if self.dialogue.wanted() != Some(Want::Sasl) && !self.inside_challenge() => {
+                Gather::Response
+            }
             Form::Imap | Form::Pop3 | Form::Managesieve | Form::Line => Gather::One,
         }
+    }
+
+    /// True behind the literal of a challenge, which the client may answer and which has no line with a status.
+    fn inside_challenge(&self) -> bool {
+        let [client, server] = &self.lanes;
+        client.sasl.is_some() && server.frame.is_some()
     }
 
     /// The command that the next reply answers, in protocols in which replies come in the order of commands.
@@ -97,7 +105,9 @@ impl Session {
         if let Some(at) = memchr(0, body) {
             found.push(Oddity::Nul(at as u32));
         }
-        if form == Form::Codes && from == Peer::Server && self.gather(from) == Gather::Codes && status::changes(text) {
+        // Elsewhere the lines between the first and the last may be anything (RFC 959 section 4.2).
+        let strict = form == Form::Codes && self.grammar.begins == State::Connected;
+        if strict && from == Peer::Server && self.gather(from) == Gather::Codes && status::changes(text) {
             found.push(Oddity::CodeChanges);
         }
         if !matches!(form, Form::Imap | Form::Managesieve) {

@@ -5,7 +5,7 @@ use super::dialogue::{InFlight, Want};
 use super::lane::{Frame, Wait};
 use super::secret::{Mask, unquoted};
 use super::{Outbox, Session};
-use crate::event::{Foreign, Form, Kind, Layer, Oddity, Peer, Reading, Span, State, Status};
+use crate::event::{DataKind, Foreign, Form, Kind, Layer, Oddity, Peer, Reading, Span, State, Status};
 use crate::grammar::{self, Lists, Replies, Then};
 use crate::wire::Expect;
 
@@ -67,10 +67,11 @@ impl Session {
         let bare = arguments.trim_ascii().is_empty();
         let lists = command.is_some_and(|command| command.lists == Some(Lists::Capabilities));
         let said = command.and_then(|command| command.then);
+        let listing = said == Some(Then::Sasl) && bare && form == Form::Pop3;
         let then = match said {
             Some(Then::ServerLines) => bare.then_some(Then::ServerDot),
             // Old servers answer it with the list of their mechanisms.
-            Some(Then::Sasl) if bare && form == Form::Pop3 => Some(Then::ServerDot),
+            Some(Then::Sasl) if listing => Some(Then::ServerDot),
             // The list is a text.
             Some(Then::ServerDot) if lists => None,
             then => then,
@@ -88,7 +89,7 @@ impl Session {
             octets,
             sent: octets.is_some() && last,
             each: ends && command.is_some_and(|command| command.replies == Some(Replies::EachRecipient)),
-            on_ok: command.and_then(|command| command.on_ok).filter(|_| ends),
+            on_ok: command.and_then(|command| command.on_ok).filter(|_| ends && !listing),
             on_no: command.and_then(|command| command.on_no),
             ..InFlight::new(number, tag, verb, then)
         }
@@ -114,6 +115,7 @@ impl Session {
                     odd.push(Oddity::TooManyInFlight);
                 }
             }
+            Kind::Blank if from == Peer::Client => self.dialogue.blank(),
             Kind::Done => match self.dialogue.idle() {
                 Some(idle) => turn.answers = Some(idle),
                 None => odd.push(Oddity::StrayDone),
@@ -162,14 +164,18 @@ impl Session {
                 return;
             }
             let unasked = self.state == State::Greeting || status == Status::Bye || reading.list.is_some();
-            if !unasked && self.dialogue.stray() {
+            // An empty line is no command, and most servers refuse it as one; another protocol may be told anything.
+            let refuses = matches!(status, Status::No | Status::Bad) && self.dialogue.blank_refused();
+            let foreign = self.lanes[Peer::Client.index()].block.as_ref().is_some_and(|it| it.kind == DataKind::Opaque);
+            if !unasked && !refuses && !foreign && self.dialogue.stray() {
                 odd.push(Oddity::UnexpectedReply);
             }
             return;
         };
         turn.lines &= !dotted;
         turn.answers = Some(frame);
-        if self.inside_message(frame) {
+        // A farewell may come at any time (RFC 5321 section 3.8).
+        if self.inside_message(frame) && status != Status::Bye {
             odd.push(Oddity::InsideMessage);
             turn.early = status == Status::Ok;
         }
@@ -316,7 +322,8 @@ impl Session {
     /// A command has its last reply: the state may change, and what the client sent ahead can be read.
     fn answered(&mut self, command: InFlight, status: Status, out: &mut Outbox) -> Expect {
         // A message that was sent is gone, whatever became of it.
-        let over = command.sent && matches!(command.then, Some(Then::ClientDot | Then::ClientDotNow));
+        let lines = matches!(command.then, Some(Then::ClientDot | Then::ClientDotNow));
+        let over = command.sent && (lines || command.each);
         let next = match status {
             Status::Bye => Some(State::Logout).filter(|state| self.grammar.form.states().contains(state)),
             Status::Ok => command.on_ok,
@@ -331,7 +338,8 @@ impl Session {
             self.chunked = false;
         }
         // A failed SELECT leaves the mailbox that was open; it opens no session that was not.
-        let deselects = status == Status::No && self.state != State::Selected;
+        // A message that was refused for now leaves its transaction all the same.
+        let deselects = status == Status::No && !over && self.state != State::Selected;
         // Before login, QUIT has nothing to bring up to date (RFC 1939 section 6).
         let updates = next == Some(State::Update) && self.state == State::Authorization;
         // RSET is no greeting (RFC 5321 section 4.1.4).
