@@ -24,6 +24,8 @@ pub struct Seen {
     pub what: What,
     /// The text as received, or the head of the data.
     pub bytes: Vec<u8>,
+    /// The subject of the data.
+    pub subject: Vec<u8>,
     /// The text as sent, where a rule had a look at it.
     pub sent: Option<Vec<u8>>,
 }
@@ -186,7 +188,7 @@ fn resolve(from: Peer, what: What, arena: &[u8]) -> Seen {
         assert!(span.start <= span.end && span.end as usize <= arena.len(), "a span leaves the arena");
         span.of(arena).to_vec()
     };
-    let mut seen = Seen { from, what, bytes: Vec::new(), sent: None };
+    let mut seen = Seen { from, what, bytes: Vec::new(), subject: Vec::new(), sent: None };
     match &mut seen.what {
         What::Text(text) => {
             seen.bytes = whole(std::mem::take(&mut text.bytes));
@@ -194,7 +196,10 @@ fn resolve(from: Peer, what: What, arena: &[u8]) -> Seen {
                 seen.sent = Some(whole(std::mem::take(&mut edit.bytes)));
             }
         }
-        What::Data(data) => seen.bytes = whole(std::mem::take(&mut data.head)),
+        What::Data(data) => {
+            seen.bytes = whole(std::mem::take(&mut data.head));
+            seen.subject = whole(std::mem::take(&mut data.subject));
+        }
         _ => {}
     }
     seen
