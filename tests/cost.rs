@@ -6,12 +6,13 @@ mod lanes;
 use std::time::{Duration, Instant};
 
 use imapscope::event::{MAX_TEXT, Peer};
+use imapscope::rules::Rules;
 use lanes::{Run, Step, c, s};
 
 /// The shorter of two runs.
-fn cost(steps: &[Step], size: usize) -> Duration {
+fn cost(protocol: &str, steps: &[Step], size: usize) -> Duration {
     let once = || {
-        let mut run = Run::tap();
+        let mut run = Run::of(protocol, Rules::default());
         let start = Instant::now();
         for (from, bytes) in steps {
             for chunk in bytes.chunks(size) {
@@ -27,8 +28,12 @@ fn cost(steps: &[Step], size: usize) -> Duration {
 
 /// Compares a conversation of so many octets with one four times as long.
 fn linear(name: &str, octets: usize, size: usize, make: impl Fn(usize) -> Vec<Step>) {
+    linear_in("imap", name, octets, size, make);
+}
+
+fn linear_in(protocol: &str, name: &str, octets: usize, size: usize, make: impl Fn(usize) -> Vec<Step>) {
     let (few, many) = (make(octets), make(octets * 4));
-    let (short, long) = (cost(&few, size), cost(&many, size));
+    let (short, long) = (cost(protocol, &few, size), cost(protocol, &many, size));
     let per = long.as_nanos() / (octets as u128 * 4);
     let name = name.escape_debug();
     println!("{name} in chunks of {size}: {short:?}, {long:?}, {per} ns an octet");
@@ -100,5 +105,72 @@ fn questions_that_are_answered_slowly() {
             });
         }
         linear(question, 100_000, 16_384, |octets| vec![c(repeat(question, octets))]);
+    }
+}
+
+#[test]
+fn replies_and_messages_of_other_protocols() {
+    let hello = || vec![s("220 mx\r\n"), c("EHLO me\r\n")];
+    let data = || vec![s("220 mx\r\n"), c("DATA\r\n"), s("354 go\r\n")];
+    // Both ways: whole, and in drips.
+    for size in [1, 16_384] {
+        let octets = if size == 1 { 4_000 } else { 40_000 };
+        let mut shapes: Vec<(&str, &str, Box<dyn Fn(usize) -> Vec<Step>>)> = Vec::new();
+        for word in ["250-SIZE\r\n", "250-\n", "x\n", "250 ok\r\n", "\r\n", "354 go\r\n", "421 x\r\n"] {
+            shapes.push(("smtp", word, Box::new(move |octets| [hello(), vec![s(repeat(word, octets))]].concat())));
+        }
+        for word in [".\n", "\n.\n", ".\r", "\r\n..", "x\n.\r\nNOOP\r\n", ".\r\n", "x"] {
+            for answer in ["", "250 ok\r\n", "250 ok\r\n250 ok\r\n250 ok\r\n"] {
+                let make = move |octets| {
+                    let end = vec![c(repeat(word, octets)), s(answer), c("\r\n.\r\n"), s(repeat("250 ok\r\n", octets))];
+                    [data(), end].concat()
+                };
+                shapes.push(("smtp", word, Box::new(make)));
+            }
+        }
+        for (client, server) in [
+            ("NOOP\r\n", "250 ok\r\n"),
+            ("BDAT 1\r\nx", "250 ok\r\n"),
+            ("RCPT TO:<a@b>\r\n", "250 ok\r\n"),
+            ("AUTH PLAIN\r\n", "334 \r\n"),
+            ("AUTH PLAIN\r\nYQ==\r\n", "535 no\r\n"),
+            ("EHLO x\r\n", "250-a\r\n250 b\r\n"),
+            ("DATA\r\n", "503 no\r\n"),
+        ] {
+            let make = move |octets| vec![s("220 mx\r\n"), c(repeat(client, octets)), s(repeat(server, octets))];
+            shapes.push(("lmtp", client, Box::new(make)));
+        }
+        // As many replies as recipients.
+        shapes.push((
+            "lmtp",
+            "recipients",
+            Box::new(|octets| {
+                let many = octets / 15;
+                let all = ["250 ok\r\n".repeat(many), "354 go\r\n".to_owned()].concat();
+                vec![
+                    s("220 mx\r\n"),
+                    c(["RCPT TO:<a@b>\r\n".repeat(many), "DATA\r\n".to_owned()].concat()),
+                    s(all),
+                    c("x\r\n.\r\n"),
+                    s("250 ok\r\n".repeat(many + 9)),
+                ]
+            }),
+        ));
+        for word in ["x\r\n", "..\r\n", "\n", "."] {
+            let make = move |octets| vec![s("+OK\r\n"), c("RETR 1\r\n"), s("+OK\r\n"), s(repeat(word, octets))];
+            shapes.push(("pop3", word, Box::new(make)));
+            let make = move |octets| vec![s("+OK\r\n"), c("CAPA\r\n"), s("+OK\r\n"), s(repeat(word, octets))];
+            shapes.push(("pop3", word, Box::new(make)));
+        }
+        for word in ["\"x\"\r\n", "\"SASL\" \"A B\"\r\n", "\"", "{1}\r\nx", "{0}\r\n", "(", "OK (", "\\", "\"\\"] {
+            shapes.push(("managesieve", word, Box::new(move |octets| vec![s(repeat(word, octets))])));
+            shapes.push(("managesieve", word, Box::new(move |octets| vec![s("OK\r\n"), c(repeat(word, octets))])));
+        }
+        for word in ["PSAS x\r\n", "x\r\n", ":a\r\n", "@a\r\n"] {
+            shapes.push(("irc", word, Box::new(move |octets| vec![c(repeat(word, octets)), s(repeat(word, octets))])));
+        }
+        for (protocol, name, make) in &shapes {
+            linear_in(protocol, name, octets, size, make);
+        }
     }
 }

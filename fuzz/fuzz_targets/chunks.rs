@@ -1,18 +1,21 @@
 //! Two peers talk through a session, once in whole steps and once an octet at a time, with and without rules: what is
 //! sent and reported is the same, and every octet is accounted for. A line of the input that begins with `S: ` or `<` is
 //! the server's, any other the client's; its line end becomes CRLF, `~` before it takes it away, and the first `%` is
-//! longer than any text.
+//! longer than any text. The first octet chooses the protocol.
 #![no_main]
 
 #[path = "../../tests/lanes/mod.rs"]
 mod lanes;
 
 use imapscope::event::{MAX_TEXT, Peer};
+use imapscope::grammar::BUILTIN;
 use imapscope::rules::{Rules, Source};
 use lanes::{Cutting, Run, Step, run};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
+    let Some((&first, input)) = input.split_first() else { return };
+    let (protocol, _) = BUILTIN[usize::from(first) % BUILTIN.len()];
     let mut steps = steps(input);
     let long = steps.iter_mut().find_map(|(_, bytes)| bytes.iter().position(|&b| b == b'%').map(|at| (bytes, at)));
     let long = if let Some((bytes, at)) = long {
@@ -22,12 +25,12 @@ fuzz_target!(|input: &[u8]| {
         false
     };
     let cutting = Cutting::Every(if long { 4_099 } else { 1 });
-    compare(&steps, &cutting, Run::tap);
+    compare(&steps, &cutting, || Run::of(protocol, Rules::default()));
     // A lane that begins like another protocol is not edited before it is clear that it speaks this one.
     steps.splice(..0, [(Peer::Server, b"* OK\r\n".to_vec()), (Peer::Client, b"a NOOP\r\n".to_vec())]);
     let lines = ["drop-capability IDLE AUTH=*", "s/NOOP/CHECK/ when from == client", "s/OK/NO/ when from == server"];
     let sources: Vec<Source> = lines.iter().enumerate().map(|(at, line)| Source::rule(at + 1, line)).collect();
-    compare(&steps, &cutting, || Run::with(Rules::compile(&sources).expect("the rules are well-formed")));
+    compare(&steps, &cutting, || Run::of(protocol, Rules::compile(&sources).expect("the rules are well-formed")));
 });
 
 fn compare(steps: &[Step], cutting: &Cutting, start: impl Fn() -> Run) {

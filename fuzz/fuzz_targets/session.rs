@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use imapscope::event::{Closed, Closer, MAX_TEXT, Peer, Time};
 use imapscope::explain::Explainer;
-use imapscope::grammar::Grammar;
+use imapscope::grammar::{BUILTIN, Grammar};
 use imapscope::rules::{Options, Rules, Source};
 use imapscope::session::{Outbox, Session};
 use imapscope::sink::Sink;
@@ -21,9 +21,11 @@ fn rules(edit: bool) -> Rules {
     Rules::compile(&Source::options(Options { drop, ..Options::default() })).expect("the rule is well-formed")
 }
 
-/// The input is a row of steps: an octet that says who sends (its lowest bit) and how much (the others), and so much.
+/// The input is an octet that chooses the protocol, and a row of steps: an octet that says who sends (its lowest bit) and how much (the others), and so much.
 fn run(input: &[u8], edit: bool) {
-    let grammar = Grammar::builtin("imap").expect("IMAP is built in");
+    let Some((&first, input)) = input.split_first() else { return };
+    let (protocol, _) = BUILTIN[usize::from(first) % BUILTIN.len()];
+    let grammar = Grammar::builtin(protocol).expect("it is built in");
     let mut session = Session::new(1, grammar.clone(), Arc::new(rules(edit)));
     let mut explainer = Explainer::new(grammar, false);
     let mut log = Vec::new();

@@ -6,7 +6,7 @@ use super::phrase::quote;
 use super::sasl::{self, Exchange, Said};
 use super::{Explainer, add, finding, phrase};
 use crate::event::{Data, DataKind, Kind, Note, NoteKind, Peer, Span, Text};
-use crate::grammar::Then;
+use crate::grammar::{Then, mechanism};
 use crate::wire::{body, imap};
 
 impl Explainer {
@@ -35,8 +35,19 @@ impl Explainer {
                     edit.secrets = vec![Span::new(0, edit.bytes.len())];
                     self.vault.remember(body(edit.bytes.of(bytes)));
                 }
-                self.vault.remember(message);
+                if sasl::decode(message).is_some() {
+                    self.vault.remember(message);
+                } else {
+                    self.vault.remember_token(message);
+                }
                 Some(self.keep(said))
+            }
+            (Peer::Client, Kind::Cancel) => {
+                // A line that comes all the same begins nothing: it may be the password.
+                if let Some(exchange) = &mut self.exchange {
+                    exchange.confuse();
+                }
+                None
             }
             (Peer::Server, Kind::Reply { code: Some(code), .. }) if self.book == Book::Managesieve => {
                 self.last_of_exchange(text, raw, code)
@@ -88,7 +99,8 @@ impl Explainer {
     fn last_of_exchange(&mut self, text: &mut Text, raw: &[u8], code: Span) -> Option<Note> {
         let inside = code.of(raw);
         let head = inside.get(..5).filter(|head| head.eq_ignore_ascii_case(b"SASL "))?;
-        let message = Span::new(code.start as usize + head.len(), code.end as usize);
+        let blanks = inside[head.len()..].iter().take_while(|&&b| b == b' ').count();
+        let message = Span::new(code.start as usize + head.len() + blanks, code.end as usize);
         let said = self.exchange.as_mut()?.server(unquoted(message.of(raw)));
         if said.hide || self.echoed(unquoted(message.of(raw))) {
             add(&mut text.secrets, vec![message]);
@@ -112,9 +124,11 @@ impl Explainer {
         if octets.trim_ascii().is_empty() {
             return None;
         }
-        let mut words = octets.split(|&b| b == b' ').filter(|word| !word.is_empty());
-        let name = words.next().unwrap_or_default();
-        let name = unquoted(name);
+        let mut words = octets.split(|&b| b == b' ' || b == b'\t').filter(|word| !word.is_empty());
+        let name = unquoted(words.next().unwrap_or_default());
+        // What was hidden in the name's place is none, but for one that is known.
+        let hidden = secrets.iter().any(|secret| secret.start <= arguments.start);
+        let name = if hidden && mechanism(name).is_none() { b"" } else { name };
         let mut exchange = Exchange::begin(name, frame, self.vault.shows());
         if self.exchange.is_some() {
             // Lines could be taken for those of the wrong exchange.
@@ -137,7 +151,11 @@ impl Explainer {
             if let Some(exchange) = &mut self.exchange {
                 exchange.confuse();
             }
-            if (head.len() as u64) < data.len { self.vault.remember_head(head) } else { self.vault.remember(head) }
+            if (head.len() as u64) < data.len {
+                self.vault.remember_head(head)
+            } else {
+                self.vault.remember_token(head)
+            }
         }
         let Some(pending) = self.pending.iter_mut().find(|pending| pending.frame == data.frame && pending.login) else {
             return;

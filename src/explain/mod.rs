@@ -21,8 +21,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::event::{
-    Batch, Closed, Closer, Data, DataKind, Event, Explained, Foreign, Kind, Layer, Mark, Note, NoteKind, Oddity, Peer,
-    Reading, Role, Span, State, Status, Summary, Text, Time, What,
+    Batch, Closed, Closer, Data, DataKind, Event, Explained, Foreign, Form, Kind, Layer, Mark, Note, NoteKind, Oddity,
+    Peer, Reading, Role, Span, State, Status, Summary, Text, Time, What,
 };
 use crate::grammar::{Grammar, Then};
 use crate::wire;
@@ -288,9 +288,11 @@ impl Explainer {
     /// the peers to fill. In all else it is more likely a name that happens to be the same.
     fn may_echo(&self, text: &[u8], kind: Kind) -> bool {
         let free = |name: Span| name.of(text).eq_ignore_ascii_case(b"ID");
+        // Without tags or statuses, what a server says of a command is a response like any other (421 of IRC).
+        let human = !matches!(self.grammar.form, Form::Imap | Form::Managesieve);
         match kind {
             Kind::Reply { .. } | Kind::GoAhead { .. } | Kind::Unknown | Kind::Foreign(_) => true,
-            Kind::Info { name, .. } => free(name) || self.grammar.response(name.of(text)).is_none(),
+            Kind::Info { name, .. } => human || free(name) || self.grammar.response(name.of(text)).is_none(),
             Kind::Command { verb, .. } => free(verb) || self.grammar.commands.exact(verb.of(text)).is_none(),
             _ => false,
         }

@@ -1,10 +1,14 @@
 //! Hiding: octets that must not be shown are overwritten in place, and a few of them are remembered, so that a peer
-//! that echoes them does not show them either. Bounded: the last [`MAX_KNOWN`] secrets of [`MAX_SECRET`] octets each.
+//! that echoes them, as they are or in base64, does not show them either. Bounded: the last [`MAX_KNOWN`] secrets of
+//! [`MAX_SECRET`] octets each.
 
 use std::collections::VecDeque;
 
-use memchr::memmem;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use memchr::memmem::Finder;
 
+use super::sasl;
 use crate::event::Span;
 
 /// How many secrets are remembered.
@@ -15,6 +19,12 @@ pub const MAX_SECRET: usize = 4096;
 
 /// What is shorter would be found by chance, and is not remembered.
 pub const MIN_SECRET: usize = 4;
+
+/// What is shorter is not looked for in base64: too few of its letters are the same at every place.
+const MIN_CODED: usize = 6;
+
+/// By so many first octets of a secret its base64 is found.
+const CODED: usize = 96;
 
 /// What stands in place of every hidden octet.
 pub const FILLER: u8 = b'*';
@@ -28,7 +38,9 @@ pub struct Vault {
 
 struct Known {
     /// In upper case, as some servers repeat what they take for a command.
-    bytes: Box<[u8]>,
+    plain: Finder<'static>,
+    /// The same in base64, behind none, one or two octets of something else; empty for a short one.
+    coded: Vec<Finder<'static>>,
     /// It was longer: an echo is hidden to the end of its line.
     cut: bool,
 }
@@ -67,23 +79,34 @@ impl Vault {
             return;
         }
         let bytes = secret[..secret.len().min(MAX_SECRET)].to_ascii_uppercase();
-        if let Some(at) = self.known.iter().position(|known| *known.bytes == *bytes) {
+        if let Some(at) = self.known.iter().position(|known| known.plain.needle() == bytes) {
             self.known[at].cut |= cut;
             return;
         }
         if self.known.len() == MAX_KNOWN {
             self.known.pop_front();
         }
-        self.known.push_back(Known { bytes: bytes.into(), cut });
+        let head = &secret[..secret.len().min(CODED)];
+        let coded = if head.len() < MIN_CODED { Vec::new() } else { (0..3).map(|by| coded(head, by)).collect() };
+        self.known.push_back(Known { plain: Finder::new(&bytes).into_owned(), coded, cut });
     }
 
     /// Remembers a token as it stands on the wire, and what it means if it is a quoted string.
     pub fn remember_token(&mut self, token: &[u8]) {
         let token = token.trim_ascii();
         self.remember(token);
-        // Of a line that was hidden whole, a server may repeat what it takes for the verb.
-        if let Some(blank) = token.iter().rposition(|&b| b == b' ').filter(|_| !token.starts_with(b"\"")) {
-            self.remember(&token[blank + 1..]);
+        url_tokens(token).iter().for_each(|span| self.remember(span.of(token)));
+        // Of a line that was hidden whole, a server may repeat what it takes for the verb, or what the last word means: a
+        // password behind a NUL in base64, or behind a colon (RFC 2812 section 2.3.1).
+        let end = token.iter().rposition(|b| !b" \t\r\"".contains(b)).map_or(0, |at| at + 1);
+        let start = token[..end].iter().rposition(|b| b" \t\r\"".contains(b)).map_or(0, |at| at + 1);
+        let word = &token[start..end];
+        if !token.starts_with(b"\"") || start > 0 && token[start - 1] == b'"' {
+            self.remember(word);
+            self.remember(word.strip_prefix(b":").unwrap_or_default());
+        }
+        if let Some(decoded) = sasl::decode(word) {
+            self.remember(decoded.rsplit(|&b| b == 0).next().unwrap_or_default());
         }
         if let Some(inside) = token.strip_prefix(b"\"").map(|rest| rest.strip_suffix(b"\"").unwrap_or(rest)) {
             let mut plain = Vec::with_capacity(inside.len());
@@ -104,9 +127,19 @@ impl Vault {
         }
         let upper = text.to_ascii_uppercase();
         for known in &self.known {
-            for at in memmem::find_iter(&upper, &known.bytes) {
-                let end = if known.cut { text.len() } else { at + known.bytes.len() };
+            for at in known.plain.find_iter(&upper) {
+                let end = if known.cut { text.len() } else { at + known.plain.needle().len() };
                 found.push(Span::new(at, end));
+            }
+            for coded in &known.coded {
+                // All of the base64 around it: it may hold more of the secret, and the user's name.
+                let mut from = 0;
+                while let Some(at) = coded.find(&upper[from..]).map(|at| from + at) {
+                    let before = text[from..at].iter().rev().take_while(|&&b| is_base64(b)).count();
+                    let stop = at + text[at..].iter().take_while(|&&b| is_base64(b)).count();
+                    found.push(Span::new(at - before, stop));
+                    from = stop;
+                }
             }
         }
         joined(found)
@@ -116,7 +149,8 @@ impl Vault {
     #[must_use]
     pub fn knows(&self, bytes: &[u8]) -> bool {
         let upper = if self.known.is_empty() { Vec::new() } else { bytes.to_ascii_uppercase() };
-        self.known.iter().any(|known| memmem::find(&upper, &known.bytes).is_some())
+        let forms = |known: &Known| known.coded.iter().chain([&known.plain]).any(|form| form.find(&upper).is_some());
+        self.known.iter().any(forms)
     }
 
     /// Overwrites the spans of a text, but no line end.
@@ -131,6 +165,17 @@ impl Vault {
             }
         }
     }
+}
+
+const fn is_base64(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=')
+}
+
+/// The letters of a secret's base64, in upper case, that are the same whatever stands around it, with so many octets before it.
+fn coded(secret: &[u8], by: usize) -> Finder<'static> {
+    let all = STANDARD_NO_PAD.encode([&b"xx"[..by], secret].concat()).to_ascii_uppercase();
+    let letters = (by * 8).div_ceil(6)..(by + secret.len()) * 8 / 6;
+    Finder::new(&all.as_bytes()[letters]).into_owned()
 }
 
 /// Where the tokens of authorised URLs stand: what follows `;URLAUTH=access:mechanism:` (RFC 4467 section 3), to the end
@@ -186,6 +231,19 @@ mod tests {
         vault.remember_token(br#" "se\"cret" "#);
         assert_eq!(masked(&vault, br#"a1 BAD what is "se\"cret"?"#), "a1 BAD what is **********?");
         assert_eq!(masked(&vault, br#"a1 BAD what is se"cret?"#), "a1 BAD what is *******?");
+    }
+
+    #[test]
+    fn an_echo_in_base64_is_hidden_wherever_the_secret_begins() {
+        let mut vault = Vault::new(false);
+        vault.remember(b"kanarie77");
+        for text in ["kanarie77", "\0kanarie77", "\0a\0kanarie77 and more"] {
+            let said = format!("535 what is {}?", STANDARD_NO_PAD.encode(text));
+            assert_eq!(
+                masked(&vault, said.as_bytes()).trim_matches('*'),
+                format!("535 what is {}?", "*".repeat(said.len() - 13))
+            );
+        }
     }
 
     #[test]

@@ -6,8 +6,12 @@ use memchr::memchr;
 use super::Session;
 use super::read::arguments;
 use crate::event::{Kind, Peer, Reading, Span, State};
-use crate::grammar::{Secret, Then};
+use crate::grammar::{Secret, Then, mechanism};
 use crate::wire::{self, imap};
+use crate::wording::nearest;
+
+/// Verbs with which one protocol or another logs in.
+const LOGINS: [&str; 6] = ["PASS", "PASSWORD", "LOGIN", "AUTH", "AUTHENTICATE", "IDENTIFY"];
 
 /// What of the rest of a frame must not be shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -137,22 +141,28 @@ impl Session {
     }
 
     /// Where the arguments begin of a command that the grammar does not know, while it may yet be another way to log in:
-    /// a verb with a slip, or another protocol's. Without arguments, the verb may be one.
+    /// a verb with a slip, or another protocol's. Without arguments, the verb may be one. Where the state does not tell
+    /// who has logged in, only what looks like such a verb may be one.
     fn undescribed(&self, text: &[u8], reading: &Reading) -> Option<usize> {
         let Kind::Command { verb, arguments, .. } = reading.kind else { return None };
-        let early = !matches!(
-            self.state,
-            State::Authenticated
-                | State::Selected
-                | State::Mail
-                | State::Rcpt
-                | State::Transaction
-                | State::Update
-                | State::Open
-        );
+        let early = match self.state {
+            State::Authenticated | State::Selected | State::Mail | State::Rcpt | State::Transaction | State::Update => {
+                false
+            }
+            State::Open => self.resembles_login(verb.of(text)),
+            _ => true,
+        };
         let known = self.grammar.commands.exact(verb.of(text)).is_some();
         let bare = arguments.is_empty() && reading.literal.is_none();
         (early && !known).then_some(if bare { verb.start } else { arguments.start } as usize)
+    }
+
+    /// True for a verb that is spelled almost like one with secrets, of this protocol or another.
+    fn resembles_login(&self, verb: &[u8]) -> bool {
+        let here = self.grammar.commands.iter().filter(|command| command.secret.is_some());
+        let names = here.map(|command| command.name.as_str()).chain(LOGINS);
+        // A name that is much longer than those resembles none, and to compare it would cost.
+        verb.len() <= 32 && nearest(&String::from_utf8_lossy(verb), names).is_some()
     }
 
     /// True for the verb of a command with secrets, also with something that is no letter or digit around it.
@@ -205,8 +215,10 @@ pub(super) fn unquoted(word: &[u8]) -> &[u8] {
     word.strip_prefix(b"\"").and_then(|word| word.strip_suffix(b"\"")).unwrap_or(word)
 }
 
-/// True for what can be the name of a SASL mechanism (RFC 4422 section 3.1), and nothing else.
+/// True for what can be the name of a SASL mechanism (RFC 4422 section 3.1), and nothing else: what has small letters and
+/// is not known may be the beginning of some base64.
 fn is_mechanism(arguments: &[u8]) -> bool {
     let arguments = unquoted(arguments);
-    (1..=20).contains(&arguments.len()) && arguments.iter().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(b))
+    let letters = |b: &u8| b.is_ascii_uppercase() || b.is_ascii_digit() || b"-_".contains(b);
+    (1..=20).contains(&arguments.len()) && arguments.iter().all(letters) || mechanism(arguments).is_some()
 }

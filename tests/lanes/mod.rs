@@ -3,10 +3,11 @@
 #![allow(dead_code)]
 
 pub mod dialogues;
+pub mod log;
 
 use std::sync::Arc;
 
-use imapscope::event::{Closed, Closer, DataKind, MAX_TEXT, Peer, Span, What};
+use imapscope::event::{Closed, Closer, DataKind, ListKind, MAX_TEXT, Peer, Span, What};
 use imapscope::grammar::Grammar;
 use imapscope::rules::Rules;
 use imapscope::session::{Outbox, Session};
@@ -23,6 +24,8 @@ pub struct Seen {
     pub what: What,
     /// The text as received, or the head of the data.
     pub bytes: Vec<u8>,
+    /// The subject of the data.
+    pub subject: Vec<u8>,
     /// The text as sent, where a rule had a look at it.
     pub sent: Option<Vec<u8>>,
 }
@@ -171,7 +174,10 @@ fn check_reading(seen: &Seen) {
         for item in &list.items {
             inside(item.name);
             inside(item.with_space);
-            assert!(item.with_space.start <= item.name.start && item.with_space.end == item.name.end, "{seen:?}");
+            // Of a list of lines it is the whole line, and a part's blank may stand behind it.
+            let lines = matches!(list.kind, ListKind::Lines(_));
+            assert!(item.with_space.start <= item.name.start, "{seen:?}");
+            assert!(item.with_space.end == item.name.end || lines && item.with_space.end > item.name.end, "{seen:?}");
             assert!(!item.name.is_empty(), "{seen:?}");
         }
     }
@@ -182,7 +188,7 @@ fn resolve(from: Peer, what: What, arena: &[u8]) -> Seen {
         assert!(span.start <= span.end && span.end as usize <= arena.len(), "a span leaves the arena");
         span.of(arena).to_vec()
     };
-    let mut seen = Seen { from, what, bytes: Vec::new(), sent: None };
+    let mut seen = Seen { from, what, bytes: Vec::new(), subject: Vec::new(), sent: None };
     match &mut seen.what {
         What::Text(text) => {
             seen.bytes = whole(std::mem::take(&mut text.bytes));
@@ -190,7 +196,10 @@ fn resolve(from: Peer, what: What, arena: &[u8]) -> Seen {
                 seen.sent = Some(whole(std::mem::take(&mut edit.bytes)));
             }
         }
-        What::Data(data) => seen.bytes = whole(std::mem::take(&mut data.head)),
+        What::Data(data) => {
+            seen.bytes = whole(std::mem::take(&mut data.head));
+            seen.subject = whole(std::mem::take(&mut data.subject));
+        }
         _ => {}
     }
     seen
