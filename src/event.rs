@@ -462,6 +462,8 @@ pub enum Oddity {
     Nul(u32),
     /// The connection ended before the line or block did.
     Truncated,
+    /// The other peer ended the connection before the line or block was complete.
+    CutShort,
     /// A quoted string is still open at the line end; it begins at this octet.
     OpenQuote(u32),
     /// `{…}` at the line end that is no literal (not plain digits, or inside an open quote), at this octet.

@@ -89,6 +89,7 @@ fn what_the_session_must_know_of_commands_is_marked() {
         [
             ("AUTH", Then::Sasl),
             ("BDAT", Then::ClientOctets),
+            ("BURL", Then::ClientOctets),
             ("DATA", Then::ClientDot),
             ("STARTTLS", Then::Tls),
             ("X-ANONYMOUSTLS", Then::Tls),
@@ -114,7 +115,7 @@ fn what_the_session_must_know_of_commands_is_marked() {
         ("RCPT", &[State::Mail, State::Rcpt], Some(State::Rcpt)),
         ("DATA", &[State::Rcpt], Some(State::Ready)),
         ("BDAT", &[State::Rcpt], Some(State::Ready)),
-        ("BURL", &[State::Rcpt], None),
+        ("BURL", &[State::Rcpt], Some(State::Ready)),
         ("RSET", &[], Some(State::Ready)),
         ("NOOP", &[], None),
         ("QUIT", &[], Some(State::Logout)),

@@ -153,7 +153,9 @@ pub struct Tally {
     pub count: u64,
     /// How many were answered with NO or BAD.
     pub failed: u64,
-    /// How many were never answered.
+    /// How many were answered.
+    pub answered: u64,
+    /// How many were never answered, although an answer was due.
     pub unanswered: u64,
     /// The sum of the latencies of the answered ones.
     pub total: Duration,

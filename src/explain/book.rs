@@ -69,7 +69,7 @@ impl Book {
             Oddity::FalseEnd(..) | Oddity::InsideMessage | Oddity::ClosedEarly | Oddity::Smuggled => {
                 self.pick(["", "RFC 5321 section 4.1.1.4", "", ""])
             }
-            Oddity::Truncated | Oddity::TooManyInFlight => "",
+            Oddity::Truncated | Oddity::CutShort | Oddity::TooManyInFlight => "",
         }
     }
 

@@ -31,6 +31,11 @@ pub fn oddity(odd: Oddity, from: Peer, unasked: bool, book: Book) -> Note {
         Oddity::Truncated => {
             note(NoteKind::Finding(Some(from)), "cut off: the connection ended in the middle of it", "")
         }
+        Oddity::CutShort => note(
+            NoteKind::Session,
+            format!("cut off: the {} ended the connection in the middle of it", from.other().word()),
+            "",
+        ),
         Oddity::OpenQuote(at) => finding(
             from,
             format!("the quoted string that begins at octet {at} is not closed: it may not hold a line end"),

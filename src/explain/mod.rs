@@ -69,6 +69,10 @@ pub struct Explainer {
     idle: Option<Idle>,
     /// The user that USER has named (POP3).
     named: Option<String>,
+    /// Commands have replies, as far as the grammar tells.
+    replies: bool,
+    /// Of SMTP: a login has succeeded.
+    authenticated: bool,
     /// The recipients that were accepted, for replies to each of them.
     recipients: Vec<String>,
     met: [Words; 5],
@@ -127,6 +131,7 @@ impl Explainer {
     /// For a new connection. With `show_secrets` nothing is masked.
     #[must_use]
     pub fn new(grammar: Arc<Grammar>, show_secrets: bool) -> Self {
+        let replies = grammar.replies();
         Explainer {
             book: Book::of(&grammar),
             grammar,
@@ -138,6 +143,8 @@ impl Explainer {
             exchange: None,
             idle: None,
             named: None,
+            replies,
+            authenticated: false,
             recipients: Vec::new(),
             met: Default::default(),
             began: None,
@@ -354,7 +361,7 @@ impl Explainer {
         }
         match text.reading.kind {
             Kind::Foreign(what) => self.notes.push(finding::foreign(what, from)),
-            Kind::Unknown if !text.oddities.contains(&Oddity::Truncated) => {
+            Kind::Unknown if !text.oddities.iter().any(|odd| matches!(odd, Oddity::Truncated | Oddity::CutShort)) => {
                 let at = text.reading.stopped.unwrap_or(0);
                 let what = if at as usize >= wire::body(shown).len() {
                     "not understood: it ends too early".to_owned()

@@ -137,6 +137,12 @@ impl Explainer {
             replies: 0,
             whole,
         };
+        if self.book == Book::Pop3 && known.is_some_and(|known| known.name == "USER") {
+            self.named.clone_from(&pending.subject);
+        }
+        if !self.replies {
+            return;
+        }
         let most = if self.book == Book::Imap { MAX_TAGGED } else { MAX_PENDING };
         if self.pending.len() == most
             && let Some(oldest) = self.pending.pop_front()
@@ -198,6 +204,18 @@ impl Explainer {
         if self.book == Book::Imap && known.name == "LOGIN" && self.offers.offers(&self.grammar, "LOGINDISABLED") {
             let text = "LOGIN although the server offers LOGINDISABLED: the password was sent in vain";
             self.notes.push(finding(Peer::Client, text, "RFC 9051 section 6.2.3"));
+        }
+        if state == State::Greeting
+            && matches!(self.book, Book::Smtp | Book::Pop3)
+            && self.first_time(Met::Status, b"early")
+        {
+            let text = "spoke before the greeting of the server";
+            let rfc = if self.book == Book::Smtp { "RFC 5321 section 4.3.1" } else { "RFC 1939 section 3" };
+            self.notes.push(finding(Peer::Client, text, rfc));
+        }
+        if self.authenticated && known.then == Some(Then::Sasl) {
+            let text = "a second login: only one is allowed in a session";
+            self.notes.push(finding(Peer::Client, text, "RFC 4954 section 4"));
         }
         if !known.needs.is_empty() {
             self.used(&known.name, &known.needs);
@@ -359,7 +377,7 @@ impl Explainer {
             self.idle_ends(at);
         }
         let user = self.exchange.take_if(|exchange| exchange.frame == frame).and_then(|exchange| exchange.user);
-        self.progress(&pending, status, user, code.map(|code| code.of(shown)));
+        self.progress(&pending, text.state, status, user, code.map(|code| code.of(shown)));
         Some(latency)
     }
 
@@ -411,13 +429,9 @@ impl Explainer {
     }
 
     /// Where the session stands after an answer.
-    fn progress(&mut self, pending: &Pending, status: Status, user: Option<String>, code: Option<&[u8]>) {
+    fn progress(&mut self, pending: &Pending, state: State, status: Status, user: Option<String>, code: Option<&[u8]>) {
         if self.book == Book::Smtp {
             return self.transaction(pending, status, user);
-        }
-        if self.book == Book::Pop3 && pending.on_ok.is_none() && pending.subject.is_some() {
-            self.named.clone_from(&pending.subject);
-            return;
         }
         let listed = code.is_some_and(|code| code.get(..10).is_some_and(|c| c.eq_ignore_ascii_case(b"CAPABILITY")));
         let text = match (status, pending.on_ok) {
@@ -445,7 +459,7 @@ impl Explainer {
                 "logged out, and the connection can be used for another login".into()
             }
             (Status::Ok | Status::Bye, Some(State::Logout)) => "the session is over".into(),
-            (Status::Ok, Some(State::Update)) if pending.state == State::Transaction => {
+            (Status::Ok, Some(State::Update)) if state == State::Transaction => {
                 "the messages that were marked are removed; the session is over".into()
             }
             (Status::Ok, Some(State::Update)) => "the session is over".into(),
@@ -473,9 +487,14 @@ impl Explainer {
             }
             (Status::Ok, _) if pending.login => {
                 self.reason = Reason::Login;
+                self.authenticated = true;
                 logged_in(user.as_ref())
             }
             (Status::Ok, Some(State::Logout)) => "the session is over".into(),
+            (Status::Ok, _) if pending.then == Some(Then::ClientDot) && !message => {
+                let text = "a good reply to DATA, in the place of 354: nothing was sent yet that could be taken";
+                return self.notes.push(finding(Peer::Server, text, "RFC 5321 section 4.1.1.4"));
+            }
             (Status::Ok, _) if message => "the server has taken charge of the message".into(),
             (Status::No, _) if message => "not taken for now: the client is to try again later".into(),
             (Status::Bad, _) if message => "refused for good: the client is to give up".into(),

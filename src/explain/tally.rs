@@ -63,6 +63,7 @@ impl Tallies {
     /// Counts an answer to the command at this place.
     pub fn answered(&mut self, at: usize, failed: bool, after: Duration) {
         if let Some(tally) = self.commands.get_mut(at) {
+            tally.answered += 1;
             tally.failed += u64::from(failed);
             tally.total = tally.total.saturating_add(after);
             tally.longest = tally.longest.max(after);
@@ -108,6 +109,7 @@ mod tests {
             verb: "NOOP".into(),
             count: 2,
             failed: 1,
+            answered: 2,
             unanswered: 0,
             total: Duration::from_millis(12),
             longest: Duration::from_millis(9),

@@ -297,6 +297,12 @@ impl Grammar {
         load::load(origin, text)
     }
 
+    /// True if commands have replies, as far as the description tells: in a protocol of lines, if any response answers.
+    #[must_use]
+    pub fn replies(&self) -> bool {
+        self.form != Form::Line || self.responses.iter().any(|response| response.answers.is_some())
+    }
+
     /// The command with this verb, in any case; `UID FETCH` is a verb of its own. An unknown verb that begins with X
     /// may give the pattern `X*`.
     #[must_use]

@@ -57,7 +57,7 @@ impl Session {
         let lane = |peer| Lane { edit: rules.touches(peer), ..Lane::default() };
         let lanes = [lane(Peer::Client), lane(Peer::Server)];
         let line = grammar.form == Form::Line;
-        let replies = !line || grammar.responses.iter().any(|response| response.answers.is_some());
+        let replies = grammar.replies();
         // Protocols of lines need not greet.
         let state = if line { grammar.begins } else { State::Greeting };
         let dialogue = Dialogue::default();
@@ -106,7 +106,7 @@ impl Session {
 
     /// The connection is over; `end` is reported as its last event.
     pub fn ended(&mut self, from: Peer, end: Closed, out: &mut Outbox) {
-        for peer in [Peer::Client, Peer::Server] {
+        for peer in [from, from.other()] {
             if !self.lane(peer).finished {
                 self.finish(peer, out);
             }
@@ -364,7 +364,7 @@ impl Session {
         let lane = self.lane(from);
         // What cannot be read has no end of its own.
         let open = truncated && lane.block.as_ref().is_some_and(|block| block.kind != DataKind::Opaque);
-        self.report_block_with(from, Vec::from_iter(open.then_some(Oddity::Truncated)), out);
+        self.report_block_with(from, Vec::from_iter(open.then_some(self.cut_off(from))), out);
     }
 
     /// The same, with what was odd about it.
@@ -397,8 +397,14 @@ impl Session {
         self.lane(from).finished = true;
     }
 
+    /// What is said of something incomplete: whoever ended the connection first has left it so.
+    fn cut_off(&self, from: Peer) -> Oddity {
+        if self.lanes[from.other().index()].finished { Oddity::CutShort } else { Oddity::Truncated }
+    }
+
     /// Sends on and reports an incomplete line as it is.
     fn flush(&mut self, from: Peer, oddity: Option<Oddity>, out: &mut Outbox) {
+        let cut_off = self.cut_off(from);
         let lane = self.lane(from);
         let held = lane.framer.release();
         let gone = std::mem::take(&mut lane.gone);
@@ -420,7 +426,7 @@ impl Session {
             more: false,
             state: self.state,
             secrets: masked.spans,
-            oddities: oddity.into_iter().chain([Oddity::Truncated]).collect(),
+            oddities: oddity.into_iter().chain([cut_off]).collect(),
         };
         out.report(from, What::Text(text));
     }

@@ -139,7 +139,7 @@ fn sentence(page: &mut Page, row: &[String; 6]) {
 }
 
 fn row(tally: &Tally) -> [String; 6] {
-    let answered = tally.count.saturating_sub(tally.unanswered);
+    let answered = tally.answered;
     let some = |number: u64| if number == 0 { "-".to_owned() } else { thousands(number) };
     let latency = |time: Duration| if answered == 0 { "-".to_owned() } else { duration(time) };
     let nanoseconds = tally.total.as_nanos() / u128::from(answered.max(1));
@@ -163,12 +163,13 @@ mod tests {
         let tally = Tally {
             verb: "NOOP".into(),
             count: 3,
+            answered: 2,
             unanswered: 1,
             total: Duration::from_millis(100),
             longest: Duration::from_millis(80),
             failed: 0,
         };
         assert_eq!(row(&tally), ["NOOP", "3", "-", "1", "50 ms", "80 ms"]);
-        assert_eq!(row(&Tally { count: 1, unanswered: 1, ..tally })[4..], ["-", "-"]);
+        assert_eq!(row(&Tally { count: 1, answered: 0, unanswered: 1, ..tally })[4..], ["-", "-"]);
     }
 }

@@ -152,7 +152,9 @@ impl<W: Write + Send> Pretty<W> {
                 ),
                 End::CrLf => {}
                 End::Lf => page.ink(Ink::Surprise, "<LF>"),
-                End::Open if text.oddities.contains(&Oddity::Truncated) => page.ink(Ink::Surprise, "<cut off>"),
+                End::Open if text.oddities.iter().any(|odd| matches!(odd, Oddity::Truncated | Oddity::CutShort)) => {
+                    page.ink(Ink::Surprise, "<cut off>")
+                }
                 End::Open => {}
             }
         }

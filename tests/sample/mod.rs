@@ -155,6 +155,7 @@ pub fn summary() -> Summary {
         verb: verb.into(),
         count,
         failed,
+        answered: count - unanswered,
         unanswered,
         total: Duration::from_micros(total),
         longest: Duration::from_micros(longest),
