@@ -46,13 +46,13 @@
 //!
 //! | | what always holds | proved in `tests/` |
 //! |---|---|---|
-//! | I1 | without an edit, what leaves a lane is what came in, whatever it is and however it is cut | `passthrough.rs`, `relay.rs`, `fuzz/` |
+//! | I1 | without an edit, what leaves a lane is what came in, whatever it is and however it is cut | `passthrough.rs`, `passthrough_mail.rs`, `relay.rs`, `fuzz/` |
 //! | I2 | what is reported does not depend on how the octets were cut | `passthrough.rs`, `dialogues.rs` |
 //! | I3 | in a tap an octet leaves in the call in which it came; in edit only an incomplete text stays | `passthrough.rs` |
 //! | I4 | a lane holds [`event::MAX_TEXT`] octets at most, queues are bounded, and no announced size is allocated | `passthrough.rs`, `relay_memory.rs` |
 //! | I5 | the core (`event` to `explain` in the table below) reads no clock, environment or file, and prints nothing | `architecture.rs` |
 //! | I6 | two peers that only write cannot block us; a slow log is reported, and never drops anything in silence | `relay.rs`, `net::report` |
-//! | I7 | no secret reaches a sink unless asked for, in any spelling, cut or mechanism | `secrets.rs`, `explain.rs`, `pretty.rs`, `cli.rs` |
+//! | I7 | no secret reaches a sink unless asked for, in any spelling, cut or mechanism | `secrets.rs`, `secrets_mail.rs`, `explain.rs`, `pretty.rs`, `cli.rs` |
 //! | I8 | nothing that a peer sends reaches a terminal unescaped | `pretty.rs`, `dialogues/imap/terminal-escapes.txt` |
 //! | I9 | every driver runs the same session and explainer: a dialogue file gives the log that sockets would | `dialogues.rs` |
 //! | I10 | work is linear in what peers send, in any segmentation | `cost.rs` |

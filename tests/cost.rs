@@ -108,6 +108,9 @@ fn questions_that_are_answered_slowly() {
     }
 }
 
+/// Makes a conversation of so many octets.
+type Make = Box<dyn Fn(usize) -> Vec<Step>>;
+
 #[test]
 fn replies_and_messages_of_other_protocols() {
     let hello = || vec![s("220 mx\r\n"), c("EHLO me\r\n")];
@@ -115,7 +118,7 @@ fn replies_and_messages_of_other_protocols() {
     // Both ways: whole, and in drips.
     for size in [1, 16_384] {
         let octets = if size == 1 { 4_000 } else { 40_000 };
-        let mut shapes: Vec<(&str, &str, Box<dyn Fn(usize) -> Vec<Step>>)> = Vec::new();
+        let mut shapes: Vec<(&str, &str, Make)> = Vec::new();
         for word in ["250-SIZE\r\n", "250-\n", "x\n", "250 ok\r\n", "\r\n", "354 go\r\n", "421 x\r\n"] {
             shapes.push(("smtp", word, Box::new(move |octets| [hello(), vec![s(repeat(word, octets))]].concat())));
         }
