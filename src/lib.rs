@@ -35,7 +35,7 @@
 //! | leg | one socket with its layers |
 //! | chunk | what one read gave. Its borders mean nothing |
 //! | text | one complete line, or all lines of one reply ([`wire::Gather`]), which rules may edit; [`event::MAX_TEXT`] octets at most |
-//! | data | octets that no rule edits: literals, overlong lines, what lies under a layer. Relayed as they come, counted, kept by their head |
+//! | data | octets that no rule edits: literals, messages, lines to a dot, overlong texts, what lies under a layer. Relayed as they come, counted, kept by their head |
 //! | frame | one command or response: a text, then data and texts in turn. Numbered per connection |
 //! | reading | what a text turned out to be: its kind, spans of its parts, its literal, its list of names |
 //! | tap, edit | a lane in which no rule can change anything; one in which a rule may |
@@ -122,12 +122,23 @@
 //!   that could not write takes the buffer along.
 //! - **A protocol is a table and a small reader.** What may follow a command is one of a few words
 //!   ([`grammar::Then`]), and lists, secrets and states are keys. There is no language in the tables.
-//! - **Forms** ([`event::Form`]) say how lines look. [`wire`] cuts and reads all of them; [`session`] and [`explain`] speak
-//!   IMAP's only so far, so a text is one line there.
+//! - **Forms** ([`event::Form`]) say how lines look, and are all that tells protocols apart in the core: [`wire`] has a reader
+//!   for each, the session asks the form how many lines make the next text (`session/read.rs`), and everything else is in
+//!   the tables. No module but [`explain`] asks which command this is, and none which protocol. Where explanations need the
+//!   number of a section, `explain/book.rs` has it.
+//! - **Without tags, order is all there is.** A reply answers the oldest command; a count says how many it has (LMTP, PRDR). A
+//!   reply too many is said once, and pairs again as soon as a command is alone. Of commands that are too many to be kept,
+//!   the newest lose their pairing, so that those before them keep theirs (`Dialogue::queued`).
+//! - **A reply of several lines is one text**, so that a rule can take a line out and mend the marks of those beside it. What is
+//!   longer than a text is relayed as data to its own last line, not to the end of a line, or its rest would read as
+//!   replies and shift all pairing.
+//! - **A message ends where the standard says.** What a server may take for its end is noted as it passes, and 64 KiB behind
+//!   the first such place are kept. If the server then answers more than it was asked, or before the end, those octets are
+//!   read again as commands, as it reads them (`session/message.rs`).
 //! - **Dialogue files are the main tests**: a claim, what is sent, what must arrive, and the log. Each runs in five
 //!   chunkings.
 //!
-//! # Two walks
+//! # Three walks
 //!
 //! `* CAPABILITY IMAP4rev1 IDLE MOVE` arrives in two reads, cut inside `IDLE`, with `--drop-cap IDLE`.
 //! [`wire::Framer::cut`] gives a part, which the lane, being in edit, holds. The second read completes the text.
@@ -138,6 +149,11 @@
 //! `* 1 FETCH (BODY[] {50000000}` and its literal: the text leaves and is reported at once. The lane now expects
 //! 50,000,000 octets, which are ranges of the reads that they came in: counted, relayed, the first
 //! [`event::MAX_HEAD`] kept. The data event comes at their end, and the `)` is a text of the same frame.
+//!
+//! `MAIL`, `RCPT`, `RCPT`, `DATA` arrive in one read, and only the second recipient is refused. Each command is put in flight;
+//! behind DATA the lane waits, for what comes next is a message or a command. The four replies are texts of one line each
+//! and answer the oldest command in turn: the third finds RCPT, counts one recipient, and the 354 finds DATA, which wants
+//! it. Now the lane expects lines to a dot. Had it been 503, what the client sent ahead would be read as commands.
 //!
 //! # How it grows
 //!
@@ -163,6 +179,11 @@
 //! - `+` pairs in the order of waiting. Some servers answer `{n+}` with one all the same.
 //! - A security layer may begin after a successful AUTHENTICATE. Its first octet is NUL, with which no line begins.
 //! - TLS and binary PROXY headers are recognised by the first octets of a lane, which may come one by one.
+//! - `AUTH` in POP3 without an argument asks for a list; with one it begins an exchange.
+//! - A 421 of NNTP is no farewell, a 1yz there is an answer, and a 331 of FTP is one too: the grammar says so, or nobody waited.
+//! - Octets of BDAT come even if it is refused, and none come if their number is no number.
+//! - In ManageSieve the listing of scripts looks like a list of capabilities, and a reply whose text is a literal ends one line
+//!   later.
 //! - Commands behind STARTTLS in the same segment are shown as injected, and never move the state.
 //! - A failed SELECT closes the mailbox that was open; in any other state it moves nothing.
 //! - Notes may quote a peer: only sinks escape, and everything that a sink writes must pass through `sink/escape.rs`.

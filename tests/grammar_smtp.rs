@@ -120,7 +120,7 @@ fn what_the_session_must_know_of_commands_is_marked() {
         ("NOOP", &[], None),
         ("QUIT", &[], Some(State::Logout)),
         ("STARTTLS", &[State::Ready], Some(State::Connected)),
-        ("XCLIENT", &[State::Ready], Some(State::Connected)),
+        ("XCLIENT", &[State::Connected, State::Ready], Some(State::Connected)),
     ];
     for (name, before, after) in states {
         let command = g.command(name).unwrap_or_else(|| panic!("{name}"));
