@@ -1,10 +1,11 @@
 //! The descriptions of NNTP and of IRC: every entry with its meaning and its place of definition, and with the marks that
 //! a session must know; and the manual's examples of new protocols load, and are what the tests use.
 
-use std::sync::Arc;
-
 use imapscope::event::{Form, State, Status};
-use imapscope::grammar::{Command, Grammar, Lists, Named, Response, Secret, Table, Then};
+use imapscope::grammar::{Command, Grammar, Lists, Named, Response, Secret, Then};
+
+mod description;
+use description::{assert_all_told, grammar, marked};
 
 /// Those commands that a client of each protocol may send, by the standards that it is made of.
 const COMMANDS: [(&str, &str); 2] = [
@@ -21,11 +22,6 @@ const COMMANDS: [(&str, &str); 2] = [
     ),
 ];
 
-/// The description of that name.
-fn grammar(name: &str) -> Arc<Grammar> {
-    Grammar::builtin(name).unwrap_or_else(|| panic!("the description {name} is not there or does not load"))
-}
-
 /// The examples of the manual that are whole descriptions of their own.
 fn examples() -> Vec<&'static str> {
     let manual = include_str!("../grammars/README.md");
@@ -37,32 +33,6 @@ fn examples() -> Vec<&'static str> {
 fn loaded(text: &str) -> Grammar {
     Grammar::load("README.md", text)
         .unwrap_or_else(|wrong| panic!("{}", wrong.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))
-}
-
-/// Fails unless each entry says what it means, in one line that fits a log, and where that is defined.
-fn assert_told<'a, T: Named + 'a>(table: &'a Table<T>, about: impl Fn(&T) -> (&str, &str)) {
-    for entry in table {
-        let (does, rfc) = about(entry);
-        assert!(does.ends_with('.') && does.len() > 6, "{}: {does:?} is no sentence", entry.name());
-        assert!(!does.contains('\n') && does.chars().count() <= 110, "{}: {does:?} is too long", entry.name());
-        assert!(!rfc.is_empty(), "{} is defined nowhere", entry.name());
-    }
-}
-
-/// Fails unless every entry of a description is told.
-fn assert_all_told(g: &Grammar) {
-    assert_told(&g.commands, |c| (&c.does, &c.rfc));
-    assert_told(&g.capabilities, |c| (&c.does, &c.rfc));
-    assert_told(&g.responses, |r| (&r.does, &r.rfc));
-    assert_told(&g.codes, |c| (&c.does, &c.rfc));
-    for vocabulary in &g.vocabularies {
-        assert_told(&vocabulary.words, |w| (&w.does, &w.rfc));
-    }
-}
-
-/// The names of those entries that have a mark, with it.
-fn marked<T: Named, M>(table: &Table<T>, mark: impl Fn(&T) -> Option<M>) -> Vec<(&str, M)> {
-    table.iter().filter_map(|entry| Some((entry.name(), mark(entry)?))).collect()
 }
 
 #[test]

@@ -1,32 +1,15 @@
 //! The descriptions of POP3 and of ManageSieve: complete, every entry with its meaning and its place of definition, and
 //! with the marks that a session must know.
 
-use std::sync::Arc;
-
 use imapscope::event::{Form, State};
 use imapscope::grammar::{Grammar, Lists, Named, Secret, Standing, Table, Then};
+
+mod description;
+use description::{assert_all_told, grammar, names};
 
 /// The names that each description must know.
 const NAMES: [(&str, &str); 2] =
     [("pop3", include_str!("data/names-pop3.txt")), ("managesieve", include_str!("data/names-managesieve.txt"))];
-
-/// The description of that name.
-fn grammar(name: &str) -> Arc<Grammar> {
-    Grammar::builtin(name).unwrap_or_else(|| panic!("the description {name} is not there or does not load"))
-}
-
-/// The names of a list, each with the kind that it is of.
-fn names(list: &'static str) -> Vec<(&'static str, &'static str)> {
-    let mut kind = "";
-    let mut names = Vec::new();
-    for line in list.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
-        match line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            Some(title) => kind = title,
-            None => names.push((kind, line)),
-        }
-    }
-    names
-}
 
 /// Names, spelled as in the table.
 fn all<T: Named>(table: &Table<T>) -> Vec<&str> {
@@ -54,27 +37,10 @@ fn every_name_has_an_entry_of_its_own_and_there_are_no_others() {
     assert_eq!(NAMES.map(|(_, list)| names(list).len()), [56, 119], "a list of names has been cut");
 }
 
-/// Fails unless each entry says what it means, in one line that fits a log, and where that is defined.
-fn assert_told<'a, T: Named + 'a>(table: &'a Table<T>, about: impl Fn(&T) -> (&str, &str)) {
-    for entry in table {
-        let (does, rfc) = about(entry);
-        assert!(does.ends_with('.') && does.len() > 6, "{}: {does:?} is no sentence", entry.name());
-        assert!(!does.contains('\n') && does.chars().count() <= 110, "{}: {does:?} is too long", entry.name());
-        assert!(!rfc.is_empty(), "{} is defined nowhere", entry.name());
-    }
-}
-
 #[test]
 fn every_entry_has_a_meaning_and_a_place_of_definition() {
     for (protocol, _) in NAMES {
-        let g = grammar(protocol);
-        assert_told(&g.commands, |c| (&c.does, &c.rfc));
-        assert_told(&g.capabilities, |c| (&c.does, &c.rfc));
-        assert_told(&g.responses, |r| (&r.does, &r.rfc));
-        assert_told(&g.codes, |c| (&c.does, &c.rfc));
-        for vocabulary in &g.vocabularies {
-            assert_told(&vocabulary.words, |w| (&w.does, &w.rfc));
-        }
+        assert_all_told(&grammar(protocol));
     }
 }
 

@@ -2,28 +2,15 @@
 //! than its meaning.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use imapscope::event::{Form, State};
-use imapscope::grammar::{Grammar, Lists, Named, Secret, Table, Then};
+use imapscope::grammar::{Grammar, Lists, Named, Secret, Then};
 
-/// A description that comes with the program; that of SMTP or LMTP.
-fn builtin(name: &str) -> Arc<Grammar> {
-    Grammar::builtin(name).unwrap_or_else(|| panic!("{name} does not load"))
-}
+mod description;
+use description::{assert_all_told, grammar, names};
 
-/// The names in tests/data/names-smtp.txt, each with the kind that it is of.
-fn names() -> Vec<(&'static str, &'static str)> {
-    let mut kind = "";
-    let mut names = Vec::new();
-    for line in include_str!("data/names-smtp.txt").lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
-        match line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-            Some(title) => kind = title,
-            None => names.push((kind, line)),
-        }
-    }
-    names
-}
+/// The names that must be known, each under its kind.
+const NAMES: &str = include_str!("data/names-smtp.txt");
 
 /// True if the description has an entry of exactly this name, not a pattern that merely fits.
 fn knows(g: &Grammar, kind: &str, name: &str) -> bool {
@@ -39,10 +26,10 @@ fn knows(g: &Grammar, kind: &str, name: &str) -> bool {
 
 #[test]
 fn every_name_is_known_by_an_entry_of_its_own() {
-    let (smtp, lmtp) = (builtin("smtp"), builtin("lmtp"));
+    let (smtp, lmtp) = (grammar("smtp"), grammar("lmtp"));
     let mut missing = Vec::new();
     let mut kinds = HashSet::new();
-    for (kind, name) in names() {
+    for (kind, name) in names(NAMES) {
         kinds.insert(kind);
         let own = kind.strip_prefix("lmtp ");
         if !knows(&lmtp, own.unwrap_or(kind), name) || (own.is_none() && !knows(&smtp, kind, name)) {
@@ -51,38 +38,21 @@ fn every_name_is_known_by_an_entry_of_its_own() {
     }
     assert_eq!(missing, []);
     assert_eq!(kinds.len(), 7, "{kinds:?}");
-    let count = |kind: &str| names().iter().filter(|(of, _)| *of == kind).count();
+    let count = |kind: &str| names(NAMES).iter().filter(|(of, _)| *of == kind).count();
     assert_eq!((count("command"), count("capability")), (44, 73), "the list of names has been cut");
     assert_eq!((count("response"), count("code")), (46, 81), "the list of names has been cut");
-}
-
-/// Fails unless each entry says what it means, in one line that fits a log, and where that is defined.
-fn assert_told<'a, T: Named + 'a>(table: &'a Table<T>, about: impl Fn(&T) -> (&str, &str)) {
-    for entry in table {
-        let (does, rfc) = about(entry);
-        assert!(does.ends_with('.') && does.len() > 6 && !does.contains('\n'), "{}: {does:?}", entry.name());
-        assert!(does.chars().count() <= 110, "{}: {does:?} is too long for a line", entry.name());
-        assert!(!rfc.is_empty(), "{} is defined nowhere", entry.name());
-    }
 }
 
 #[test]
 fn every_entry_has_a_meaning_and_a_place_of_definition() {
     for name in ["smtp", "lmtp"] {
-        let g = builtin(name);
-        assert_told(&g.commands, |c| (&c.does, &c.rfc));
-        assert_told(&g.capabilities, |c| (&c.does, &c.rfc));
-        assert_told(&g.responses, |r| (&r.does, &r.rfc));
-        assert_told(&g.codes, |c| (&c.does, &c.rfc));
-        for vocabulary in &g.vocabularies {
-            assert_told(&vocabulary.words, |w| (&w.does, &w.rfc));
-        }
+        assert_all_told(&grammar(name));
     }
 }
 
 #[test]
 fn what_the_session_must_know_of_commands_is_marked() {
-    let g = builtin("smtp");
+    let g = grammar("smtp");
     let then: Vec<(&str, Then)> = g.commands.iter().filter_map(|c| Some((c.name(), c.then?))).collect();
     assert_eq!(
         then,
@@ -130,7 +100,7 @@ fn what_the_session_must_know_of_commands_is_marked() {
 
 #[test]
 fn commands_and_parameters_need_the_keyword_that_offers_them() {
-    let g = builtin("smtp");
+    let g = grammar("smtp");
     let base = ["EHLO", "HELO", "MAIL", "RCPT", "DATA", "RSET", "NOOP", "QUIT", "VRFY", "EXPN", "HELP", "X*"];
     for command in &g.commands {
         assert_eq!(command.needs.is_empty(), base.contains(&command.name()), "{}", command.name());
@@ -150,7 +120,7 @@ fn commands_and_parameters_need_the_keyword_that_offers_them() {
 
 #[test]
 fn lmtp_is_smtp_with_a_greeting_of_its_own() {
-    let (smtp, lmtp) = (builtin("smtp"), builtin("lmtp"));
+    let (smtp, lmtp) = (grammar("smtp"), grammar("lmtp"));
     assert_eq!((smtp.name.as_str(), smtp.port, smtp.form), ("smtp", 25, Form::Codes));
     assert_eq!((lmtp.name.as_str(), lmtp.port, lmtp.form), ("lmtp", 24, Form::Codes));
     assert!(smtp.commands.exact(b"LHLO").is_none());
