@@ -389,7 +389,9 @@ impl Session {
     /// Settles and reports all that is unfinished on a lane that brings no more; what was held is sent on.
     fn finish(&mut self, from: Peer, out: &mut Outbox) {
         while let Some((wait, _)) = self.lane(from).wait {
-            let granted = matches!(wait, Wait::Literal(_) | Wait::Sasl | Wait::Message);
+            // A message of which nothing came has not begun.
+            let begun = wait == Wait::Message && !self.lane(from).undecided.is_empty();
+            let granted = begun || matches!(wait, Wait::Literal(_) | Wait::Sasl);
             self.settle(from, granted, out);
         }
         self.flush(from, None, out);
@@ -412,7 +414,8 @@ impl Session {
             return;
         }
         out.send(from.other(), &held[gone.min(held.len())..]);
-        let reading = self.read(from, &held);
+        // What is missing of a list may be its best part.
+        let reading = Reading { list: None, ..self.read(from, &held) };
         let first = self.lane(from).frame.is_none();
         let frame = self.number(from, &held, &reading);
         let masked = self.masked(from, &held, &reading);
