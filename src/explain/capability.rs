@@ -201,7 +201,7 @@ fn keep(list: &mut Vec<(String, String)>, feature: &str, capability: &str) {
 fn shows(grammar: &Grammar, name: &str) -> bool {
     const SEEN: [&str; 8] =
         ["PIPELINING", "LITERAL+", "LITERAL-", "SASL-IR", "ESEARCH", "LIST-EXTENDED", "LIST-STATUS", "CONDSTORE"];
-    const BASE: [&str; 6] = ["IMAP4", "IMAP4REV1", "IMAP4REV2", "LOGINDISABLED", "AUTH", "SASL"];
+    const BASE: [&str; 7] = ["IMAP4", "IMAP4REV1", "IMAP4REV2", "LOGINDISABLED", "AUTH", "SASL", "VERSION"];
     let name = word(name);
     let any = |names: &[&str]| names.iter().any(|known| known.eq_ignore_ascii_case(name));
     let needs = |word: &Word| word.needs.iter().any(|need| need.eq_ignore_ascii_case(name));
