@@ -274,6 +274,8 @@ fn a_wrong_output_is_refused() {
     std::fs::write(&kept, "an older log").unwrap();
     let output = format!("pretty:{}", kept.display());
     assert!(refused(&["proxy", "imap://h", "-o", &output, "-o", &output]).contains("same place"));
+    let again = format!("pretty:{}", kept.with_file_name(".").join(kept.file_name().expect("a name")).display());
+    assert!(refused(&["proxy", "imap://h", "-o", &output, "-o", &again]).contains("same place"));
     assert!(refused(&["proxy", "imap://h", "-o", &output, "-o", "petty"]).contains("petty"));
     assert_eq!(std::fs::read_to_string(&kept).unwrap(), "an older log", "a wrong command line empties nothing");
     assert!(refused(&["proxy", "imap://h", "--color", "sometimes"]).contains("always"));

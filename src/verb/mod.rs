@@ -123,9 +123,12 @@ pub fn rules(flags: &RuleFlags) -> Result<Rules, Problem> {
 #[must_use]
 pub fn unknown_capabilities(rules: &Rules, grammars: &[Arc<Grammar>]) -> Vec<String> {
     let unknown = rules.capabilities().filter(|name| !name.contains('*') && !grammars.iter().any(|g| knows(g, name)));
+    let places = grammars.iter().map(|grammar| grammar.name.as_str()).collect::<Vec<_>>().join(" or ");
     let warning = unknown.map(|name| match grammars.iter().find_map(|g| g.suggest_capability(&name)) {
-        Some(near) => format!("no capability {name} is known; did you mean {near}? (the rule is applied as it is)"),
-        None => format!("no capability {name} is known (the rule is applied as it is)"),
+        Some(near) => {
+            format!("no capability {name} is known in {places}; did you mean {near}? (the rule is applied as it is)")
+        }
+        None => format!("no capability {name} is known in {places} (the rule is applied as it is)"),
     });
     warning.collect()
 }
@@ -157,8 +160,9 @@ mod tests {
         assert_eq!(warnings(&["smtp"], "CHUNKING,AUTH=PLAIN,AUTH=X-OWN,AUTH=*,SIZE"), [""; 0]);
         assert_eq!(warnings(&["pop3"], "AUTH=PLAIN,SASL=PLAIN,uidl"), [""; 0]);
         assert_eq!(warnings(&["smtp", "imap"], "CHUNKING,IDLE,AUTH=PLAIN"), [""; 0]);
-        assert!(warnings(&["imap"], "CHUNKING")[0].contains("no capability CHUNKING is known"));
-        assert!(warnings(&["imap", "smtp"], "CHUNKNIG")[0].contains("did you mean CHUNKING"));
+        assert!(warnings(&["imap"], "CHUNKING")[0].contains("no capability CHUNKING is known in imap ("));
+        let warning = &warnings(&["imap", "smtp"], "CHUNKNIG")[0];
+        assert!(warning.contains("is known in imap or smtp; did you mean CHUNKING"), "{warning}");
         assert!(warnings(&["smtp"], "COMPRESS=DEFLATE")[0].contains("COMPRESS=DEFLATE"));
     }
 
