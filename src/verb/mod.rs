@@ -21,6 +21,7 @@ use crate::event::Form;
 use crate::grammar::{Grammar, mechanism};
 use crate::problem::Problem;
 use crate::rules::{Options, Rules, Source};
+use crate::wording::nearest;
 use protocols::Protocols;
 pub use scope::tell;
 
@@ -133,6 +134,19 @@ pub fn unknown_capabilities(rules: &Rules, grammars: &[Arc<Grammar>]) -> Vec<Str
     warning.collect()
 }
 
+/// What is said of protocols that conditions name and no description has: a warning each, as such a condition holds nowhere.
+#[must_use]
+pub fn unknown_protocols(rules: &Rules, protocols: &Protocols) -> Vec<String> {
+    let unknown = rules.protocols().filter(|name| protocols.grammar(name).is_none());
+    let warning = unknown.map(|name| {
+        let names = protocols.grammars().iter().map(|grammar| grammar.name.as_str());
+        let near = protocols.scheme(&name).map(|scheme| scheme.protocol).or_else(|| nearest(&name, names));
+        let near = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+        format!("no protocol {name} is known{near} (the rule is applied as it is)")
+    });
+    warning.collect()
+}
+
 /// True if a capability is known by its first word: what stands behind that is its value (`SIZE 1000`). Where values
 /// stand behind the name, `NAME=VALUE` is one of them.
 fn knows(grammar: &Grammar, name: &str) -> bool {
@@ -164,6 +178,20 @@ mod tests {
         let warning = &warnings(&["imap", "smtp"], "CHUNKNIG")[0];
         assert!(warning.contains("is known in imap or smtp; did you mean CHUNKING"), "{warning}");
         assert!(warnings(&["smtp"], "COMPRESS=DEFLATE")[0].contains("COMPRESS=DEFLATE"));
+    }
+
+    #[test]
+    fn a_condition_names_a_description_and_no_scheme() {
+        let flags = RuleFlags {
+            rule: ["imap", "submission", "smpt", "{POP3, xmpp}"]
+                .map(|name| format!("s/a/b/ when !(protocol {} {name})", if name.contains('{') { "in" } else { "==" }))
+                .to_vec(),
+            ..RuleFlags::default()
+        };
+        let found = unknown_protocols(&rules(&flags).expect("the rules are right"), &Protocols::builtin());
+        let want = ["submission is known; did you mean smtp?", "smpt is known; did you mean smtp?", "xmpp is known ("];
+        assert_eq!(found.len(), want.len(), "{found:?}");
+        assert!(found.iter().zip(want).all(|(found, want)| found.contains(want)), "{found:?}");
     }
 
     #[test]
