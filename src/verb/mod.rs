@@ -134,7 +134,7 @@ pub fn unknown_capabilities(rules: &Rules, grammars: &[Arc<Grammar>]) -> Vec<Str
     warning.collect()
 }
 
-/// What is said of protocols that conditions name and no description has: a warning each, as such a condition holds nowhere.
+/// What is said of protocols that conditions name and no description has: a warning each, as this holds nowhere.
 #[must_use]
 pub fn unknown_protocols(rules: &Rules, protocols: &Protocols) -> Vec<String> {
     let unknown = rules.protocols().filter(|name| protocols.grammar(name).is_none());
