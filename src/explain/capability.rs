@@ -164,7 +164,7 @@ impl Offers {
             return Verdict::Fine;
         }
         if let Some(name) = needs.iter().find_map(|need| self.server.giving(grammar, need.as_ref())) {
-            let name = name.to_owned();
+            let name = word(name).to_owned();
             keep(&mut self.hidden_tried, feature, &name);
             return Verdict::Hidden(name);
         }
@@ -257,6 +257,15 @@ mod tests {
         assert_eq!(offers.make_use(&grammar, "THREAD", &["THREAD=REFS"]), Verdict::Fine);
         assert_eq!(offers.unadvertised, [("SORT".into(), "SORT".into())]);
         assert_eq!(offers.hidden_tried, [("IDLE".into(), "IDLE".into())]);
+    }
+
+    #[test]
+    fn a_hidden_capability_is_named_without_its_value() {
+        let grammar = Grammar::builtin("smtp").expect("it is built in");
+        let mut offers = Offers::default();
+        offers.hear(&grammar, Names::of(["SIZE 1000", "DSN"].into_iter()), set("DSN"));
+        assert_eq!(offers.make_use(&grammar, "SIZE", &["SIZE"]), Verdict::Hidden("SIZE".into()));
+        assert_eq!(offers.hidden_tried, [("SIZE".into(), "SIZE".into())]);
     }
 
     #[test]
