@@ -274,6 +274,8 @@ fn a_wrong_output_is_refused() {
     std::fs::write(&kept, "an older log").unwrap();
     let output = format!("pretty:{}", kept.display());
     assert!(refused(&["proxy", "imap://h", "-o", &output, "-o", &output]).contains("same place"));
+    let again = format!("pretty:{}", kept.with_file_name(".").join(kept.file_name().expect("a name")).display());
+    assert!(refused(&["proxy", "imap://h", "-o", &output, "-o", &again]).contains("same place"));
     assert!(refused(&["proxy", "imap://h", "-o", &output, "-o", "petty"]).contains("petty"));
     assert_eq!(std::fs::read_to_string(&kept).unwrap(), "an older log", "a wrong command line empties nothing");
     assert!(refused(&["proxy", "imap://h", "--color", "sometimes"]).contains("always"));
@@ -288,9 +290,13 @@ fn a_wrong_output_is_refused() {
 fn a_port_in_use_is_a_clear_failure() {
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback can be listened on");
     let route = format!("{}=imap://127.0.0.1:1", taken.local_addr().expect("it has an address"));
-    let output = run(&["proxy", &route]);
+    let folder = tempfile::tempdir().expect("a folder");
+    let kept = folder.path().join("kept.log");
+    std::fs::write(&kept, "an older log").expect("a file");
+    let output = run(&["proxy", &route, "-o", &format!("pretty:{}", kept.display())]);
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("another program has this port"), "{}", text(&output.stderr));
+    assert_eq!(std::fs::read_to_string(&kept).expect("it is there"), "an older log");
 }
 
 #[test]

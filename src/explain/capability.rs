@@ -164,7 +164,7 @@ impl Offers {
             return Verdict::Fine;
         }
         if let Some(name) = needs.iter().find_map(|need| self.server.giving(grammar, need.as_ref())) {
-            let name = name.to_owned();
+            let name = word(name).to_owned();
             keep(&mut self.hidden_tried, feature, &name);
             return Verdict::Hidden(name);
         }
@@ -201,7 +201,7 @@ fn keep(list: &mut Vec<(String, String)>, feature: &str, capability: &str) {
 fn shows(grammar: &Grammar, name: &str) -> bool {
     const SEEN: [&str; 8] =
         ["PIPELINING", "LITERAL+", "LITERAL-", "SASL-IR", "ESEARCH", "LIST-EXTENDED", "LIST-STATUS", "CONDSTORE"];
-    const BASE: [&str; 6] = ["IMAP4", "IMAP4REV1", "IMAP4REV2", "LOGINDISABLED", "AUTH", "SASL"];
+    const BASE: [&str; 7] = ["IMAP4", "IMAP4REV1", "IMAP4REV2", "LOGINDISABLED", "AUTH", "SASL", "VERSION"];
     let name = word(name);
     let any = |names: &[&str]| names.iter().any(|known| known.eq_ignore_ascii_case(name));
     let needs = |word: &Word| word.needs.iter().any(|need| need.eq_ignore_ascii_case(name));
@@ -257,6 +257,15 @@ mod tests {
         assert_eq!(offers.make_use(&grammar, "THREAD", &["THREAD=REFS"]), Verdict::Fine);
         assert_eq!(offers.unadvertised, [("SORT".into(), "SORT".into())]);
         assert_eq!(offers.hidden_tried, [("IDLE".into(), "IDLE".into())]);
+    }
+
+    #[test]
+    fn a_hidden_capability_is_named_without_its_value() {
+        let grammar = Grammar::builtin("smtp").expect("it is built in");
+        let mut offers = Offers::default();
+        offers.hear(&grammar, Names::of(["SIZE 1000", "DSN"].into_iter()), set("DSN"));
+        assert_eq!(offers.make_use(&grammar, "SIZE", &["SIZE"]), Verdict::Hidden("SIZE".into()));
+        assert_eq!(offers.hidden_tried, [("SIZE".into(), "SIZE".into())]);
     }
 
     #[test]

@@ -93,7 +93,7 @@ pub fn oddity(odd: Oddity, from: Peer, unasked: bool, book: Book) -> Note {
         Oddity::InsideMessage => says(server, "a reply to a message that has not ended"),
         Oddity::Smuggled => says(
             server,
-            "smuggled: a part of the message, which this server takes for commands, for it took a false end for the end",
+            "smuggled: this stood in a message, and the server takes it for a command, as it took a false end for the end",
         ),
         Oddity::ClosedEarly => note(
             NoteKind::Session,

@@ -5,7 +5,7 @@ use super::finding::note;
 use super::{Explainer, Met, phrase};
 use std::borrow::Cow;
 
-use crate::event::{Fate, Item, List, ListKind, Note, NoteKind, Reading, Text};
+use crate::event::{Fate, Item, List, ListKind, Note, NoteKind, Reading, Span, Text};
 
 /// The most entries of a list that get a note each.
 const MAX_ENTRIES: usize = 256;
@@ -142,21 +142,28 @@ impl Explainer {
 }
 
 /// What an item is called: `AUTH=PLAIN` for a mechanism on a line of its own kind.
-pub(super) fn name<'a>(item: &Item, bytes: &'a [u8]) -> Cow<'a, [u8]> {
+fn name<'a>(item: &Item, bytes: &'a [u8]) -> Cow<'a, [u8]> {
     let name = item.name.of(bytes);
     if item.part { Cow::Owned([b"AUTH=", name].concat()) } else { Cow::Borrowed(name) }
 }
 
 /// The names of a list, with the parameters of those that stand on lines: `SIZE 1000`.
 fn names(list: &List, bytes: &[u8]) -> Names {
+    Names::of(entries(list, bytes).map(|(_, name)| name))
+}
+
+/// The same, with the place of each.
+pub(super) fn entries<'a>(list: &'a List, bytes: &'a [u8]) -> impl Iterator<Item = (Span, Cow<'a, [u8]>)> {
     let parted = |at: usize| list.items.get(at + 1).is_some_and(|next| next.part);
-    Names::of(list.items.iter().enumerate().map(|(at, item)| {
+    list.items.iter().enumerate().map(move |(at, item)| {
         let parameters = item.parameters.of(bytes).trim_ascii();
         if parameters.is_empty() || parted(at) {
-            return name(item, bytes);
+            return (item.name, name(item, bytes));
         }
-        Cow::Owned([item.name.of(bytes), b" ", parameters].concat())
-    }))
+        let end = item.parameters.start as usize + item.parameters.of(bytes).trim_ascii_end().len();
+        let place = Span::new(item.name.start as usize, end);
+        (place, Cow::Owned([item.name.of(bytes), b" ", parameters].concat()))
+    })
 }
 
 /// Names with parameters that are longer than this, in octets, have them behind the meaning.
@@ -171,5 +178,26 @@ fn entry(grammar: &crate::grammar::Grammar, name: &str, fate: Fate) -> Note {
         about: Some(phrase::excerpt(about.as_bytes())),
         text: if beside.is_empty() { does } else { format!("{does} Value: {}", phrase::excerpt(beside.as_bytes())) },
         rfc: known.map(|known| known.rfc.clone()).filter(|rfc| !rfc.is_empty()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_stands_with_its_value_and_mechanisms_by_themselves() {
+        let text = b"250-SIZE 1000\r\n250 AUTH PLAIN\r\n";
+        let item = |name: (usize, usize), parameters: (usize, usize), part| Item {
+            name: Span::new(name.0, name.1),
+            with_space: Span::new(name.0, name.1),
+            parameters: Span::new(parameters.0, parameters.1),
+            part,
+        };
+        let items = vec![item((4, 8), (8, 13), false), item((19, 23), (23, 29), false), item((24, 29), (29, 29), true)];
+        let list = List { kind: ListKind::Lines(crate::event::Form::Codes), whole: Span::new(0, text.len()), items };
+        let found: Vec<_> = entries(&list, text).map(|(place, name)| (place.of(text), name.into_owned())).collect();
+        let want: [(&[u8], &[u8]); 3] = [(b"SIZE 1000", b"SIZE 1000"), (b"AUTH", b"AUTH"), (b"PLAIN", b"AUTH=PLAIN")];
+        assert_eq!(found, want.map(|(place, name)| (place, name.to_vec())));
     }
 }

@@ -109,7 +109,7 @@ fn several(
     odd: &dyn Fn(&[u8]) -> Option<Role>,
 ) {
     let role = if matches!(status, Status::Ok | Status::Preauth) { Role::Good } else { Role::Bad };
-    let mut items = reading.list.iter().flat_map(|list| &list.items).peekable();
+    let mut items = reading.list.iter().flat_map(|list| list::entries(list, text)).peekable();
     for (start, line) in status::lines(text) {
         let end = start + line.len();
         let mut from = start;
@@ -121,8 +121,8 @@ fn several(
             from = start + 4.min(line.len());
         }
         let mut listed = false;
-        while let Some(item) = items.next_if(|item| (item.name.start as usize) < end) {
-            push(marks, item.name, odd(&list::name(item, text)).unwrap_or(Role::Capability));
+        while let Some((place, name)) = items.next_if(|(place, _)| (place.start as usize) < end) {
+            push(marks, place, odd(&name).unwrap_or(Role::Capability));
             listed = true;
         }
         if !listed {
@@ -143,8 +143,8 @@ fn coded(marks: &mut Vec<Mark>, line: &[u8], code: Span, reading: &Reading, odd:
 
 /// The names of a list.
 fn listed(marks: &mut Vec<Mark>, text: &[u8], reading: &Reading, odd: &dyn Fn(&[u8]) -> Option<Role>) {
-    for item in reading.list.iter().flat_map(|list| &list.items) {
-        push(marks, item.name, odd(&list::name(item, text)).unwrap_or(Role::Capability));
+    for (place, name) in reading.list.iter().flat_map(|list| list::entries(list, text)) {
+        push(marks, place, odd(&name).unwrap_or(Role::Capability));
     }
 }
 

@@ -414,8 +414,8 @@ impl Explainer {
             return mark::mark(&mut self.marks, shown, &text.reading, &text.secrets, &|_| None);
         };
         let names = |bytes: &[u8], reading: &Reading| -> BTreeSet<Vec<u8>> {
-            let items = reading.list.iter().flat_map(|list| &list.items);
-            items.map(|item| list::name(item, bytes).to_ascii_uppercase()).collect()
+            let entries = reading.list.iter().flat_map(|list| list::entries(list, bytes));
+            entries.map(|(_, name)| name.to_ascii_uppercase()).collect()
         };
         let (came, went) = (names(shown, &text.reading), names(sent, sent_reading));
         let lacks = |list: &BTreeSet<Vec<u8>>, name: &[u8]| !list.contains(&name.to_ascii_uppercase());

@@ -8,8 +8,9 @@ use super::capability::{Names, PARAMETER, Verdict};
 use super::finding::{finding, note};
 use super::list::Reason;
 use super::sasl::Exchange;
+use super::tally::HIDDEN;
 use super::{Explainer, Idle, MAX_NAME, MAX_PENDING, MAX_TAGGED, Met, Pending, failed, phrase};
-use crate::event::{Form, Kind, Literal, Note, NoteKind, Peer, Span, State, Status, Text, Time};
+use crate::event::{Form, Kind, Literal, Note, NoteKind, Oddity, Peer, Span, State, Status, Text, Time};
 use crate::grammar::{Command, Replies, Then};
 use crate::wire::imap;
 use crate::wording::{amount, duration};
@@ -103,12 +104,17 @@ impl Explainer {
             }
         }
         self.notes.extend(decoded);
-        let hidden = !self.vault.shows() && text.secrets.iter().any(|secret| secret.start < parts[0].end);
+        let covers = |end: u32| !self.vault.shows() && text.secrets.iter().any(|secret| secret.start < end);
+        // The verb stands behind the tag: what hides a part of either begins before its end.
+        let [hidden, unnamed] = [parts[0].end, parts[1].end].map(covers);
         if !hidden && !tag.is_empty() && self.pending.iter().any(|pending| *pending.tag == *tag) {
             let text = format!("the tag {} is in use by a command that is not answered yet", phrase::excerpt(tag));
             self.notes.push(finding(Peer::Client, text, "RFC 9051 section 2.2.1"));
         }
-        self.pipelined();
+        // What was smuggled stood in a message, behind which the client did wait.
+        if !text.oddities.contains(&Oddity::Smuggled) {
+            self.pipelined();
+        }
         if let Some(known) = known {
             self.allowed(text, known);
             // What was hidden in a mechanism's place names none.
@@ -129,8 +135,12 @@ impl Explainer {
         let whole = chunk && last(rest);
         let pending = Pending {
             frame: text.frame,
-            tag: tag[..tag.len().min(MAX_NAME)].into(),
-            place: self.tallies.sent(if self.vault.knows(verb) { b"" } else { verb }),
+            tag: if hidden && !tag.is_empty() { HIDDEN.as_bytes() } else { &tag[..tag.len().min(MAX_NAME)] }.into(),
+            place: self.tallies.sent(match verb {
+                _ if self.vault.knows(verb) => b"",
+                _ if unnamed => HIDDEN.as_bytes(),
+                verb => verb,
+            }),
             then: known.and_then(|known| known.then),
             on_ok: known.and_then(|known| known.on_ok).filter(|_| !chunk || whole),
             on_no: known.and_then(|known| known.on_no),
@@ -225,7 +235,8 @@ impl Explainer {
             let text = "a second login: only one is allowed in a session";
             self.notes.push(finding(Peer::Client, text, self.book.exchange()));
         }
-        if !known.needs.is_empty() {
+        // A login needs its mechanism, which is looked at with its name.
+        if !known.needs.is_empty() && known.then != Some(Then::Sasl) {
             self.used(&known.name, &known.needs);
         }
     }
@@ -234,7 +245,9 @@ impl Explainer {
     fn features(&mut self, known: &Command, arguments: &[u8]) {
         let mut words = arguments.split(|&b| b == b' ' || b == b'\t').filter(|word| !word.is_empty());
         if known.then == Some(Then::Sasl) {
-            let Some(name) = words.next().filter(|name| name.len() <= MAX_NAME) else { return };
+            let Some(name) = words.next().filter(|name| name.len() <= MAX_NAME) else {
+                return self.used(&known.name, &known.needs);
+            };
             let name = name.strip_prefix(b"\"").and_then(|name| name.strip_suffix(b"\"")).unwrap_or(name);
             let need = format!("AUTH={}", String::from_utf8_lossy(name).to_ascii_uppercase());
             self.used(&known.name, &[need]);
@@ -475,7 +488,7 @@ impl Explainer {
             }
             (Status::Ok | Status::Bye, Some(State::Logout)) => "the session is over".into(),
             (Status::Ok, Some(State::Update)) if state == State::Transaction => {
-                "the messages that were marked are removed; the session is over".into()
+                "messages that were marked for removal are gone; the session is over".into()
             }
             (Status::Ok, Some(State::Update)) => "the session is over".into(),
             (Status::No, _) if pending.on_no == Some(State::Authenticated) && pending.state == State::Selected => {

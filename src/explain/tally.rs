@@ -18,6 +18,9 @@ const MAX_VERB: usize = 40;
 /// The name under which the rest is counted.
 const OTHER: &str = "other";
 
+/// The name of what must not be shown; its length is not told.
+pub const HIDDEN: &str = "<hidden>";
+
 /// The counts of one connection.
 #[derive(Debug, Default)]
 pub struct Tallies {
@@ -55,7 +58,8 @@ impl Tallies {
             return at;
         }
         let name = if room { String::from_utf8_lossy(verb).to_ascii_uppercase() } else { OTHER.to_owned() };
-        let name = if name.eq_ignore_ascii_case(OTHER) { OTHER.to_owned() } else { name };
+        let ours = [OTHER, HIDDEN].into_iter().find(|ours| name.eq_ignore_ascii_case(ours));
+        let name = ours.map_or(name, str::to_owned);
         self.commands.push(Tally { verb: name, ..Tally::default() });
         self.commands.len() - 1
     }
@@ -127,6 +131,14 @@ mod tests {
         assert_eq!(tallies.commands.len(), MAX_VERBS);
         assert_eq!(tallies.commands.iter().map(|t| t.count).sum::<u64>(), 10_001);
         assert_eq!(tallies.commands.last().map(|t| t.verb.as_str()), Some(OTHER));
+    }
+
+    #[test]
+    fn what_is_hidden_is_counted_under_one_name() {
+        let mut tallies = Tallies::default();
+        let at = tallies.sent(HIDDEN.as_bytes());
+        assert_eq!(tallies.sent(HIDDEN.as_bytes()), at);
+        assert_eq!(tallies.commands[at].verb, HIDDEN);
     }
 
     #[test]

@@ -278,6 +278,19 @@ impl Condition {
             Condition::Test(field, relation) => relation.compare(facts.fact(*field)),
         }
     }
+
+    /// The words that it compares this field with.
+    #[must_use]
+    pub fn words(&self, of: Field) -> Vec<&[u8]> {
+        match self {
+            Condition::All(parts) | Condition::Any(parts) => parts.iter().flat_map(|part| part.words(of)).collect(),
+            Condition::Not(inner) => inner.words(of),
+            Condition::Test(field, Relation::OneOf(words) | Relation::NoneOf(words)) if *field == of => {
+                words.iter().map(Vec::as_slice).collect()
+            }
+            Condition::Test(..) => Vec::new(),
+        }
+    }
 }
 
 impl Relation {

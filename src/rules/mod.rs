@@ -208,6 +208,12 @@ impl Rules {
         named.into_iter().map(String::from_utf8_lossy)
     }
 
+    /// The protocols that conditions name, as the user wrote them.
+    pub fn protocols(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        let conditions = self.rules.iter().filter_map(|rule| rule.condition.as_ref());
+        conditions.flat_map(|condition| condition.words(condition::Field::Protocol)).map(String::from_utf8_lossy)
+    }
+
     /// True if a rule can touch what this peer sends.
     #[must_use]
     pub fn touches(&self, from: Peer) -> bool {

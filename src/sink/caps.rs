@@ -11,6 +11,9 @@ const NAME: usize = 24;
 /// The widest that the column of standards gets.
 const RFC: usize = 24;
 
+/// Where a column for the meaning would be narrower than this, its lines begin at the left.
+const MEANING: usize = 30;
+
 /// What became of the entry that a note is about, if it is about one.
 #[must_use]
 pub fn fate(note: &Note) -> Option<Fate> {
@@ -42,7 +45,7 @@ pub fn write(page: &mut Page, entries: &[Note], later: bool) {
             _ => (" ", Ink::Strong),
         };
         let indent = 2 + name_width + 2 + if rfc_width > 0 { rfc_width + 2 } else { 0 };
-        let hang = if page.room().is_some_and(|room| indent + 16 > room) { 4 } else { indent };
+        let hang = if page.room().is_some_and(|room| indent + MEANING > room) { 4 } else { indent };
         page.note(page.gutter, "|", hang);
         page.cell(if mark == "-" { Ink::Bad } else { Ink::Good }, mark, 1, false);
         page.cell(Ink::Plain, "", 1, false);

@@ -12,7 +12,7 @@ pub mod style;
 mod text;
 
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 
@@ -110,19 +110,47 @@ pub fn check(output: &str) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Opens an output `KIND[:PATH]`; without a path, or with `-`, it is standard output. A file is emptied, or created
-/// so that only its owner may read it.
+/// Opens an output `KIND[:PATH]`; without a path, or with `-`, it is standard output. A file is created so that only its
+/// owner may read it; one that is there already is emptied by what is written first, and stays as it is if nothing is.
 ///
 /// # Errors
 /// As [`check`], and a file that cannot be written.
 pub fn open(output: &str, look: Look) -> Result<Box<dyn Sink>, Problem> {
     check(output)?;
-    let file = match output.split_once(':') {
-        None | Some((_, "-")) => standard_output(),
-        Some((_, path)) => OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path),
-    };
-    let file = file.map_err(|error| Problem::new(origin(output), error.to_string(), "a file that can be written"))?;
-    Ok(Box::new(Pretty::new(file, look)))
+    let wrong = |error: io::Error| Problem::new(origin(output), error.to_string(), "a file that can be written");
+    Ok(match output.split_once(':') {
+        None | Some((_, "-")) => Box::new(Pretty::new(standard_output().map_err(wrong)?, look)),
+        Some((_, path)) => {
+            let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
+            Box::new(Pretty::new(Anew { file: file.map_err(wrong)?, old: true }, look))
+        }
+    })
+}
+
+/// A file that is emptied when it is first used: a program that cannot begin must not take an older log away.
+struct Anew {
+    file: File,
+    old: bool,
+}
+
+impl Anew {
+    fn emptied(&mut self) -> io::Result<&mut File> {
+        // A pipe or a device holds nothing that could be emptied.
+        if std::mem::take(&mut self.old) && self.file.metadata()?.is_file() {
+            self.file.set_len(0)?;
+        }
+        Ok(&mut self.file)
+    }
+}
+
+impl Write for Anew {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.emptied()?.write(octets)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.emptied()?.flush()
+    }
 }
 
 fn origin(output: &str) -> String {

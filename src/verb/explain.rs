@@ -304,7 +304,9 @@ fn command(grammar: &Grammar, found: &Command, sheet: &mut Sheet<'_>) -> io::Res
         Some(Then::Reset) => "the protocol without compression and login, after OK",
         Some(Then::ClientDot) => "lines of the client, to one that is a dot, once the server asks for them",
         Some(Then::ClientDotNow) => "lines of the client, to one that is a dot, at once",
-        Some(Then::ClientOctets) => "so many octets of the client as its first argument says",
+        Some(Then::ClientOctets) => {
+            "so many octets of the client as its first argument says; none if that is no number"
+        }
         Some(Then::ServerDot) => "lines of the server, to one that is a dot, after OK",
         Some(Then::ServerLines) => "lines of the server, to one that is a dot, after OK, if it has no argument",
     };

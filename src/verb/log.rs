@@ -34,7 +34,7 @@ pub fn open(flags: &LogFlags) -> Result<Sinks, Problem> {
     let outputs = if flags.output.is_empty() { &standard[..] } else { &flags.output[..] };
     let mut sinks = Sinks::default();
     for (at, output) in outputs.iter().enumerate() {
-        if outputs[..at].iter().any(|earlier| earlier == output || is_standard(earlier) && is_standard(output)) {
+        if outputs[..at].iter().any(|earlier| same(earlier, output)) {
             let help = "give each output a place of its own, such as -o pretty -o pretty:FILE";
             return Err(Problem::new(format!("--output {output}"), "two outputs would go to the same place", help));
         }
@@ -48,4 +48,10 @@ pub fn open(flags: &LogFlags) -> Result<Sinks, Problem> {
         sinks.add(output, open_sink(output, look)?);
     }
     Ok(sinks)
+}
+
+/// True if two outputs `KIND[:PATH]` go to the same place, as far as their paths tell: `./a` is `a`.
+fn same(one: &str, other: &str) -> bool {
+    let place = |output: &str| output.split_once(':').and_then(|(_, path)| std::path::absolute(path).ok());
+    is_standard(one) && is_standard(other) || one == other || place(one).is_some_and(|path| place(other) == Some(path))
 }

@@ -21,6 +21,7 @@ use crate::event::Form;
 use crate::grammar::{Grammar, mechanism};
 use crate::problem::Problem;
 use crate::rules::{Options, Rules, Source};
+use crate::wording::nearest;
 use protocols::Protocols;
 pub use scope::tell;
 
@@ -123,9 +124,25 @@ pub fn rules(flags: &RuleFlags) -> Result<Rules, Problem> {
 #[must_use]
 pub fn unknown_capabilities(rules: &Rules, grammars: &[Arc<Grammar>]) -> Vec<String> {
     let unknown = rules.capabilities().filter(|name| !name.contains('*') && !grammars.iter().any(|g| knows(g, name)));
+    let places = grammars.iter().map(|grammar| grammar.name.as_str()).collect::<Vec<_>>().join(" or ");
     let warning = unknown.map(|name| match grammars.iter().find_map(|g| g.suggest_capability(&name)) {
-        Some(near) => format!("no capability {name} is known; did you mean {near}? (the rule is applied as it is)"),
-        None => format!("no capability {name} is known (the rule is applied as it is)"),
+        Some(near) => {
+            format!("no capability {name} is known in {places}; did you mean {near}? (the rule is applied as it is)")
+        }
+        None => format!("no capability {name} is known in {places} (the rule is applied as it is)"),
+    });
+    warning.collect()
+}
+
+/// What is said of protocols that conditions name and no description has: a warning each, as this holds nowhere.
+#[must_use]
+pub fn unknown_protocols(rules: &Rules, protocols: &Protocols) -> Vec<String> {
+    let unknown = rules.protocols().filter(|name| protocols.grammar(name).is_none());
+    let warning = unknown.map(|name| {
+        let names = protocols.grammars().iter().map(|grammar| grammar.name.as_str());
+        let near = protocols.scheme(&name).map(|scheme| scheme.protocol).or_else(|| nearest(&name, names));
+        let near = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+        format!("no protocol {name} is known{near} (the rule is applied as it is)")
     });
     warning.collect()
 }
@@ -157,9 +174,24 @@ mod tests {
         assert_eq!(warnings(&["smtp"], "CHUNKING,AUTH=PLAIN,AUTH=X-OWN,AUTH=*,SIZE"), [""; 0]);
         assert_eq!(warnings(&["pop3"], "AUTH=PLAIN,SASL=PLAIN,uidl"), [""; 0]);
         assert_eq!(warnings(&["smtp", "imap"], "CHUNKING,IDLE,AUTH=PLAIN"), [""; 0]);
-        assert!(warnings(&["imap"], "CHUNKING")[0].contains("no capability CHUNKING is known"));
-        assert!(warnings(&["imap", "smtp"], "CHUNKNIG")[0].contains("did you mean CHUNKING"));
+        assert!(warnings(&["imap"], "CHUNKING")[0].contains("no capability CHUNKING is known in imap ("));
+        let warning = &warnings(&["imap", "smtp"], "CHUNKNIG")[0];
+        assert!(warning.contains("is known in imap or smtp; did you mean CHUNKING"), "{warning}");
         assert!(warnings(&["smtp"], "COMPRESS=DEFLATE")[0].contains("COMPRESS=DEFLATE"));
+    }
+
+    #[test]
+    fn a_condition_names_a_description_and_no_scheme() {
+        let flags = RuleFlags {
+            rule: ["imap", "submission", "smpt", "{POP3, xmpp}"]
+                .map(|name| format!("s/a/b/ when !(protocol {} {name})", if name.contains('{') { "in" } else { "==" }))
+                .to_vec(),
+            ..RuleFlags::default()
+        };
+        let found = unknown_protocols(&rules(&flags).expect("the rules are right"), &Protocols::builtin());
+        let want = ["submission is known; did you mean smtp?", "smpt is known; did you mean smtp?", "xmpp is known ("];
+        assert_eq!(found.len(), want.len(), "{found:?}");
+        assert!(found.iter().zip(want).all(|(found, want)| found.contains(want)), "{found:?}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::protocols::Protocols;
 use super::route::Route;
 use super::scope::{self, Plan, tell};
-use super::{log, rules, unknown_capabilities};
+use super::{log, rules, unknown_capabilities, unknown_protocols};
 use crate::cli;
 use crate::grammar::Grammar;
 use crate::net::{self, Endpoint, Limits};
@@ -22,7 +22,8 @@ pub fn run(flags: &cli::Proxy) -> Result<u8, Problem> {
     let rules = Arc::new(rules(&flags.rules)?);
     let used = |grammar: &&Arc<Grammar>| routes.iter().any(|route| route.protocol == grammar.name);
     let grammars: Vec<_> = protocols.grammars().iter().filter(used).cloned().collect();
-    for warning in unknown_capabilities(&rules, &grammars) {
+    let unknown = unknown_capabilities(&rules, &grammars);
+    for warning in unknown.into_iter().chain(unknown_protocols(&rules, &protocols)) {
         tell(&format!("warning: {warning}"));
     }
     let defaults = Limits::default();

@@ -74,6 +74,9 @@ type Fault = (String, String);
 
 /// How to write a server that has no scheme: with that of its port, if it has a port that is somebody's.
 fn url(server: &str, protocols: &Protocols) -> String {
+    if let Some(Scheme { name, .. }) = protocols.scheme(server) {
+        return format!("write the server as a URL: {name}://HOST[:PORT]");
+    }
     let port = host_and_port(server).ok().and_then(|(_, port)| port);
     let scheme = protocols.schemes().into_iter().find(|scheme| Some(scheme.port) == port);
     let scheme = scheme.map_or("imap".to_owned(), |scheme| scheme.name);
@@ -229,6 +232,7 @@ mod tests {
             ("pop://h", "did you mean pop3? known are imap, smtp, submission"),
             ("mail.example.org:587", "submission://mail.example.org:587"),
             ("mail.example.org:9999", "imap://mail.example.org:9999"),
+            ("smtp", "smtp://HOST[:PORT]"),
         ] {
             let problem = Route::parse(text).expect_err(text);
             assert!(problem.help.contains(help), "{text}: {problem}");
