@@ -86,6 +86,12 @@ impl Book {
         self.pick(["RFC 9051 section 6.1.1", "RFC 5321 section 2.2.1", "RFC 2449 section 5", "RFC 5804 section 1.7"])
     }
 
+    /// Where it is written how a login goes on in challenges and responses.
+    #[must_use]
+    pub const fn exchange(self) -> &'static str {
+        self.pick(["RFC 9051 section 6.2.2", "RFC 4954 section 4", "RFC 5034 section 4", "RFC 5804 section 2.1"])
+    }
+
     /// Where it is written what TLS does to a session.
     #[must_use]
     pub const fn tls(self) -> &'static str {

@@ -104,8 +104,13 @@ struct Pending {
     login: bool,
     /// A capability list came while it was waiting.
     listed: bool,
-    /// How many replies it has had.
+    /// How many replies it has had, and how many of them were good.
     replies: usize,
+    taken: usize,
+    /// There is a reply for each recipient, and none for all of them.
+    each: bool,
+    /// The server has asked for what follows.
+    granted: bool,
     /// The message that it sends, or the last chunk of it, is sent.
     whole: bool,
 }

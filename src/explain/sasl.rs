@@ -69,7 +69,14 @@ impl Exchange {
     /// Lines were lost or belong to two exchanges, so that it is not known which this is: from here on all are hidden.
     pub fn confuse(&mut self) {
         self.decode = Decode::Opaque;
+        self.step += 1;
         self.user = None;
+    }
+
+    /// True if the client has sent nothing that could log in, by a mechanism that needs something.
+    #[must_use]
+    pub fn silent(&self) -> bool {
+        self.step == 0 && !matches!(self.mechanism.as_str(), "EXTERNAL" | "ANONYMOUS")
     }
 
     /// A client's message as it stands on the wire, without line end.

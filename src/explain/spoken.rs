@@ -7,9 +7,10 @@ use super::book::Book;
 use super::capability::{Names, PARAMETER, Verdict};
 use super::finding::{finding, note};
 use super::list::Reason;
+use super::sasl::Exchange;
 use super::{Explainer, Idle, MAX_NAME, MAX_PENDING, MAX_TAGGED, Met, Pending, failed, phrase};
 use crate::event::{Form, Kind, Literal, Note, NoteKind, Peer, Span, State, Status, Text, Time};
-use crate::grammar::{Command, Then};
+use crate::grammar::{Command, Replies, Then};
 use crate::wire::imap;
 use crate::wording::{amount, duration};
 
@@ -110,7 +111,11 @@ impl Explainer {
         self.pipelined();
         if let Some(known) = known {
             self.allowed(text, known);
-            self.features(known, rest);
+            // What was hidden in a mechanism's place names none.
+            let hidden = text.secrets.iter().any(|secret| secret.start <= parts[2].start);
+            if self.vault.shows() || known.then != Some(Then::Sasl) || !hidden {
+                self.features(known, rest);
+            }
         }
         let logs_in = |known: &Command| {
             let state = matches!(known.on_ok, Some(State::Authenticated | State::Transaction));
@@ -135,6 +140,9 @@ impl Explainer {
             login,
             listed: false,
             replies: 0,
+            taken: 0,
+            each: known.is_some_and(|known| known.replies == Some(Replies::EachRecipient)),
+            granted: false,
             whole,
         };
         if self.book == Book::Pop3 && known.is_some_and(|known| known.name == "USER") {
@@ -215,7 +223,7 @@ impl Explainer {
         }
         if self.authenticated && known.then == Some(Then::Sasl) {
             let text = "a second login: only one is allowed in a session";
-            self.notes.push(finding(Peer::Client, text, "RFC 4954 section 4"));
+            self.notes.push(finding(Peer::Client, text, self.book.exchange()));
         }
         if !known.needs.is_empty() {
             self.used(&known.name, &known.needs);
@@ -224,7 +232,7 @@ impl Explainer {
 
     /// What else a command makes use of.
     fn features(&mut self, known: &Command, arguments: &[u8]) {
-        let mut words = arguments.split(|&b| b == b' ').filter(|word| !word.is_empty());
+        let mut words = arguments.split(|&b| b == b' ' || b == b'\t').filter(|word| !word.is_empty());
         if known.then == Some(Then::Sasl) {
             let Some(name) = words.next().filter(|name| name.len() <= MAX_NAME) else { return };
             let name = name.strip_prefix(b"\"").and_then(|name| name.strip_suffix(b"\"")).unwrap_or(name);
@@ -354,29 +362,35 @@ impl Explainer {
             return None;
         };
         let place = self.pending.iter().position(|pending| pending.frame == frame)?;
-        let one_of = text.more || self.pending[place].replies > 0;
-        if text.more {
-            self.pending[place].replies += 1;
-        }
-        let pending = &self.pending[place];
+        let pending = &mut self.pending[place];
         let latency = at.since(pending.at);
         let bad = failed(status) || (status == Status::Bye && pending.on_ok != Some(State::Logout));
-        let nth = pending.replies.saturating_sub(usize::from(text.more));
+        let nth = pending.replies;
+        let one_of = text.more || nth > 0;
+        pending.replies += 1;
+        pending.taken += usize::from(!bad);
         let whom = match self.recipients.get(nth) {
             Some(recipient) if one_of => format!(" for {recipient}"),
             _ => String::new(),
         };
         let (tag, verb) = (pending.tag.clone(), pending.place);
+        let bad_of_any = bad || (pending.each && pending.taken < pending.replies);
         self.answer(&tag, verb, latency, &format!("{whom}{}", if bad { ": refused" } else { "" }));
         if text.more {
             return Some(latency);
         }
-        let pending = self.pending.remove(place)?;
-        self.tallies.answered(pending.place, bad, latency);
+        let mut pending = self.pending.remove(place)?;
+        self.tallies.answered(pending.place, bad_of_any, latency);
         if self.idle.as_ref().is_some_and(|idle| idle.frame == frame) {
             self.idle_ends(at);
         }
-        let user = self.exchange.take_if(|exchange| exchange.frame == frame).and_then(|exchange| exchange.user);
+        let exchange = self.exchange.take_if(|exchange| exchange.frame == frame);
+        if status == Status::Ok && exchange.as_ref().is_some_and(Exchange::silent) {
+            let text = "a good reply in the place of a challenge: nothing was sent yet that could log in";
+            self.notes.push(finding(Peer::Server, text, self.book.exchange()));
+            pending.login = false;
+        }
+        let user = exchange.and_then(|exchange| exchange.user);
         self.progress(&pending, text.state, status, user, code.map(|code| code.of(shown)));
         Some(latency)
     }
@@ -408,7 +422,8 @@ impl Explainer {
             self.notes.push(note(NoteKind::Meaning, known.does.as_str(), &known.rfc));
         }
         let frame = text.answers?;
-        let pending = self.pending.iter().find(|pending| pending.frame == frame)?;
+        let pending = self.pending.iter_mut().find(|pending| pending.frame == frame)?;
+        pending.granted = true;
         let (latency, then, tag, place) = (at.since(pending.at), pending.then, pending.tag.clone(), pending.place);
         self.answer(&tag, place, latency, ": go on");
         if then == Some(Then::Idle) && self.idle.is_none() {
@@ -478,6 +493,7 @@ impl Explainer {
     /// Where a session of SMTP stands after an answer.
     fn transaction(&mut self, pending: &Pending, status: Status, user: Option<String>) {
         let message = matches!(pending.then, Some(Then::ClientDot | Then::ClientOctets)) && pending.whole;
+        let (taken, of) = (pending.taken, pending.replies);
         let text = match (status, pending.on_ok) {
             (Status::Ok, Some(State::Rcpt)) => {
                 if self.recipients.len() < MAX_RECIPIENTS {
@@ -491,10 +507,14 @@ impl Explainer {
                 logged_in(user.as_ref())
             }
             (Status::Ok, Some(State::Logout)) => "the session is over".into(),
-            (Status::Ok, _) if pending.then == Some(Then::ClientDot) && !message => {
+            (Status::Ok, _) if pending.then == Some(Then::ClientDot) && !message && !pending.granted => {
                 let text = "a good reply to DATA, in the place of 354: nothing was sent yet that could be taken";
                 return self.notes.push(finding(Peer::Server, text, "RFC 5321 section 4.1.1.4"));
             }
+            (_, _) if message && pending.each && of > 1 && taken < of => match taken {
+                0 => format!("not taken for any of the {of} recipients"),
+                _ => format!("the server has taken charge of the message for {taken} of {of} recipients"),
+            },
             (Status::Ok, _) if message => "the server has taken charge of the message".into(),
             (Status::No, _) if message => "not taken for now: the client is to try again later".into(),
             (Status::Bad, _) if message => "refused for good: the client is to give up".into(),
@@ -502,6 +522,10 @@ impl Explainer {
         };
         if message || (status == Status::Ok && pending.on_ok.is_some()) {
             self.recipients.clear();
+        }
+        // The session begins anew (XCLIENT), for another client who may log in.
+        if status == Status::Ok && pending.on_ok == Some(State::Connected) {
+            (self.authenticated, self.reason) = (false, Reason::None);
         }
         // After HELO there are no extensions.
         if status == Status::Ok && self.verb(pending.place) == "HELO" {

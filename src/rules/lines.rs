@@ -303,11 +303,16 @@ impl<'a> Block<'a> {
         let fits = |line: &Item| {
             let name = line.name.of(self.text);
             match self.look {
-                Look::Strings => name.eq_ignore_ascii_case(b"SASL") && self.quoted(line),
+                Look::Strings => name.eq_ignore_ascii_case(b"SASL") && (self.quoted(line) || self.bare(line)),
                 _ => of_mechanisms(name),
             }
         };
         match self.lines().filter(|(line, _)| fits(line)).min_by_key(|(line, _)| old(line)) {
+            // A line of ManageSieve without a value gets one.
+            Some((line, _)) if self.look == Look::Strings && !self.quoted(line) => {
+                let at = line.name.end as usize + 1;
+                apply(self.text, vec![(at..at, Cow::Owned([b" \"", new, b"\""].concat()))])
+            }
             Some((line, parts)) => {
                 let (at, blank): (_, &[u8]) = match parts.last() {
                     Some(last) => (last.name.end as usize, b" "),
@@ -365,6 +370,12 @@ impl<'a> Block<'a> {
             && start > line.name.end as usize + 1
             && self.text[start - 1] == b'"'
             && self.text.get(line.parameters.end as usize) == Some(&b'"')
+    }
+
+    /// True if a line is a name in quotes and nothing else.
+    fn bare(&self, line: &Item) -> bool {
+        let end = line.name.end as usize;
+        self.look == Look::Strings && self.text.get(end) == Some(&b'"') && end + 1 == self.line_end(line)
     }
 
     /// Where a line's text ends.

@@ -2,7 +2,11 @@
 //! is inflated to be read; where rules may act, what they leave is compressed anew. Bounded: a piece at a time, and a stream
 //! that grows too much is not read on.
 
-use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
+use std::fmt;
+
+use flate2::{Compress, Compression, FlushCompress};
+use miniz_oxide::inflate::stream::{InflateState, inflate};
+use miniz_oxide::{DataFormat, MZError, MZFlush, MZStatus};
 
 use super::lane::{Block, Manner};
 use super::{MAX_EVENTS, Outbox, Session};
@@ -11,17 +15,17 @@ use crate::event::{DataKind, Layer, Oddity, Peer};
 /// So many octets are inflated at once.
 const PIECE: usize = 16 * 1024;
 
-/// A stream of more than [`SOME`] octets that is larger than this many times its compressed size is taken for a bomb: mail
-/// seldom shrinks to a twentieth.
-const MOST: u64 = 200;
+/// A stream of more than [`SOME`] octets that is larger than this many times its compressed size is taken for a bomb: even
+/// mail of nothing but zeros would not last so long.
+const MOST: u64 = 500;
 
 /// What is smaller may grow as it likes, in octets.
-const SOME: u64 = 1024 * 1024;
+const SOME: u64 = 64 * 1024 * 1024;
 
 /// The layer of one lane.
-#[derive(Debug)]
 pub struct Deflate {
-    inflate: Decompress,
+    /// Of miniz_oxide itself: flate2 does not tell what was read before a mistake.
+    inflate: Box<InflateState>,
     /// In a lane that rules may edit.
     compress: Option<Compress>,
     /// Octets that came, as they came and inflated.
@@ -30,32 +34,31 @@ pub struct Deflate {
     pub plain: u64,
 }
 
-/// A stream that cannot be read on.
-#[derive(Debug)]
-struct Broken;
+impl fmt::Debug for Deflate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Deflate {{ packed: {}, plain: {} }}", self.packed, self.plain)
+    }
+}
 
 impl Deflate {
     /// A layer that begins now.
     fn new(edit: bool) -> Self {
         let compress = edit.then(|| Compress::new(Compression::default(), false));
-        Deflate { inflate: Decompress::new(false), compress, packed: 0, plain: 0 }
+        Deflate { inflate: InflateState::new_boxed(DataFormat::Raw), compress, packed: 0, plain: 0 }
     }
 
-    /// Inflates one piece into `plain`; says how many octets of the input that took.
-    fn next(&mut self, input: &[u8], plain: &mut Vec<u8>) -> Result<usize, Broken> {
-        plain.clear();
-        plain.reserve(PIECE);
-        let before = self.inflate.total_in();
-        let status = self.inflate.decompress_vec(input, plain, FlushDecompress::None);
-        let taken = usize::try_from(self.inflate.total_in() - before).unwrap_or_default();
-        self.packed += taken as u64;
-        self.plain += plain.len() as u64;
+    /// Inflates one piece into `plain`; says how many octets of the input that took, and whether the stream is sound.
+    fn next(&mut self, input: &[u8], plain: &mut Vec<u8>) -> (usize, bool) {
+        plain.resize(PIECE, 0);
+        let done = inflate(&mut self.inflate, input, plain, MZFlush::None);
+        plain.truncate(done.bytes_written);
+        self.packed += done.bytes_consumed as u64;
+        self.plain += done.bytes_written as u64;
         let bomb = self.plain > SOME && self.plain / MOST > self.packed;
-        match status {
-            Err(_) | Ok(Status::StreamEnd) => Err(Broken),
-            Ok(_) if bomb => Err(Broken),
-            Ok(_) => Ok(taken),
-        }
+        // That there is nothing to read is no mistake, and that the stream ends is one only if something follows.
+        let sound = matches!(done.status, Ok(MZStatus::Ok | MZStatus::StreamEnd) | Err(MZError::Buf));
+        let stuck = done.bytes_consumed == 0 && done.bytes_written == 0 && !input.is_empty();
+        (done.bytes_consumed, sound && !stuck && !bomb)
     }
 
     /// Compresses octets, so that the peer can read all of them at once.
@@ -92,7 +95,9 @@ impl Session {
     pub(super) fn end_deflate(&mut self) {
         for lane in &mut self.lanes {
             lane.packed = false;
-            lane.deflate = None;
+            if let Some(layer) = lane.deflate.take() {
+                (lane.ratio, lane.remains) = ((layer.packed, layer.plain), true);
+            }
         }
     }
 
@@ -103,13 +108,9 @@ impl Session {
         let (mut used, mut plain, mut sent) = (0, Vec::new(), Vec::new());
         let mut whole = true;
         while self.lane(from).packed {
-            match layer.next(&chunk[used..], &mut plain) {
-                Ok(taken) => used += taken,
-                Err(Broken) => {
-                    whole = false;
-                    break;
-                }
-            }
+            let (taken, sound) = layer.next(&chunk[used..], &mut plain);
+            used += taken;
+            whole = sound;
             let stuck = plain.len() < PIECE && used == chunk.len();
             if fresh && edit {
                 self.edit_inside(from, &plain, out, &mut sent);
@@ -118,14 +119,12 @@ impl Session {
                 self.go_on(from, &plain, manner, out);
             }
             let full = used > 0 && used < chunk.len() && out.batch.events.len() >= MAX_EVENTS;
-            if stuck || (fresh && full) {
+            if !whole || stuck || (fresh && full) {
                 break;
             }
         }
         if !whole {
             self.give_up(from, out);
-            // What cannot be read is passed on all the same.
-            used = chunk.len();
         }
         match layer.pack(&sent).filter(|_| fresh && !sent.is_empty()) {
             Some(packed) => out.send(from.other(), &packed),
@@ -136,9 +135,24 @@ impl Session {
         if whole && lane.packed {
             lane.deflate = Some(layer);
         } else {
-            lane.ratio = (layer.packed, layer.plain);
+            (lane.ratio, lane.remains) = ((layer.packed, layer.plain), whole);
         }
-        used
+        // The rest of a broken stream is opaque, and comes again.
+        if used == 0 && !whole { self.go_on(from, chunk, manner, out) } else { used }
+    }
+
+    /// After the end of the layer may come what is left of its last flush, which cannot begin a line. Returns how many
+    /// octets that are.
+    pub(super) fn skip_remains(&mut self, from: Peer, chunk: &[u8], out: &mut Outbox) -> usize {
+        let count = chunk.iter().take_while(|octet| !octet.is_ascii_graphic()).count();
+        let lane = self.lane(from);
+        lane.remains = count == chunk.len();
+        lane.ratio.0 += count as u64;
+        // Where the layer was made anew, so was its last flush.
+        if !lane.edit {
+            out.pass(from.other(), 0..count);
+        }
+        count
     }
 
     /// Deals with inflated octets that rules may edit; adds to `sent` what is to be sent on.

@@ -160,6 +160,8 @@ pub struct Lane {
     pub deflate: Option<Box<Deflate>>,
     /// Octets that came compressed and what they were, of a layer that has ended.
     pub ratio: (u64, u64),
+    /// The end of its last flush may still come.
+    pub remains: bool,
     /// A SASL security layer may begin with the next octet.
     pub sealable: bool,
     /// An octet has been seen.

@@ -94,6 +94,12 @@ impl Session {
                 lane.wait = Some((Wait::Start, 0));
             }
         }
+        if self.lane(from).remains {
+            let count = self.skip_remains(from, chunk, out);
+            if count > 0 {
+                return count;
+            }
+        }
         if self.lane(from).deflate.is_some() {
             return self.unpack(from, chunk, Manner::Fresh, out);
         }
@@ -402,7 +408,9 @@ impl Session {
     /// Settles and reports all that is unfinished on a lane that brings no more; what was held is sent on.
     fn finish(&mut self, from: Peer, out: &mut Outbox) {
         while let Some((wait, _)) = self.lane(from).wait {
-            let granted = matches!(wait, Wait::Literal(_) | Wait::Sasl | Wait::Message);
+            // A message of which nothing came has not begun.
+            let begun = wait == Wait::Message && !self.lane(from).undecided.is_empty();
+            let granted = begun || matches!(wait, Wait::Literal(_) | Wait::Sasl);
             self.settle(from, granted, out);
         }
         self.flush(from, None, out);
@@ -431,7 +439,8 @@ impl Session {
             _ if self.lane(from).packed => {}
             _ => out.send(from.other(), rest),
         }
-        let reading = self.read(from, &held);
+        // What is missing of a list may be its best part.
+        let reading = Reading { list: None, ..self.read(from, &held) };
         let first = self.lane(from).frame.is_none();
         let frame = self.number(from, &held, &reading);
         let masked = self.masked(from, &held, &reading);

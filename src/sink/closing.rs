@@ -42,7 +42,7 @@ pub fn octets(page: &mut Page, closed: &Closed) {
             let percent = (packed.saturating_mul(100)) / plain.max(1);
             page.words(
                 Ink::Plain,
-                &format!(" ({} were {} compressed, {percent} %)", thousands(packed), thousands(plain)),
+                &format!(" ({} of them compressed, from {}: {percent} %)", thousands(packed), thousands(plain)),
             );
         }
     }
