@@ -464,6 +464,8 @@ pub enum Oddity {
     Truncated,
     /// The other peer ended the connection before the line or block was complete.
     CutShort,
+    /// What should be a DEFLATE stream is none, or grows without measure.
+    NotDeflate,
     /// A quoted string is still open at the line end; it begins at this octet.
     OpenQuote(u32),
     /// `{…}` at the line end that is no literal (not plain digits, or inside an open quote), at this octet.
@@ -546,6 +548,8 @@ pub struct Closed {
     pub received: [u64; 2],
     /// Octets sent on to `[client, server]`.
     pub sent: [u64; 2],
+    /// Of `[client, server]`: octets that came compressed, and how many they were.
+    pub inflated: [(u64, u64); 2],
 }
 
 /// Who ended a connection.

@@ -132,6 +132,9 @@
 //! - **A reply of several lines is one text**, so that a rule can take a line out and mend the marks of those beside it. What is
 //!   longer than a text is relayed as data to its own last line, not to the end of a line, or its rest would read as
 //!   replies and shift all pairing.
+//! - **COMPRESS is a layer of the session**, not of a leg (`session/deflate.rs`): in a tap the compressed octets pass untouched and
+//!   a copy is inflated, which the leg could not do. In edit the lane is compressed anew. A stream that is none, or that
+//!   grows without measure, is passed on and not read. UNAUTHENTICATE ends it; the end of the last flush may come behind.
 //! - **A message ends where the standard says.** What a server may take for its end is noted as it passes, and 64 KiB behind
 //!   the first such place are kept. If the server then answers more than it was asked, or before the end, those octets are
 //!   read again as commands, as it reads them (`session/message.rs`).

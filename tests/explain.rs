@@ -73,7 +73,7 @@ fn a_server_that_never_speaks_gets_a_remedy() {
         let opened = Opened { protocol: "imap".into(), ..Opened::default() };
         talk.put(Peer::Client, What::Opened(Box::new(opened)), Vec::new());
         talk.now += milliseconds * 1_000_000;
-        let end = Closed { by: Closer::Peer(Peer::Client), why: None, received, sent: [0; 2] };
+        let end = Closed { by: Closer::Peer(Peer::Client), why: None, received, sent: [0; 2], inflated: [(0, 0); 2] };
         let out = talk.put(Peer::Client, What::Closed(Box::new(end)), Vec::new());
         out.texts(NoteKind::Session).iter().any(|text| text.contains("993"))
     };

@@ -21,6 +21,7 @@ use std::path::Path;
 
 use peer::client::{Neomutt, curl, mbsync, offlineimap, python};
 use peer::mail::{crlf, maildir, messages, titles};
+use peer::server::Dovecot;
 use peer::stand::{MATRIX, Stand, commands, offered, tail, without_proxy};
 use peer::tee::{Record, Tee};
 use peer::{wait_until, wanted};
@@ -188,6 +189,34 @@ fn neomutt_reads_waits_and_saves() {
         assert_eq!(outcome.logged_command(" IDLE"), idle, "{}", tail(&outcome.log));
         assert_eq!(outcome.sent("(CONDSTORE)"), condstore);
         assert_eq!(outcome.logged_command("(CONDSTORE)"), condstore, "{}", tail(&outcome.log));
+    }
+}
+
+#[test]
+fn compressed_mail_is_read_as_it_passes() {
+    if !wanted(&["dovecot", "python3"]) {
+        return;
+    }
+    let plugins = "mail_plugins = zlib\nprotocol imap {\n  mail_plugins = zlib imap_zlib\n}\n";
+    let all: usize = messages().iter().map(|message| crlf(message).len()).sum();
+    for dropped in [&[][..], &["IDLE"], &["COMPRESS=DEFLATE"]] {
+        let server = Dovecot::serving("imap", &messages(), plugins);
+        let address = server.address;
+        let stand = Stand::between("imap", dropped, address, server);
+        let plain = stand.drops("COMPRESS=DEFLATE");
+        let octets = python("compress.py", stand.address(), if plain { &["plain"] } else { &[] });
+        assert_eq!(octets.trim(), all.to_string(), "every message is fetched whole");
+        wait_until("the session is over", || stand.log().contains("closed by the"));
+        let log = stand.log();
+        for text in ["COMPRESS DEFLATE", "DEFLATE begins", "of them compressed"] {
+            assert_eq!(log.contains(text), !plain, "{text}\n{}", tail(&log));
+        }
+        assert!(log.contains("BODY.PEEK[]") && log.contains("LOGOUT"), "{}", tail(&log));
+        assert!(!log.lines().any(|line| line.trim_start().starts_with("! ")), "{log}");
+        // Where a rule acts, the octets are others, and what is in them is the same.
+        if !stand.drops("IDLE") {
+            stand.finish();
+        }
     }
 }
 

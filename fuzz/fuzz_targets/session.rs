@@ -66,7 +66,7 @@ fn run(input: &[u8], edit: bool) {
         carry(&mut out, &[], &mut went);
     }
     assert_eq!(came, went);
-    session.ended(Peer::Client, Closed { by: Closer::Ours, why: None, received: [0; 2], sent: [0; 2] }, &mut out);
+    session.ended(Peer::Client, Closed { by: Closer::Ours, why: None, received: [0; 2], sent: [0; 2], inflated: [(0, 0); 2] }, &mut out);
     carry(&mut out, &[], &mut went);
     pretty.end().expect("memory takes all");
     drop(pretty);

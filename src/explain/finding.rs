@@ -36,6 +36,10 @@ pub fn oddity(odd: Oddity, from: Peer, unasked: bool, book: Book) -> Note {
             format!("cut off: the {} ended the connection in the middle of it", from.other().word()),
             "",
         ),
+        Oddity::NotDeflate => says(
+            from,
+            "no DEFLATE stream, or one that grows without measure: passed on as it is, and not read any more",
+        ),
         Oddity::OpenQuote(at) => finding(
             from,
             format!("the quoted string that begins at octet {at} is not closed: it may not hold a line end"),
@@ -141,7 +145,9 @@ pub fn layer(layer: Layer, from: Peer, book: Book) -> Note {
             book.tls(),
         ),
         Layer::Deflate => {
-            note(NoteKind::Session, format!("from here on the {who}'s lane is compressed"), "RFC 4978 section 3")
+            let text =
+                format!("from here on the {who}'s octets are compressed, and the client's from its next command");
+            note(NoteKind::Session, text, "RFC 4978 section 3")
         }
         Layer::Sasl => note(
             NoteKind::Session,

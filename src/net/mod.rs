@@ -323,6 +323,6 @@ async fn open<F>(
 async fn unopened(mut session: Session, report: Report, by: Closer, why: String, stop: &mut watch::Receiver<bool>) {
     let mut out = Outbox::default();
     let from = if by == Closer::Unreachable { Peer::Server } else { Peer::Client };
-    session.ended(from, Closed { by, why: Some(why), received: [0; 2], sent: [0; 2] }, &mut out);
+    session.ended(from, Closed { by, why: Some(why), received: [0; 2], sent: [0; 2], inflated: [(0, 0); 2] }, &mut out);
     report.end(out.batch, stop).await;
 }

@@ -355,7 +355,13 @@ impl Pump {
                 let _ = self.write(to, cx);
             }
         }
-        let closed = Closed { by: end.by, why: end.why.clone(), received: self.received, sent: self.sent };
+        let closed = Closed {
+            by: end.by,
+            why: end.why.clone(),
+            received: self.received,
+            sent: self.sent,
+            inflated: [(0, 0); 2],
+        };
         self.session.ended(peer, closed, &mut desk.out);
         for to in [Peer::Client, Peer::Server] {
             let _ = self.send(to, 0..0, desk, cx);

@@ -1,6 +1,7 @@
 //! One direction of a connection: its framer, the frame and the data block in progress, and the octets that cannot be
 //! classified before the other side has spoken.
 
+use super::deflate::Deflate;
 use super::secret::Mask;
 use super::subject::Subject;
 use crate::event::{DataKind, MAX_HEAD, Oddity, Reading};
@@ -111,6 +112,8 @@ pub enum Manner {
     Early,
     /// Behind STARTTLS and before its answer.
     Injected,
+    /// Just now, inside a layer whose octets were passed on as they came.
+    Inside,
     /// Within a message, behind a false end that the server took for its end.
     Smuggled,
 }
@@ -119,7 +122,7 @@ impl Manner {
     /// What is odd about it.
     pub const fn oddity(self) -> Option<Oddity> {
         match self {
-            Manner::Fresh | Manner::Known => None,
+            Manner::Fresh | Manner::Known | Manner::Inside => None,
             Manner::Early => Some(Oddity::Early),
             Manner::Injected => Some(Oddity::Injected),
             Manner::Smuggled => Some(Oddity::Smuggled),
@@ -151,6 +154,14 @@ pub struct Lane {
     pub wary: bool,
     /// What the overlong line in progress is, as far as its head tells.
     pub long: Option<Box<Reading>>,
+    /// DEFLATE has begun; with its state, but while octets are being inflated.
+    pub packed: bool,
+    /// See `packed`.
+    pub deflate: Option<Box<Deflate>>,
+    /// Octets that came compressed and what they were, of a layer that has ended.
+    pub ratio: (u64, u64),
+    /// The end of its last flush may still come.
+    pub remains: bool,
     /// A SASL security layer may begin with the next octet.
     pub sealable: bool,
     /// An octet has been seen.

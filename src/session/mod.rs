@@ -5,6 +5,7 @@
 //! else. Octets that cannot be classified before the other side has spoken are relayed at once and read later
 //! (`wait`): until then they are not reported, so that no secret is.
 
+mod deflate;
 pub mod dialogue;
 pub mod lane;
 mod message;
@@ -83,8 +84,8 @@ impl Session {
     }
 
     /// Takes what one read gave and says, through `out`, what to send where. Returns how many octets of `chunk` it
-    /// has taken, at least one: fewer than all of them once [`MAX_EVENTS`] are in the batch, for a peer that sends
-    /// nothing but line ends makes an event of each. The driver then empties the outbox and calls again with the rest.
+    /// has taken, at least one: fewer than all of them where a layer begins or ends, and once [`MAX_EVENTS`] are in the
+    /// batch, for a peer that sends nothing but line ends makes an event of each. The driver then empties the outbox and calls again with the rest.
     pub fn receive(&mut self, from: Peer, chunk: &[u8], out: &mut Outbox) -> usize {
         let lane = self.lane(from);
         if !lane.started && !chunk.is_empty() {
@@ -92,6 +93,15 @@ impl Session {
             if start(chunk) != Start::Line {
                 lane.wait = Some((Wait::Start, 0));
             }
+        }
+        if self.lane(from).remains {
+            let count = self.skip_remains(from, chunk, out);
+            if count > 0 {
+                return count;
+            }
+        }
+        if self.lane(from).deflate.is_some() {
+            return self.unpack(from, chunk, Manner::Fresh, out);
         }
         self.go_on(from, chunk, Manner::Fresh, out)
     }
@@ -105,12 +115,14 @@ impl Session {
     }
 
     /// The connection is over; `end` is reported as its last event.
-    pub fn ended(&mut self, from: Peer, end: Closed, out: &mut Outbox) {
+    pub fn ended(&mut self, from: Peer, mut end: Closed, out: &mut Outbox) {
         for peer in [from, from.other()] {
             if !self.lane(peer).finished {
                 self.finish(peer, out);
             }
         }
+        let ratio = |lane: &Lane| lane.deflate.as_ref().map_or(lane.ratio, |layer| (layer.packed, layer.plain));
+        end.inflated = self.lanes.each_ref().map(ratio);
         out.report(from, What::Closed(Box::new(end)));
     }
 
@@ -141,11 +153,13 @@ impl Session {
             }
             if self.lane(from).wait.is_some() {
                 self.lane(from).framer = framer;
-                if manner != Manner::Fresh {
+                if !matches!(manner, Manner::Fresh | Manner::Inside) {
                     return before;
                 }
                 let kept = self.postpone(from, input, out);
-                out.pass(from.other(), before..before + kept);
+                if manner == Manner::Fresh {
+                    out.pass(from.other(), before..before + kept);
+                }
                 framer = std::mem::take(&mut self.lane(from).framer);
                 input = &input[kept..];
                 continue;
@@ -168,6 +182,11 @@ impl Session {
             }
             if let Some(expect) = next {
                 framer.expect(expect);
+            }
+            if self.lane(from).deflate.is_some() && manner == Manner::Fresh {
+                // What follows is compressed.
+                self.lane(from).framer = framer;
+                return chunk.len() - input.len();
             }
             if manner == Manner::Early {
                 // Said of the first piece, it need not be said of those behind it.
@@ -413,7 +432,13 @@ impl Session {
         if held.is_empty() {
             return;
         }
-        out.send(from.other(), &held[gone.min(held.len())..]);
+        let rest = &held[gone.min(held.len())..];
+        match self.lane(from).deflate.as_mut().and_then(|layer| layer.pack(rest)) {
+            Some(packed) if !rest.is_empty() => out.send(from.other(), &packed),
+            // A copy of what was passed on is not sent again.
+            _ if self.lane(from).packed => {}
+            _ => out.send(from.other(), rest),
+        }
         // What is missing of a list may be its best part.
         let reading = Reading { list: None, ..self.read(from, &held) };
         let first = self.lane(from).frame.is_none();

@@ -5,7 +5,7 @@ use super::dialogue::{InFlight, Want};
 use super::lane::{Frame, Wait};
 use super::secret::{Mask, unquoted};
 use super::{Outbox, Session};
-use crate::event::{DataKind, Foreign, Form, Kind, Layer, Oddity, Peer, Reading, Span, State, Status};
+use crate::event::{DataKind, Foreign, Form, Kind, Layer, Oddity, Peer, Reading, Span, State, Status, What};
 use crate::grammar::{self, Lists, Replies, Then};
 use crate::wire::Expect;
 
@@ -358,9 +358,15 @@ impl Session {
         }
         let layer = match command.then {
             Some(Then::Tls) if ok => Some(Layer::Tls),
-            Some(Then::Deflate) if ok => Some(Layer::Deflate),
             _ => None,
         };
+        match command.then {
+            Some(Then::Deflate) if ok && self.begin_deflate(Peer::Server) => {
+                out.report(Peer::Server, What::Upgrade(Layer::Deflate));
+            }
+            Some(Then::Reset) if ok => self.end_deflate(),
+            _ => {}
+        }
         // Announced once, before what the client may have sent ahead.
         let expect = layer.map(|layer| self.open_layer(Peer::Server, layer, true, out));
         if let Some((wait, frame)) = self.lane(Peer::Client).wait

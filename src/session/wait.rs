@@ -42,7 +42,11 @@ impl Session {
             }
             _ => self.decide(from, wait, frame, granted, out),
         }
-        let used = self.go_on(from, waiting.bytes(), manner, out);
+        let compressed = wait == Wait::Deflate && granted;
+        let used = match compressed {
+            true => self.unpack(from, waiting.bytes(), manner, out),
+            false => self.go_on(from, waiting.bytes(), manner, out),
+        };
         waiting.advance(used);
         self.lane(from).undecided = waiting;
     }
@@ -57,7 +61,9 @@ impl Session {
             Wait::Literal(len) => self.abandon(from, len, out),
             Wait::Sasl if granted => self.lane(from).sasl = Some(frame),
             Wait::Tls if granted => self.close_off(from, Layer::Tls, out),
-            Wait::Deflate if granted => self.close_off(from, Layer::Deflate, out),
+            Wait::Deflate if granted => {
+                self.begin_deflate(from);
+            }
             Wait::Message if granted => {
                 let expect = self.begin_message(frame);
                 self.lane(from).framer.expect(expect);

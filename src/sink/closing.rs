@@ -37,6 +37,14 @@ pub fn octets(page: &mut Page, closed: &Closed) {
         if received != sent {
             page.words(Ink::Plain, &format!(" ({} sent on)", thousands(sent)));
         }
+        let (packed, plain) = closed.inflated[peer.index()];
+        if packed > 0 {
+            let percent = (packed.saturating_mul(100)) / plain.max(1);
+            page.words(
+                Ink::Plain,
+                &format!(" ({} of them compressed, from {}: {percent} %)", thousands(packed), thousands(plain)),
+            );
+        }
     }
     page.end();
 }

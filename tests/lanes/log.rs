@@ -42,7 +42,11 @@ pub fn log(protocol: &str, rules: Rules, steps: &[Step], size: usize) -> String 
         session.closed(peer, &mut out);
         carry(&mut out);
     }
-    session.ended(Peer::Client, Closed { by: Closer::Ours, why: None, received: [0; 2], sent: [0; 2] }, &mut out);
+    session.ended(
+        Peer::Client,
+        Closed { by: Closer::Ours, why: None, received: [0; 2], sent: [0; 2], inflated: [(0, 0); 2] },
+        &mut out,
+    );
     carry(&mut out);
     pretty.end().expect("memory takes all");
     drop(pretty);

@@ -92,7 +92,7 @@ impl Run {
 
     /// The connection ends.
     pub fn end(&mut self) {
-        let end = Closed { by: Closer::Ours, why: None, received: [0; 2], sent: [0; 2] };
+        let end = Closed { by: Closer::Ours, why: None, received: [0; 2], sent: [0; 2], inflated: [(0, 0); 2] };
         self.session.ended(Peer::Client, end, &mut self.out);
         self.gather(Peer::Client, &[]);
     }

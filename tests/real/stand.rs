@@ -89,6 +89,12 @@ impl<S> Stand<S> {
         &self.near
     }
 
+    /// What the log says so far.
+    pub fn log(&self) -> String {
+        fs::read(log_file(self.folder.path()))
+            .map_or_else(|_| String::new(), |log| String::from_utf8_lossy(&log).into_owned())
+    }
+
     /// Whether a rule hides this from the client.
     pub fn drops(&self, capability: &str) -> bool {
         self.dropped.contains(&capability)

@@ -146,7 +146,7 @@ pub fn opened(millisecond: u64, connection: u64, edit: [bool; 2]) -> Made {
 }
 
 pub fn closed(millisecond: u64, connection: u64, by: Closer) -> Made {
-    let closed = Closed { by, why: None, received: [1_234, 56_789], sent: [56_783, 1_234] };
+    let closed = Closed { by, why: None, received: [1_234, 56_789], sent: [56_783, 1_234], inflated: [(0, 0); 2] };
     Made::new(millisecond, connection, Peer::Client, What::Closed(Box::new(closed)))
 }
 

@@ -207,7 +207,8 @@ impl Talk {
     }
 
     pub fn closed(&mut self) -> Summary {
-        let end = Closed { by: Closer::Peer(Peer::Client), why: None, received: [0; 2], sent: [0; 2] };
+        let end =
+            Closed { by: Closer::Peer(Peer::Client), why: None, received: [0; 2], sent: [0; 2], inflated: [(0, 0); 2] };
         self.put(Peer::Client, What::Closed(Box::new(end)), Vec::new()).summary.expect("an end has a summary")
     }
 }

@@ -1,0 +1,184 @@
+//! COMPRESS=DEFLATE (RFC 4978) on one lane. Where no rule acts, the compressed octets are passed on as they came and a copy
+//! is inflated to be read; where rules may act, what they leave is compressed anew. Bounded: a piece at a time, and a stream
+//! that grows too much is not read on.
+
+use std::fmt;
+
+use flate2::{Compress, Compression, FlushCompress};
+use miniz_oxide::inflate::stream::{InflateState, inflate};
+use miniz_oxide::{DataFormat, MZError, MZFlush, MZStatus};
+
+use super::lane::{Block, Manner};
+use super::{MAX_EVENTS, Outbox, Session};
+use crate::event::{DataKind, Layer, Oddity, Peer};
+
+/// So many octets are inflated at once.
+const PIECE: usize = 16 * 1024;
+
+/// A stream of more than [`SOME`] octets that is larger than this many times its compressed size is taken for a bomb: even
+/// mail of nothing but zeros would not last so long.
+const MOST: u64 = 500;
+
+/// What is smaller may grow as it likes, in octets.
+const SOME: u64 = 64 * 1024 * 1024;
+
+/// The layer of one lane.
+pub struct Deflate {
+    /// Of miniz_oxide itself: flate2 does not tell what was read before a mistake.
+    inflate: Box<InflateState>,
+    /// In a lane that rules may edit.
+    compress: Option<Compress>,
+    /// Octets that came, as they came and inflated.
+    pub packed: u64,
+    /// See `packed`.
+    pub plain: u64,
+}
+
+impl fmt::Debug for Deflate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Deflate {{ packed: {}, plain: {} }}", self.packed, self.plain)
+    }
+}
+
+impl Deflate {
+    /// A layer that begins now.
+    fn new(edit: bool) -> Self {
+        let compress = edit.then(|| Compress::new(Compression::default(), false));
+        Deflate { inflate: InflateState::new_boxed(DataFormat::Raw), compress, packed: 0, plain: 0 }
+    }
+
+    /// Inflates one piece into `plain`; says how many octets of the input that took, and whether the stream is sound.
+    fn next(&mut self, input: &[u8], plain: &mut Vec<u8>) -> (usize, bool) {
+        plain.resize(PIECE, 0);
+        let done = inflate(&mut self.inflate, input, plain, MZFlush::None);
+        plain.truncate(done.bytes_written);
+        self.packed += done.bytes_consumed as u64;
+        self.plain += done.bytes_written as u64;
+        let bomb = self.plain > SOME && self.plain / MOST > self.packed;
+        // That there is nothing to read is no mistake, and that the stream ends is one only if something follows.
+        let sound = matches!(done.status, Ok(MZStatus::Ok | MZStatus::StreamEnd) | Err(MZError::Buf));
+        let stuck = done.bytes_consumed == 0 && done.bytes_written == 0 && !input.is_empty();
+        (done.bytes_consumed, sound && !stuck && !bomb)
+    }
+
+    /// Compresses octets, so that the peer can read all of them at once.
+    pub fn pack(&mut self, plain: &[u8]) -> Option<Vec<u8>> {
+        let compress = self.compress.as_mut()?;
+        let mut packed = Vec::with_capacity(plain.len() / 2 + 64);
+        let before = compress.total_in();
+        loop {
+            let done = usize::try_from(compress.total_in() - before).unwrap_or(plain.len()).min(plain.len());
+            // Memory cannot run out: the room is ours.
+            let _ = compress.compress_vec(&plain[done..], &mut packed, FlushCompress::Sync);
+            let all = compress.total_in() - before == plain.len() as u64;
+            if all && packed.len() < packed.capacity() {
+                return Some(packed);
+            }
+            packed.reserve(packed.capacity().max(64));
+        }
+    }
+}
+
+impl Session {
+    /// DEFLATE begins on a lane. False if it is there already.
+    pub(super) fn begin_deflate(&mut self, from: Peer) -> bool {
+        let lane = self.lane(from);
+        if lane.packed {
+            return false;
+        }
+        lane.packed = true;
+        lane.deflate = Some(Box::new(Deflate::new(lane.edit)));
+        true
+    }
+
+    /// DEFLATE ends on both lanes (RFC 8437 section 3).
+    pub(super) fn end_deflate(&mut self) {
+        for lane in &mut self.lanes {
+            lane.packed = false;
+            if let Some(layer) = lane.deflate.take() {
+                (lane.ratio, lane.remains) = ((layer.packed, layer.plain), true);
+            }
+        }
+    }
+
+    /// Takes compressed octets; `manner` says whether they are to be sent on. Returns how many are dealt with.
+    pub(super) fn unpack(&mut self, from: Peer, chunk: &[u8], manner: Manner, out: &mut Outbox) -> usize {
+        let Some(mut layer) = self.lane(from).deflate.take() else { return 0 };
+        let (fresh, edit) = (manner == Manner::Fresh, layer.compress.is_some());
+        let (mut used, mut plain, mut sent) = (0, Vec::new(), Vec::new());
+        let mut whole = true;
+        while self.lane(from).packed {
+            let (taken, sound) = layer.next(&chunk[used..], &mut plain);
+            used += taken;
+            whole = sound;
+            let stuck = plain.len() < PIECE && used == chunk.len();
+            if fresh && edit {
+                self.edit_inside(from, &plain, out, &mut sent);
+            } else {
+                let manner = if fresh { Manner::Inside } else { manner };
+                self.go_on(from, &plain, manner, out);
+            }
+            let full = used > 0 && used < chunk.len() && out.batch.events.len() >= MAX_EVENTS;
+            if !whole || stuck || (fresh && full) {
+                break;
+            }
+        }
+        if !whole {
+            self.give_up(from, out);
+        }
+        match layer.pack(&sent).filter(|_| fresh && !sent.is_empty()) {
+            Some(packed) => out.send(from.other(), &packed),
+            None if fresh && !edit => out.pass(from.other(), 0..used),
+            None => {}
+        }
+        let lane = self.lane(from);
+        if whole && lane.packed {
+            lane.deflate = Some(layer);
+        } else {
+            (lane.ratio, lane.remains) = ((layer.packed, layer.plain), whole);
+        }
+        // The rest of a broken stream is opaque, and comes again.
+        if used == 0 && !whole { self.go_on(from, chunk, manner, out) } else { used }
+    }
+
+    /// After the end of the layer may come what is left of its last flush, which cannot begin a line. Returns how many
+    /// octets that are.
+    pub(super) fn skip_remains(&mut self, from: Peer, chunk: &[u8], out: &mut Outbox) -> usize {
+        let count = chunk.iter().take_while(|octet| !octet.is_ascii_graphic()).count();
+        let lane = self.lane(from);
+        lane.remains = count == chunk.len();
+        lane.ratio.0 += count as u64;
+        // Where the layer was made anew, so was its last flush.
+        if !lane.edit {
+            out.pass(from.other(), 0..count);
+        }
+        count
+    }
+
+    /// Deals with inflated octets that rules may edit; adds to `sent` what is to be sent on.
+    fn edit_inside(&mut self, from: Peer, plain: &[u8], out: &mut Outbox, sent: &mut Vec<u8>) {
+        let mut inner = Outbox::default();
+        std::mem::swap(&mut inner.batch, &mut out.batch);
+        let mut at = 0;
+        while at < plain.len() {
+            let rest = &plain[at..];
+            at += self.go_on(from, rest, Manner::Fresh, &mut inner);
+            inner.pieces(from.other(), rest).for_each(|piece| sent.extend_from_slice(piece));
+            inner.clear();
+        }
+        std::mem::swap(&mut inner.batch, &mut out.batch);
+    }
+
+    /// From here on nothing of this lane can be read.
+    fn give_up(&mut self, from: Peer, out: &mut Outbox) {
+        self.flush(from, None, out);
+        self.report_block(from, true, out);
+        self.frames += 1;
+        let mut block = Block::new(DataKind::Opaque, self.frames, Some(0), true);
+        block.oddity = Some(Oddity::NotDeflate);
+        self.lane(from).block = Some(Box::new(block));
+        self.report_block(from, false, out);
+        let expect = self.open_layer(from, Layer::Deflate, false, out);
+        self.lane(from).framer.expect(expect);
+    }
+}
