@@ -5,8 +5,10 @@ use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
 use imapscope::event::{Oddity, Peer, What};
 use imapscope::rules::{Rules, Source};
 
+use proptest::prelude::*;
+
 mod lanes;
-use lanes::Run;
+use lanes::{Cutting, Run, run};
 
 /// What goes on in plain text before.
 const BEFORE: [(Peer, &[u8]); 3] = [
@@ -23,6 +25,17 @@ const INSIDE: [(Peer, &[u8]); 6] = [
     (Peer::Server, b"* 1 FETCH (BODY[] {40}\r\n* CAPABILITY IDLE\r\nxxxxxxxxxxxxxxxxxxx\r\n\r\n)\r\na3 OK done\r\n"),
     (Peer::Client, b"a4 LOGOUT\r\n"),
     (Peer::Server, b"* BYE\r\na4 OK bye\r\n"),
+];
+
+/// Texts of either peer.
+const TEXTS: [&str; 7] = [
+    "a NOOP\r\n",
+    "a OK done\r\n",
+    "* 3 EXISTS\r\n* 1 RECENT\r\n",
+    "b LOGIN u {3}\r\n",
+    "+ go\r\n",
+    "b UNAUTHENTICATE\r\n",
+    "b OK out\r\n",
 ];
 
 fn packed(stream: &mut Compress, plain: &[u8]) -> Vec<u8> {
@@ -97,5 +110,35 @@ fn a_bomb_is_passed_on_and_not_read() {
         assert!(run.events.iter().any(|seen| odd(&seen.what)));
         let touched = run.session.edits()[1];
         assert!(touched || run.output[1][before..] == bomb, "without rules every octet is passed on");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever stands behind the OK, sound or not, is passed on as it came, and read the same however it is cut.
+    #[test]
+    fn what_is_behind_the_ok_is_passed_on(
+        texts in prop::collection::vec((any::<bool>(), prop::sample::select(&TEXTS[..])), 1..8),
+        junk in prop::collection::vec(any::<u8>(), 0..20),
+        at in 0..8usize,
+        sizes in prop::collection::vec(1..20usize, 1..6),
+    ) {
+        let start = || {
+            let mut run = Run::with(Rules::default());
+            BEFORE.iter().for_each(|(from, text)| run.feed(*from, text));
+            run
+        };
+        let mut streams = [0; 2].map(|_| Compress::new(Compression::default(), false));
+        let mut steps = Vec::new();
+        for (nth, (server, text)) in texts.iter().enumerate() {
+            let from = if *server { Peer::Server } else { Peer::Client };
+            let text = if nth == at { junk.clone() } else { packed(&mut streams[from.index()], text.as_bytes()) };
+            steps.push((from, text));
+        }
+        let whole = run(start(), &steps, &Cutting::Whole);
+        let split = run(start(), &steps, &Cutting::Sizes(sizes));
+        prop_assert!(whole.input == whole.output && split.input == split.output);
+        prop_assert_eq!(&whole.events, &split.events);
     }
 }

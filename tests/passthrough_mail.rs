@@ -69,7 +69,6 @@ const CLIENT: &[&str] = &[
     "POST\r\n",
     "IHAVE <x>\r\n",
     "TAKETHIS <x>\r\n",
-    "COMPRESS DEFLATE\r\n",
     "AUTHINFO USER a\r\n",
     "GROUP x\r\n",
     "LISTGROUP\r\n",

@@ -7,7 +7,7 @@ pub mod log;
 
 use std::sync::Arc;
 
-use imapscope::event::{Closed, Closer, DataKind, ListKind, MAX_TEXT, Peer, Span, What};
+use imapscope::event::{Closed, Closer, DataKind, Layer, ListKind, MAX_TEXT, Peer, Span, What};
 use imapscope::grammar::Grammar;
 use imapscope::rules::Rules;
 use imapscope::session::{Outbox, Session};
@@ -109,6 +109,11 @@ impl Run {
         self.out.clear();
         let batch = std::mem::take(&mut self.out.batch);
         self.events.extend(batch.events.into_iter().map(|event| resolve(event.from, event.what, &batch.bytes)));
+    }
+
+    /// True if a lane was compressed.
+    pub fn compressed(&self) -> bool {
+        self.events.iter().any(|seen| matches!(seen.what, What::Upgrade(Layer::Deflate)))
     }
 
     /// Octets that events account for, by sender.
