@@ -7,7 +7,7 @@ pub mod log;
 
 use std::sync::Arc;
 
-use imapscope::event::{Closed, Closer, DataKind, Layer, ListKind, MAX_TEXT, Peer, Span, What};
+use imapscope::event::{Closed, Closer, DataKind, Layer, ListKind, MAX_TEXT, Oddity, Peer, Span, What};
 use imapscope::grammar::Grammar;
 use imapscope::rules::Rules;
 use imapscope::session::{Outbox, Session};
@@ -111,9 +111,13 @@ impl Run {
         self.events.extend(batch.events.into_iter().map(|event| resolve(event.from, event.what, &batch.bytes)));
     }
 
-    /// True if a lane was compressed.
+    /// True if a lane was compressed, or was taken for it because an answer took too long.
     pub fn compressed(&self) -> bool {
-        self.events.iter().any(|seen| matches!(seen.what, What::Upgrade(Layer::Deflate)))
+        self.events.iter().any(|seen| match &seen.what {
+            What::Upgrade(layer) => *layer == Layer::Deflate,
+            What::Data(data) => data.oddities.contains(&Oddity::NotDeflate),
+            _ => false,
+        })
     }
 
     /// Octets that events account for, by sender.
