@@ -60,10 +60,14 @@ pub enum When {
 
 impl Office {
     pub fn open() -> Office {
+        Self::named("Office")
+    }
+
+    pub fn named(name: &str) -> Office {
         let folder = tempfile::tempdir().unwrap();
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::default();
-        params.distinguished_name.push(rcgen::DnType::CommonName, "Office");
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let ca = folder.path().join("office.pem");
         std::fs::write(&ca, params.self_signed(&key).unwrap().pem()).unwrap();

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, WebPkiServerVerifier, verify_server_name};
@@ -207,8 +208,11 @@ impl Judge {
         }
         let dated = certificate.as_ref().is_some_and(|it| (it.not_before..=it.not_after).contains(&seconds));
         let pinned = self.pinned.iter().any(|pinned| pinned.as_ref() == own.as_ref());
+        // Where the dates are wrong already, the chain is looked at as of the last day.
+        let last = certificate.as_ref().and_then(|it| u64::try_from(it.not_after).ok()).filter(|_| !dated);
+        let then = last.map_or(now, |last| UnixTime::since_unix_epoch(Duration::from_secs(last)));
         let chain = match &self.roots {
-            Some(roots) => roots.verify_server_cert(own, others, name, ocsp, now).map(drop),
+            Some(roots) => roots.verify_server_cert(own, others, name, ocsp, then).map(drop),
             None => Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)),
         };
         match chain {
@@ -225,6 +229,7 @@ impl Judge {
                     }
                 }
                 CertificateError::UnknownIssuer => wrong(stranger(certificate.as_ref()), AUTHORITY),
+                CertificateError::BadSignature => wrong(namesake(certificate.as_ref()), AUTHORITY),
                 error => wrong(format!("it is not valid: {error}"), AUTHORITY),
             },
             Err(error) => wrong(format!("it is not valid: {error}"), AUTHORITY),
@@ -249,6 +254,14 @@ fn stranger(certificate: Option<&Certificate>) -> String {
         Some(it) => format!("nobody who is trusted here vouches for it (its issuer is {})", it.issuer),
         None => "nobody who is trusted here vouches for it".to_owned(),
     }
+}
+
+/// What is said of an issuer with the name of one that is known, and another key.
+fn namesake(certificate: Option<&Certificate>) -> String {
+    let name = certificate.map_or("its issuer", |it| &it.issuer);
+    format!(
+        "{name} did not sign it, but somebody of the same name: the authority may have a new key, or this is a forgery"
+    )
 }
 
 /// The names of a certificate, for people.
