@@ -156,7 +156,7 @@ impl Pump {
             self.legs[at].poll_write(cx, &[lane.waiting()])
         } else if self.ended[to.other().index()] && !self.shut[at] {
             self.legs[at].poll_shutdown(cx).map_ok(|()| 0)
-        } else if self.legs[at].owes() {
+        } else if self.legs[at].owes() && self.broken.is_none_or(|(peer, _)| peer != to) {
             // What a layer has taken and its socket has not: it leaves without more to come.
             return match self.legs[at].poll_flush(cx) {
                 Poll::Pending => Ok(false),
