@@ -219,7 +219,7 @@ impl Explainer {
                 self.secured |= from == Peer::Server;
                 self.notes.extend(tls::notes(facts, at));
             }
-            What::Abrupt => self.notes.push(tls::abrupt(from)),
+            What::Abrupt => self.notes.push(tls::abrupt()),
             What::Closed(closed) => self.silent(closed, at),
             What::HalfClosed => {}
         }

@@ -2,7 +2,7 @@
 //! more, and what an end without a word leaves open.
 
 use super::finding::note;
-use crate::event::{Note, NoteKind, Peer, Time, TlsFacts, Verdict};
+use crate::event::{Note, NoteKind, Time, TlsFacts, Verdict};
 use crate::wording::{amount, date};
 
 /// A certificate that is valid for less than so many days is pointed out.
@@ -50,11 +50,8 @@ pub fn notes(facts: &TlsFacts, at: Time) -> Vec<Note> {
 
 /// An end of TLS without its word.
 #[must_use]
-pub fn abrupt(peer: Peer) -> Note {
-    let text = format!(
-        "the {} closed without close_notify, as most do: its end is passed on, but somebody on the way could have cut it off",
-        peer.word()
-    );
+pub fn abrupt() -> Note {
+    let text = "as most do: the end is passed on, but somebody on the way could have cut the connection off";
     note(NoteKind::Session, text, "RFC 8446 section 6.1")
 }
 

@@ -350,7 +350,7 @@ impl<W: Write + Send> Sink for Pretty<W> {
                 self.notes(event);
             }
             What::Abrupt => {
-                self.say(event, Ink::Plain, &format!("the {} ended TLS without saying so", from.word()));
+                self.say(event, Ink::Plain, &format!("the {} closed without close_notify", from.word()));
                 self.notes(event);
             }
             What::Lag { events, bytes } => {

@@ -106,6 +106,14 @@ impl Office {
         (Self::params(names, When::Now).self_signed(&key).unwrap().pem(), key.serialize_pem())
     }
 
+    /// The same, which calls itself an authority besides.
+    pub fn vain(names: &[&str]) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let mut params = Self::params(names, When::Now);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
+    }
+
     /// A server with such a certificate.
     pub fn server(&self, names: &[&str], when: When) -> Arc<ServerConfig> {
         config(&self.issue(names, when))

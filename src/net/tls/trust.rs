@@ -230,6 +230,11 @@ impl Judge {
                 }
                 CertificateError::UnknownIssuer => wrong(stranger(certificate.as_ref()), AUTHORITY),
                 CertificateError::BadSignature => wrong(namesake(certificate.as_ref()), AUTHORITY),
+                // Many that sign themselves call themselves an authority, which no server may be.
+                _ if certificate.as_ref().is_some_and(|it| it.self_signed) => {
+                    wrong(stranger(certificate.as_ref()), AUTHORITY);
+                }
+                CertificateError::Other(error) => wrong(format!("it is not valid: {}", error.0), AUTHORITY),
                 error => wrong(format!("it is not valid: {error}"), AUTHORITY),
             },
             Err(error) => wrong(format!("it is not valid: {error}"), AUTHORITY),
