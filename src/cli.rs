@@ -48,6 +48,9 @@ pub enum Verb {
     /// The protocol descriptions that imapscope works from
     #[command(subcommand)]
     Grammar(Grammar),
+    /// The local certificate authority, for clients that speak TLS, and how to make them trust it
+    #[command(subcommand, disable_help_subcommand = true)]
+    Ca(Ca),
     /// Print a completion script for a shell
     #[command(
         after_help = "For instance: imapscope completions bash > ~/.local/share/bash-completion/completions/imapscope"
@@ -68,7 +71,10 @@ and the standard port + 1000 if it is left out; port 0 picks a free one.
 Standard error tells the addresses in use. Schemes and their standard ports:
   imap 143    smtp 25   submission 587   lmtp 24   pop3 110
   sieve 4190 (or managesieve)            nntp 119  irc 6667
-and the name of every description that is loaded with --grammar FILE.
+and the name of every description that is loaded with --grammar FILE. With an s
+behind it, TLS begins with the first octet: imaps 993, smtps and submissions
+465, pop3s 995, nntps 563, ircs 6697, and others with a port. Either side has
+TLS for itself; without a scheme in LISTEN, clients connect without.
 
 Examples:
   imapscope proxy imap://mail.example.org
@@ -77,6 +83,10 @@ Examples:
       two routes in one process
   imapscope proxy submission://mail.example.org --drop-cap CHUNKING,AUTH=PLAIN
       a client that sends mail, without BDAT and one of the ways to log in
+  imapscope proxy imaps://imap.example.org
+      a server with TLS; the client connects to 127.0.0.1, port 1143, without
+  imapscope proxy imaps://:1993=imaps://imap.example.org
+      TLS on both sides; `imapscope ca help` makes the client trust it
   imapscope proxy smtp://mx.example.org --replace-cap 'SIZE 52428800=SIZE 1000'
       the server seems to take small messages only
   imapscope proxy pop3://mail.example.org sieve://mail.example.org
@@ -117,6 +127,9 @@ pub struct Proxy {
     /// Flags for rules.
     #[command(flatten)]
     pub rules: RuleFlags,
+    /// Flags for TLS.
+    #[command(flatten)]
+    pub tls: TlsFlags,
     /// Flags for outputs.
     #[command(flatten)]
     pub log: LogFlags,
@@ -126,9 +139,27 @@ pub struct Proxy {
     /// Close a connection on which nothing moved for so long (30s, 5m, 1h) [default: never]
     #[arg(long, value_name = "T", value_parser = duration, help_heading = "Limits")]
     pub idle_timeout: Option<Duration>,
-    /// Wait so long for DNS, and for each address of the server (500ms, 10s)
+    /// Wait so long for DNS, for each address of the server, and for each TLS handshake (500ms, 10s)
     #[arg(long, value_name = "T", value_parser = duration, default_value = "10s", help_heading = "Limits")]
     pub connect_timeout: Duration,
+}
+
+/// Flags for TLS.
+#[derive(Debug, Args, Default)]
+#[command(next_help_heading = "TLS")]
+pub struct TlsFlags {
+    /// Accept any certificate of a server; the log says what was wrong with it
+    #[arg(long)]
+    pub insecure: bool,
+    /// Verify servers with the certificates in this file (PEM) and no others: an authority's, or a server's own
+    #[arg(long, value_name = "FILE")]
+    pub server_ca: Option<PathBuf>,
+    /// Show this certificate (PEM, with its chain) to clients instead of one of the local authority
+    #[arg(long, value_name = "FILE")]
+    pub cert: Option<PathBuf>,
+    /// Its private key (PEM)
+    #[arg(long, value_name = "FILE")]
+    pub key: Option<PathBuf>,
 }
 
 /// Flags that make rules. First `--only-caps` takes away, then `--drop-cap`; then `--replace-cap` and `--add-cap` put
@@ -241,6 +272,17 @@ pub enum Grammar {
         /// The TOML file
         file: PathBuf,
     },
+}
+
+/// Verbs of `ca`. Each makes the authority if there is none yet.
+#[derive(Debug, Subcommand)]
+pub enum Ca {
+    /// Print where its certificate is
+    Path,
+    /// Print its certificate (PEM), and what it says
+    Show,
+    /// How to make mail clients, systems and libraries trust it
+    Help,
 }
 
 /// Reads a span of time: digits and a unit.

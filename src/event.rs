@@ -6,6 +6,7 @@
 
 mod explained;
 mod protocol;
+mod tls;
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 pub use explained::{Explained, Fate, Mark, Note, NoteKind, Role, Summary, Tally};
 pub use protocol::{Form, State};
+pub use tls::{Certificate, TlsFacts, Verdict};
 
 /// The largest text that is held or read as one piece, in octets (line end included). What is longer is
 /// [`DataKind::Overlong`] data: relayed and counted, shown by its head.
@@ -157,6 +159,10 @@ pub enum What {
     Text(Text),
     /// Octets that no rule edits, reported once, when they are complete or were cut off.
     Data(Data),
+    /// The leg to this peer is under TLS from its first octet on; everything else is what lies inside.
+    Tls(Box<TlsFacts>),
+    /// The peer ended its TLS without close_notify, so that more may have been cut off (RFC 8446 section 6.1).
+    Abrupt,
     /// From the next octet on this lane speaks another layer.
     Upgrade(Layer),
     /// Events were lost because the log could not keep up; the relay went on.
@@ -561,6 +567,8 @@ pub enum Closer {
     Reset(Peer),
     /// The server could not be reached.
     Unreachable,
+    /// There was to be TLS with this peer, and it came to nothing.
+    Tls(Peer),
     /// imapscope itself: interrupt, time limit, connection limit.
     Ours,
 }

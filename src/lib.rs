@@ -32,7 +32,7 @@
 //! |---|---|
 //! | peer | client or server; an event is *from* a peer ([`event::Peer`]) |
 //! | lane | one direction of a connection, named by its sender |
-//! | leg | one socket with its layers |
+//! | leg | one socket with its layers: plain, or under TLS |
 //! | chunk | what one read gave. Its borders mean nothing |
 //! | text | one complete line, or all lines of one reply ([`wire::Gather`]), which rules may edit; [`event::MAX_TEXT`] octets at most |
 //! | data | octets that no rule edits: literals, messages, lines to a dot, overlong texts, what lies under a layer. Relayed as they come, counted, kept by their head |
@@ -51,7 +51,7 @@
 //! | I3 | in a tap an octet leaves in the call in which it came; in edit only an incomplete text stays | `passthrough.rs` |
 //! | I4 | a lane holds [`event::MAX_TEXT`] octets at most, queues are bounded, and no announced size is allocated | `passthrough.rs`, `relay_memory.rs` |
 //! | I5 | the core (`event` to `explain` in the table below) reads no clock, environment or file, and prints nothing | `architecture.rs` |
-//! | I6 | two peers that only write cannot block us; a slow log is reported, and never drops anything in silence | `relay.rs`, `net::report` |
+//! | I6 | two peers that only write cannot block us; a slow log is reported, and never drops anything in silence | `relay.rs`, `tls.rs`, `net::report` |
 //! | I7 | no secret reaches a sink unless asked for, in any spelling, cut or mechanism | `secrets.rs`, `secrets_mail.rs`, `explain.rs`, `pretty.rs`, `cli.rs` |
 //! | I8 | nothing that a peer sends reaches a terminal unescaped | `pretty.rs`, `dialogues/imap/terminal-escapes.txt` |
 //! | I9 | every driver runs the same session and explainer: a dialogue file gives the log that sockets would | `dialogues.rs` |
@@ -70,7 +70,7 @@
 //! | [`session`] | one connection: lanes, and who waits for what | event, grammar, wire, rules |
 //! | [`explain`] | what events mean | event, grammar, wire |
 //! | [`sink`] | how things look | event |
-//! | [`net`] | sockets, time, the queue; not what octets mean | event, session |
+//! | [`net`] | sockets, TLS, time, the queue; not what octets mean | event, session |
 //! | [`cli`] | flags, declared once | nothing |
 //! | [`verb`] | everything: here the parts meet | all of them |
 //!
@@ -120,6 +120,17 @@
 //!   events found room. A loop that awaits the write of what it has read would block for ever when both peers flood.
 //! - **Idle connections own no buffers.** Read buffers belong to worker threads and are lent for one read; a lane
 //!   that could not write takes the buffer along.
+//! - **TLS is inside a leg** (`net/leg.rs`); nothing above it sees a difference but events. The session is told nothing: for it
+//!   the octets are plain. The server leg with its handshake comes before anything is read from a plain client; the handshake
+//!   of a client runs meanwhile. What a layer has taken and its socket has not is flushed by the pump's write arm, and is
+//!   bounded by rustls. There is no resumption: each handshake shows its certificate, and what is made of it.
+//! - **A leg that is to have TLS cannot lack it.** A route holds who we are and whom we believe ([`net::Route`]), not a
+//!   flag beside them; without a verified certificate no leg comes into being, and so nothing can be relayed to it.
+//! - **Everything wrong with a certificate is told at once**: dates, chain and name are judged apart (`net/tls/trust.rs`), by
+//!   the same code with `--insecure` and without. A certificate of `--server-ca` may be the server's own.
+//! - **The roots are the system's.** Roots in the program would grow old, and believe whom an administrator has ceased to.
+//! - **The local authority is one file**, key and certificate together, put in its place by a link: of two processes that
+//!   start at once one wins, and nobody sees half of it. The certificate for clients is a copy.
 //! - **A protocol is a table and a small reader.** What may follow a command is one of a few words
 //!   ([`grammar::Then`]), and lists, secrets and states are keys. There is no language in the tables.
 //! - **Forms** ([`event::Form`]) say how lines look, and are all that tells protocols apart in the core: [`wire`] has a reader
@@ -167,7 +178,7 @@
 //! | a field of conditions | a row of `FIELDS` in `rules/condition.rs`, and its fact |
 //! | a finding | [`event::Oddity`] where the session sees it, or a note in [`explain`]; a dialogue that has it and one that has not |
 //! | an output | a file in `sink/`, its name in [`sink::KINDS`], an arm in [`sink::open`] |
-//! | a layer (TLS, DEFLATE) | `net/leg.rs`, and [`session::Session::receive`], which may take less than a chunk: the driver comes back with the rest |
+//! | a layer (DEFLATE), or TLS in the middle | `net/leg.rs`, where `net/socket.rs` puts octets that were read already before those to come; `net/tls/handshake.rs` is as for a new leg; and [`session::Session::receive`], which may take less than a chunk: the driver comes back with the rest |
 //! | a protocol | a file in `grammars/`, a row of [`grammar::BUILTIN`], another scheme than its name in `verb/protocols.rs`; a reader in `wire/` where the form is another |
 //! | a flag | [`cli`], its use in [`verb`], a test in `tests/cli.rs`, the README |
 //!
@@ -181,6 +192,8 @@
 //! - A `]` inside parentheses does not end a response code at Gmail.
 //! - `+` pairs in the order of waiting. Some servers answer `{n+}` with one all the same.
 //! - A security layer may begin after a successful AUTHENTICATE. Its first octet is NUL, with which no line begins.
+//! - A TLS stream takes octets that its socket does not: without a flush they would wait for the next write.
+//! - rustls blames a missing extension where a client is too old; its first octets tell the truth (`net/tls/failure.rs`).
 //! - TLS and binary PROXY headers are recognised by the first octets of a lane, which may come one by one.
 //! - `AUTH` in POP3 without an argument asks for a list; with one it begins an exchange.
 //! - A 421 of NNTP is no farewell, a 1yz there is an answer, and a 331 of FTP is one too: the grammar says so, or nobody waited.

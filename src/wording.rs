@@ -40,6 +40,14 @@ pub fn duration(time: Duration) -> String {
     }
 }
 
+/// A day in UTC, from seconds since 1970: `2026-11-24`. Days before year 1 and after year 9999 are those years' ends.
+#[must_use]
+pub fn date(seconds: i64) -> String {
+    let (first, last) = (jiff::Timestamp::MIN.as_second(), jiff::Timestamp::MAX.as_second());
+    let day = jiff::Timestamp::from_second(seconds.clamp(first, last)).unwrap_or_default();
+    day.strftime("%Y-%m-%d").to_string()
+}
+
 /// The candidate with the smallest edit distance to `word`, in any case; `None` if none is close: at most one edit in three
 /// letters, or one in a shorter word, and at least one letter kept. A pattern (`AUTH=*`) is compared by its fixed part.
 #[must_use]
@@ -110,6 +118,12 @@ mod tests {
             assert_eq!(duration(Duration::from_micros(microseconds)), text);
         }
         assert!(duration(Duration::MAX).ends_with(" min"));
+    }
+
+    #[test]
+    fn days_are_written_as_numbers() {
+        assert_eq!([date(0), date(1_795_478_400)], ["1970-01-01", "2026-11-24"]);
+        assert!(date(i64::MAX).starts_with("9999-12-3") && !date(i64::MIN).is_empty());
     }
 
     fn among(word: &str) -> Option<String> {

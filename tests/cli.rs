@@ -147,7 +147,7 @@ fn line(stream: &mut BufReader<TcpStream>) -> String {
 fn a_wrong_route_is_refused_before_a_socket_opens() {
     let said = refused(&["proxy", "mail.example.org"]);
     assert!(said.contains("route 'mail.example.org'") && said.contains("imap://mail.example.org"), "{said}");
-    assert!(refused(&["proxy", "imaps://mail.example.org"]).contains("not available in this version"));
+    assert!(refused(&["proxy", "imap+starttls://mail.example.org"]).contains("not available in this version"));
     assert!(refused(&["proxy", "gopher://mail.example.org"]).contains("not known"));
     assert!(refused(&["proxy"]).contains("ROUTE"));
 }
@@ -156,8 +156,8 @@ fn a_wrong_route_is_refused_before_a_socket_opens() {
 fn every_protocol_has_its_scheme() {
     let said = refused(&["proxy", "pop3://"]);
     assert!(said.contains("pop3://HOST[:PORT]"), "{said}");
-    let said = refused(&["proxy", "submissions://mail.example.org"]);
-    assert!(said.contains("TLS is not read yet") && said.contains("submission://"), "{said}");
+    let said = refused(&["proxy", "submission+starttls://mail.example.org"]);
+    assert!(said.contains("does not start TLS by itself yet") && said.contains("submissions://"), "{said}");
     let said = refused(&["proxy", "smtpp://mail.example.org"]);
     assert!(
         said.contains("did you mean smtp?") && said.contains("lmtp, pop3, managesieve, sieve, nntp, irc"),

@@ -14,6 +14,8 @@ mod sieve;
 mod smtp;
 #[path = "real/submission.rs"]
 mod submission;
+#[path = "real/tls.rs"]
+mod tls;
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -158,6 +158,10 @@ async fn be_relay(scheme: &str, server: SocketAddr) {
         server: Endpoint::new(server.ip().to_string(), server.port()),
         protocol: scheme.into(),
         scheme: scheme.into(),
+        listens: scheme.into(),
+        plain: scheme.into(),
+        identity: None,
+        trust: None,
         edit: [false; 2],
     };
     let relay = Relay::bind(vec![route], Limits::default()).await.expect("a port");

@@ -112,15 +112,17 @@ pub fn oddity(odd: Oddity, from: Peer, unasked: bool, book: Book) -> Note {
 #[must_use]
 pub fn foreign(what: Foreign, from: Peer) -> Note {
     let text = match (what, from) {
-        (Foreign::Tls, Peer::Client) => "the client speaks TLS, which is not read here: switch TLS off in the client",
+        (Foreign::Tls, Peer::Client) => {
+            "the client speaks TLS on a plain port: switch TLS off in the client, or listen with TLS (imaps://:PORT=…)"
+        }
         (Foreign::Tls, Peer::Server) => {
-            "the server speaks TLS, which is not read here: put a TLS tunnel before it, and the tunnel in the route"
+            "the server speaks TLS on this port: name it with the scheme for TLS in the route, such as imaps://"
         }
         (Foreign::TlsAlert, Peer::Client) => {
-            "the client sent a TLS alert: it expects TLS, which is not read here; switch TLS off in the client"
+            "the client sent a TLS alert, on a plain port: switch TLS off in the client, or listen with TLS (imaps://:PORT=…)"
         }
         (Foreign::TlsAlert, Peer::Server) => {
-            "the server sent a TLS alert: it expects TLS; put a TLS tunnel before it, and the tunnel in the route"
+            "the server sent a TLS alert: name it with the scheme for TLS in the route, such as imaps://"
         }
         (Foreign::Http, Peer::Client) => "the client speaks HTTP: it was pointed at the wrong port",
         (Foreign::Http, Peer::Server) => "the server speaks HTTP: the route names the wrong port",

@@ -14,6 +14,7 @@ pub mod sasl;
 pub mod secret;
 mod spoken;
 pub mod tally;
+pub mod tls;
 mod words;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -77,6 +78,8 @@ pub struct Explainer {
     recipients: Vec<String>,
     met: [Words; 5],
     began: Option<Time>,
+    /// The server leg is under TLS from its beginning.
+    secured: bool,
     reason: list::Reason,
     /// The client's last text announced a literal that it did not wait with.
     unasked: bool,
@@ -153,6 +156,7 @@ impl Explainer {
             recipients: Vec::new(),
             met: Default::default(),
             began: None,
+            secured: false,
             reason: list::Reason::default(),
             unasked: false,
             marks: Vec::new(),
@@ -216,6 +220,11 @@ impl Explainer {
             }
             What::Lag { events, bytes } => self.lag(*events, *bytes),
             What::Opened(_) => self.began = Some(at),
+            What::Tls(facts) => {
+                self.secured |= from == Peer::Server;
+                self.notes.extend(tls::notes(facts, at));
+            }
+            What::Abrupt => self.notes.push(tls::abrupt()),
             What::Closed(closed) => self.silent(closed, at),
             What::HalfClosed => {}
         }
@@ -226,11 +235,12 @@ impl Explainer {
     fn silent(&mut self, closed: &Closed, at: Time) {
         let lasted = self.began.map_or(Duration::ZERO, |began| at.since(began));
         let said = closed.received[Peer::Server.index()] > 0;
-        if !said && lasted >= SILENCE && closed.by != Closer::Unreachable {
+        let reached = !matches!(closed.by, Closer::Unreachable | Closer::Tls(_));
+        if !said && lasted >= SILENCE && reached && !self.secured {
             let like = self.book.tls_port().map_or_else(String::new, |port| format!(", as port {port} does"));
             let text = format!(
-                "the server said nothing at all: does this port want TLS at once{like}? Then a TLS tunnel has to stand \
-                before it"
+                "the server said nothing at all: does this port want TLS at once{like}? Then the route needs a scheme for \
+                it, such as imaps://"
             );
             self.notes.push(note(NoteKind::Session, text, ""));
         }

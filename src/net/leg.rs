@@ -1,48 +1,104 @@
 //! One leg: a socket with its layers. Knows how octets get in and out; must not know what they mean.
-//! Only plain TCP so far; TLS and DEFLATE go between the socket and these same functions.
+//! TLS lies between the socket and these functions; whoever uses a leg does not see whether it does.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
-use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio_rustls::TlsStream;
 
-/// One socket of a connection.
+use super::socket::Socket;
+
+/// One socket of a connection, with its layers.
 #[derive(Debug)]
 pub struct Leg {
-    socket: TcpStream,
+    layer: Layer,
+    /// The peer ended without saying so to TLS.
+    abrupt: bool,
+}
+
+#[derive(Debug)]
+enum Layer {
+    Plain(Socket),
+    // Boxed: a plain leg stays small.
+    Tls(Box<TlsStream<Socket>>),
+}
+
+/// Does the same with either layer.
+macro_rules! layer {
+    ($leg:expr, $stream:ident => $act:expr) => {
+        match &mut $leg.layer {
+            Layer::Plain(socket) => {
+                let $stream = Pin::new(socket);
+                $act
+            }
+            Layer::Tls(stream) => {
+                let $stream = Pin::new(stream.as_mut());
+                $act
+            }
+        }
+    };
 }
 
 impl Leg {
-    /// A plain leg. Small writes leave at once: what is waited for must not wait for more.
+    /// A plain leg.
     #[must_use]
-    pub fn new(socket: TcpStream) -> Self {
-        // It fails only on a socket that is dead already; the first read will say so.
-        let _ = socket.set_nodelay(true);
-        Leg { socket }
+    pub const fn plain(socket: Socket) -> Self {
+        Leg { layer: Layer::Plain(socket), abrupt: false }
+    }
+
+    /// A leg under TLS, after its handshake.
+    #[must_use]
+    pub fn tls(stream: TlsStream<Socket>) -> Self {
+        Leg { layer: Layer::Tls(Box::new(stream)), abrupt: false }
     }
 
     /// Reads into `buffer`; 0 octets mean that the peer will send no more.
     pub fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut into = ReadBuf::new(buffer);
-        ready!(Pin::new(&mut self.socket).poll_read(cx, &mut into))?;
-        Poll::Ready(Ok(into.filled().len()))
+        let read = ready!(layer!(self, stream => stream.poll_read(cx, &mut into)));
+        match read {
+            // Most mail programs end so; the other peer is told the end, as it would be without TLS.
+            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof && matches!(self.layer, Layer::Tls(_)) => {
+                self.abrupt = true;
+                Poll::Ready(Ok(0))
+            }
+            read => Poll::Ready(read.map(|()| into.filled().len())),
+        }
+    }
+
+    /// True if the peer's end came without close_notify (RFC 8446 section 6.1), so that more may have been cut off.
+    #[must_use]
+    pub const fn is_abrupt(&self) -> bool {
+        self.abrupt
     }
 
     /// Writes as much of `pieces` as fits and says how many octets that were.
     pub fn poll_write(&mut self, cx: &mut Context<'_>, pieces: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         match pieces {
-            [one] => Pin::new(&mut self.socket).poll_write(cx, one),
-            many => Pin::new(&mut self.socket).poll_write_vectored(cx, many),
+            [one] => layer!(self, stream => stream.poll_write(cx, one)),
+            many => layer!(self, stream => stream.poll_write_vectored(cx, many)),
         }
     }
 
-    /// Says that no more will be sent (half-close).
+    /// True if a layer holds octets that its socket did not take yet: [`Leg::poll_flush`] has to be called.
+    #[must_use]
+    pub fn owes(&self) -> bool {
+        match &self.layer {
+            Layer::Plain(_) => false,
+            Layer::Tls(stream) => stream.get_ref().1.wants_write(),
+        }
+    }
+
+    /// Sends what a layer still holds.
+    pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        layer!(self, stream => stream.poll_flush(cx))
+    }
+
+    /// Says that no more will be sent (half-close), with close_notify under TLS.
     pub fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match ready!(Pin::new(&mut self.socket).poll_shutdown(cx)) {
+        match ready!(layer!(self, stream => stream.poll_shutdown(cx))) {
             Err(e) if e.kind() == io::ErrorKind::NotConnected => Poll::Ready(Ok(())),
             other => Poll::Ready(other),
         }
@@ -50,6 +106,9 @@ impl Leg {
 
     /// Ends the leg so that the peer sees a reset, as if the other peer had sent it.
     pub fn reset(self) {
-        let _ = SockRef::from(&self.socket).set_linger(Some(Duration::ZERO));
+        match &self.layer {
+            Layer::Plain(socket) => socket.reset(),
+            Layer::Tls(stream) => stream.get_ref().0.reset(),
+        }
     }
 }

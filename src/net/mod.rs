@@ -1,4 +1,4 @@
-//! Sockets: listening, connecting, one task a connection, four guarded arms each.
+//! Sockets: listening, connecting, TLS, one task a connection, four guarded arms each.
 //!
 //! Knows events and sessions. It is handed a factory of sessions and a sender of batches; what the octets mean,
 //! and what becomes of the events, it must not know.
@@ -10,12 +10,14 @@ mod leg;
 mod pump;
 pub mod queue;
 mod report;
+mod socket;
+pub mod tls;
 
 use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -30,6 +32,9 @@ use leg::Leg;
 use pump::Pump;
 use queue::Sender;
 use report::Report;
+use socket::Socket;
+use tls::handshake::{self, Outcome};
+use tls::{Identity, Terms, Trust};
 
 use crate::event::{Batch, Closed, Closer, Event, Opened, Peer, What};
 use crate::problem::Problem;
@@ -68,7 +73,7 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// Where to listen, and where what comes there goes.
+/// Where to listen, and where what comes there goes. The two legs have TLS or not, each for itself.
 #[derive(Debug, Clone)]
 pub struct Route {
     /// Where clients connect.
@@ -79,6 +84,14 @@ pub struct Route {
     pub protocol: String,
     /// What stands before `://` where the route is shown: `imap`, or another name of the protocol (`submission`).
     pub scheme: String,
+    /// The same for the client leg.
+    pub listens: String,
+    /// The scheme of the same protocol without TLS, where something is to be suggested.
+    pub plain: String,
+    /// Clients speak TLS from their first octet, and this is who we are to them.
+    pub identity: Option<Arc<Identity>>,
+    /// The server speaks TLS from its first octet, and this is whom we believe.
+    pub trust: Option<Arc<Trust>>,
     /// The lanes in which rules may edit, `[client, server]`; only reported.
     pub edit: [bool; 2],
 }
@@ -100,7 +113,7 @@ pub struct Limits {
     pub max_connections: usize,
     /// A connection on which nothing moves for so long is closed; `None` for never.
     pub idle_timeout: Option<Duration>,
-    /// How long to wait for DNS, and for each address of a server.
+    /// How long to wait for DNS, for each address of a server, and for each handshake of TLS.
     pub connect_timeout: Duration,
     /// How long a connection waits for a log that cannot keep up, before it goes on without it.
     pub patience: Duration,
@@ -283,27 +296,26 @@ async fn connection<F>(
     let session = (plan.make)(&route, number);
     let mut stop = plan.stop.clone();
     // Boxed: what it takes to connect is not carried along by an idle connection.
-    let opening = Box::pin(open(&plan, &route, over, &mut stop)).await;
+    let opening = Box::pin(open(&plan, &route, socket, over, &mut report, &mut stop)).await;
     match opening {
-        Ok(server) => {
-            let legs = [Leg::new(socket), Leg::new(server)];
+        Ok(legs) => {
             let pump = Box::new(Pump::new(legs, session, report, plan.limits.idle_timeout));
             pump.run(&mut stop).await;
         }
-        Err((by, why)) => {
-            drop(socket);
-            Box::pin(unopened(session, report, by, why, &mut stop)).await;
-        }
+        Err((by, why)) => Box::pin(unopened(session, report, by, why, &mut stop)).await,
     }
 }
 
-/// Opens the server leg, or says who did not want it and why.
+/// Opens both legs, or says who did not want it and why. Nothing is read from a client without TLS before the server
+/// leg is open; the handshake of one with TLS runs meanwhile.
 async fn open<F>(
     plan: &Plan<F>,
     route: &Route,
+    client: TcpStream,
     over: bool,
+    report: &mut Report,
     stop: &mut watch::Receiver<bool>,
-) -> Result<TcpStream, (Closer, String)> {
+) -> Result<[Leg; 2], (Closer, String)> {
     if over {
         let limit = plan.limits.max_connections;
         return Err((
@@ -311,18 +323,47 @@ async fn open<F>(
             format!("the limit of {} is reached; --max-connections raises it", amount(limit as u64, "connection")),
         ));
     }
-    tokio::select! {
-        dialled = dial(&route.server, plan.limits.connect_timeout, &plan.own) => {
-            dialled.map_err(|why| (Closer::Unreachable, why))
+    let limit = plan.limits.connect_timeout;
+    let server = route.server.to_string();
+    let given = route.identity.as_ref().is_some_and(|identity| identity.is_given());
+    let terms = Terms { host: &route.server.host, server: &server, plain: &route.plain, given };
+    let report = Mutex::new(report);
+    let secured = |peer: Peer, outcome: Outcome| {
+        let (leg, facts) = outcome.map_err(|why| (Closer::Tls(peer), why))?;
+        let events = vec![Event { from: peer, what: What::Tls(Box::new(facts)) }];
+        let mut report = report.lock().unwrap_or_else(PoisonError::into_inner);
+        report.put(&mut Batch { events, ..Batch::default() }, Instant::now());
+        Ok(leg)
+    };
+    let client_leg = async {
+        let socket = Socket::new(client, Vec::new());
+        match &route.identity {
+            None => Ok(Leg::plain(socket)),
+            Some(identity) => secured(Peer::Client, handshake::with_client(identity, socket, terms, limit).await),
         }
+    };
+    let server_leg = async {
+        let dialled = dial(&route.server, limit, &plan.own).await.map_err(|why| (Closer::Unreachable, why))?;
+        let socket = Socket::new(dialled, Vec::new());
+        match &route.trust {
+            None => Ok(Leg::plain(socket)),
+            Some(trust) => secured(Peer::Server, handshake::with_server(trust, socket, terms, limit).await),
+        }
+    };
+    tokio::select! {
+        legs = async { tokio::try_join!(client_leg, server_leg) } => legs.map(|(client, server)| [client, server]),
         () = stopped(stop) => Err((Closer::Ours, "imapscope was interrupted".into())),
     }
 }
 
-/// Reports a connection that never had a server leg.
+/// Reports a connection that never had both legs.
 async fn unopened(mut session: Session, report: Report, by: Closer, why: String, stop: &mut watch::Receiver<bool>) {
     let mut out = Outbox::default();
-    let from = if by == Closer::Unreachable { Peer::Server } else { Peer::Client };
+    let from = match by {
+        Closer::Unreachable => Peer::Server,
+        Closer::Tls(peer) => peer,
+        _ => Peer::Client,
+    };
     session.ended(from, Closed { by, why: Some(why), received: [0; 2], sent: [0; 2], inflated: [(0, 0); 2] }, &mut out);
     report.end(out.batch, stop).await;
 }

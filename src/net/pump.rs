@@ -18,7 +18,8 @@ use super::lane::{Desk, Lane, READ, lend};
 use super::leg::Leg;
 use super::report::Report;
 use super::stopped;
-use crate::event::{Batch, Closed, Closer, Peer};
+use super::tls::broken;
+use crate::event::{Batch, Closed, Closer, Peer, What};
 use crate::session::Session;
 
 /// Octets that a session may have answered to a peer that does not read them, before we stop reading from it.
@@ -155,6 +156,13 @@ impl Pump {
             self.legs[at].poll_write(cx, &[lane.waiting()])
         } else if self.ended[to.other().index()] && !self.shut[at] {
             self.legs[at].poll_shutdown(cx).map_ok(|()| 0)
+        } else if self.legs[at].owes() && self.broken.is_none_or(|(peer, _)| peer != to) {
+            // What a layer has taken and its socket has not: it leaves without more to come.
+            return match self.legs[at].poll_flush(cx) {
+                Poll::Pending => Ok(false),
+                Poll::Ready(Ok(())) => Ok(true),
+                Poll::Ready(Err(e)) => self.failed(to, &e).map(|()| true),
+            };
         } else {
             return Ok(false);
         };
@@ -187,7 +195,9 @@ impl Pump {
             Poll::Ready(Ok(0)) => self.take_end(from, desk, cx),
             Poll::Ready(Ok(count)) => self.take(from, count, desk, cx),
             Poll::Ready(Err(e)) if e.kind() == io::ErrorKind::Interrupted => Ok(true),
-            Poll::Ready(Err(e)) => Err(lost(from, e.kind())),
+            Poll::Ready(Err(e)) => {
+                Err(End { why: broken(from, &e).or(lost(from, e.kind()).why), ..lost(from, e.kind()) })
+            }
             Poll::Pending => Ok(false),
         })
     }
@@ -227,6 +237,9 @@ impl Pump {
         }
         self.ended[from.index()] = true;
         self.first.get_or_insert(from);
+        if self.legs[from.index()].is_abrupt() {
+            desk.out.report(from, What::Abrupt);
+        }
         self.session.closed(from, &mut desk.out);
         self.deliver(from, 0..0, Instant::now(), desk, cx).1?;
         Ok(true)
@@ -345,7 +358,7 @@ impl Pump {
     fn say_last(&mut self, end: &End, desk: &mut Desk) -> Batch {
         let cx = &mut Context::from_waker(Waker::noop());
         let peer = match end.by {
-            Closer::Peer(peer) | Closer::Reset(peer) => peer,
+            Closer::Peer(peer) | Closer::Reset(peer) | Closer::Tls(peer) => peer,
             Closer::Unreachable => Peer::Server,
             Closer::Ours => Peer::Client,
         };
@@ -365,6 +378,12 @@ impl Pump {
         self.session.ended(peer, closed, &mut desk.out);
         for to in [Peer::Client, Peer::Server] {
             let _ = self.send(to, 0..0, desk, cx);
+        }
+        if end.by == Closer::Ours {
+            // Under TLS an end is to be told from a cut; whoever does not take it now is not waited for.
+            for leg in &mut self.legs {
+                let _ = leg.poll_shutdown(cx);
+            }
         }
         desk.out.clear();
         std::mem::take(&mut desk.out.batch)

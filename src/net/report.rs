@@ -118,7 +118,7 @@ impl Report {
         lag.bytes += batch.bytes.len() as u64;
         for event in batch.events.drain(..) {
             match event.what {
-                What::Opened(_) | What::Closed(_) => lag.saved.push(event),
+                What::Opened(_) | What::Tls(_) | What::Closed(_) => lag.saved.push(event),
                 // A lag within what is lost is not one event but those it stands for.
                 What::Lag { events, bytes } => {
                     lag.events += events;

@@ -23,6 +23,8 @@ pub const fn ended(by: Closer) -> &'static str {
         Closer::Reset(Peer::Client) => "reset by the client",
         Closer::Reset(Peer::Server) => "reset by the server",
         Closer::Unreachable => "the server could not be reached",
+        Closer::Tls(Peer::Client) => "no TLS with the client",
+        Closer::Tls(Peer::Server) => "no TLS with the server",
         Closer::Ours => "ended by imapscope",
     }
 }

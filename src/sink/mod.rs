@@ -8,6 +8,7 @@ mod closing;
 mod escape;
 mod page;
 pub mod pretty;
+mod secured;
 pub mod style;
 mod text;
 

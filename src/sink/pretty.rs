@@ -10,6 +10,7 @@ use jiff::tz::TimeZone;
 use super::clock::Clock;
 use super::closing;
 use super::page::Page;
+use super::secured::{self, Secured};
 use super::style::{Body, Ink, Look, Palette};
 use super::text::{self, End};
 use super::{Sink, caps};
@@ -43,6 +44,7 @@ pub struct Pretty<W> {
     clock: Clock,
     body: Body,
     numbers: Numbers,
+    secured: Secured,
     /// Start of the last line, and what it was made for.
     prefix: Vec<u8>,
     prefix_of: Option<(u64, u64, &'static str, Option<State>)>,
@@ -65,6 +67,7 @@ impl<W: Write + Send> Pretty<W> {
             clock: Clock::new(look.time, zone),
             body: look.body,
             numbers: Numbers::default(),
+            secured: Secured::default(),
             prefix: Vec::new(),
             prefix_of: None,
             begun: false,
@@ -110,11 +113,13 @@ impl<W: Write + Send> Pretty<W> {
 
     /// Begins a line of what a peer sent.
     fn begin_from(&mut self, event: &Explained<'_>, from: Peer, star: bool, state: State) {
-        let (mark, ink) = match (from, star) {
-            (Peer::Client, false) => ("C:", Ink::Client),
-            (Peer::Server, false) => ("S:", Ink::Server),
-            (Peer::Client, true) => ("C*", Ink::Star),
-            (Peer::Server, true) => ("S*", Ink::Star),
+        let (mark, ink) = match (from, star, self.secured.is(event.connection, from)) {
+            (Peer::Client, false, false) => ("C:", Ink::Client),
+            (Peer::Server, false, false) => ("S:", Ink::Server),
+            (Peer::Client, false, true) => ("C~", Ink::Client),
+            (Peer::Server, false, true) => ("S~", Ink::Server),
+            (Peer::Client, true, _) => ("C*", Ink::Star),
+            (Peer::Server, true, _) => ("S*", Ink::Star),
         };
         self.begin(event, mark, ink, Some(state));
     }
@@ -314,6 +319,7 @@ impl<W: Write + Send> Pretty<W> {
             closing::summary(&mut self.page, summary);
         }
         self.numbers.leave(event.connection);
+        self.secured.leave(event.connection);
     }
 }
 
@@ -335,6 +341,16 @@ impl<W: Write + Send> Sink for Pretty<W> {
                     Layer::Sasl => "a SASL security layer",
                 };
                 self.say(event, Ink::Strong, &format!("{layer} begins with what the {} sends next", from.word()));
+                self.notes(event);
+            }
+            What::Tls(facts) => {
+                self.secured.enter(event.connection, *from);
+                self.begin(event, "--", Ink::Faint, None);
+                secured::write(&mut self.page, *from, facts);
+                self.notes(event);
+            }
+            What::Abrupt => {
+                self.say(event, Ink::Plain, &format!("the {} closed without close_notify", from.word()));
                 self.notes(event);
             }
             What::Lag { events, bytes } => {

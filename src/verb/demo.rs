@@ -14,6 +14,7 @@ use tokio::time::{sleep, timeout};
 use super::proxy::bind;
 use super::route::Route;
 use super::scope::{self, Plan, tell};
+use super::secure::Secure;
 use super::{log, rules};
 use crate::cli::{self, RuleFlags};
 use crate::event::Peer;
@@ -62,7 +63,7 @@ pub fn run(flags: &cli::Demo) -> Result<u8, Problem> {
     tell("The server offers LITERAL+, the client never hears of it: see how it sends its message.");
     let edit = [Peer::Client, Peer::Server].map(|peer| rules.touches(peer));
     let plan = Plan {
-        routes: vec![bind(route, edit)],
+        routes: vec![bind(route, edit, &Secure::default())],
         limits: Limits::default(),
         grammars: vec![grammar],
         rules,

@@ -1,6 +1,7 @@
 //! The verbs: from flags to a plan, and where the parts meet. Every error of the user is raised here, before a socket
 //! opens. A verb returns the exit code: 0 fine, 1 a failure that was reported, 2 usage.
 
+pub mod ca;
 pub mod demo;
 pub mod explain;
 pub mod grammar;
@@ -9,6 +10,7 @@ pub mod protocols;
 pub mod proxy;
 pub mod route;
 pub mod scope;
+pub mod secure;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -41,6 +43,7 @@ pub fn run(verb: Verb) -> Result<u8, Problem> {
         Verb::Grammar(cli::Grammar::List) => grammar::list(out),
         Verb::Grammar(cli::Grammar::Show { name }) => grammar::show(&name, out),
         Verb::Grammar(cli::Grammar::Check { file }) => grammar::check(&file, out),
+        Verb::Ca(verb) => ca::run(&verb, out),
         Verb::Completions { shell } => Ok(completions(shell, out)),
         Verb::Man => Ok(manual(out)),
     }

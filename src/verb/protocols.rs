@@ -12,6 +12,10 @@ use crate::wording::{amount, nearest};
 /// Schemes beside the names of the descriptions: name, description, port if it is not that of the description.
 const ALIASES: [(&str, &str, Option<u16>); 2] = [("submission", "smtp", Some(587)), ("sieve", "managesieve", None)];
 
+/// The standard ports of the schemes with TLS from the first octet: `NAMEs` for any scheme NAME.
+const SECURE: [(&str, u16); 6] =
+    [("imaps", 993), ("smtps", 465), ("submissions", 465), ("pop3s", 995), ("nntps", 563), ("ircs", 6697)];
+
 /// Every description that can be named.
 #[derive(Debug)]
 pub struct Protocols {
@@ -25,8 +29,14 @@ pub struct Scheme {
     pub name: String,
     /// The description's name.
     pub protocol: String,
-    /// The standard port.
-    pub port: u16,
+    /// The standard port, if there is one.
+    pub port: Option<u16>,
+    /// TLS begins with the first octet.
+    pub tls: bool,
+    /// The scheme without TLS: the same name where there is none.
+    pub plain: String,
+    /// Its standard port.
+    pub plain_port: u16,
 }
 
 impl Protocols {
@@ -70,7 +80,7 @@ impl Protocols {
                 let what = format!("the name '{name}' is that of a description before it");
                 return problem(what, "give each a name of its own".to_owned());
             }
-            _ if place.is_some() || self.scheme(name).is_some() || self.secure(name).is_some() => {
+            _ if place.is_some() || self.scheme(name).is_some() => {
                 let change = if builtin {
                     format!(", or write `extends = \"{name}\"` to change the one that is there")
                 } else {
@@ -97,34 +107,46 @@ impl Protocols {
         self.grammars.iter().find(|grammar| grammar.name.eq_ignore_ascii_case(name))
     }
 
-    /// What this scheme stands for, in any case.
+    /// What this scheme stands for, in any case. The scheme of TLS is that of the protocol with an `s` behind it.
     #[must_use]
     pub fn scheme(&self, name: &str) -> Option<Scheme> {
+        let name = name.to_ascii_lowercase();
+        if let Some(plain) = self.without_tls(&name) {
+            return Some(plain);
+        }
+        let plain = self.without_tls(name.strip_suffix('s')?)?;
+        let port = SECURE.iter().find(|(secure, _)| *secure == name).map(|(_, port)| *port);
+        Some(Scheme { name, port, tls: true, ..plain })
+    }
+
+    fn without_tls(&self, name: &str) -> Option<Scheme> {
         let alias = ALIASES.iter().find(|(alias, ..)| alias.eq_ignore_ascii_case(name));
         let grammar = self.grammar(alias.map_or(name, |(_, protocol, _)| protocol))?;
         let port = alias.and_then(|(.., port)| *port).unwrap_or(grammar.port);
-        Some(Scheme { name: name.to_ascii_lowercase(), protocol: grammar.name.clone(), port })
+        Some(Scheme {
+            name: name.to_owned(),
+            protocol: grammar.name.clone(),
+            port: Some(port),
+            tls: false,
+            plain: name.to_owned(),
+            plain_port: port,
+        })
     }
 
-    /// The plain scheme under one that stands for TLS (`imaps`, `imap+starttls`), and whether TLS begins at once.
+    /// The scheme under one that stands for STARTTLS at once (`imap+starttls`).
     #[must_use]
-    pub fn secure(&self, name: &str) -> Option<(Scheme, bool)> {
-        let name = name.to_ascii_lowercase();
-        let (plain, at_once) = match name.strip_suffix("+starttls") {
-            Some(plain) => (plain, false),
-            None => (name.strip_suffix('s')?, true),
-        };
-        self.scheme(plain).map(|scheme| (scheme, at_once))
+    pub fn upgraded(&self, name: &str) -> Option<Scheme> {
+        self.without_tls(name.to_ascii_lowercase().strip_suffix("+starttls")?)
     }
 
-    /// All schemes: a description's other names stand behind it.
+    /// All schemes: a description's other names stand behind it, and behind those the ones with TLS that have a port.
     #[must_use]
     pub fn schemes(&self) -> Vec<Scheme> {
         let names = self.grammars.iter().flat_map(|grammar| {
             let others = ALIASES.iter().filter(|(_, protocol, _)| *protocol == grammar.name);
             std::iter::once(grammar.name.as_str()).chain(others.map(|(alias, ..)| *alias))
         });
-        names.filter_map(|name| self.scheme(name)).collect()
+        names.chain(SECURE.iter().map(|(name, _)| *name)).filter_map(|name| self.scheme(name)).collect()
     }
 
     /// What is said of a scheme that is not known.
@@ -161,15 +183,21 @@ mod tests {
     fn every_scheme_has_its_description_and_port() {
         let protocols = Protocols::builtin();
         let found: Vec<_> =
-            protocols.schemes().iter().map(|s| format!("{} {} {}", s.name, s.protocol, s.port)).collect();
+            protocols.schemes().iter().map(|s| format!("{} {} {}", s.name, s.protocol, s.port.unwrap_or(0))).collect();
         let expected = "imap imap 143,smtp smtp 25,submission smtp 587,lmtp lmtp 24,pop3 pop3 110,\
-                        managesieve managesieve 4190,sieve managesieve 4190,nntp nntp 119,irc irc 6667";
+                        managesieve managesieve 4190,sieve managesieve 4190,nntp nntp 119,irc irc 6667,\
+                        imaps imap 993,smtps smtp 465,submissions smtp 465,pop3s pop3 995,nntps nntp 563,ircs irc 6697";
         assert_eq!(found.join(","), expected);
         assert_eq!(protocols.scheme("SMTP").map(|s| s.name), Some("smtp".to_owned()));
-        for (name, plain, at_once) in [("imaps", "imap", true), ("submission+starttls", "submission", false)] {
-            assert_eq!(protocols.secure(name).map(|(s, at_once)| (s.name, at_once)), Some((plain.to_owned(), at_once)));
+        for (name, plain, port) in [("IMAPS", "imap", Some(993)), ("sieves", "sieve", None), ("lmtps", "lmtp", None)] {
+            let scheme = protocols.scheme(name).expect(name);
+            assert_eq!((scheme.plain.as_str(), scheme.port, scheme.tls), (plain, port, true), "{name}");
         }
-        assert_eq!(protocols.secure("gophers"), None);
+        assert_eq!(protocols.upgraded("submission+starttls").map(|s| s.name), Some("submission".to_owned()));
+        for name in ["gophers", "imapss", "s", ""] {
+            assert_eq!(protocols.scheme(name), None, "{name}");
+        }
+        assert_eq!(protocols.upgraded("imaps+starttls"), None);
     }
 
     #[test]
@@ -177,7 +205,7 @@ mod tests {
         let mut protocols = Protocols::builtin();
         let own = "name = \"ftp\"\ntitle = \"FTP\"\nport = 21\n";
         protocols.add(described(own), "a").expect("a new name");
-        assert_eq!(protocols.scheme("ftp").map(|s| s.port), Some(21));
+        assert_eq!(protocols.scheme("ftp").and_then(|s| s.port), Some(21));
         protocols.add(described("extends = \"imap\"\n"), "b").expect("it extends imap");
         assert_eq!(protocols.grammars().len(), BUILTIN.len() + 1);
         assert!(protocols.grammar("imap").is_some_and(|imap| imap.extends.is_some()));

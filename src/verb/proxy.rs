@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::protocols::Protocols;
 use super::route::Route;
 use super::scope::{self, Plan, tell};
+use super::secure::Secure;
 use super::{log, rules, unknown_capabilities, unknown_protocols};
 use crate::cli;
 use crate::grammar::Grammar;
@@ -34,7 +35,8 @@ pub fn run(flags: &cli::Proxy) -> Result<u8, Problem> {
         ..defaults
     };
     let edit = [crate::event::Peer::Client, crate::event::Peer::Server].map(|peer| rules.touches(peer));
-    let routes = routes.into_iter().map(|route| bind(route, edit)).collect();
+    let secure = Secure::read(&flags.tls, &routes)?;
+    let routes = routes.into_iter().map(|route| bind(route, edit, &secure)).collect();
     let sinks = log::open(&flags.log)?;
     let plan = Plan { routes, limits, grammars, rules, sinks, show_secrets: flags.log.show_secrets };
     match scope::run(plan, |_| interrupted()) {
@@ -63,8 +65,14 @@ fn apart(routes: &[Route], written: &[String]) -> Result<(), Problem> {
 }
 
 /// A route for the relay.
-pub(super) fn bind(route: Route, edit: [bool; 2]) -> net::Route {
+pub(super) fn bind(route: Route, edit: [bool; 2], secure: &Secure) -> net::Route {
+    let [client, server] = route.tls;
     net::Route {
+        // A leg that is to have TLS and silently has none must be impossible.
+        identity: client.then(|| secure.identity.clone().expect("who we are was read for this route")),
+        trust: server.then(|| secure.trust.clone().expect("whom to believe was read for this route")),
+        listens: route.listens,
+        plain: route.plain,
         listen: Endpoint::new(route.listen.ip().to_string(), route.listen.port()),
         server: Endpoint::new(route.host, route.port),
         protocol: route.protocol,

@@ -12,6 +12,12 @@ pub struct Route {
     pub protocol: String,
     /// The scheme as the user wrote it, in small letters: `submission`, where the grammar is smtp.
     pub scheme: String,
+    /// The scheme of the client leg: as it was written, or that of the server without TLS.
+    pub listens: String,
+    /// The server's scheme without TLS.
+    pub plain: String,
+    /// Which legs have TLS: `[client, server]`.
+    pub tls: [bool; 2],
     /// Where clients connect to; port 0 picks a free one.
     pub listen: SocketAddr,
     /// The server's name or address, without brackets.
@@ -47,18 +53,25 @@ impl Route {
         };
         let scheme = scheme_of(scheme, protocols).map_err(problem)?;
         let (host, port) = server_of(rest, &scheme).map_err(problem)?;
+        let mut listens = None;
         let listen = match listen {
-            Some(listen) => listen_address(listen, &scheme, protocols).map_err(problem)?,
-            None => match scheme.port.checked_add(OFFSET) {
+            Some(listen) => {
+                let (scheme, address) = listen_address(listen, &scheme, protocols).map_err(problem)?;
+                listens = scheme;
+                address
+            }
+            None => match scheme.plain_port.checked_add(OFFSET) {
                 Some(port) => SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port),
                 None => {
-                    let what = format!("there is no port {OFFSET} above {}, to listen on", scheme.port);
+                    let what = format!("there is no port {OFFSET} above {}, to listen on", scheme.plain_port);
                     return Err(problem((what, format!("choose one, such as :2000={text}"))));
                 }
             },
         };
-        let Scheme { name, protocol, .. } = scheme;
-        Ok(Route { protocol, scheme: name, listen, host, port })
+        let tls = [listens.as_ref().is_some_and(|scheme| scheme.tls), scheme.tls];
+        let listens = listens.map_or_else(|| scheme.plain.clone(), |scheme| scheme.name);
+        let Scheme { name, protocol, plain, .. } = scheme;
+        Ok(Route { protocol, scheme: name, listens, plain, tls, listen, host, port })
     }
 
     /// The server with its port, as a URL.
@@ -78,7 +91,7 @@ fn url(server: &str, protocols: &Protocols) -> String {
         return format!("write the server as a URL: {name}://HOST[:PORT]");
     }
     let port = host_and_port(server).ok().and_then(|(_, port)| port);
-    let scheme = protocols.schemes().into_iter().find(|scheme| Some(scheme.port) == port);
+    let scheme = protocols.schemes().into_iter().find(|scheme| port.is_some() && scheme.port == port);
     let scheme = scheme.map_or("imap".to_owned(), |scheme| scheme.name);
     format!("write the server as a URL: {scheme}://{}", if server.is_empty() { "HOST[:PORT]" } else { server })
 }
@@ -87,18 +100,12 @@ fn scheme_of(name: &str, protocols: &Protocols) -> Result<Scheme, Fault> {
     if let Some(scheme) = protocols.scheme(name) {
         return Ok(scheme);
     }
-    Err(match protocols.secure(name) {
-        Some((Scheme { name: plain, .. }, at_once)) => {
-            let help = if at_once {
-                format!(
-                    "TLS is not read yet; use {plain}:// to a server that allows it, or a TLS tunnel behind imapscope"
-                )
-            } else {
-                format!(
-                    "imapscope does not start TLS by itself yet; {plain}:// relays what follows a STARTTLS of the \
-                     client unread"
-                )
-            };
+    Err(match protocols.upgraded(name) {
+        Some(Scheme { plain, .. }) => {
+            let help = format!(
+                "imapscope does not start TLS by itself yet; {plain}:// relays what follows a STARTTLS of the client \
+                 unread, and {plain}s:// is TLS from the first octet"
+            );
             (format!("the scheme '{name}' is not available in this version"), help)
         }
         None => (format!("the scheme '{name}' is not known"), protocols.known(name)),
@@ -108,7 +115,7 @@ fn scheme_of(name: &str, protocols: &Protocols) -> Result<Scheme, Fault> {
 /// The host and port of a server, the standard port if none is written.
 fn server_of(rest: &str, scheme: &Scheme) -> Result<(String, u16), Fault> {
     let Scheme { name, port: standard, .. } = scheme;
-    let form = format!("{name}://HOST[:PORT]");
+    let form = if standard.is_some() { format!("{name}://HOST[:PORT]") } else { format!("{name}://HOST:PORT") };
     let rest = rest.strip_suffix('/').unwrap_or(rest);
     if rest.contains(['/', '?', '#']) {
         return Err(("a path has no meaning in a route".to_owned(), format!("write only {form}")));
@@ -124,16 +131,19 @@ fn server_of(rest: &str, scheme: &Scheme) -> Result<(String, u16), Fault> {
     if host.is_empty() {
         return Err(("the server has no name".to_owned(), format!("write {form}")));
     }
-    if port == Some(0) {
-        return Err((
-            "a server has no port 0".to_owned(),
-            format!("leave the port out for the standard one, {standard}"),
-        ));
+    match (port, standard) {
+        (Some(0), Some(standard)) => {
+            Err(("a server has no port 0".to_owned(), format!("leave the port out for the standard one, {standard}")))
+        }
+        (Some(0), None) => Err(("a server has no port 0".to_owned(), format!("write {form}"))),
+        (None, None) => Err((format!("{name} has no standard port"), format!("write {form}"))),
+        (port, standard) => Ok((host.to_owned(), port.or(*standard).unwrap_or_default())),
     }
-    Ok((host.to_owned(), port.unwrap_or(*standard)))
 }
 
-fn listen_address(text: &str, server: &Scheme, protocols: &Protocols) -> Result<SocketAddr, Fault> {
+/// The address to listen on, and the scheme before it, if there is one.
+fn listen_address(text: &str, server: &Scheme, protocols: &Protocols) -> Result<(Option<Scheme>, SocketAddr), Fault> {
+    let mut scheme = None;
     let rest = match text.split_once("://") {
         None => text,
         Some((name, rest)) => {
@@ -144,6 +154,7 @@ fn listen_address(text: &str, server: &Scheme, protocols: &Protocols) -> Result<
                     "write the same protocol on both sides".to_owned(),
                 ));
             }
+            scheme = Some(listens);
             rest
         }
     };
@@ -155,7 +166,7 @@ fn listen_address(text: &str, server: &Scheme, protocols: &Protocols) -> Result<
         "*" => Ipv4Addr::UNSPECIFIED.into(),
         host => host.parse::<IpAddr>().map_err(|_| (format!("'{host}' is no address to listen on"), help))?,
     };
-    Ok(SocketAddr::new(address, port))
+    Ok((scheme, SocketAddr::new(address, port)))
 }
 
 /// Parts `HOST[:PORT]`; an IPv6 address stands in brackets, which are taken off.
@@ -215,9 +226,32 @@ mod tests {
             ("nntp://h", "nntp 127.0.0.1:1119 -> nntp://h:119"),
             ("irc://h:6668", "irc 127.0.0.1:7667 -> irc://h:6668"),
             ("smtp://:9=submission://h", "smtp 127.0.0.1:9 -> submission://h:587"),
+            ("imaps://h", "imap 127.0.0.1:1143 -> imaps://h:993"),
+            ("submissions://h", "smtp 127.0.0.1:1587 -> submissions://h:465"),
+            ("smtps://h", "smtp 127.0.0.1:1025 -> smtps://h:465"),
+            ("pop3s://h", "pop3 127.0.0.1:1110 -> pop3s://h:995"),
+            ("sieves://h:4191", "managesieve 127.0.0.1:5190 -> sieves://h:4191"),
         ] {
             let route = Route::parse(text).expect(text);
             assert_eq!(format!("{} {} -> {}", route.protocol, route.listen, route.server()), expected);
+        }
+    }
+
+    #[test]
+    fn each_leg_has_tls_for_itself() {
+        for (text, listens, tls) in [
+            ("imap://h", "imap", [false, false]),
+            ("imaps://h", "imap", [false, true]),
+            (":2143=imaps://h", "imap", [false, true]),
+            ("imap://:2143=imaps://h", "imap", [false, true]),
+            ("imaps://:1993=imap://h", "imaps", [true, false]),
+            ("IMAPS://:1993=imaps://h", "imaps", [true, true]),
+            ("submissions://:0=smtp://h", "submissions", [true, false]),
+            ("sieves://:0=sieve://h", "sieves", [true, false]),
+            (":0=submissions://h", "submission", [false, true]),
+        ] {
+            let route = Route::parse(text).expect(text);
+            assert_eq!((route.listens.as_str(), route.tls), (listens, tls), "{text}");
         }
     }
 
@@ -227,7 +261,8 @@ mod tests {
             ("pop3://", "pop3://HOST[:PORT]"),
             ("smtp://me@h", "smtp://HOST[:PORT]"),
             ("sieve://h:0", "4190"),
-            ("submissions://h", "use submission://"),
+            ("mail.example.org:993", "imaps://mail.example.org:993"),
+            ("sieves://h", "sieves://HOST:PORT"),
             ("pop3+starttls://h", "pop3:// relays"),
             ("pop://h", "did you mean pop3? known are imap, smtp, submission"),
             ("mail.example.org:587", "submission://mail.example.org:587"),
@@ -255,8 +290,9 @@ mod tests {
             ("2143=imap://h", "has no port"),
             ("host:1=imap://h", "no address to listen on"),
             (":x=imap://h", "is no port"),
-            ("imaps://h", "not available in this version"),
-            ("submissions://h", "not available in this version"),
+            ("sieves://h", "no standard port"),
+            ("sieves://h:0", "no port 0"),
+            ("imaps://:1993=pop3s://h", "listens for imaps and connects for pop3s"),
             ("smtp+starttls://h", "not available in this version"),
             ("gopher://h", "not known"),
             ("smtp://:25=pop3://h", "listens for smtp and connects for pop3"),

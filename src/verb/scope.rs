@@ -67,8 +67,8 @@ where
     let relay = Relay::bind(routes, limits).await?;
     let mut addresses = Vec::new();
     for bound in relay.routes() {
-        let (scheme, address, server) = (&bound.route.scheme, bound.address, &bound.route.server);
-        tell(&format!("listening on {scheme}://{address} -> {scheme}://{server}"));
+        let (Route { listens, scheme, server, .. }, address) = (&bound.route, bound.address);
+        tell(&format!("listening on {listens}://{address} -> {scheme}://{server}"));
         if !address.ip().is_loopback() {
             tell(&format!("  {address} is not loopback: whoever reaches it can use this route and is seen in the log"));
         }

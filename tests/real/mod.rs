@@ -104,6 +104,13 @@ pub fn certificate(folder: &Path) {
     let (key, cert) = (folder.join("key.pem"), folder.join("cert.pem"));
     let mut command = Command::new("openssl");
     command.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30"]);
-    succeed(command.args(["-subj", "/CN=localhost"]).arg("-keyout").arg(&key).arg("-out").arg(&cert));
+    succeed(
+        command
+            .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
+            .arg("-keyout")
+            .arg(&key)
+            .arg("-out")
+            .arg(&cert),
+    );
     assert!(fs::metadata(&key).is_ok() && fs::metadata(&cert).is_ok(), "openssl wrote both");
 }

@@ -29,7 +29,7 @@ impl Dovecot {
         Dovecot::serving("imap", messages, &format!("imap_capability = {capabilities}\n"))
     }
 
-    /// Starts a server of this protocol: imap, pop3, sieve, lmtp or submission. The settings overrule all others.
+    /// Starts a server of this protocol: imap, pop3, sieve, lmtp or submission; imaps and pop3s are under TLS. The settings overrule all others.
     pub fn serving(protocol: &str, messages: &[Vec<u8>], settings: &str) -> Dovecot {
         let folder = tempfile::tempdir().expect("a folder");
         let port = free_port();
@@ -61,6 +61,11 @@ impl Dovecot {
             TcpStream::connect(server.address).is_ok()
         });
         server
+    }
+
+    /// The certificate that it shows under TLS.
+    pub fn certificate(&self) -> PathBuf {
+        self.folder.path().join("cert.pem")
     }
 
     /// The Maildir of the INBOX.
@@ -129,6 +134,11 @@ fn give(path: &Path, owner: &Account) {
 /// The whole configuration: no file of the system's own is read.
 fn configuration(folder: &Path, protocol: &str, port: u16, owner: &Account, settings: &str) -> String {
     let folder = folder.display();
+    let (protocol, tls) = match protocol {
+        "imaps" => ("imap", true),
+        "pop3s" => ("pop3", true),
+        other => (other, false),
+    };
     let Account { name, user, group, group_name } = owner;
     let version = Command::new("dovecot").arg("--version").output().expect("dovecot runs").stdout;
     let old = version.starts_with(b"2.3.");
@@ -146,6 +156,11 @@ fn configuration(folder: &Path, protocol: &str, port: u16, owner: &Account, sett
              userdb static {{\n fields {{\n  uid = {user}\n  gid = {group}\n  home = {folder}/home\n }}\n}}\n"
         )
     };
+    let shown = if old {
+        "ssl = yes\nssl_cert = <{folder}/cert.pem\nssl_key = <{folder}/key.pem\n"
+    } else {
+        "ssl = yes\nssl_server_cert_file = {folder}/cert.pem\nssl_server_key_file = {folder}/key.pem\n"
+    };
     let (service, more) = match protocol {
         "lmtp" => (
             "lmtp".to_owned(),
@@ -156,20 +171,15 @@ fn configuration(folder: &Path, protocol: &str, port: u16, owner: &Account, sett
             },
         ),
         // Only here is TLS offered.
-        "sieve" if old => {
-            ("managesieve-login".to_owned(), "ssl = yes\nssl_cert = <{folder}/cert.pem\nssl_key = <{folder}/key.pem\n")
-        }
-        "sieve" => (
-            "managesieve-login".to_owned(),
-            "ssl = yes\nssl_server_cert_file = {folder}/cert.pem\nssl_server_key_file = {folder}/key.pem\n",
-        ),
-        other => (format!("{other}-login"), ""),
+        "sieve" => ("managesieve-login".to_owned(), shown),
+        other => (format!("{other}-login"), if tls { shown } else { "" }),
     };
     // Those that listen for TLS from the first octet; they would be there by themselves.
     let closed = match protocol {
         "imap" | "pop3" | "submission" => format!(" inet_listener {protocol}s {{\n  port = 0\n }}\n"),
         _ => String::new(),
     };
+    let at_once = if tls { "  ssl = yes\n" } else { "" };
     let settings = format!("{more}{settings}").replace("{folder}", &folder.to_string());
     // The dialect first: the version must be the first setting of all.
     format!(
@@ -178,7 +188,7 @@ fn configuration(folder: &Path, protocol: &str, port: u16, owner: &Account, sett
          default_login_user = {name}\nfirst_valid_uid = 1\n\
          namespace inbox {{\n inbox = yes\n}}\nservice anvil {{\n chroot =\n}}\n\
          service auth {{\n unix_listener {folder}/login {{\n  mode = 0666\n }}\n}}\n\
-         service {service} {{\n chroot =\n inet_listener {protocol} {{\n  {} = 127.0.0.1\n  port = {port}\n }}\n\
+         service {service} {{\n chroot =\n inet_listener {protocol} {{\n  {} = 127.0.0.1\n  port = {port}\n{at_once} }}\n\
          {closed}}}\n{settings}",
         if old { "address" } else { "listen" }
     )

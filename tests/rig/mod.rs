@@ -41,6 +41,10 @@ pub fn route(server: SocketAddr) -> Route {
         server: Endpoint::new(server.ip().to_string(), server.port()),
         protocol: "imap".into(),
         scheme: "imap".into(),
+        listens: "imap".into(),
+        plain: "imap".into(),
+        identity: None,
+        trust: None,
         edit: [false; 2],
     }
 }

@@ -1,0 +1,51 @@
+//! What is known of TLS on one leg: what the handshake settled, and the certificate that was shown.
+
+/// What a TLS handshake settled on one leg.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TlsFacts {
+    /// The version: `TLS 1.3`.
+    pub version: String,
+    /// The cipher suite, by its registered name.
+    pub suite: String,
+    /// The name that the side which began asked for (SNI, RFC 6066 section 3).
+    pub name: Option<String>,
+    /// The protocol that was agreed on (ALPN, RFC 7301).
+    pub alpn: Option<String>,
+    /// The server's certificate; on the client leg the one that imapscope showed.
+    pub certificate: Option<Certificate>,
+    /// What was made of it.
+    pub verdict: Verdict,
+    /// Whether `--insecure` was given; on the server leg only.
+    pub insecure: bool,
+}
+
+/// What was made of a certificate.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Verdict {
+    /// imapscope showed it, and the client went on with it.
+    #[default]
+    Ours,
+    /// The server's, and verified.
+    Verified,
+    /// The server's, accepted because of `--insecure` only, with what is wrong with it.
+    Unverified(String),
+}
+
+/// What a certificate says (RFC 5280 section 4.1). Its texts are cut to a bounded length.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Certificate {
+    /// Whom it is about.
+    pub subject: String,
+    /// Who vouches for it.
+    pub issuer: String,
+    /// The host names and addresses that it is for, the first of them at least.
+    pub names: Vec<String>,
+    /// How many further names it has.
+    pub more_names: usize,
+    /// Valid from, in seconds since 1970.
+    pub not_before: i64,
+    /// Valid until, in seconds since 1970.
+    pub not_after: i64,
+    /// Subject and issuer are the same.
+    pub self_signed: bool,
+}

@@ -1,0 +1,78 @@
+//! What there is to say about TLS on a leg, beside its facts: what was not verified, what will soon not be valid any
+//! more, and what an end without a word leaves open.
+
+use super::finding::note;
+use crate::event::{Note, NoteKind, Time, TlsFacts, Verdict};
+use crate::wording::{amount, date};
+
+/// A certificate that is valid for less than so many days is pointed out.
+const SOON: i64 = 30;
+
+const DAY: i64 = 86_400;
+
+/// Remarks on the facts of one leg.
+#[must_use]
+pub fn notes(facts: &TlsFacts, at: Time) -> Vec<Note> {
+    let mut notes = Vec::new();
+    match &facts.verdict {
+        Verdict::Unverified(faults) => {
+            let text = format!(
+                "NOT VERIFIED, because of --insecure: {faults}; this may be anybody, who then reads passwords and all else"
+            );
+            notes.push(note(NoteKind::Finding(None), text, ""));
+        }
+        Verdict::Verified if facts.insecure => {
+            let text = "--insecure was given and not needed: the certificate is verified";
+            notes.push(note(NoteKind::Session, text, ""));
+        }
+        Verdict::Verified | Verdict::Ours => {}
+    }
+    let Some(certificate) = &facts.certificate else { return notes };
+    let now = i64::try_from(at.0 / 1_000_000_000).unwrap_or(i64::MAX);
+    let left = (certificate.not_after - now).div_euclid(DAY);
+    let ours = facts.verdict == Verdict::Ours;
+    if ours && now > certificate.not_after {
+        let text = format!("our certificate expired on {}", date(certificate.not_after));
+        notes.push(note(NoteKind::Session, text, ""));
+    } else if now <= certificate.not_after && left < SOON {
+        let days = u64::try_from(left).unwrap_or_default();
+        let text = match days {
+            0 => "the certificate expires within a day".to_owned(),
+            days => format!("the certificate expires in {}", amount(days, "day")),
+        };
+        notes.push(note(NoteKind::Session, text, ""));
+    }
+    if facts.verdict == Verdict::Verified && certificate.self_signed {
+        notes.push(note(NoteKind::Session, "the certificate is self-signed, and named in --server-ca", ""));
+    }
+    notes
+}
+
+/// An end of TLS without its word.
+#[must_use]
+pub fn abrupt() -> Note {
+    let text = "as most do: the end is passed on, but somebody on the way could have cut the connection off";
+    note(NoteKind::Session, text, "RFC 8446 section 6.1")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Certificate;
+
+    #[test]
+    fn what_is_not_verified_is_loud_and_what_ends_soon_is_told() {
+        let at = Time(100 * DAY as u64 * 1_000_000_000);
+        let told = |verdict: Verdict, insecure, until: i64, self_signed| {
+            let certificate = Certificate { not_after: until * DAY, self_signed, ..Certificate::default() };
+            let facts = TlsFacts { verdict, insecure, certificate: Some(certificate), ..TlsFacts::default() };
+            notes(&facts, at).into_iter().map(|note| note.text).collect::<Vec<_>>().join("|")
+        };
+        assert_eq!(told(Verdict::Verified, false, 130, false), "");
+        assert_eq!(told(Verdict::Verified, false, 129, false), "the certificate expires in 29 days");
+        assert_eq!(told(Verdict::Ours, false, 100, true), "the certificate expires within a day");
+        assert!(told(Verdict::Ours, false, 99, true).contains("expired on 1970-04-10"));
+        assert!(told(Verdict::Unverified("it is X".into()), true, 99, true).starts_with("NOT VERIFIED, because of"));
+        assert!(told(Verdict::Verified, true, 500, true).contains("not needed: the certificate is verified|the cert"));
+    }
+}

@@ -1,0 +1,142 @@
+//! A TCP socket with octets that were read ahead of it: what came before a layer began is put before what comes next.
+//! While it is told to, it also keeps the first octets that it reads, so that a failed handshake can show them.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// So many of the first octets are kept.
+const HEAD: usize = 96;
+
+/// The first octets that were read, shared with whoever has to tell of them.
+#[derive(Debug, Clone, Default)]
+pub struct Head(Arc<Mutex<Vec<u8>>>);
+
+impl Head {
+    /// What was read so far, [`HEAD`] octets at most.
+    #[must_use]
+    pub fn octets(&self) -> Vec<u8> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, octets: &[u8]) {
+        let mut head = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = HEAD.saturating_sub(head.len());
+        head.extend_from_slice(&octets[..octets.len().min(room)]);
+    }
+}
+
+/// A socket, and what is to be read before it.
+#[derive(Debug)]
+pub struct Socket {
+    tcp: TcpStream,
+    ahead: Vec<u8>,
+    head: Option<Head>,
+}
+
+impl Socket {
+    /// A socket of which `ahead` was read already, and is to be read again before everything else. Small writes leave
+    /// at once: what is waited for must not wait for more.
+    #[must_use]
+    pub fn new(tcp: TcpStream, ahead: Vec<u8>) -> Self {
+        // It fails only on a socket that is dead already; the first read will say so.
+        let _ = tcp.set_nodelay(true);
+        Socket { tcp, ahead, head: None }
+    }
+
+    /// Begins to keep the first octets that are read from now on.
+    pub fn keep_head(&mut self) -> Head {
+        self.head.get_or_insert_default().clone()
+    }
+
+    /// Stops that.
+    pub fn forget_head(&mut self) {
+        self.head = None;
+    }
+
+    /// The TCP socket itself.
+    #[must_use]
+    pub const fn tcp(&self) -> &TcpStream {
+        &self.tcp
+    }
+
+    /// Makes the end of this socket a reset.
+    pub fn reset(&self) {
+        let _ = SockRef::from(&self.tcp).set_linger(Some(Duration::ZERO));
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = into.filled().len();
+        if self.ahead.is_empty() {
+            ready!(Pin::new(&mut self.tcp).poll_read(cx, into))?;
+        } else {
+            let count = self.ahead.len().min(into.remaining());
+            into.put_slice(&self.ahead[..count]);
+            self.ahead.drain(..count);
+            if self.ahead.is_empty() {
+                self.ahead = Vec::new();
+            }
+        }
+        if let Some(head) = &self.head {
+            head.note(&into.filled()[before..]);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.tcp).poll_write(cx, octets)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.tcp).poll_write_vectored(cx, pieces)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.tcp.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_read_ahead_comes_first_and_the_head_is_kept() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut there = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let mut socket = Socket::new(listener.accept().await.unwrap().0, b"abcd".to_vec());
+        let head = socket.keep_head();
+        there.write_all(&[b'e'; 200]).await.unwrap();
+        let mut read = [0; 204];
+        socket.read_exact(&mut read[..3]).await.unwrap();
+        assert_eq!((&read[..3], head.octets().as_slice()), (&b"abc"[..], &b"abc"[..]));
+        socket.read_exact(&mut read[3..]).await.unwrap();
+        assert_eq!(&read[..6], b"abcdee");
+        assert_eq!(head.octets().len(), HEAD);
+    }
+}

@@ -1,0 +1,309 @@
+//! What is said when there is no TLS: which side, why, and what to do. Judges by the error, and by the first octets
+//! that the peer sent, as many errors only say that these were none of TLS.
+
+use std::io;
+use std::time::Duration;
+
+use rustls::{AlertDescription, Error, PeerIncompatible};
+
+use super::trust::Seen;
+use crate::event::Peer;
+
+/// The record types with which TLS may begin: alert and handshake (RFC 8446 section 5.1).
+const RECORDS: [u8; 2] = [21, 22];
+
+/// So many octets of what was said in plain text are shown.
+const SHOWN: usize = 60;
+
+/// What a sentence needs to know of the route.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms<'a> {
+    /// The server's host.
+    pub host: &'a str,
+    /// The server with its port.
+    pub server: &'a str,
+    /// The scheme of the same protocol without TLS.
+    pub plain: &'a str,
+    /// The user gave the certificate for clients.
+    pub given: bool,
+}
+
+/// Why a handshake came to nothing.
+#[derive(Debug, Clone, Copy)]
+pub enum Failure<'a> {
+    /// An error of TLS or of the socket.
+    Error(&'a io::Error),
+    /// It took too long.
+    Late(Duration),
+}
+
+impl Terms<'_> {
+    /// The server's certificate was not accepted.
+    pub fn refused(&self, seen: &Seen) -> String {
+        let whose = match &seen.certificate {
+            Some(it) if !it.subject.is_empty() => format!(" ({})", it.subject),
+            _ => String::new(),
+        };
+        let remedy = if seen.remedy.is_empty() { "--insecure goes on without" } else { seen.remedy };
+        let faults = seen.faults.join("; ");
+        format!("the certificate of {}{whose} is not accepted: {faults}. Nothing was relayed; {remedy}", self.server)
+    }
+
+    /// A handshake with this peer came to nothing; `head` are the first octets that it sent.
+    pub fn failed(&self, peer: Peer, failure: Failure<'_>, head: &[u8]) -> String {
+        if let Some(first) = head.first()
+            && !RECORDS.contains(first)
+        {
+            return self.plain_text(peer, head);
+        }
+        match (peer, failure) {
+            (Peer::Client, Failure::Late(limit)) if head.is_empty() => format!(
+                "the client sent nothing for {} s: a client without TLS waits for the greeting here; set it to TLS from \
+                the start (often called SSL/TLS, and not STARTTLS), or listen with {}://",
+                limit.as_secs_f64(),
+                self.plain
+            ),
+            (Peer::Server, Failure::Late(limit)) if head.is_empty() => format!(
+                "the server {} did not answer the beginning of TLS within {} s: is this its port for TLS?",
+                self.server,
+                limit.as_secs_f64()
+            ),
+            (_, Failure::Late(limit)) => format!(
+                "the TLS handshake with the {} was not complete within {} s; --connect-timeout waits longer",
+                peer.word(),
+                limit.as_secs_f64()
+            ),
+            (_, Failure::Error(error)) => match reason(error) {
+                Some(error) => self.wrong(peer, error, head),
+                None => self.lost(peer, error, head),
+            },
+        }
+    }
+
+    /// It speaks, and not TLS.
+    fn plain_text(&self, peer: Peer, head: &[u8]) -> String {
+        let line = head.split(|octet| matches!(octet, b'\r' | b'\n')).next().unwrap_or_default();
+        let said = line[..line.len().min(SHOWN)].escape_ascii();
+        match peer {
+            Peer::Server => format!(
+                "the server {} does not speak TLS on this port, it said \"{said}\"; name its port for TLS, or use {}:// \
+                for this one",
+                self.server, self.plain
+            ),
+            Peer::Client => format!(
+                "the client speaks plain text where TLS is expected, it said \"{said}\"; set it to TLS from the start \
+                (often called SSL/TLS, and not STARTTLS), or listen with {}://",
+                self.plain
+            ),
+        }
+    }
+
+    fn lost(&self, peer: Peer, error: &io::Error, head: &[u8]) -> String {
+        let how = match error.kind() {
+            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => "reset",
+            _ => "ended",
+        };
+        match peer {
+            Peer::Client if head.is_empty() => {
+                format!("the client {how} the connection before it began TLS: is it set to TLS from the start?")
+            }
+            Peer::Client => format!(
+                "the client {how} the connection during the TLS handshake without saying why, as many do that do not \
+                trust a certificate; {}",
+                self.trust_us()
+            ),
+            Peer::Server => format!(
+                "the server {} {how} the connection during the TLS handshake: is this its port for TLS?",
+                self.server
+            ),
+        }
+    }
+
+    fn trust_us(&self) -> &'static str {
+        if self.given {
+            "it has to trust who signed the certificate of --cert, and the names in it must fit"
+        } else {
+            "`imapscope ca help` tells how to make it trust ours"
+        }
+    }
+
+    fn wrong(&self, peer: Peer, error: &Error, head: &[u8]) -> String {
+        if too_old(peer, error, head) {
+            return match peer {
+                Peer::Client => {
+                    "the client speaks TLS 1.1 or older only, which is not safe and not supported: it has to \
+                    be updated, or set to TLS 1.2"
+                        .to_owned()
+                }
+                Peer::Server => format!(
+                    "the server {} speaks TLS 1.1 or older only, which is not safe and not supported: it has to be updated",
+                    self.server
+                ),
+            };
+        }
+        match (peer, error) {
+            (Peer::Client, Error::AlertReceived(alert)) if distrust(*alert) => {
+                let alert = named(*alert);
+                format!("the client does not trust our certificate (it says {alert}): {}", self.trust_us())
+            }
+            (Peer::Server, Error::AlertReceived(AlertDescription::UnrecognisedName)) => {
+                format!("the server {} does not know the name {} (it says unrecognized_name)", self.server, self.host)
+            }
+            (Peer::Server, Error::AlertReceived(AlertDescription::HandshakeFailure)) => format!(
+                "the server {} found no cipher suite or key that it shares with imapscope (it says handshake_failure): \
+                its TLS may be too old",
+                self.server
+            ),
+            (Peer::Server, Error::AlertReceived(AlertDescription::CertificateRequired)) => {
+                format!("the server {} wants a certificate of the client, which imapscope has not", self.server)
+            }
+            (_, Error::AlertReceived(alert)) => {
+                format!("the {} ended the TLS handshake: it says {}", peer.word(), named(*alert))
+            }
+            (Peer::Client, Error::PeerIncompatible(PeerIncompatible::NoSignatureSchemesInCommon)) if !self.given => {
+                "the client has no kind of signature in common with our ECDSA key; --cert and --key with an RSA key suit \
+                old clients"
+                    .to_owned()
+            }
+            (_, Error::PeerIncompatible(why)) if unshared(why) => format!(
+                "the {} has no cipher suite or key exchange in common with imapscope: its TLS is too old, or set too \
+                narrowly{}",
+                peer.word(),
+                if peer == Peer::Client && !self.given { "; a client that knows RSA only needs --cert and --key" } else { "" }
+            ),
+            _ => format!("the TLS handshake with the {} failed: {error}", peer.word()),
+        }
+    }
+}
+
+/// What ended a leg under TLS after its handshake, if it was TLS.
+pub fn broken(peer: Peer, error: &io::Error) -> Option<String> {
+    Some(match reason(error)? {
+        Error::AlertReceived(alert) if peer == Peer::Client && distrust(*alert) => format!(
+            "the client does not trust our certificate (it says {}): `imapscope ca help` tells how to make it trust it",
+            named(*alert)
+        ),
+        Error::AlertReceived(alert) => format!("the {} ended TLS: it says {}", peer.word(), named(*alert)),
+        error => format!("TLS with the {} broke: {error}", peer.word()),
+    })
+}
+
+/// The error of TLS inside an error of a socket.
+fn reason(error: &io::Error) -> Option<&Error> {
+    error.get_ref().and_then(|inner| inner.downcast_ref())
+}
+
+/// Alerts with which clients refuse a certificate.
+const fn distrust(alert: AlertDescription) -> bool {
+    use AlertDescription as It;
+    matches!(
+        alert,
+        It::UnknownCA
+            | It::BadCertificate
+            | It::CertificateUnknown
+            | It::CertificateExpired
+            | It::CertificateRevoked
+            | It::UnsupportedCertificate
+    )
+}
+
+/// The peer's versions are all too old. A client says so with its first octets (RFC 5246 section 7.4.1.2), whatever is
+/// missing in them otherwise.
+fn too_old(peer: Peer, error: &Error, head: &[u8]) -> bool {
+    use PeerIncompatible as Why;
+    let hello = peer == Peer::Client && head.first() == Some(&22) && head.get(5) == Some(&1);
+    let offered = head.get(9..11).filter(|_| hello);
+    let versions = matches!(
+        error,
+        Error::PeerIncompatible(
+            Why::ServerDoesNotSupportTls12Or13
+                | Why::ServerTlsVersionIsDisabledByOurConfig
+                | Why::Tls12NotOffered
+                | Why::Tls12NotOfferedOrEnabled
+                | Why::SupportedVersionsExtensionRequired
+        ) | Error::AlertReceived(AlertDescription::ProtocolVersion)
+    );
+    versions || offered.is_some_and(|version| version < [3, 3].as_slice())
+}
+
+fn unshared(why: &PeerIncompatible) -> bool {
+    use PeerIncompatible as Why;
+    matches!(
+        why,
+        Why::NoCipherSuitesInCommon
+            | Why::NoKxGroupsInCommon
+            | Why::NoSignatureSchemesInCommon
+            | Why::NoEcPointFormatsInCommon
+            | Why::NamedGroupsExtensionRequired
+            | Why::KeyShareExtensionRequired
+            | Why::SignatureAlgorithmsExtensionRequired
+            | Why::ExtendedMasterSecretExtensionRequired
+    )
+}
+
+/// The registered name of an alert.
+fn named(alert: AlertDescription) -> String {
+    let name = match alert {
+        AlertDescription::UnknownCA => return "unknown_ca".to_owned(),
+        AlertDescription::UnrecognisedName => return "unrecognized_name".to_owned(),
+        other => format!("{other:?}"),
+    };
+    let mut words = String::new();
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() && !words.is_empty() {
+            words.push('_');
+        }
+        words.push(letter.to_ascii_lowercase());
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TERMS: Terms<'static> = Terms { host: "h", server: "h:993", plain: "imap", given: false };
+
+    fn io(error: Error) -> io::Error {
+        io::Error::new(io::ErrorKind::InvalidData, error)
+    }
+
+    #[test]
+    fn alerts_have_their_registered_names() {
+        for (alert, name) in [
+            (AlertDescription::UnknownCA, "unknown_ca"),
+            (AlertDescription::BadCertificate, "bad_certificate"),
+            (AlertDescription::BadRecordMac, "bad_record_mac"),
+            (AlertDescription::UnrecognisedName, "unrecognized_name"),
+        ] {
+            assert_eq!(named(alert), name);
+        }
+    }
+
+    #[test]
+    fn what_was_said_in_plain_text_is_escaped_and_short() {
+        let head = format!("* OK \u{1b}[1m{}\r\n", "x".repeat(80));
+        let error = io::Error::from(io::ErrorKind::InvalidData);
+        let said = TERMS.failed(Peer::Server, Failure::Error(&error), head.as_bytes());
+        assert!(said.contains("\"* OK \\x1b[1mxxx") && said.contains("imap://") && said.len() < 260, "{said}");
+    }
+
+    #[test]
+    fn an_old_client_is_known_by_its_first_octets() {
+        let hello = |minor| [22, 3, 1, 0, 100, 1, 0, 0, 96, 3, minor];
+        let error = io(Error::PeerIncompatible(PeerIncompatible::SignatureAlgorithmsExtensionRequired));
+        let say = |minor| TERMS.failed(Peer::Client, Failure::Error(&error), &hello(minor));
+        assert!(say(1).contains("TLS 1.1 or older") && say(2).contains("TLS 1.1 or older"));
+        assert!(say(3).contains("in common"), "{}", say(3));
+    }
+
+    #[test]
+    fn distrust_names_its_remedy() {
+        let error = io(Error::AlertReceived(AlertDescription::UnknownCA));
+        let say = |given| Terms { given, ..TERMS }.failed(Peer::Client, Failure::Error(&error), &[22]);
+        assert!(say(false).contains("does not trust our certificate (it says unknown_ca): `imapscope ca help`"));
+        assert!(say(true).contains("--cert"));
+        assert!(broken(Peer::Client, &error).is_some_and(|said| said.contains("ca help")));
+        assert_eq!(broken(Peer::Client, &io::ErrorKind::ConnectionReset.into()), None);
+    }
+}

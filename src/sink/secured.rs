@@ -1,0 +1,100 @@
+//! TLS in the log: which lanes are under it, and its facts in two lines a leg.
+
+use std::collections::HashMap;
+
+use super::page::Page;
+use super::style::Ink;
+use crate::event::{Certificate, Peer, TlsFacts, Verdict};
+use crate::wording::date;
+
+/// So many names of a certificate are shown.
+const NAMES: usize = 4;
+
+/// The legs under TLS of the connections that are open, if any is.
+#[derive(Debug, Default)]
+pub struct Secured {
+    legs: HashMap<u64, [bool; 2]>,
+}
+
+impl Secured {
+    /// The leg to this peer is under TLS from here on.
+    pub fn enter(&mut self, connection: u64, peer: Peer) {
+        self.legs.entry(connection).or_default()[peer.index()] = true;
+    }
+
+    /// Whether it is.
+    #[must_use]
+    pub fn is(&self, connection: u64, peer: Peer) -> bool {
+        // Most logs have no TLS at all.
+        !self.legs.is_empty() && self.legs.get(&connection).is_some_and(|legs| legs[peer.index()])
+    }
+
+    /// The connection is over.
+    pub fn leave(&mut self, connection: u64) {
+        self.legs.remove(&connection);
+    }
+}
+
+/// Writes the facts of one leg: what was settled, on the line that was begun, and the certificate under it.
+pub fn write(page: &mut Page, peer: Peer, facts: &TlsFacts) {
+    page.ink(Ink::Strong, &format!("{} with the {}", facts.version, peer.word()));
+    let name = match &facts.name {
+        Some(name) => format!("SNI {name}"),
+        None => "no SNI".to_owned(),
+    };
+    let alpn = facts.alpn.as_ref().map_or_else(String::new, |alpn| format!(", ALPN {alpn}"));
+    page.ink(Ink::Plain, &format!(", {}, {name}{alpn}", facts.suite));
+    page.out.push(b'\n');
+    page.remark();
+    match (&facts.verdict, peer) {
+        (Verdict::Verified, _) => page.words(Ink::Good, "verified: "),
+        (Verdict::Unverified(_), _) => page.words(Ink::Bad, "not verified: "),
+        (Verdict::Ours, _) => page.words(Ink::Plain, "ours: "),
+    }
+    match &facts.certificate {
+        Some(certificate) => page.words(Ink::Plain, &sentence(certificate)),
+        None => page.words(Ink::Plain, "a certificate that cannot be read"),
+    }
+    page.end();
+}
+
+/// A certificate in one sentence.
+fn sentence(certificate: &Certificate) -> String {
+    let Certificate { subject, issuer, names, more_names, not_before, not_after, self_signed } = certificate;
+    let shown = names.iter().take(NAMES).cloned().collect::<Vec<_>>().join(", ");
+    let more = match names.len().saturating_sub(NAMES) + more_names {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let about = match (names.is_empty(), subject.is_empty()) {
+        (true, true) => "a certificate without a name".to_owned(),
+        (true, false) => format!("{subject}, for no host"),
+        // Most often, the subject only repeats the name.
+        (false, false) if *subject != format!("CN={}", names[0]) => format!("{subject}, for {shown}{more}"),
+        (false, _) => format!("for {shown}{more}"),
+    };
+    let by = if *self_signed { "self-signed".to_owned() } else { format!("by {issuer}") };
+    format!("{about}; {by}; {} to {}", date(*not_before), date(*not_after))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_one_sentence() {
+        let certificate = Certificate {
+            subject: "CN=a.example".into(),
+            issuer: "CN=Someone".into(),
+            names: ["a.example", "b.example", "c", "d", "e"].map(String::from).to_vec(),
+            more_names: 2,
+            not_before: 0,
+            not_after: 86_400,
+            self_signed: false,
+        };
+        let said = "for a.example, b.example, c, d and 3 more; by CN=Someone; 1970-01-01 to 1970-01-02";
+        assert_eq!(sentence(&certificate), said);
+        let own = Certificate { names: Vec::new(), self_signed: true, ..certificate };
+        assert_eq!(sentence(&own), "CN=a.example, for no host; self-signed; 1970-01-01 to 1970-01-02");
+    }
+}

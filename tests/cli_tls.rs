@@ -1,0 +1,271 @@
+//! TLS as a user meets it on the command line: mistakes in files and flags are refused before a port opens, the local
+//! authority is made once, and a session with TLS on both legs runs through the built binary.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+use std::thread;
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, StreamOwned};
+use tempfile::TempDir;
+
+fn imapscope(home: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_imapscope"));
+    command.args(arguments).env("IMAPSCOPE_HOME", home).stdin(Stdio::null());
+    for name in ["SSLKEYLOGFILE", "CLICOLOR_FORCE", "RUST_BACKTRACE"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+fn run(home: &Path, arguments: &[&str]) -> Output {
+    imapscope(home, arguments).output().expect("the program runs")
+}
+
+/// Runs a command line that is wrong; returns what is said of it.
+fn refused(home: &Path, arguments: &[&str]) -> String {
+    refusal(imapscope(home, arguments))
+}
+
+fn refusal(mut command: Command) -> String {
+    let output = command.output().expect("the program runs");
+    let said = String::from_utf8(output.stderr).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert_eq!(said.matches("error: ").count(), 1, "{said}");
+    assert!(!said.contains("listening") && output.stdout.is_empty(), "nothing is opened: {said}");
+    said
+}
+
+/// A folder with files of certificates and keys.
+struct Files(TempDir);
+
+impl Files {
+    fn new() -> Files {
+        let files = Files(tempfile::tempdir().expect("a folder"));
+        let authority = KeyPair::generate().expect("a key");
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(rcgen::DnType::CommonName, "Files");
+        let ca = params.self_signed(&authority).expect("a certificate").pem();
+        let issuer = Issuer::new(params, authority);
+        let key = KeyPair::generate().expect("a key");
+        let leaf = CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
+        let leaf = leaf.signed_by(&key, &issuer).expect("a certificate").pem();
+        files.put("ca.pem", &ca);
+        files.put("leaf.pem", &leaf);
+        files.put("chain.pem", &format!("{leaf}{ca}"));
+        files.put("turned.pem", &format!("{ca}{leaf}"));
+        files.put("strange.pem", &format!("{leaf}{leaf}"));
+        files.put("key.pem", &key.serialize_pem());
+        files.put("other.pem", &KeyPair::generate().expect("a key").serialize_pem());
+        files.put("text.pem", "no certificate at all\n");
+        files.put("cut.pem", &leaf[..leaf.len() - 30]);
+        let rubbish = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        files.put("rubbish.pem", rubbish);
+        files.put("locked.pem", &rubbish.replace("CERTIFICATE", "ENCRYPTED PRIVATE KEY"));
+        files
+    }
+
+    fn put(&self, name: &str, content: &str) {
+        fs::write(self.0.path().join(name), content).expect("it can be written");
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.path().join(name).display().to_string()
+    }
+
+    fn home(&self) -> PathBuf {
+        self.0.path().join("home")
+    }
+}
+
+#[test]
+fn mistakes_with_certificates_are_refused_before_a_port_opens() {
+    let files = Files::new();
+    let route = "imaps://127.0.0.1:0=imaps://mail.example.org";
+    for (flags, said) in [
+        (&["--cert", "leaf.pem"][..], &["--cert", "the private key of this certificate is missing", "--key FILE"][..]),
+        (&["--key", "key.pem"], &["--key", "the certificate of this key is missing", "--cert FILE"]),
+        (&["--cert", "leaf.pem", "--key", "other.pem"], &["leaf.pem", "other.pem is not that of this certificate"]),
+        (&["--cert", "nowhere.pem", "--key", "key.pem"], &["nowhere.pem", "cannot be read", "No such file"]),
+        (&["--cert", "leaf.pem", "--key", "nowhere.pem"], &["nowhere.pem", "cannot be read"]),
+        (&["--cert", "text.pem", "--key", "key.pem"], &["there is no certificate in it", "in PEM"]),
+        (&["--cert", "cut.pem", "--key", "key.pem"], &["is it cut off?"]),
+        (&["--cert", "rubbish.pem", "--key", "key.pem"], &["the certificate number 1 in it cannot be read"]),
+        (&["--cert", "key.pem", "--key", "leaf.pem"], &["--cert", "there is no certificate in it"]),
+        (&["--cert", "leaf.pem", "--key", "leaf.pem"], &["--key", "there is no private key in it"]),
+        (&["--cert", "leaf.pem", "--key", "locked.pem"], &["the key has a passphrase", "without a passphrase"]),
+        (
+            &["--cert", "turned.pem", "--key", "key.pem"],
+            &["number 2 in the file, and not the first", "certificate first"],
+        ),
+        (&["--cert", "strange.pem", "--key", "key.pem"], &["number 2 did not sign the one before it"]),
+        (&["--server-ca", "nowhere.pem"], &["--server-ca", "nowhere.pem", "cannot be read"]),
+        (&["--server-ca", "text.pem"], &["--server-ca", "there is no certificate in it"]),
+        (&["--server-ca", "key.pem", "--insecure"], &["there is no certificate in it"]),
+    ] {
+        let mut arguments = vec!["proxy".to_owned(), route.to_owned()];
+        arguments
+            .extend(flags.iter().map(|flag| if flag.ends_with(".pem") { files.path(flag) } else { (*flag).into() }));
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let answer = refused(&files.home(), &arguments);
+        assert!(said.iter().all(|part| answer.contains(part)), "{flags:?}: {answer}");
+    }
+}
+
+#[test]
+fn a_home_or_key_log_that_cannot_be_used_is_told() {
+    let files = Files::new();
+    files.put("home", "a file, and no folder");
+    let route = "imaps://127.0.0.1:0=imap://127.0.0.1:9";
+    let said = refused(&files.home(), &["proxy", route]);
+    assert!(said.contains("local certificate authority cannot be") && said.contains("IMAPSCOPE_HOME"), "{said}");
+    let said = refused(&files.home(), &["ca", "path"]);
+    assert!(said.contains("IMAPSCOPE_HOME"), "{said}");
+    let (cert, key, nowhere) = (files.path("chain.pem"), files.path("key.pem"), files.path("no/such/file"));
+    let mut command = imapscope(&files.home(), &["proxy", route, "--cert", &cert, "--key", &key]);
+    command.env("SSLKEYLOGFILE", &nowhere);
+    let said = refusal(command);
+    assert!(said.contains("SSLKEYLOGFILE") && said.contains("cannot be written"), "{said}");
+}
+
+#[test]
+fn the_authority_is_made_once_and_told() {
+    let files = Files::new();
+    let home = files.home();
+    let out = |verb| {
+        let output = run(&home, &["ca", verb]);
+        assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+    let path = out("path");
+    assert_eq!(path, format!("{}\n", home.join("ca.pem").display()));
+    let shown = out("show");
+    assert!(shown.contains("# CN=imapscope local CA ") && shown.contains("# valid from 20"), "{shown}");
+    assert!(shown.ends_with(&fs::read_to_string(path.trim()).expect("the file is there")));
+    assert!(!shown.contains("PRIVATE"));
+    assert_eq!(out("show"), shown);
+    let help = out("help");
+    for client in [
+        "Thunderbird",
+        "Apple Mail",
+        "Windows",
+        "Android",
+        "Debian",
+        "Fedora",
+        "curl",
+        "mutt",
+        "Java",
+        "Python",
+        "Node",
+    ] {
+        assert!(help.contains(client), "{client}");
+    }
+    assert!(help.contains(path.trim()) && !help.contains("CA.PEM"), "{help}");
+    assert!(help.lines().all(|line| line.len() <= 80 || line.contains(path.trim())), "{help}");
+    files.put("home/ca-key.pem", "damaged");
+    let said = refused(&home, &["ca", "show"]);
+    assert!(said.contains("ca-key.pem") && said.contains("move this file away"), "{said}");
+}
+
+/// A server with TLS for one connection that says its greeting and answers every command with OK.
+fn server(files: &Files) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("it has one").port();
+    let chain = CertificateDer::pem_file_iter(files.path("chain.pem")).expect("a file").map(Result::unwrap).collect();
+    let key = PrivateKeyDer::from_pem_file(files.path("key.pem")).expect("a key");
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .expect("they fit");
+    thread::spawn(move || {
+        let (socket, _) = listener.accept()?;
+        let connection = ServerConnection::new(Arc::new(config)).expect("it is configured");
+        let mut stream = BufReader::new(StreamOwned::new(connection, socket));
+        stream.get_mut().write_all(b"* OK ready\r\n")?;
+        let mut line = String::new();
+        while stream.read_line(&mut line)? > 0 {
+            let tag = line.split(' ').next().unwrap_or_default().to_owned();
+            stream.get_mut().write_all(format!("{tag} OK done\r\n").as_bytes())?;
+            line.clear();
+        }
+        std::io::Result::Ok(())
+    });
+    port
+}
+
+#[test]
+fn a_session_with_tls_on_both_legs() {
+    let files = Files::new();
+    let route = format!("imaps://127.0.0.1:0=imaps://localhost:{}", server(&files));
+    let ca = files.path("ca.pem");
+    let keys = files.path("keys.txt");
+    let mut command = imapscope(&files.home(), &["proxy", &route, "--server-ca", &ca, "--time", "none"]);
+    command.env("SSLKEYLOGFILE", &keys).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it starts");
+    let mut said = BufReader::new(child.stderr.take().expect("piped")).lines().map_while(Result::ok);
+    assert!(said.next().expect("a line").contains("keys.txt (SSLKEYLOGFILE)"));
+    let listening = said.next().expect("a line");
+    let (address, to) = listening.strip_prefix("listening on imaps://").expect("it is TLS").split_once(" -> ").unwrap();
+    assert!(to.starts_with("imaps://localhost:"), "{to}");
+
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(files.home().join("ca.pem")).expect("it is there")).expect("it is one");
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let socket = std::net::TcpStream::connect(address).expect("it listens");
+    // By its address: there is no SNI then.
+    let connection = ClientConnection::new(Arc::new(config), "127.0.0.1".try_into().expect("an address"));
+    let mut stream = BufReader::new(StreamOwned::new(connection.expect("configured"), socket));
+    let mut line = String::new();
+    stream.read_line(&mut line).expect("the greeting comes");
+    stream.get_mut().write_all(b"a LOGIN alice wonderland7\r\n").expect("it takes it");
+    stream.read_line(&mut line).expect("an answer comes");
+    assert_eq!(line, "* OK ready\r\na OK done\r\n");
+    stream.get_mut().conn.send_close_notify();
+    stream.get_mut().flush().expect("it takes it");
+    let mut rest = Vec::new();
+    stream.get_mut().sock.shutdown(std::net::Shutdown::Write).expect("it is open");
+    let _ = stream.read_to_end(&mut rest);
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill runs").success());
+    let mut log = String::new();
+    child.stdout.take().expect("piped").read_to_string(&mut log).expect("the log is UTF-8");
+    assert_eq!(child.wait().expect("it ends").code(), Some(0), "{log}");
+    assert!(log.contains("TLS 1.3 with the client, TLS_AES_256_GCM_SHA384, no SNI"), "{log}");
+    assert!(log.contains("| ours: for 127.0.0.1, localhost; by CN=imapscope local CA "), "{log}");
+    assert!(log.contains("| verified: CN=rcgen self signed cert, for localhost; by CN=Files;"), "{log}");
+    assert!(log.contains("C~ not-auth a LOGIN alice <hidden>") && !log.contains("wonderland7"), "{log}");
+    assert!(fs::read_to_string(&keys).expect("the secrets are there").contains("SERVER_TRAFFIC_SECRET_0"));
+}
+
+#[test]
+fn flags_without_effect_are_warned_about() {
+    let files = Files::new();
+    let (cert, key) = (files.path("chain.pem"), files.path("key.pem"));
+    let first = |flags: &[&str]| {
+        let mut arguments = vec!["proxy", "127.0.0.1:0=imap://127.0.0.1:9"];
+        arguments.extend(flags);
+        let mut child =
+            imapscope(&files.home(), &arguments).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        line
+    };
+    assert!(first(&["--insecure"]).contains("warning: --server-ca and --insecure have no effect"));
+    assert!(first(&["--cert", &cert, "--key", &key]).contains("warning: --cert and --key have no effect"));
+    assert!(!files.home().exists(), "no authority is made that nobody needs");
+}

@@ -1,0 +1,139 @@
+//! A mailbox is read through imapscope by clients with TLS, from a server with TLS: nobody notices that there are two of
+//! it, and whoever does not trust us is told what to do.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use crate::peer::mail::{crlf, letters, messages};
+use crate::peer::server::Dovecot;
+use crate::peer::{PASSWORD, USER, fed, run, signal, succeed, wanted};
+
+/// The proxy between two legs under TLS.
+struct Scope {
+    child: Child,
+    folder: tempfile::TempDir,
+    port: u16,
+}
+
+impl Scope {
+    fn start(scheme: &str, server: &Dovecot, flags: &[&str]) -> Scope {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_imapscope"));
+        command.args(["proxy", &format!("{scheme}://127.0.0.1:0={scheme}://localhost:{}", server.address.port())]);
+        command.arg("--server-ca").arg(server.certificate()).args(flags);
+        command.env("IMAPSCOPE_HOME", folder.path()).env_remove("SSLKEYLOGFILE").env_remove("CLICOLOR_FORCE");
+        command.stdin(Stdio::null()).stderr(Stdio::piped());
+        command.stdout(fs::File::create(folder.path().join("log")).expect("a file"));
+        let mut child = command.spawn().expect("imapscope starts");
+        let mut said = String::new();
+        BufReader::new(child.stderr.take().expect("piped")).read_line(&mut said).expect("a line");
+        let address = said.split(" -> ").next().expect("the address is printed");
+        let port = address.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+        Scope { child, folder, port }
+    }
+
+    fn ca(&self) -> PathBuf {
+        self.folder.path().join("ca.pem")
+    }
+
+    /// Ends it; returns the log.
+    fn end(mut self) -> String {
+        signal(&self.child, "-INT");
+        assert_eq!(self.child.wait().expect("it ends").code(), Some(0));
+        let mut log = String::new();
+        fs::File::open(self.folder.path().join("log")).expect("a log").read_to_string(&mut log).expect("UTF-8");
+        assert!(!log.contains(PASSWORD), "{log}");
+        log
+    }
+}
+
+impl Drop for Scope {
+    fn drop(&mut self) {
+        // It has ended already where the test went well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn curl(ca: &Path, url: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new("curl");
+    command.args(["-q", "-sS", "--noproxy", "*", "--user", &format!("{USER}:{PASSWORD}"), "--cacert"]).arg(ca);
+    command.args(arguments).arg(url);
+    command
+}
+
+#[test]
+fn curl_reads_with_tls_on_both_legs() {
+    if !wanted(&["dovecot", "curl", "openssl"]) {
+        return;
+    }
+    for (scheme, all, path) in [("imaps", messages(), "INBOX;MAILINDEX="), ("pop3s", letters(), "")] {
+        let server = Dovecot::serving(scheme, &all, "");
+        let scope = Scope::start(scheme, &server, &[]);
+        for host in ["localhost", "127.0.0.1"] {
+            for (index, message) in all.iter().enumerate() {
+                let url = format!("{scheme}://{host}:{}/{path}{}", scope.port, index + 1);
+                let read = succeed(&mut curl(&scope.ca(), &url, &[]));
+                assert!(read == crlf(message), "message {} is read whole", index + 1);
+            }
+        }
+        if scheme == "imaps" {
+            let file = scope.folder.path().join("message");
+            fs::write(&file, crlf(&all[3])).expect("a file");
+            let url = format!("imaps://localhost:{}/INBOX", scope.port);
+            succeed(&mut curl(&scope.ca(), &url, &["--upload-file", &file.display().to_string()]));
+            let url = format!("{url};MAILINDEX={}", all.len() + 1);
+            assert!(succeed(&mut curl(&scope.ca(), &url, &[])) == crlf(&all[3]), "it arrives whole");
+        }
+        let log = scope.end();
+        for text in [
+            "TLS 1.3 with the server",
+            "| verified: for localhost; self-signed",
+            "TLS 1.3 with the client",
+            "SNI localhost",
+            "no SNI",
+            " C~ ",
+            " S~ ",
+        ] {
+            assert!(log.contains(text), "{text}: {log}");
+        }
+        assert!(!log.contains("no TLS with") && !log.contains("broken rules"), "{log}");
+    }
+}
+
+#[test]
+fn openssl_sees_what_a_rule_leaves_over_and_ends_well() {
+    if !wanted(&["dovecot", "openssl"]) {
+        return;
+    }
+    let server = Dovecot::serving("imaps", &messages(), "");
+    for version in ["-tls1_2", "-tls1_3"] {
+        let scope = Scope::start("imaps", &server, &["--drop-cap", "IDLE"]);
+        let mut command = Command::new("openssl");
+        command.args(["s_client", "-quiet", "-crlf", "-verify_return_error", "-verify_hostname", "localhost", version]);
+        command.arg("-CAfile").arg(scope.ca()).args(["-connect", &format!("localhost:{}", scope.port)]);
+        let output = fed(&mut command, format!("a LOGIN {USER} {PASSWORD}\nb LOGOUT\n").as_bytes());
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+        assert!(said.contains("* OK [CAPABILITY IMAP4rev1") && said.contains("b OK"), "{said}");
+        assert!(!said.contains("IDLE"), "{said}");
+        let log = scope.end();
+        assert!(log.contains("closed by the server") && log.contains(" LOGIN alice <hidden>"), "{log}");
+    }
+}
+
+#[test]
+fn who_does_not_trust_us_is_told_what_to_do() {
+    if !wanted(&["dovecot", "curl", "openssl"]) {
+        return;
+    }
+    let server = Dovecot::serving("imaps", &[], "");
+    let scope = Scope::start("imaps", &server, &[]);
+    let output = run(&mut curl(&server.certificate(), &format!("imaps://localhost:{}/", scope.port), &[]));
+    assert_eq!(output.status.code(), Some(60), "curl refuses the certificate");
+    let log = scope.end();
+    assert!(log.contains("the client does not trust our certificate (it says "), "{log}");
+    assert!(log.contains("`imapscope ca help`"), "{log}");
+}
