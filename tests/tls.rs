@@ -468,11 +468,18 @@ async fn big_literals_pass_both_ways_at_once() {
     let (size_up, size_down) = (up.len(), down.len());
     let writers = [tokio::spawn({
         let up = up.clone();
-        async move { here_out.write_all(&up).await.map(|()| here_out) }
+        // What TLS has taken may still lie there: only a flush says that it is on its way.
+        async move {
+            here_out.write_all(&up).await?;
+            here_out.flush().await.map(|()| here_out)
+        }
     })];
     let other = tokio::spawn({
         let down = down.clone();
-        async move { there_out.write_all(&down).await.map(|()| there_out) }
+        async move {
+            there_out.write_all(&down).await?;
+            there_out.flush().await.map(|()| there_out)
+        }
     });
     tokio::time::sleep(Duration::from_millis(100)).await;
     let (mut at_server, mut at_client) = (vec![0; size_up], vec![0; size_down]);
