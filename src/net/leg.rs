@@ -23,6 +23,8 @@ enum Layer {
     Plain(Socket),
     // Boxed: a plain leg stays small.
     Tls(Box<TlsStream<Socket>>),
+    /// Taken out, for TLS to begin on it.
+    Gone,
 }
 
 /// Does the same with either layer.
@@ -37,6 +39,7 @@ macro_rules! layer {
                 let $stream = Pin::new(stream.as_mut());
                 $act
             }
+            Layer::Gone => return Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
         }
     };
 }
@@ -52,6 +55,20 @@ impl Leg {
     #[must_use]
     pub fn tls(stream: TlsStream<Socket>) -> Self {
         Leg { layer: Layer::Tls(Box::new(stream)), abrupt: false }
+    }
+
+    /// What stands in the place of a leg that was taken out.
+    #[must_use]
+    pub const fn gone() -> Self {
+        Leg { layer: Layer::Gone, abrupt: false }
+    }
+
+    /// The socket of a leg without TLS, for TLS to begin on it; a leg with TLS comes back as it was.
+    pub fn into_plain(self) -> Result<Socket, Leg> {
+        match self.layer {
+            Layer::Plain(socket) => Ok(socket),
+            layer => Err(Leg { layer, abrupt: self.abrupt }),
+        }
     }
 
     /// Reads into `buffer`; 0 octets mean that the peer will send no more.
@@ -86,7 +103,7 @@ impl Leg {
     #[must_use]
     pub fn owes(&self) -> bool {
         match &self.layer {
-            Layer::Plain(_) => false,
+            Layer::Plain(_) | Layer::Gone => false,
             Layer::Tls(stream) => stream.get_ref().1.wants_write(),
         }
     }
@@ -109,6 +126,7 @@ impl Leg {
         match &self.layer {
             Layer::Plain(socket) => socket.reset(),
             Layer::Tls(stream) => stream.get_ref().0.reset(),
+            Layer::Gone => {}
         }
     }
 }

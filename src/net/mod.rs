@@ -12,6 +12,7 @@ pub mod queue;
 mod report;
 mod socket;
 pub mod tls;
+mod upgrade;
 
 use std::fmt;
 use std::future::poll_fn;
@@ -34,7 +35,8 @@ use queue::Sender;
 use report::Report;
 use socket::Socket;
 use tls::handshake::{self, Outcome};
-use tls::{Identity, Terms, Trust};
+use tls::{Identity, Means, Terms, Trust};
+use upgrade::Upgrade;
 
 use crate::event::{Batch, Closed, Closer, Event, Opened, Peer, What};
 use crate::problem::Problem;
@@ -92,6 +94,9 @@ pub struct Route {
     pub identity: Option<Arc<Identity>>,
     /// The server speaks TLS from its first octet, and this is whom we believe.
     pub trust: Option<Arc<Trust>>,
+    /// With this a STARTTLS of the client's is followed on both legs, if neither has TLS; else what comes behind it is
+    /// relayed as it is.
+    pub means: Option<Arc<Means>>,
     /// The lanes in which rules may edit, `[client, server]`; only reported.
     pub edit: [bool; 2],
 }
@@ -293,13 +298,18 @@ async fn connection<F>(
     };
     let events = vec![Event { from: Peer::Client, what: What::Opened(Box::new(opened)) }];
     report.put(&mut Batch { events, ..Batch::default() }, Instant::now());
-    let session = (plan.make)(&route, number);
+    let mut session = (plan.make)(&route, number);
+    let upgrade = route.means.clone().filter(|_| route.identity.is_none() && route.trust.is_none());
+    let upgrade = upgrade.map(|means| Upgrade { means, route: route.clone(), limit: plan.limits.connect_timeout });
+    if upgrade.is_some() {
+        session = session.following_tls();
+    }
     let mut stop = plan.stop.clone();
     // Boxed: what it takes to connect is not carried along by an idle connection.
     let opening = Box::pin(open(&plan, &route, socket, over, &mut report, &mut stop)).await;
     match opening {
         Ok(legs) => {
-            let pump = Box::new(Pump::new(legs, session, report, plan.limits.idle_timeout));
+            let pump = Box::new(Pump::new(legs, session, report, plan.limits.idle_timeout, upgrade));
             pump.run(&mut stop).await;
         }
         Err((by, why)) => Box::pin(unopened(session, report, by, why, &mut stop)).await,

@@ -19,7 +19,8 @@ use super::leg::Leg;
 use super::report::Report;
 use super::stopped;
 use super::tls::broken;
-use crate::event::{Batch, Closed, Closer, Peer, What};
+use super::upgrade::Upgrade;
+use crate::event::{Batch, Closed, Closer, Event, Peer, What};
 use crate::session::Session;
 
 /// Octets that a session may have answered to a peer that does not read them, before we stop reading from it.
@@ -34,6 +35,9 @@ const SMALLEST: usize = 4 * 1024;
 
 /// A read that gives more events than this makes the next one smaller: what one read costs the log stays bounded.
 const DENSE: usize = 1024;
+
+/// The first octet of a TLS handshake (RFC 8446 section 5.1).
+const HANDSHAKE: u8 = 0x16;
 
 /// How many pieces go into one write.
 const PIECES: usize = 32;
@@ -56,6 +60,11 @@ pub struct Pump {
     first: Option<Peer>,
     received: [u64; 2],
     sent: [u64; 2],
+    /// Octets that were read and wait, for they may belong under TLS.
+    ahead: [Vec<u8>; 2],
+    /// The server's consent to TLS, which the client has not heard of.
+    consent: Option<Vec<u8>>,
+    upgrade: Option<Upgrade>,
     /// How much to read at once from each peer, in octets.
     width: [usize; 2],
     moved: Instant,
@@ -78,9 +87,16 @@ struct End {
 }
 
 impl Pump {
-    /// A pump between two legs, `[client, server]`. With `idle`, the connection ends when nothing moved for so long.
+    /// A pump between two legs, `[client, server]`. With `idle`, the connection ends when nothing moved for so long. With
+    /// `upgrade`, both can begin TLS in the middle; the session has to know that.
     #[must_use]
-    pub fn new(legs: [Leg; 2], session: Session, report: Report, idle: Option<Duration>) -> Self {
+    pub fn new(
+        legs: [Leg; 2],
+        session: Session,
+        report: Report,
+        idle: Option<Duration>,
+        upgrade: Option<Upgrade>,
+    ) -> Self {
         Pump {
             legs,
             lanes: Default::default(),
@@ -91,6 +107,9 @@ impl Pump {
             first: None,
             received: [0; 2],
             sent: [0; 2],
+            ahead: Default::default(),
+            consent: None,
+            upgrade,
             width: [FIRST; 2],
             moved: Instant::now(),
             alarm: idle.map(|limit| Alarm { limit, sleep: Box::pin(sleep(limit)) }),
@@ -101,23 +120,88 @@ impl Pump {
 
     /// Relays until the connection is over, and reports its end.
     pub async fn run(mut self: Box<Self>, stop: &mut watch::Receiver<bool>) {
-        let end = tokio::select! {
-            biased;
-            end = poll_fn(|cx| self.poll(cx)) => end,
-            () = stopped(stop) => End { by: Closer::Ours, why: Some("imapscope was interrupted".into()) },
+        let interrupted = || End { by: Closer::Ours, why: Some("imapscope was interrupted".into()) };
+        let end = loop {
+            let ended = tokio::select! {
+                biased;
+                ended = poll_fn(|cx| self.poll(cx)) => ended,
+                () = stopped(stop) => Some(interrupted()),
+            };
+            if let Some(end) = ended {
+                break end;
+            }
+            // Boxed: what a handshake takes is not carried along by an idle connection.
+            let secured = tokio::select! {
+                secured = Box::pin(self.secure()) => secured,
+                () = stopped(stop) => Err(interrupted()),
+            };
+            if let Err(end) = secured {
+                break end;
+            }
         };
         self.finish(end, stop).await;
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+    /// Begins TLS on both legs, the server's first.
+    async fn secure(&mut self) -> Result<(), End> {
+        let (Some(upgrade), Some(consent)) = (self.upgrade.take(), self.consent.take()) else { return Ok(()) };
+        let failed = |(peer, why)| End { by: Closer::Tls(peer), why: Some(why) };
+        let [client, server] = std::mem::take(&mut self.ahead);
+        // A client may begin TLS without waiting; all else is plain text that would be slipped in.
+        let hello = client.first() == Some(&HANDSHAKE);
+        self.slipped_in(Peer::Server, &server);
+        if !hello {
+            self.slipped_in(Peer::Client, &client);
+        }
+        let leg = self.leave(Peer::Server);
+        let (leg, facts) = upgrade.server(leg).await.map_err(|why| failed((Peer::Server, why)))?;
+        self.legs[Peer::Server.index()] = leg;
+        self.tell(Peer::Server, What::Tls(Box::new(facts)));
+        let leg = self.leave(Peer::Client);
+        let ahead = if hello { client } else { Vec::new() };
+        let (leg, facts) = upgrade.client(leg, &consent, ahead).await.map_err(|why| failed((Peer::Client, why)))?;
+        self.legs[Peer::Client.index()] = leg;
+        self.sent[Peer::Client.index()] += consent.len() as u64;
+        self.tell(Peer::Client, What::Tls(Box::new(facts)));
+        self.session.secured();
+        self.moved = Instant::now();
+        Ok(())
+    }
+
+    /// Takes a leg out, to begin TLS on it.
+    fn leave(&mut self, peer: Peer) -> Leg {
+        std::mem::replace(&mut self.legs[peer.index()], Leg::gone())
+    }
+
+    fn tell(&mut self, peer: Peer, what: What) {
+        let events = vec![Event { from: peer, what }];
+        self.report.put(&mut Batch { events, ..Batch::default() }, Instant::now());
+    }
+
+    /// Reports octets that are passed on to nobody.
+    fn slipped_in(&mut self, from: Peer, octets: &[u8]) {
+        lend(|desk| {
+            self.session.slipped_in(from, octets, &mut desk.out);
+            self.report.put(&mut desk.out.batch, Instant::now());
+            desk.out.clear();
+        });
+    }
+
+    /// The end, or nothing when TLS is to begin.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<End>> {
         loop {
             match self.turn(cx) {
                 Ok(true) => {}
-                Ok(false) if self.shut == [true; 2] => {
-                    return Poll::Ready(End { by: Closer::Peer(self.first.unwrap_or(Peer::Client)), why: None });
+                // The client has all that came before.
+                Ok(false) if self.consent.is_some() && self.lanes.iter().all(Lane::is_empty) => {
+                    return Poll::Ready(None);
                 }
-                Ok(false) => return self.poll_alarm(cx),
-                Err(end) => return Poll::Ready(end),
+                Ok(false) if self.shut == [true; 2] => {
+                    let by = Closer::Peer(self.first.unwrap_or(Peer::Client));
+                    return Poll::Ready(Some(End { by, why: None }));
+                }
+                Ok(false) => return self.poll_alarm(cx).map(Some),
+                Err(end) => return Poll::Ready(Some(end)),
             }
         }
     }
@@ -191,6 +275,16 @@ impl Pump {
         if !room || muted || self.ended[at] || !self.lanes[to].is_empty() || self.answers[at] > ANSWERS {
             return Ok(false);
         }
+        if self.session.waits(from) || self.consent.is_some() {
+            return Ok(false);
+        }
+        if !self.ahead[at].is_empty() {
+            let ahead = std::mem::take(&mut self.ahead[at]);
+            return lend(|desk| {
+                desk.buffer[..ahead.len()].copy_from_slice(&ahead);
+                self.give(from, ahead.len(), desk, cx)
+            });
+        }
         lend(|desk| match self.legs[at].poll_read(cx, &mut desk.buffer[..self.width[at]]) {
             Poll::Ready(Ok(0)) => self.take_end(from, desk, cx),
             Poll::Ready(Ok(count)) => self.take(from, count, desk, cx),
@@ -204,11 +298,20 @@ impl Pump {
 
     /// Gives the session what was read, and its pieces to the legs.
     fn take(&mut self, from: Peer, count: usize, desk: &mut Desk, cx: &mut Context<'_>) -> Result<bool, End> {
+        self.received[from.index()] += count as u64;
+        self.give(from, count, desk, cx)
+    }
+
+    /// The same with octets that were counted.
+    fn give(&mut self, from: Peer, count: usize, desk: &mut Desk, cx: &mut Context<'_>) -> Result<bool, End> {
         let now = Instant::now();
         self.moved = now;
-        self.received[from.index()] += count as u64;
         let (mut start, mut events) = (0, 0);
         while start < count {
+            if self.session.waits(from) {
+                self.ahead[from.index()] = desk.buffer[start..count].to_vec();
+                break;
+            }
             let mut taken = self.session.receive(from, &desk.buffer[start..count], &mut desk.out);
             events += desk.out.batch.events.len();
             if taken == 0 {
@@ -216,6 +319,7 @@ impl Pump {
                 taken = count - start;
                 desk.out.pass(from.other(), 0..taken);
             }
+            self.consent = self.consent.take().or_else(|| desk.out.upgrade.take());
             // The session's ranges count from `start`, whatever it took.
             let (rest, done) = self.deliver(from, start..count, now, desk, cx);
             let lane = &mut self.lanes[from.other().index()];

@@ -50,6 +50,12 @@ impl Socket {
         Socket { tcp, ahead, head: None }
     }
 
+    /// Puts octets that were read before those that come next.
+    pub fn put_before(&mut self, octets: Vec<u8>) {
+        debug_assert!(self.ahead.is_empty(), "what was read ahead was read");
+        self.ahead = octets;
+    }
+
     /// Begins to keep the first octets that are read from now on.
     pub fn keep_head(&mut self) -> Head {
         self.head.get_or_insert_default().clone()

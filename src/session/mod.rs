@@ -47,6 +47,10 @@ pub struct Session {
     chunked: bool,
     /// The last command was the first that is not kept among those in flight, and this was not said.
     untold: bool,
+    /// The driver can begin TLS in the middle.
+    follows: bool,
+    /// The frame of the client's STARTTLS, until TLS has begun or was refused.
+    upgrade: Option<u64>,
     /// What came behind a false end of the last message.
     suspect: Option<Vec<u8>>,
 }
@@ -74,7 +78,40 @@ impl Session {
             chunked: false,
             suspect: None,
             untold: false,
+            follows: false,
+            upgrade: None,
         }
+    }
+
+    /// The same for a driver that can begin TLS on both legs when the client asks for it: see [`Outbox::upgrade`] and
+    /// [`Session::waits`]. Without this, what follows is relayed unread.
+    #[must_use]
+    pub const fn following_tls(mut self) -> Self {
+        self.follows = true;
+        self
+    }
+
+    /// True while nothing of this peer's may be taken: behind the client's STARTTLS and before its answer, and behind the
+    /// server's consent. Whatever it sends meanwhile belongs under TLS, or was slipped in.
+    #[must_use]
+    pub fn waits(&self, peer: Peer) -> bool {
+        let asked = self.upgrade.is_some();
+        match peer {
+            Peer::Client => asked,
+            Peer::Server => asked && self.upgrade.is_some_and(|frame| self.dialogue.command(frame).is_none()),
+        }
+    }
+
+    /// Reports octets that came before TLS began and do not belong there; they are passed on to nobody.
+    pub fn slipped_in(&mut self, from: Peer, octets: &[u8], out: &mut Outbox) {
+        if !octets.is_empty() {
+            self.inject(from, octets, out);
+        }
+    }
+
+    /// TLS has begun on both legs: what comes next is a session anew.
+    pub fn secured(&mut self) {
+        self.upgrade = None;
     }
 
     /// In which lanes a rule may edit: `[client, server]`.
@@ -188,6 +225,10 @@ impl Session {
                 self.lane(from).framer = framer;
                 return chunk.len() - input.len();
             }
+            if manner == Manner::Fresh && self.waits(from) {
+                self.lane(from).framer = framer;
+                return chunk.len() - input.len();
+            }
             if manner == Manner::Early {
                 // Said of the first piece, it need not be said of those behind it.
                 manner = Manner::Known;
@@ -201,7 +242,7 @@ impl Session {
     fn piece(&mut self, from: Peer, cut: Cut<'_>, relay: &Relay<'_>, out: &mut Outbox) -> Option<Expect> {
         match cut {
             Cut::Part(bytes) => {
-                if relay.manner != Manner::Fresh || !self.lane(from).edit {
+                if relay.manner != Manner::Fresh || !(self.lane(from).edit || self.holds(from)) {
                     self.lane(from).gone += bytes.len();
                     relay.pass(from, out);
                 }
@@ -265,13 +306,21 @@ impl Session {
         let masked = self.masked(from, whole, &reading);
         let late = relay.manner != Manner::Fresh || self.lane(from).gone > 0;
         let edit = self.edit(from, whole, &reading, &masked, late, out);
-        match edit.as_ref().filter(|edit| !edit.fired.is_empty()) {
-            None => relay.pass_rest(from, whole, fresh, &mut self.lane(from).gone, out),
-            Some(edit) => out.send_kept(from.other(), edit.bytes),
-        }
         let mut oddities = self.oddities(from, whole, &reading, &masked);
         oddities.extend(relay.manner.oddity());
         let turn = self.pair(from, whole, &reading, &mut oddities);
+        let instead = edit.as_ref().filter(|edit| !edit.fired.is_empty()).map(|edit| edit.bytes);
+        if self.upgrades(from, &reading, &turn) {
+            // The client must not begin before the server's leg is secured.
+            let gone = std::mem::take(&mut self.lane(from).gone);
+            let rest = || whole[gone.min(whole.len())..].to_vec();
+            out.upgrade = Some(instead.map_or_else(rest, |span| span.of(&out.batch.bytes).to_vec()));
+        } else {
+            match instead {
+                None => relay.pass_rest(from, whole, fresh, &mut self.lane(from).gone, out),
+                Some(bytes) => out.send_kept(from.other(), bytes),
+            }
+        }
         let text = Text {
             frame,
             first,

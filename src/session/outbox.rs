@@ -21,6 +21,9 @@ const KEEP: usize = 256;
 pub struct Outbox {
     /// The events of the call.
     pub batch: Batch,
+    /// TLS begins on both legs: with the server first, then this goes to the client, then TLS begins with it. The driver
+    /// takes it, reads nothing more before that is done, and says [`super::Session::secured`] then.
+    pub upgrade: Option<Vec<u8>>,
     steps: [Vec<Step>; 2],
     own: Vec<u8>,
 }

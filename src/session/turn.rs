@@ -200,6 +200,19 @@ impl Session {
         }
     }
 
+    /// True for the server's consent to begin TLS, where that is followed.
+    pub(super) fn upgrades(&self, from: Peer, reading: &Reading, turn: &Turn) -> bool {
+        let tls = turn.completes.as_ref().is_some_and(|command| command.then == Some(Then::Tls));
+        // 382 of NNTP is one, too.
+        let ok = matches!(reading.kind, Kind::Reply { status: Status::Ok, .. } | Kind::GoAhead { .. });
+        from == Peer::Server && self.follows && tls && ok
+    }
+
+    /// True while the server's texts are held until they are complete, for one of them may be its consent to TLS.
+    pub(super) const fn holds(&self, from: Peer) -> bool {
+        matches!(from, Peer::Server) && self.upgrade.is_some()
+    }
+
     /// Draws the consequences of a text, and says what its lane must expect next.
     pub(super) fn conclude(&mut self, from: Peer, reading: &Reading, turn: Turn, out: &mut Outbox) -> Expect {
         let Some(frame) = self.lane(from).frame.map(|frame| frame.number) else { return Expect::Line };
@@ -257,6 +270,7 @@ impl Session {
         match self.dialogue.command(frame).and_then(|command| command.then) {
             Some(Then::Sasl) => self.wait_for(Wait::Sasl, frame, Some(Want::Sasl)),
             Some(Then::Idle) => self.dialogue.want(frame, Want::Idle),
+            Some(Then::Tls) if self.follows => self.upgrade = Some(frame),
             Some(Then::Tls) => self.wait_for(Wait::Tls, frame, None),
             Some(Then::Deflate) => self.wait_for(Wait::Deflate, frame, None),
             Some(Then::ClientDot) => self.wait_for(Wait::Message, frame, Some(Want::Message)),
@@ -357,7 +371,7 @@ impl Session {
             self.lanes.iter_mut().for_each(|lane| lane.sealable = true);
         }
         let layer = match command.then {
-            Some(Then::Tls) if ok => Some(Layer::Tls),
+            Some(Then::Tls) if ok && !self.follows => Some(Layer::Tls),
             _ => None,
         };
         match command.then {
@@ -365,6 +379,8 @@ impl Session {
                 out.report(Peer::Server, What::Upgrade(Layer::Deflate));
             }
             Some(Then::Reset) if ok => self.end_deflate(),
+            Some(Then::Tls) if ok && self.follows => out.report(Peer::Server, What::Upgrade(Layer::Tls)),
+            Some(Then::Tls) => self.upgrade = None,
             _ => {}
         }
         // Announced once, before what the client may have sent ahead.

@@ -74,7 +74,7 @@ impl Session {
 
     /// Reads octets that were injected behind STARTTLS. No answer to them will be seen, so that what they would have
     /// waited for counts as granted; a layer does not begin in them.
-    fn inject(&mut self, from: Peer, bytes: &[u8], out: &mut Outbox) {
+    pub(super) fn inject(&mut self, from: Peer, bytes: &[u8], out: &mut Outbox) {
         let mut rest = bytes;
         while !rest.is_empty() {
             let used = self.go_on(from, rest, Manner::Injected, out);

@@ -6,6 +6,7 @@ mod certificate;
 mod failure;
 pub(super) mod handshake;
 mod identity;
+mod means;
 mod trust;
 
 use std::path::Path;
@@ -17,6 +18,7 @@ use rustls::{KeyLog, KeyLogFile};
 pub use authority::Authority;
 pub(super) use failure::{Terms, broken};
 pub use identity::Identity;
+pub use means::Means;
 pub use trust::Trust;
 
 use crate::problem::Problem;
