@@ -194,6 +194,15 @@ fn every_file_introduces_itself_and_ends() {
 }
 
 #[test]
+fn the_only_native_code_is_ring() {
+    let lock = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock")).expect("the lock file");
+    for name in ["aws-lc-rs", "aws-lc-sys", "openssl-sys"] {
+        assert!(!lock.contains(&format!("name = \"{name}\"")), "{name} is a dependency");
+    }
+    assert!(lock.contains("name = \"ring\""));
+}
+
+#[test]
 fn unsafe_code_is_forbidden() {
     let manifest = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).expect("the manifest");
     let lints = manifest.split("[lints.rust]").nth(1).and_then(|rest| rest.split("\n[").next()).unwrap_or_default();

@@ -121,8 +121,12 @@ fn mistakes_with_certificates_are_refused_before_a_port_opens() {
 }
 
 #[test]
-fn a_home_or_key_log_that_cannot_be_used_is_told() {
+fn a_system_home_or_key_log_that_cannot_be_used_is_told() {
     let files = Files::new();
+    let mut command = imapscope(&files.home(), &["proxy", "127.0.0.1:0=imaps://mail.example.org"]);
+    command.env("SSL_CERT_FILE", files.path("no/such/file")).env("SSL_CERT_DIR", files.path("no"));
+    let said = refusal(command);
+    assert!(said.contains("no certificates to verify a server with") && said.contains("--server-ca FILE"), "{said}");
     files.put("home", "a file, and no folder");
     let route = "imaps://127.0.0.1:0=imap://127.0.0.1:9";
     let said = refused(&files.home(), &["proxy", route]);

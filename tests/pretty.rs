@@ -186,7 +186,7 @@ fn made() -> impl Strategy<Value = Made> {
     let octets = || prop_oneof![prop::collection::vec(any::<u8>(), 0..120), ".{0,40}".prop_map(String::into_bytes)];
     let marks = || prop::collection::vec((0u32..130, 0u32..130, role()), 0..6);
     let note = (0u8..4, ".{0,30}", prop::option::of(".{0,10}"), prop::option::of(".{0,10}"));
-    let rest = (any::<bool>(), 0u8..6, prop::option::of(octets()), 1u64..30);
+    let rest = (any::<bool>(), 0u8..7, prop::option::of(octets()), 1u64..30);
     (octets(), marks(), prop::collection::vec(note, 0..4), rest).prop_map(
         |(bytes, marks, notes, (server, kind, sent, connection))| {
             let from = if server { Peer::Server } else { Peer::Client };
@@ -195,11 +195,18 @@ fn made() -> impl Strategy<Value = Made> {
                 0 => data(1, from, DataKind::Literal, bytes.len() as u64, &bytes),
                 1 => closed(2, connection, Closer::Reset(from)),
                 2 => opened(3, connection, [true, server]),
+                3 => Made::new(3, connection, from, What::Tls(Box::default())),
                 _ => text(4, connection, from, State::Selected, &bytes),
             };
             match &mut made.event.what {
                 What::Closed(closed) => closed.why = Some(words.clone()),
                 What::Opened(opened) => opened.server = words.clone(),
+                What::Tls(facts) => {
+                    facts.name = Some(words.clone());
+                    facts.alpn = Some(words.clone());
+                    let (subject, issuer, names) = (words.clone(), words.clone(), vec![words.clone(); 2]);
+                    facts.certificate = Some(Certificate { subject, issuer, names, ..Certificate::default() });
+                }
                 _ => made.sent = sent,
             }
             if kind == 1 {

@@ -408,6 +408,48 @@ async fn an_end_without_a_word_is_passed_on_and_noted_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_half_close_the_other_direction_goes_on() {
+    let office = Office::open();
+    let (identity, believer) = office.identity();
+    let tls = office.server(&["localhost"], When::Now);
+    for (here_tls, there_tls, client_first) in (0..8).map(|n| (n & 1 > 0, n & 2 > 0, n & 4 > 0)) {
+        let (listener, address) = listen().await;
+        let set = Set {
+            identity: identity.clone().filter(|_| here_tls),
+            trust: office.trust().filter(|_| there_tls),
+            ..Set::default()
+        };
+        let stage = Stage::open(set, address).await;
+        let (here, there) =
+            tokio::join!(stage.client(here_tls.then_some(&believer)), accept(&listener, there_tls.then_some(&tls)));
+        let (here, there) = (here.unwrap(), there.unwrap());
+        let (mut first, mut second) = if client_first { (here, there) } else { (there, here) };
+        give(&mut first, b"a1 LOGOUT\r\n").await;
+        soon(first.shutdown()).await.unwrap();
+        let mut heard = Vec::new();
+        soon(second.read_to_end(&mut heard)).await.unwrap();
+        assert_eq!(heard, b"a1 LOGOUT\r\n");
+        let late = vec![b'x'; 3_000_000];
+        let (written, heard) = soon(async {
+            let write = async {
+                second.write_all(&late).await?;
+                second.shutdown().await
+            };
+            let mut heard = Vec::new();
+            let (written, read) = tokio::join!(write, first.read_to_end(&mut heard));
+            read.unwrap();
+            (written, heard)
+        })
+        .await;
+        written.unwrap();
+        assert!(heard == late);
+        let (closed, events, _) = stage.closed().await;
+        assert_eq!((closed.by, closed.why), (Closer::Peer(if client_first { C } else { S }), None));
+        assert!(!events.iter().any(|event| event.what == What::Abrupt));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reset_passes_through_tls() {
     let office = Office::open();
     let (identity, believer) = office.identity();

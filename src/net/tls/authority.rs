@@ -130,9 +130,9 @@ fn make(folder: &Path, secret: &Path) -> Result<(), Problem> {
     let new = fresh(secret, content.as_bytes(), 0o600).map_err(|error| cannot_write(secret, &error))?;
     // A link is made only where nothing is, and then it is whole. Where there are no links, renaming has to do.
     let put = match fs::hard_link(&new, secret) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(_) if !secret.exists() => fs::rename(&new, secret),
-        done => done,
+        Err(_) if secret.exists() => Ok(()),
+        Err(_) => fs::rename(&new, secret),
+        Ok(()) => Ok(()),
     };
     let _ = fs::remove_file(&new);
     put.map_err(|error| cannot_write(secret, &error))
