@@ -148,6 +148,9 @@ pub struct Proxy {
 #[derive(Debug, Args, Default)]
 #[command(next_help_heading = "TLS")]
 pub struct TlsFlags {
+    /// What becomes of a client's STARTTLS
+    #[arg(long, value_name = "POLICY", value_enum, default_value_t = StartTls::Follow)]
+    pub starttls: StartTls,
     /// Accept any certificate of a server; the log says what was wrong with it
     #[arg(long)]
     pub insecure: bool,
@@ -164,7 +167,7 @@ pub struct TlsFlags {
 
 /// Flags that make rules. First `--only-caps` takes away, then `--drop-cap`; then `--replace-cap` and `--add-cap` put
 /// something there; `--rule` comes next, in the order of writing, and `--rules` last.
-#[derive(Debug, Args, Default)]
+#[derive(Debug, Clone, Args, Default)]
 #[command(next_help_heading = "Rules")]
 pub struct RuleFlags {
     /// Take capabilities out of every list the server prints, and out of IMAP's ENABLE (AUTH=* is a pattern)
@@ -208,6 +211,18 @@ pub struct LogFlags {
     /// Show passwords and tokens, which are hidden otherwise
     #[arg(long)]
     pub show_secrets: bool,
+}
+
+/// What becomes of STARTTLS on routes without TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum StartTls {
+    /// TLS begins on both sides, and is read between them
+    #[default]
+    Follow,
+    /// It is passed on, and what follows is not read
+    Relay,
+    /// It is taken out of the lists of capabilities
+    Hide,
 }
 
 /// When to use colour.

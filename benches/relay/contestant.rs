@@ -162,6 +162,7 @@ async fn be_relay(scheme: &str, server: SocketAddr) {
         plain: scheme.into(),
         identity: None,
         trust: None,
+        means: None,
         edit: [false; 2],
     };
     let relay = Relay::bind(vec![route], Limits::default()).await.expect("a port");

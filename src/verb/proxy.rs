@@ -20,7 +20,7 @@ pub fn run(flags: &cli::Proxy) -> Result<u8, Problem> {
     let protocols = Protocols::with(&flags.grammar)?;
     let routes = flags.routes.iter().map(|text| Route::read(text, &protocols)).collect::<Result<Vec<_>, _>>()?;
     apart(&routes, &flags.routes)?;
-    let rules = Arc::new(rules(&flags.rules)?);
+    let rules = Arc::new(rules(&hiding(flags, &routes))?);
     let used = |grammar: &&Arc<Grammar>| routes.iter().any(|route| route.protocol == grammar.name);
     let grammars: Vec<_> = protocols.grammars().iter().filter(used).cloned().collect();
     let unknown = unknown_capabilities(&rules, &grammars);
@@ -47,6 +47,17 @@ pub fn run(flags: &cli::Proxy) -> Result<u8, Problem> {
             Ok(1)
         }
     }
+}
+
+/// The flags for rules, and what hides STARTTLS if that is wanted.
+fn hiding(flags: &cli::Proxy, routes: &[Route]) -> cli::RuleFlags {
+    let mut rules = flags.rules.clone();
+    if flags.tls.starttls == cli::StartTls::Hide {
+        let pop3 = |route: &Route| route.protocol == "pop3";
+        rules.drop_cap.extend(routes.iter().any(pop3).then(|| "STLS".to_owned()));
+        rules.drop_cap.extend((!routes.iter().all(pop3)).then(|| "STARTTLS".to_owned()));
+    }
+    rules
 }
 
 /// Refuses two routes that want the same port, before one takes it from the other. `written` is how the user wrote them.
@@ -77,6 +88,7 @@ pub(super) fn bind(route: Route, edit: [bool; 2], secure: &Secure) -> net::Route
         server: Endpoint::new(route.host, route.port),
         protocol: route.protocol,
         scheme: route.scheme,
+        means: secure.means.clone().filter(|_| route.tls == [false; 2]),
         edit,
     }
 }

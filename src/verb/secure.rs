@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use super::route::Route;
 use super::tell;
-use crate::cli::TlsFlags;
-use crate::net::tls::{Authority, Identity, Trust};
+use crate::cli::{StartTls, TlsFlags};
+use crate::net::tls::{Authority, Identity, Means, Trust};
 use crate::problem::Problem;
 
 /// What the routes need of both; nothing is read or made that no route needs.
@@ -19,6 +19,8 @@ pub struct Secure {
     pub identity: Option<Arc<Identity>>,
     /// Whom we believe.
     pub trust: Option<Arc<Trust>>,
+    /// What it takes to follow STARTTLS on routes without TLS.
+    pub means: Option<Arc<Means>>,
 }
 
 impl Secure {
@@ -27,6 +29,7 @@ impl Secure {
     /// # Errors
     /// Files that cannot be used, flags that do not go together.
     pub fn read(flags: &TlsFlags, routes: &[Route]) -> Result<Self, Problem> {
+        let follows = flags.starttls == StartTls::Follow && routes.iter().any(|route| route.tls == [false; 2]);
         let needed = |leg: usize| routes.iter().any(|route| route.tls[leg]);
         let identity = match (&flags.cert, &flags.key) {
             (Some(chain), Some(key)) => Some(Identity::given(chain, key)?),
@@ -42,19 +45,36 @@ impl Secure {
             None if needed(1) => Some(Trust::system(flags.insecure)?),
             None => None,
         };
-        if flags.cert.is_some() && !needed(0) {
+        if flags.cert.is_some() && !needed(0) && !follows {
             tell("warning: --cert and --key have no effect: no route listens with TLS, as imaps://:1993=… does");
         }
-        if (flags.server_ca.is_some() || flags.insecure) && !needed(1) {
+        if (flags.server_ca.is_some() || flags.insecure) && !needed(1) && !follows {
             tell("warning: --server-ca and --insecure have no effect: no route has a server with TLS, as imaps:// has");
         } else if flags.insecure {
             tell("warning: --insecure: no server is verified; whoever is in between can read and change everything");
         }
-        if needed(0) || needed(1) {
+        if needed(0) || needed(1) || follows {
             key_log()?;
         }
-        Ok(Secure { identity: identity.map(Arc::new), trust: trust.map(Arc::new) })
+        let (identity, trust) = (identity.map(Arc::new), trust.map(Arc::new));
+        let means = follows.then(|| Arc::new(means(identity.clone(), trust.clone(), flags.insecure)));
+        Ok(Secure { identity, trust, means })
     }
+}
+
+/// What it takes to follow STARTTLS: what is there already, and for the rest what is usual, made when it is needed.
+fn means(identity: Option<Arc<Identity>>, trust: Option<Arc<Trust>>, insecure: bool) -> Means {
+    Means::new(move || {
+        let identity = match &identity {
+            Some(identity) => identity.clone(),
+            None => Arc::new(Identity::local(Authority::open(&folder()?)?)?),
+        };
+        let trust = match &trust {
+            Some(trust) => trust.clone(),
+            None => Arc::new(Trust::system(insecure)?),
+        };
+        Ok((identity, trust))
+    })
 }
 
 fn alone(option: &str, file: &Path, missing: &str, help: &str) -> Problem {

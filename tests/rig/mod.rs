@@ -45,6 +45,7 @@ pub fn route(server: SocketAddr) -> Route {
         plain: "imap".into(),
         identity: None,
         trust: None,
+        means: None,
         edit: [false; 2],
     }
 }

@@ -15,7 +15,7 @@ use imapscope::event::{Closed, Event, What};
 use imapscope::explain::Explainer;
 use imapscope::grammar::Grammar;
 use imapscope::net::queue::channel;
-use imapscope::net::tls::{Authority, Identity, Trust};
+use imapscope::net::tls::{Authority, Identity, Means, Trust};
 use imapscope::net::{Endpoint, Limits, Relay, Route};
 use imapscope::rules::{Rules, Source};
 use imapscope::session::Session;
@@ -182,6 +182,7 @@ pub struct Set<'a> {
     pub host: &'a str,
     pub identity: Option<Arc<Identity>>,
     pub trust: Option<Arc<Trust>>,
+    pub means: Option<Arc<Means>>,
     pub rule: Option<&'a str>,
     pub limits: Limits,
 }
@@ -189,7 +190,7 @@ pub struct Set<'a> {
 impl Default for Set<'_> {
     fn default() -> Self {
         let limits = Limits { connect_timeout: Duration::from_secs(20), ..Limits::default() };
-        Set { protocol: "imap", host: "localhost", identity: None, trust: None, rule: None, limits }
+        Set { protocol: "imap", host: "localhost", identity: None, trust: None, means: None, rule: None, limits }
     }
 }
 
@@ -207,6 +208,7 @@ impl Stage {
             plain: set.protocol.into(),
             identity: set.identity,
             trust: set.trust,
+            means: set.means,
             edit: [false; 2],
         };
         let relay = Relay::bind(vec![route], set.limits).await.unwrap();
