@@ -124,6 +124,11 @@
 //!   the octets are plain. The server leg with its handshake comes before anything is read from a plain client; the handshake
 //!   of a client runs meanwhile. What a layer has taken and its socket has not is flushed by the pump's write arm, and is
 //!   bounded by rustls. There is no resumption: each handshake shows its certificate, and what is made of it.
+//! - **TLS in the middle is the driver's work, at the session's word.** Behind a client's STARTTLS the session takes nothing
+//!   from it ([`session::Session::waits`]); the server's consent is not sent but handed over ([`session::Outbox::upgrade`]).
+//!   The pump secures the server's leg, sends the consent, secures the client's, and goes on with the same session. What
+//!   was read before a handshake and is none is reported as slipped in. A driver that cannot do this does not ask for it
+//!   ([`session::Session::following_tls`]), and what follows is relayed unread.
 //! - **A leg that is to have TLS cannot lack it.** A route holds who we are and whom we believe ([`net::Route`]), not a
 //!   flag beside them; without a verified certificate no leg comes into being, and so nothing can be relayed to it.
 //! - **Everything wrong with a certificate is told at once**: dates, chain and name are judged apart (`net/tls/trust.rs`), by
@@ -178,7 +183,7 @@
 //! | a field of conditions | a row of `FIELDS` in `rules/condition.rs`, and its fact |
 //! | a finding | [`event::Oddity`] where the session sees it, or a note in [`explain`]; a dialogue that has it and one that has not |
 //! | an output | a file in `sink/`, its name in [`sink::KINDS`], an arm in [`sink::open`] |
-//! | a layer (DEFLATE), or TLS in the middle | `net/leg.rs`, where `net/socket.rs` puts octets that were read already before those to come; `net/tls/handshake.rs` is as for a new leg; and [`session::Session::receive`], which may take less than a chunk: the driver comes back with the rest |
+//! | a layer | in a leg (TLS): `net/leg.rs`, and `net/upgrade.rs` for one that begins in the middle; in a lane (DEFLATE): `session/deflate.rs`. [`session::Session::receive`] may take less than a chunk: the driver comes back with the rest |
 //! | a protocol | a file in `grammars/`, a row of [`grammar::BUILTIN`], another scheme than its name in `verb/protocols.rs`; a reader in `wire/` where the form is another |
 //! | a flag | [`cli`], its use in [`verb`], a test in `tests/cli.rs`, the README |
 //!

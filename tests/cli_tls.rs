@@ -269,7 +269,13 @@ fn flags_without_effect_are_warned_about() {
         child.wait().unwrap();
         line
     };
-    assert!(first(&["--insecure"]).contains("warning: --server-ca and --insecure have no effect"));
-    assert!(first(&["--cert", &cert, "--key", &key]).contains("warning: --cert and --key have no effect"));
+    let relay = ["--starttls", "relay"];
+    let insecure = [&relay[..], &["--insecure"]].concat();
+    assert!(first(&insecure).contains("warning: --server-ca and --insecure have no effect"));
+    let shown = [&relay[..], &["--cert", &cert, "--key", &key]].concat();
+    assert!(first(&shown).contains("warning: --cert and --key have no effect"));
+    // Where a client's STARTTLS is followed, they have.
+    assert!(first(&["--insecure"]).contains("no server is verified"));
+    assert!(first(&["--cert", &cert, "--key", &key]).starts_with("listening"));
     assert!(!files.home().exists(), "no authority is made that nobody needs");
 }

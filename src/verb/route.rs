@@ -103,8 +103,8 @@ fn scheme_of(name: &str, protocols: &Protocols) -> Result<Scheme, Fault> {
     Err(match protocols.upgraded(name) {
         Some(Scheme { plain, .. }) => {
             let help = format!(
-                "imapscope does not start TLS by itself yet; {plain}:// relays what follows a STARTTLS of the client \
-                 unread, and {plain}s:// is TLS from the first octet"
+                "imapscope does not start TLS by itself yet; {plain}:// follows a STARTTLS of the client, and {plain}s:// is \
+                 TLS from the first octet"
             );
             (format!("the scheme '{name}' is not available in this version"), help)
         }
@@ -263,7 +263,7 @@ mod tests {
             ("sieve://h:0", "4190"),
             ("mail.example.org:993", "imaps://mail.example.org:993"),
             ("sieves://h", "sieves://HOST:PORT"),
-            ("pop3+starttls://h", "pop3:// relays"),
+            ("pop3+starttls://h", "pop3:// follows"),
             ("pop://h", "did you mean pop3? known are imap, smtp, submission"),
             ("mail.example.org:587", "submission://mail.example.org:587"),
             ("mail.example.org:9999", "imap://mail.example.org:9999"),

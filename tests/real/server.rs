@@ -134,10 +134,12 @@ fn give(path: &Path, owner: &Account) {
 /// The whole configuration: no file of the system's own is read.
 fn configuration(folder: &Path, protocol: &str, port: u16, owner: &Account, settings: &str) -> String {
     let folder = folder.display();
-    let (protocol, tls) = match protocol {
-        "imaps" => ("imap", true),
-        "pop3s" => ("pop3", true),
-        other => (other, false),
+    let (protocol, tls, offered) = match protocol {
+        "imaps" => ("imap", true, true),
+        "pop3s" => ("pop3", true, true),
+        "imap+starttls" => ("imap", false, true),
+        "pop3+starttls" => ("pop3", false, true),
+        other => (other, false, false),
     };
     let Account { name, user, group, group_name } = owner;
     let version = Command::new("dovecot").arg("--version").output().expect("dovecot runs").stdout;
@@ -170,9 +172,8 @@ fn configuration(folder: &Path, protocol: &str, port: u16, owner: &Account, sett
                 "mail_path = {folder}/box/%{user | username}\n"
             },
         ),
-        // Only here is TLS offered.
         "sieve" => ("managesieve-login".to_owned(), shown),
-        other => (format!("{other}-login"), if tls { shown } else { "" }),
+        other => (format!("{other}-login"), if offered { shown } else { "" }),
     };
     // Those that listen for TLS from the first octet; they would be there by themselves.
     let closed = match protocol {

@@ -64,6 +64,8 @@ impl<S> Stand<S> {
         for name in dropped {
             command.args(["--drop-cap", name]);
         }
+        // What a client does under TLS must not depend on whom it trusts.
+        command.args(["--starttls", "relay"]);
         command.args(["--color", "never", "-o"]).arg(format!("pretty:{}", log_file(folder.path()).display()));
         for name in ["NO_COLOR", "CLICOLOR_FORCE", "CLICOLOR", "IMAPSCOPE_LOG"] {
             command.env_remove(name);

@@ -104,6 +104,34 @@ fn curl_reads_with_tls_on_both_legs() {
 }
 
 #[test]
+fn curl_reads_behind_starttls_that_is_followed() {
+    if !wanted(&["dovecot", "curl", "openssl"]) {
+        return;
+    }
+    for (scheme, all, path, dropped) in
+        [("imap", messages(), "INBOX;MAILINDEX=", "IDLE"), ("pop3", letters(), "", "TOP")]
+    {
+        let server = Dovecot::serving(&format!("{scheme}+starttls"), &all, "");
+        let scope = Scope::start(scheme, &server, &["--drop-cap", dropped]);
+        for (index, message) in all.iter().enumerate() {
+            let url = format!("{scheme}://localhost:{}/{path}{}", scope.port, index + 1);
+            let read = if index == 0 {
+                // The first time the authority is not there yet: a client that does not trust it gets nothing.
+                run(&mut curl(Path::new("/dev/null"), &url, &["--ssl-reqd"]));
+                succeed(&mut curl(&scope.ca(), &url, &["--ssl-reqd"]))
+            } else {
+                succeed(&mut curl(&scope.ca(), &url, &["--ssl-reqd"]))
+            };
+            assert!(read == crlf(message), "message {} is read whole", index + 1);
+        }
+        let log = scope.end();
+        for text in ["TLS 1.3 with the server", "TLS 1.3 with the client", " S~ ", "logged in as"] {
+            assert!(log.contains(text), "{text}: {log}");
+        }
+    }
+}
+
+#[test]
 fn openssl_sees_what_a_rule_leaves_over_and_ends_well() {
     if !wanted(&["dovecot", "openssl"]) {
         return;
