@@ -75,6 +75,15 @@ fn means(office: &Office) -> (Option<Arc<Means>>, Arc<rustls::ClientConfig>) {
     (Some(Arc::new(Means::new(move || Ok((identity.clone(), trust.clone()))))), believer)
 }
 
+/// An IMAP conversation in plain text that has just begun.
+async fn imap(office: &Office) -> (Stage, Arc<rustls::ClientConfig>, Box<dyn End>, Box<dyn End>) {
+    let (means, believer) = means(office);
+    let (listener, address) = listen().await;
+    let stage = Stage::open(Set { means, ..Set::default() }, address).await;
+    let (client, server) = tokio::join!(stage.client(None), accept(&listener, None));
+    (stage, believer, client.unwrap(), server.unwrap())
+}
+
 /// Says each line and hears it on the other side, as a rule leaves it.
 async fn talk(lines: &[(Peer, &str)], client: &mut Box<dyn End>, server: &mut Box<dyn End>, rule: fn(&str) -> String) {
     for (from, line) in lines {
@@ -169,11 +178,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Eager<S> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_may_begin_tls_in_the_same_segment() {
     let office = Office::open();
-    let (means, believer) = means(&office);
-    let (listener, address) = listen().await;
-    let stage = Stage::open(Set { means, ..Set::default() }, address).await;
-    let (client, server) = tokio::join!(stage.client(None), accept(&listener, None));
-    let (mut client, mut server) = (client.unwrap(), server.unwrap());
+    let (stage, believer, mut client, mut server) = imap(&office).await;
     talk(&[(S, "* OK hi\r\n")], &mut client, &mut server, str::to_owned).await;
     let eager: Box<dyn End> =
         Box::new(Eager { socket: client, line: Some(b"a STARTTLS\r\n"), skip: "a OK go\r\n".len() });
@@ -193,11 +198,7 @@ async fn a_client_may_begin_tls_in_the_same_segment() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_slipped_in_is_told_and_carried_to_nobody() {
     let office = Office::open();
-    let (means, believer) = means(&office);
-    let (listener, address) = listen().await;
-    let stage = Stage::open(Set { means, ..Set::default() }, address).await;
-    let (client, server) = tokio::join!(stage.client(None), accept(&listener, None));
-    let (mut client, mut server) = (client.unwrap(), server.unwrap());
+    let (stage, believer, mut client, mut server) = imap(&office).await;
     talk(&[(S, "* OK hi\r\n")], &mut client, &mut server, str::to_owned).await;
     give(&mut client, b"a STARTTLS\r\nb CREATE evil\r\n").await;
     assert_eq!(take(&mut server, 12).await, b"a STARTTLS\r\n");
@@ -216,11 +217,7 @@ async fn what_was_slipped_in_is_told_and_carried_to_nobody() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refusal_changes_nothing_and_what_was_sent_ahead_goes_on() {
     let office = Office::open();
-    let (means, _) = means(&office);
-    let (listener, address) = listen().await;
-    let stage = Stage::open(Set { means, ..Set::default() }, address).await;
-    let (client, server) = tokio::join!(stage.client(None), accept(&listener, None));
-    let (mut client, mut server) = (client.unwrap(), server.unwrap());
+    let (stage, _, mut client, mut server) = imap(&office).await;
     talk(&[(S, "* OK hi\r\n")], &mut client, &mut server, str::to_owned).await;
     give(&mut client, b"a STARTTLS\r\nb NOOP\r\n").await;
     assert_eq!(take(&mut server, 12).await, b"a STARTTLS\r\n");
@@ -235,11 +232,7 @@ async fn a_refusal_changes_nothing_and_what_was_sent_ahead_goes_on() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_cannot_be_verified_gets_nothing_and_the_client_no_consent() {
     let office = Office::open();
-    let (means, _) = means(&office);
-    let (listener, address) = listen().await;
-    let stage = Stage::open(Set { means, ..Set::default() }, address).await;
-    let (client, server) = tokio::join!(stage.client(None), accept(&listener, None));
-    let (mut client, mut server) = (client.unwrap(), server.unwrap());
+    let (stage, _, mut client, mut server) = imap(&office).await;
     talk(&[(S, "* OK hi\r\n"), (C, "a STARTTLS\r\n")], &mut client, &mut server, str::to_owned).await;
     give(&mut server, b"a OK go\r\n").await;
     let config = secure::config(&Office::alone(&["localhost"]));
