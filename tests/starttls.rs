@@ -244,3 +244,88 @@ async fn a_server_that_cannot_be_verified_gets_nothing_and_the_client_no_consent
     let (closed, _, log) = stage.closed().await;
     assert_eq!(closed.by, Closer::Tls(Peer::Server), "{log}");
 }
+
+/// Opens a connection of a protocol that has heard these lines.
+async fn opened(
+    office: &Office,
+    protocol: &str,
+    rule: Option<&str>,
+    lines: &[(Peer, &str)],
+) -> (Stage, [Box<dyn End>; 2], Arc<rustls::ClientConfig>) {
+    let (means, believer) = means(office);
+    let (listener, address) = listen().await;
+    let stage = Stage::open(Set { protocol, means, rule, ..Set::default() }, address).await;
+    let (client, server) = tokio::join!(stage.client(None), accept(&listener, None));
+    let (mut client, mut server) = (client.unwrap(), server.unwrap());
+    talk(lines, &mut client, &mut server, str::to_owned).await;
+    (stage, [client, server], believer)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_ends_instead_of_an_answer_ends_the_connection() {
+    let office = Office::open();
+    let lines = [(S, "* OK hi\r\n"), (C, "a STARTTLS\r\n")];
+    let (stage, [mut client, server], _) = opened(&office, "imap", None, &lines).await;
+    drop(server);
+    let mut rest = Vec::new();
+    soon(client.read_to_end(&mut rest)).await.unwrap();
+    drop(client);
+    let (closed, _, log) = soon(stage.closed()).await;
+    assert_eq!(closed.by, Closer::Peer(Peer::Server), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_consent_too_long_to_be_held_leaves_tls_to_the_peers() {
+    let office = Office::open();
+    let lines = [(S, "* OK hi\r\n"), (C, "a STARTTLS\r\n")];
+    let (stage, [mut client, mut server], _) = opened(&office, "imap", None, &lines).await;
+    let consent = format!("a OK {}\r\n", "x".repeat(100_000));
+    talk(&[(S, &consent)], &mut client, &mut server, str::to_owned).await;
+    talk(&[(C, "\x16\x03\x01hello"), (S, "\x16\x03\x03hi")], &mut client, &mut server, str::to_owned).await;
+    drop((client, server));
+    let (_, _, log) = soon(stage.closed()).await;
+    assert!(!log.contains("hello"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_slipped_in_waits_for_no_reply_under_tls() {
+    let office = Office::open();
+    let lines = [(S, "220 h\r\n")];
+    let rule = Some("drop-capability IDLE");
+    let (stage, [mut client, mut server], believer) = opened(&office, "smtp", rule, &lines).await;
+    give(&mut client, b"STARTTLS\r\nNOOP\r\nMAIL FROM:<evil@x>\r\n").await;
+    assert_eq!(take(&mut server, 10).await, b"STARTTLS\r\n");
+    give(&mut server, b"220 go\r\n").await;
+    let mut server = secured_server(&office, server).await.unwrap();
+    assert_eq!(take(&mut client, 8).await, b"220 go\r\n");
+    let mut client = secured_client(&believer, client).await.unwrap();
+    talk(TALKS[1].inside, &mut client, &mut server, without_idle).await;
+    drop((client, server));
+    let (_, _, log) = stage.closed().await;
+    assert!(log.contains("answers EHLO") && !log.contains("wonderland7"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_consent_inside_tls_is_relayed() {
+    let office = Office::open();
+    let lines = [(S, "* OK hi\r\n"), (C, "a STARTTLS\r\n")];
+    let (stage, [mut client, mut server], believer) = opened(&office, "imap", None, &lines).await;
+    give(&mut server, b"a OK go\r\n").await;
+    let mut server = secured_server(&office, server).await.unwrap();
+    take(&mut client, 9).await;
+    let mut client = secured_client(&believer, client).await.unwrap();
+    let inside = [(C, "b STARTTLS\r\n"), (S, "b OK again\r\n"), (C, "\x16\x03\x01hello"), (S, "\x16\x03\x03hi")];
+    talk(&inside, &mut client, &mut server, str::to_owned).await;
+    drop((client, server));
+    soon(stage.closed()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_starttls_that_is_forgotten_for_too_many_commands_stops_nothing() {
+    let office = Office::open();
+    let ahead = format!("a AUTHENTICATE PLAIN\r\nb STARTTLS\r\n{}", "c NOOP\r\n".repeat(1100));
+    let lines = [(S, "* OK hi\r\n"), (C, &ahead), (S, "a NO\r\n"), (S, "* 1 EXISTS\r\n"), (C, "d NOOP\r\n")];
+    let (stage, ends, _) = opened(&office, "imap", None, &lines).await;
+    drop(ends);
+    soon(stage.closed()).await;
+}

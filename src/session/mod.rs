@@ -51,6 +51,8 @@ pub struct Session {
     follows: bool,
     /// The frame of the client's STARTTLS, until TLS has begun or was refused.
     upgrade: Option<u64>,
+    /// The server has consented to it, and TLS has not begun.
+    consented: bool,
     /// What came behind a false end of the last message.
     suspect: Option<Vec<u8>>,
 }
@@ -80,6 +82,7 @@ impl Session {
             untold: false,
             follows: false,
             upgrade: None,
+            consented: false,
         }
     }
 
@@ -95,23 +98,29 @@ impl Session {
     /// server's consent. Whatever it sends meanwhile belongs under TLS, or was slipped in.
     #[must_use]
     pub fn waits(&self, peer: Peer) -> bool {
-        let asked = self.upgrade.is_some();
-        match peer {
-            Peer::Client => asked,
-            Peer::Server => asked && self.upgrade.is_some_and(|frame| self.dialogue.command(frame).is_none()),
-        }
+        let asked = || self.upgrade.is_some_and(|frame| self.dialogue.command(frame).is_some());
+        self.consented || (peer == Peer::Client && asked())
     }
 
     /// Reports octets that came before TLS began and do not belong there; they are passed on to nobody.
     pub fn slipped_in(&mut self, from: Peer, octets: &[u8], out: &mut Outbox) {
         if !octets.is_empty() {
+            let state = self.state;
             self.inject(from, octets, out);
+            self.state = state;
         }
     }
 
-    /// TLS has begun on both legs: what comes next is a session anew.
+    /// TLS has begun on both legs: what comes next is a session anew, and nothing that was said before is answered in it.
+    /// A further STARTTLS is not followed.
     pub fn secured(&mut self) {
-        self.upgrade = None;
+        (self.upgrade, self.consented, self.follows) = (None, false, false);
+        (self.dialogue, self.suspect) = (Dialogue::default(), None);
+        (self.chunked, self.untold) = (false, false);
+        for lane in &mut self.lanes {
+            let Lane { edit, ratio, started, spoken, .. } = *lane;
+            *lane = Lane { edit, ratio, started, spoken, ..Lane::default() };
+        }
     }
 
     /// In which lanes a rule may edit: `[client, server]`.
@@ -147,6 +156,10 @@ impl Session {
     pub fn closed(&mut self, from: Peer, out: &mut Outbox) {
         if !self.lane(from).finished {
             self.finish(from, out);
+            if from == Peer::Server {
+                // No consent can come any more.
+                self.upgrade = None;
+            }
             out.report(from, What::HalfClosed);
         }
     }
@@ -310,7 +323,8 @@ impl Session {
         oddities.extend(relay.manner.oddity());
         let turn = self.pair(from, whole, &reading, &mut oddities);
         let instead = edit.as_ref().filter(|edit| !edit.fired.is_empty()).map(|edit| edit.bytes);
-        if self.upgrades(from, &reading, &turn) {
+        if relay.manner == Manner::Fresh && self.upgrades(from, &reading, &turn) {
+            self.consented = true;
             // The client must not begin before the server's leg is secured.
             let gone = std::mem::take(&mut self.lane(from).gone);
             let rest = || whole[gone.min(whole.len())..].to_vec();

@@ -205,12 +205,17 @@ impl Session {
         let tls = turn.completes.as_ref().is_some_and(|command| command.then == Some(Then::Tls));
         // 382 of NNTP is one, too.
         let ok = matches!(reading.kind, Kind::Reply { status: Status::Ok, .. } | Kind::GoAhead { .. });
-        from == Peer::Server && self.follows && tls && ok
+        from == Peer::Server && tls && ok && self.upgrade.is_some() && self.upgrade == turn.answers
     }
 
     /// True while the server's texts are held until they are complete, for one of them may be its consent to TLS.
     pub(super) const fn holds(&self, from: Peer) -> bool {
         matches!(from, Peer::Server) && self.upgrade.is_some()
+    }
+
+    /// True if TLS could begin on both legs now: not inside DEFLATE, nor while another STARTTLS is in flight.
+    fn can_follow(&self) -> bool {
+        self.follows && self.upgrade.is_none() && self.lanes.iter().all(|lane| !lane.packed)
     }
 
     /// Draws the consequences of a text, and says what its lane must expect next.
@@ -270,7 +275,7 @@ impl Session {
         match self.dialogue.command(frame).and_then(|command| command.then) {
             Some(Then::Sasl) => self.wait_for(Wait::Sasl, frame, Some(Want::Sasl)),
             Some(Then::Idle) => self.dialogue.want(frame, Want::Idle),
-            Some(Then::Tls) if self.follows => self.upgrade = Some(frame),
+            Some(Then::Tls) if self.can_follow() => self.upgrade = Some(frame),
             Some(Then::Tls) => self.wait_for(Wait::Tls, frame, None),
             Some(Then::Deflate) => self.wait_for(Wait::Deflate, frame, None),
             Some(Then::ClientDot) => self.wait_for(Wait::Message, frame, Some(Want::Message)),
@@ -370,17 +375,20 @@ impl Session {
         if ok && command.layer {
             self.lanes.iter_mut().for_each(|lane| lane.sealable = true);
         }
-        let layer = match command.then {
-            Some(Then::Tls) if ok && !self.follows => Some(Layer::Tls),
-            _ => None,
-        };
+        // A consent that was on its way when it was understood cannot be held back: what follows is between the peers.
+        let layer = (ok && command.then == Some(Then::Tls) && !self.consented).then_some(Layer::Tls);
         match command.then {
             Some(Then::Deflate) if ok && self.begin_deflate(Peer::Server) => {
                 out.report(Peer::Server, What::Upgrade(Layer::Deflate));
             }
             Some(Then::Reset) if ok => self.end_deflate(),
-            Some(Then::Tls) if ok && self.follows => out.report(Peer::Server, What::Upgrade(Layer::Tls)),
-            Some(Then::Tls) => self.upgrade = None,
+            Some(Then::Tls) if self.consented => out.report(Peer::Server, What::Upgrade(Layer::Tls)),
+            Some(Then::Tls) if self.upgrade == Some(command.frame) => {
+                self.upgrade = None;
+                if ok {
+                    self.close_off(Peer::Client, Layer::Tls, out);
+                }
+            }
             _ => {}
         }
         // Announced once, before what the client may have sent ahead.

@@ -149,7 +149,7 @@ impl Session {
     }
 
     /// From here nothing on this lane can be read, whoever began the layer.
-    fn close_off(&mut self, from: Peer, layer: Layer, out: &mut Outbox) {
+    pub(super) fn close_off(&mut self, from: Peer, layer: Layer, out: &mut Outbox) {
         let expect = self.open_layer(from, layer, false, out);
         self.lane(from).framer.expect(expect);
     }
