@@ -72,8 +72,14 @@ fn nntp_says_which_replies_have_lines_to_a_dot_behind_them() {
     assert_eq!(marked(&g.commands, |c| c.secret), [("AUTHINFO", Secret::AfterFirst)]);
     assert_eq!(marked(&g.commands, |c| c.lists), [("CAPABILITIES", Lists::Capabilities)]);
     assert_eq!(marked(&g.commands, |c| c.on_ok), [("QUIT", State::Logout)]);
-    let answers =
-        [("100", Status::Ok), ("101", Status::Ok), ("111", Status::Ok), ("400", Status::Bye), ("421", Status::No)];
+    let answers = [
+        ("100", Status::Ok),
+        ("101", Status::Ok),
+        ("111", Status::Ok),
+        ("382", Status::Ok),
+        ("400", Status::Bye),
+        ("421", Status::No),
+    ];
     assert_eq!(marked(&g.responses, |r| r.answers), answers);
     assert!(g.responses.iter().all(|r| r.name.len() == 3 && r.name.bytes().all(|b| b.is_ascii_digit())));
     for name in [

@@ -203,8 +203,7 @@ impl Session {
     /// True for the server's consent to begin TLS, where that is followed.
     pub(super) fn upgrades(&self, from: Peer, reading: &Reading, turn: &Turn) -> bool {
         let tls = turn.completes.as_ref().is_some_and(|command| command.then == Some(Then::Tls));
-        // 382 of NNTP is one, too.
-        let ok = matches!(reading.kind, Kind::Reply { status: Status::Ok, .. } | Kind::GoAhead { .. });
+        let ok = matches!(reading.kind, Kind::Reply { status: Status::Ok, .. });
         from == Peer::Server && tls && ok && self.upgrade.is_some() && self.upgrade == turn.answers
     }
 
@@ -251,7 +250,11 @@ impl Session {
             Kind::Command { .. } | Kind::More if from == Peer::Client => return self.commanded(frame),
             Kind::Sasl | Kind::Cancel => self.responded(),
             Kind::Done => self.dialogue.done(),
-            Kind::GoAhead { .. } if turn.completes.is_some() => return self.completed(frame, turn, Status::Ok, out),
+            Kind::GoAhead { .. } if turn.completes.is_some() => {
+                // It leads on, but to nothing that only a consent begins.
+                let tls = turn.completes.as_ref().is_some_and(|command| command.then == Some(Then::Tls));
+                return self.completed(frame, turn, if tls { Status::No } else { Status::Ok }, out);
+            }
             Kind::GoAhead { .. } => self.granted(&turn, out),
             // A browser or a wrong server goes on in its own language, and not without secrets.
             Kind::Foreign(Foreign::Http | Foreign::Ssh) => return self.shut(from),
