@@ -12,11 +12,13 @@ pub mod tee;
 
 use std::fs;
 use std::io::Write;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use tokio::net::TcpSocket;
 
 /// No wait takes longer.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -49,10 +51,24 @@ pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
-/// A port that nobody listens on now.
-pub fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback can be listened on");
-    listener.local_addr().expect("it has an address").port()
+/// A port of loopback for a server that cannot be given port 0. It is bound for as long as this lives and not listened
+/// on: the system gives it to nobody else meanwhile, and lets the server, which asks for it by number, listen there.
+pub struct Port {
+    _bound: TcpSocket,
+    /// Where to listen.
+    pub address: SocketAddr,
+}
+
+impl Port {
+    /// One that nobody has.
+    pub fn reserve() -> Port {
+        let bound = TcpSocket::new_v4().expect("a socket");
+        // The server asks for the same: only then may two have one port while neither listens.
+        bound.set_reuseaddr(true).expect("it may be shared");
+        bound.bind((Ipv4Addr::LOCALHOST, 0).into()).expect("loopback can be bound");
+        let address = bound.local_addr().expect("it has an address");
+        Port { _bound: bound, address }
+    }
 }
 
 /// Sends a signal to a program that we started.

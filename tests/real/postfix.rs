@@ -2,13 +2,13 @@
 //! process must be root's; what is delivered goes into Maildirs in that folder, so that it can be compared.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use super::server::account;
-use super::{free_port, signal, wait_until};
+use super::{Port, signal, wait_until};
 
 /// Whether these tests shall and can run: Postfix can only be started by root.
 pub fn wanted(needs: &[&str]) -> bool {
@@ -27,7 +27,7 @@ pub fn wanted(needs: &[&str]) -> bool {
 pub struct Postfix {
     child: Child,
     folder: tempfile::TempDir,
-    listeners: Vec<(&'static [&'static str], SocketAddr)>,
+    listeners: Vec<(&'static [&'static str], Port)>,
 }
 
 impl Postfix {
@@ -62,8 +62,7 @@ impl Postfix {
         chown(at("data"), Some(postfix.user), None).expect("root may give files away");
         chown(at("box"), Some(nobody.user), Some(nobody.group)).expect("root may give files away");
         super::certificate(&at("conf"));
-        let listeners =
-            rows.iter().map(|row| (*row, SocketAddr::from((Ipv4Addr::LOCALHOST, free_port())))).collect::<Vec<_>>();
+        let listeners = rows.iter().map(|row| (*row, Port::reserve())).collect::<Vec<_>>();
         let files = [("main.cf", main(folder.path(), &nobody.user) + settings), ("master.cf", master(&listeners))];
         for (name, text) in files {
             fs::write(at("conf").join(name), text).expect("a file");
@@ -77,14 +76,14 @@ impl Postfix {
             if let Some(status) = server.child.try_wait().expect("the child can be asked") {
                 panic!("Postfix ended, {status}:\n{}", server.log());
             }
-            server.listeners.iter().all(|(_, address)| TcpStream::connect(address).is_ok())
+            server.listeners.iter().all(|(_, port)| TcpStream::connect(port.address).is_ok())
         });
         server
     }
 
     /// Where the listener is that lacks these.
     pub fn lacking(&self, row: &[&str]) -> SocketAddr {
-        self.listeners.iter().find(|(lacks, _)| *lacks == row).expect("a listener of this row").1
+        self.listeners.iter().find(|(lacks, _)| *lacks == row).expect("a listener of this row").1.address
     }
 
     /// Where the listener is that lacks nothing.
@@ -164,9 +163,9 @@ fn main(folder: &Path, user: &u32) -> String {
 }
 
 /// Only what receiving and delivering needs.
-fn master(listeners: &[(&[&str], SocketAddr)]) -> String {
+fn master(listeners: &[(&[&str], Port)]) -> String {
     let mut text = String::new();
-    for (lacks, address) in listeners {
+    for (lacks, Port { address, .. }) in listeners {
         text += &format!("{address} inet n - n - - smtpd\n -o smtpd_discard_ehlo_keywords={}\n", lacks.join(","));
     }
     let services = "cleanup unix n - n - 0 cleanup\nqmgr unix n - n 300 1 qmgr\ntlsmgr unix - - n 1000? 1 tlsmgr\n\

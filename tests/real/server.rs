@@ -2,13 +2,13 @@
 //! Touches nothing outside that folder.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use super::{PASSWORD, free_port, signal, wait_until};
+use super::{PASSWORD, Port, signal, wait_until};
 
 /// A server that runs until it is dropped.
 pub struct Dovecot {
@@ -16,6 +16,7 @@ pub struct Dovecot {
     folder: tempfile::TempDir,
     /// Where it listens.
     pub address: SocketAddr,
+    _port: Port,
 }
 
 impl Dovecot {
@@ -32,7 +33,7 @@ impl Dovecot {
     /// Starts a server of this protocol: imap, pop3, sieve, lmtp or submission; imaps and pop3s are under TLS. The settings overrule all others.
     pub fn serving(protocol: &str, messages: &[Vec<u8>], settings: &str) -> Dovecot {
         let folder = tempfile::tempdir().expect("a folder");
-        let port = free_port();
+        let port = Port::reserve();
         for name in ["run", "state", "home", "box", "mail", "mail/cur", "mail/new", "mail/tmp"] {
             fs::create_dir(folder.path().join(name)).expect("a folder");
         }
@@ -44,7 +45,8 @@ impl Dovecot {
         let mine = fs::metadata(folder.path()).expect("the folder is there").uid();
         let owner = if mine == 0 { account("nobody") } else { account(&mine.to_string()) };
         let file = folder.path().join("dovecot.conf");
-        fs::write(&file, configuration(folder.path(), protocol, port, &owner, settings)).expect("a file");
+        fs::write(&file, configuration(folder.path(), protocol, port.address.port(), &owner, settings))
+            .expect("a file");
         super::certificate(folder.path());
         let mut command = Command::new("dovecot");
         command.arg("-F").arg("-c").arg(&file).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -53,7 +55,7 @@ impl Dovecot {
             command.uid(owner.user).gid(owner.group);
         }
         let child = command.spawn().expect("dovecot starts");
-        let mut server = Dovecot { child, folder, address: (Ipv4Addr::LOCALHOST, port).into() };
+        let mut server = Dovecot { child, folder, address: port.address, _port: port };
         wait_until("Dovecot listens", || {
             if let Some(status) = server.child.try_wait().expect("the child can be asked") {
                 panic!("Dovecot ended, {status}:\n{}", server.log());
