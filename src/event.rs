@@ -509,6 +509,10 @@ pub enum Oddity {
     Smuggled,
     /// A message was closed where a server that replied early may have seen its end.
     ClosedEarly,
+    /// Not sent on: it is between the peer and imapscope.
+    Kept,
+    /// Said by imapscope itself, and not by the peer.
+    Ours,
 }
 
 /// A dot on what looks like a line of its own, and is not between CRLF and CRLF.

@@ -1,6 +1,8 @@
 //! TLS as a user meets it on the command line: mistakes in files and flags are refused before a port opens, the local
 //! authority is made once, and a session with TLS on both legs runs through the built binary.
 
+mod program;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -26,7 +28,7 @@ fn imapscope(home: &Path, arguments: &[&str]) -> Command {
 }
 
 fn run(home: &Path, arguments: &[&str]) -> Output {
-    imapscope(home, arguments).output().expect("the program runs")
+    program::output(&mut imapscope(home, arguments))
 }
 
 /// Runs a command line that is wrong; returns what is said of it.
@@ -35,7 +37,7 @@ fn refused(home: &Path, arguments: &[&str]) -> String {
 }
 
 fn refusal(mut command: Command) -> String {
-    let output = command.output().expect("the program runs");
+    let output = program::output(&mut command);
     let said = String::from_utf8(output.stderr).expect("UTF-8");
     assert_eq!(output.status.code(), Some(2), "{said}");
     assert_eq!(said.matches("error: ").count(), 1, "{said}");

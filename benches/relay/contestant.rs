@@ -161,6 +161,7 @@ async fn be_relay(scheme: &str, server: SocketAddr) {
         listens: scheme.into(),
         plain: scheme.into(),
         identity: None,
+        own: [false; 2],
         trust: None,
         means: None,
         edit: [false; 2],

@@ -104,6 +104,14 @@ pub fn oddity(odd: Oddity, from: Peer, unasked: bool, book: Book) -> Note {
             "the server took a false end for the end of this message: what came behind it is read as the server reads it",
             place,
         ),
+        Oddity::Kept => note(
+            NoteKind::Session,
+            format!("not for the {}: it is between the {} and imapscope", from.other().word(), from.word()),
+            "",
+        ),
+        Oddity::Ours => {
+            note(NoteKind::Session, format!("said by imapscope; the {} does not say this", from.word()), "")
+        }
         Oddity::Malformed => says(from, "a reply that lacks its status word or its text"),
     }
 }

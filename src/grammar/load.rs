@@ -2,12 +2,13 @@
 //! description may extend one that comes with the program: what it says is laid over that, key by key, so that a new
 //! meaning for LOGIN does not lose the mark that hides its password.
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue, ValueDeserializer};
 
 use super::desk::Desk;
-use super::{BUILTIN, Capability, Command, Grammar, Mechanism, Named, Table, Vocabulary, Word, raw};
+use super::{BUILTIN, Capability, Command, Grammar, Mechanism, Named, StartTls, Table, Then, Vocabulary, Word, raw};
 use crate::event::{Form, State};
 use crate::problem::Problem;
 
@@ -15,8 +16,20 @@ use crate::problem::Problem;
 type Entries<'i> = toml::map::Map<Spanned<DeString<'i>>, Spanned<DeValue<'i>>>;
 
 /// The keys of a description's first level.
-const TOP: [&str; 11] =
-    ["name", "title", "port", "form", "begins", "extends", "capability", "command", "response", "code", "words"];
+const TOP: [&str; 12] = [
+    "name",
+    "title",
+    "port",
+    "form",
+    "begins",
+    "extends",
+    "starttls",
+    "capability",
+    "command",
+    "response",
+    "code",
+    "words",
+];
 
 /// Reads a protocol's description.
 pub(super) fn load(origin: &str, text: &str) -> Result<Grammar, Vec<Problem>> {
@@ -43,6 +56,7 @@ pub(super) fn load(origin: &str, text: &str) -> Result<Grammar, Vec<Problem>> {
     };
     desk.form = grammar.form;
     grammar.begins = begins(&mut desk, &mut top);
+    let starttls = starttls(&mut desk, &mut top);
     let capabilities = section::<raw::Capability>(&mut desk, &mut top, "capability");
     let commands = section::<raw::Command>(&mut desk, &mut top, "command");
     let responses = section::<raw::Response>(&mut desk, &mut top, "response");
@@ -65,6 +79,18 @@ pub(super) fn load(origin: &str, text: &str) -> Result<Grammar, Vec<Problem>> {
         spoken.extend(both);
     }
     grammar.commands = Table::new(spoken);
+    if let Some((described, capability, asks)) = starttls {
+        if let Some(capability) = capability {
+            desk.require_capability(&capability, &grammar.capabilities);
+        }
+        if !asks.as_ref().is_empty()
+            && grammar.command(asks.as_ref().as_bytes()).is_none_or(|it| it.then != Some(Then::Tls))
+        {
+            let help = "it names a command of this description that has `then = \"tls\"`";
+            desk.add(asks.span(), &format!("`{}` is not known to ask for TLS", asks.as_ref()), help);
+        }
+        grammar.starttls = Some(described);
+    }
     grammar.responses = table(&mut desk, responses, raw::Response::build);
     grammar.codes = table(&mut desk, codes, raw::Code::build);
     for (kind, entries) in words {
@@ -188,6 +214,22 @@ fn begins(desk: &mut Desk<'_>, top: &mut Entries<'_>) -> State {
         return usual;
     };
     raw::state(&Spanned::new(value.span(), name.to_owned()), desk).unwrap_or(usual)
+}
+
+/// How TLS begins, and the places of the names in it.
+fn starttls(
+    desk: &mut Desk<'_>,
+    top: &mut Entries<'_>,
+) -> Option<(StartTls, Option<Spanned<String>>, Spanned<String>)> {
+    let value = top.remove("starttls")?;
+    let place = value.span();
+    match raw::StartTls::deserialize(ValueDeserializer::from(value)) {
+        Ok(entry) => Some(entry.build(desk)),
+        Err(error) => {
+            desk.refuse(&error, Some(place));
+            None
+        }
+    }
 }
 
 /// The entries of a section, each with its name. One that cannot be read is reported and left out.

@@ -45,6 +45,8 @@ pub struct Grammar {
     pub begins: State,
     /// The description that it was laid over, if it is not one from the ground up.
     pub extends: Option<String>,
+    /// How imapscope begins TLS by itself; `None` if that is not described.
+    pub starttls: Option<StartTls>,
     /// What clients may say. The UID forms are entries of their own: `UID FETCH`.
     pub commands: Table<Command>,
     /// What servers may offer.
@@ -55,6 +57,19 @@ pub struct Grammar {
     pub codes: Table<Code>,
     /// The other words of the protocol by kind: `flag`, `fetch item`, `search key` and so on, in that order of name.
     pub vocabularies: Vec<Vocabulary>,
+}
+
+/// What it takes to begin TLS in the middle, where imapscope does it by itself on one leg.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StartTls {
+    /// What the lists call it, if there are lists.
+    pub capability: Option<String>,
+    /// What a client says, a command a line; the last asks for TLS. Without tags.
+    pub says: Vec<String>,
+    /// What a server consents with. Without a tag.
+    pub consents: String,
+    /// The server lists its capabilities by itself once TLS has begun (RFC 5804 section 2.2).
+    pub lists: bool,
 }
 
 /// A command of a client.

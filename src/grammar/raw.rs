@@ -36,6 +36,17 @@ pub(super) struct Command {
     pub(super) uid: Option<Spanned<String>>,
 }
 
+/// `[starttls]`
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct StartTls {
+    capability: Option<Spanned<String>>,
+    says: Spanned<Vec<Spanned<String>>>,
+    consents: Spanned<String>,
+    #[serde(default)]
+    lists: bool,
+}
+
 /// `[capability.NAME]`
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -134,6 +145,31 @@ pub(super) struct Mechanism {
     secret: Vec<String>,
     #[serde(default)]
     layer: bool,
+}
+
+impl StartTls {
+    /// What is described, and the place of the capability and of the command that asks for TLS.
+    pub(super) fn build(self, desk: &mut Desk<'_>) -> (super::StartTls, Option<Spanned<String>>, Spanned<String>) {
+        for text in self.says.as_ref().iter().chain(&self.capability).chain([&self.consents]) {
+            if text.as_ref().trim().is_empty() || text.as_ref().contains(char::is_control) {
+                desk.add(text.span(), "this must be one line, and not empty", "");
+            }
+        }
+        if self.says.as_ref().is_empty() {
+            desk.add(self.says.span(), "`says` has no command", "write the command that asks for TLS");
+        }
+        let asks = self.says.as_ref().last().map_or_else(
+            || Spanned::new(self.says.span(), String::new()),
+            |last| Spanned::new(last.span(), last.as_ref().split(' ').next().unwrap_or_default().to_owned()),
+        );
+        let described = super::StartTls {
+            capability: self.capability.as_ref().map(|name| name.as_ref().clone()),
+            says: plain(self.says.into_inner()),
+            consents: self.consents.into_inner(),
+            lists: self.lists,
+        };
+        (described, self.capability, asks)
+    }
 }
 
 impl Command {

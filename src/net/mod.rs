@@ -90,10 +90,13 @@ pub struct Route {
     pub listens: String,
     /// The scheme of the same protocol without TLS, where something is to be suggested.
     pub plain: String,
-    /// Clients speak TLS from their first octet, and this is who we are to them.
+    /// Clients speak TLS, and this is who we are to them.
     pub identity: Option<Arc<Identity>>,
-    /// The server speaks TLS from its first octet, and this is whom we believe.
+    /// The server speaks TLS, and this is whom we believe.
     pub trust: Option<Arc<Trust>>,
+    /// Which of these legs begin in plain text and have a STARTTLS of our own, `[client, server]`: it is offered to
+    /// clients, and done with the server before anything is relayed. The others have TLS from the first octet.
+    pub own: [bool; 2],
     /// With this a STARTTLS of the client's is followed on both legs, if neither has TLS; else what comes behind it is
     /// relayed as it is.
     pub means: Option<Arc<Means>>,
@@ -299,11 +302,19 @@ async fn connection<F>(
     let events = vec![Event { from: Peer::Client, what: What::Opened(Box::new(opened)) }];
     report.put(&mut Batch { events, ..Batch::default() }, Instant::now());
     let mut session = (plan.make)(&route, number);
-    let upgrade = route.means.clone().filter(|_| route.identity.is_none() && route.trust.is_none());
-    let upgrade = upgrade.map(|means| Upgrade { means, route: route.clone(), limit: plan.limits.connect_timeout });
-    if upgrade.is_some() {
+    session = session.under_tls([route.identity.is_some() && !route.own[0], route.trust.is_some() && !route.own[1]]);
+    let follows = route.means.is_some() && route.identity.is_none() && route.trust.is_none();
+    if follows {
         session = session.following_tls();
     }
+    if route.own[Peer::Client.index()] {
+        session = session.offering_tls();
+    }
+    if route.own[Peer::Server.index()] {
+        session = session.beginning_tls();
+    }
+    let upgrade = follows || route.own != [false; 2];
+    let upgrade = upgrade.then(|| Upgrade { route: route.clone(), limit: plan.limits.connect_timeout });
     let mut stop = plan.stop.clone();
     // Boxed: what it takes to connect is not carried along by an idle connection.
     let opening = Box::pin(open(&plan, &route, socket, over, &mut report, &mut stop)).await;
@@ -347,7 +358,7 @@ async fn open<F>(
     };
     let client_leg = async {
         let socket = Socket::new(client, Vec::new());
-        match &route.identity {
+        match route.identity.as_ref().filter(|_| !route.own[Peer::Client.index()]) {
             None => Ok(Leg::plain(socket)),
             Some(identity) => secured(Peer::Client, handshake::with_client(identity, socket, terms, limit).await),
         }
@@ -355,7 +366,7 @@ async fn open<F>(
     let server_leg = async {
         let dialled = dial(&route.server, limit, &plan.own).await.map_err(|why| (Closer::Unreachable, why))?;
         let socket = Socket::new(dialled, Vec::new());
-        match &route.trust {
+        match route.trust.as_ref().filter(|_| !route.own[Peer::Server.index()]) {
             None => Ok(Leg::plain(socket)),
             Some(trust) => secured(Peer::Server, handshake::with_server(trust, socket, terms, limit).await),
         }

@@ -4,6 +4,8 @@
 //! The arms are polled by hand in one future: whatever can move, moves, and a lane that is stuck stops only the
 //! reading that would feed it. So two peers that both only write cannot block us.
 
+mod secure;
+
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::ops::Range;
@@ -20,8 +22,8 @@ use super::report::Report;
 use super::stopped;
 use super::tls::broken;
 use super::upgrade::Upgrade;
-use crate::event::{Batch, Closed, Closer, Event, Peer, What};
-use crate::session::Session;
+use crate::event::{Batch, Closed, Closer, Peer, What};
+use crate::session::{Session, Upgrade as Begins};
 
 /// Octets that a session may have answered to a peer that does not read them, before we stop reading from it.
 const ANSWERS: usize = 64 * 1024;
@@ -36,8 +38,8 @@ const SMALLEST: usize = 4 * 1024;
 /// A read that gives more events than this makes the next one smaller: what one read costs the log stays bounded.
 const DENSE: usize = 1024;
 
-/// The first octet of a TLS handshake (RFC 8446 section 5.1).
-const HANDSHAKE: u8 = 0x16;
+/// So many octets are read of a peer that waits for its turn.
+const AHEAD: usize = 16 * 1024;
 
 /// How many pieces go into one write.
 const PIECES: usize = 32;
@@ -62,8 +64,8 @@ pub struct Pump {
     sent: [u64; 2],
     /// Octets that were read and wait, for they may belong under TLS.
     ahead: [Vec<u8>; 2],
-    /// The server's consent to TLS, which the client has not heard of.
-    consent: Option<Vec<u8>>,
+    /// TLS that is to begin.
+    begins: Option<Begins>,
     upgrade: Option<Upgrade>,
     /// How much to read at once from each peer, in octets.
     width: [usize; 2],
@@ -108,7 +110,7 @@ impl Pump {
             received: [0; 2],
             sent: [0; 2],
             ahead: Default::default(),
-            consent: None,
+            begins: None,
             upgrade,
             width: [FIRST; 2],
             moved: Instant::now(),
@@ -142,58 +144,13 @@ impl Pump {
         self.finish(end, stop).await;
     }
 
-    /// Begins TLS on both legs, the server's first.
-    async fn secure(&mut self) -> Result<(), End> {
-        let (Some(upgrade), Some(consent)) = (self.upgrade.take(), self.consent.take()) else { return Ok(()) };
-        let failed = |(peer, why)| End { by: Closer::Tls(peer), why: Some(why) };
-        let [client, server] = std::mem::take(&mut self.ahead);
-        // A client may begin TLS without waiting; all else is plain text that would be slipped in.
-        let hello = client.first() == Some(&HANDSHAKE);
-        self.slipped_in(Peer::Server, &server);
-        if !hello {
-            self.slipped_in(Peer::Client, &client);
-        }
-        let leg = self.leave(Peer::Server);
-        let (leg, facts) = upgrade.server(leg).await.map_err(|why| failed((Peer::Server, why)))?;
-        self.legs[Peer::Server.index()] = leg;
-        self.tell(Peer::Server, What::Tls(Box::new(facts)));
-        let leg = self.leave(Peer::Client);
-        let ahead = if hello { client } else { Vec::new() };
-        let (leg, facts) = upgrade.client(leg, &consent, ahead).await.map_err(|why| failed((Peer::Client, why)))?;
-        self.legs[Peer::Client.index()] = leg;
-        self.sent[Peer::Client.index()] += consent.len() as u64;
-        self.tell(Peer::Client, What::Tls(Box::new(facts)));
-        self.session.secured();
-        self.moved = Instant::now();
-        Ok(())
-    }
-
-    /// Takes a leg out, to begin TLS on it.
-    fn leave(&mut self, peer: Peer) -> Leg {
-        std::mem::replace(&mut self.legs[peer.index()], Leg::gone())
-    }
-
-    fn tell(&mut self, peer: Peer, what: What) {
-        let events = vec![Event { from: peer, what }];
-        self.report.put(&mut Batch { events, ..Batch::default() }, Instant::now());
-    }
-
-    /// Reports octets that are passed on to nobody.
-    fn slipped_in(&mut self, from: Peer, octets: &[u8]) {
-        lend(|desk| {
-            self.session.slipped_in(from, octets, &mut desk.out);
-            self.report.put(&mut desk.out.batch, Instant::now());
-            desk.out.clear();
-        });
-    }
-
     /// The end, or nothing when TLS is to begin.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<End>> {
         loop {
             match self.turn(cx) {
                 Ok(true) => {}
                 // The client has all that came before.
-                Ok(false) if self.consent.is_some() && self.lanes.iter().all(Lane::is_empty) => {
+                Ok(false) if self.begins.is_some() && self.lanes.iter().all(Lane::is_empty) => {
                     return Poll::Ready(None);
                 }
                 Ok(false) if self.shut == [true; 2] => {
@@ -275,23 +232,48 @@ impl Pump {
         if !room || muted || self.ended[at] || !self.lanes[to].is_empty() || self.answers[at] > ANSWERS {
             return Ok(false);
         }
-        if self.session.waits(from) || self.consent.is_some() {
+        if self.begins.is_some() {
             return Ok(false);
         }
+        if self.session.waits(from) {
+            return self.look_ahead(from, cx);
+        }
         if !self.ahead[at].is_empty() {
-            let ahead = std::mem::take(&mut self.ahead[at]);
             return lend(|desk| {
-                desk.buffer[..ahead.len()].copy_from_slice(&ahead);
-                self.give(from, ahead.len(), desk, cx)
+                let count = self.ahead[at].len().min(desk.buffer.len());
+                desk.buffer[..count].copy_from_slice(&self.ahead[at][..count]);
+                self.ahead[at].drain(..count);
+                if self.ahead[at].is_empty() {
+                    self.ahead[at] = Vec::new();
+                }
+                self.give(from, count, desk, cx)
             });
         }
         lend(|desk| match self.legs[at].poll_read(cx, &mut desk.buffer[..self.width[at]]) {
             Poll::Ready(Ok(0)) => self.take_end(from, desk, cx),
             Poll::Ready(Ok(count)) => self.take(from, count, desk, cx),
-            Poll::Ready(Err(e)) if e.kind() == io::ErrorKind::Interrupted => Ok(true),
-            Poll::Ready(Err(e)) => {
-                Err(End { why: broken(from, &e).or(lost(from, e.kind()).why), ..lost(from, e.kind()) })
+            Poll::Ready(Err(e)) => ended(from, &e).map_or(Ok(true), Err),
+            Poll::Pending => Ok(false),
+        })
+    }
+
+    /// The read arm of a peer that waits: what it sends is kept, a little of it, so that its end is seen all the same.
+    fn look_ahead(&mut self, from: Peer, cx: &mut Context<'_>) -> Result<bool, End> {
+        let at = from.index();
+        let room = AHEAD.saturating_sub(self.ahead[at].len());
+        if room == 0 {
+            return Ok(false);
+        }
+        lend(|desk| match self.legs[at].poll_read(cx, &mut desk.buffer[..room]) {
+            // An end behind octets is seen again when they are dealt with.
+            Poll::Ready(Ok(0)) if !self.ahead[at].is_empty() => Ok(false),
+            Poll::Ready(Ok(0)) => self.take_end(from, desk, cx),
+            Poll::Ready(Ok(count)) => {
+                self.received[at] += count as u64;
+                self.ahead[at].extend_from_slice(&desk.buffer[..count]);
+                Ok(true)
             }
+            Poll::Ready(Err(e)) => ended(from, &e).map_or(Ok(true), Err),
             Poll::Pending => Ok(false),
         })
     }
@@ -309,7 +291,7 @@ impl Pump {
         let (mut start, mut events) = (0, 0);
         while start < count {
             if self.session.waits(from) {
-                self.ahead[from.index()] = desk.buffer[start..count].to_vec();
+                self.ahead[from.index()].splice(0..0, desk.buffer[start..count].iter().copied());
                 break;
             }
             let mut taken = self.session.receive(from, &desk.buffer[start..count], &mut desk.out);
@@ -319,7 +301,7 @@ impl Pump {
                 taken = count - start;
                 desk.out.pass(from.other(), 0..taken);
             }
-            self.consent = self.consent.take().or_else(|| desk.out.upgrade.take());
+            self.begins = self.begins.take().or_else(|| desk.out.upgrade.take());
             // The session's ranges count from `start`, whatever it took.
             let (rest, done) = self.deliver(from, start..count, now, desk, cx);
             let lane = &mut self.lanes[from.other().index()];
@@ -329,6 +311,7 @@ impl Pump {
                 lane.keep(&mut desk.buffer, rest);
             }
             done?;
+            self.go_on(desk)?;
             start += taken;
         }
         self.width[from.index()] = next_width(self.width[from.index()], count, events);
@@ -346,7 +329,14 @@ impl Pump {
         }
         self.session.closed(from, &mut desk.out);
         self.deliver(from, 0..0, Instant::now(), desk, cx).1?;
+        self.go_on(desk)?;
         Ok(true)
+    }
+
+    /// Ends the connection if the session says that it cannot go on.
+    fn go_on(&mut self, desk: &mut Desk) -> Result<(), End> {
+        let failed = desk.out.failed.take();
+        failed.map_or(Ok(()), |why| Err(End { by: Closer::Tls(Peer::Server), why: Some(why) }))
     }
 
     /// Sends what the outbox holds, as far as the sockets take it, and reports the events. Returns the rest of the read
@@ -492,6 +482,12 @@ impl Pump {
         desk.out.clear();
         std::mem::take(&mut desk.out.batch)
     }
+}
+
+/// The end of a connection by an error of reading, if it is one.
+fn ended(from: Peer, error: &io::Error) -> Option<End> {
+    let end = lost(from, error.kind());
+    (error.kind() != io::ErrorKind::Interrupted).then(|| End { why: broken(from, error).or(end.why), ..end })
 }
 
 /// The end of a connection by an error on the leg to `peer`.

@@ -38,7 +38,7 @@ pub enum Field {
     Size,
     /// The names in the text's capability list.
     Capability,
-    /// Whether it came under TLS.
+    /// Which legs are under TLS.
     Tls,
     /// The rules that fired.
     Rule,
@@ -93,6 +93,8 @@ const STATES: &[&str] = &[
     "logout",
     "opaque",
 ];
+/// The legs that may be under TLS.
+const LEGS: &[&str] = &["none", "client", "server", "both"];
 const PEERS: &[&str] = &["client", "server"];
 const STATUSES: &[&str] = &["OK", "NO", "BAD", "BYE", "PREAUTH"];
 
@@ -125,7 +127,7 @@ pub const FIELDS: &[FieldRow] = &[
     ),
     row(Field::Size, "size", Scale::Number),
     row(Field::Capability, "capability", Scale::Word),
-    later(row(Field::Tls, "tls", Scale::Word), "is not known to rules in this version"),
+    row(Field::Tls, "tls", Scale::OneOf(LEGS)),
     later(
         row(Field::Rule, "rule", Scale::Word),
         "is not known when a rule runs: which rules fire is what is being decided",
@@ -361,6 +363,13 @@ impl Facts for Scene<'_> {
             Field::From => self.from.word().as_bytes(),
             Field::Protocol => self.protocol.as_bytes(),
             Field::State => self.state.word().as_bytes(),
+            Field::Tls => match self.tls {
+                [false, false] => "none",
+                [true, false] => "client",
+                [false, true] => "server",
+                [true, true] => "both",
+            }
+            .as_bytes(),
             Field::Text => return Fact::Lines(self.text),
             Field::Conn => return Fact::Number(self.connection),
             Field::Size => return Fact::Number(self.text.len() as u64),
@@ -396,7 +405,7 @@ impl Facts for Scene<'_> {
                 }
                 _ => b"",
             },
-            Field::Latency | Field::Tls | Field::Rule | Field::Check | Field::User => return Fact::Unknown,
+            Field::Latency | Field::Rule | Field::Check | Field::User => return Fact::Unknown,
         };
         if found.is_empty() { Fact::Absent } else { Fact::word(found) }
     }
@@ -463,6 +472,7 @@ mod tests {
             reading: &reading,
             read: &|text| Some(imap::read(from, text)),
             state: State::Selected,
+            tls: [false, true],
             protocol: "imap",
             connection: 7,
             command,
@@ -484,6 +494,8 @@ mod tests {
             ("from == server && (from == client || conn > 7)", Peer::Server, code, "", false),
             ("from in {client, server}", Peer::Server, code, "", true),
             ("conn in {1, 2}", Peer::Server, code, "", false),
+            ("tls == server", Peer::Server, code, "", true),
+            ("tls in {none, client, both}", Peer::Server, code, "", false),
             ("conn != 8", Peer::Server, code, "", true),
             ("size < 40", Peer::Server, code, "", false),
             ("size == 41", Peer::Server, code, "", code.len() == 41),

@@ -62,6 +62,8 @@ pub struct Scene<'a> {
     pub read: &'a dyn Fn(&[u8]) -> Option<Reading>,
     /// The state in which it was sent.
     pub state: State,
+    /// Which legs are under TLS: `[client, server]`.
+    pub tls: [bool; 2],
     /// The grammar's name.
     pub protocol: &'a str,
     /// The number of the connection.
@@ -134,6 +136,17 @@ impl Source {
         let replace = options.replace.iter().map(|value| Self::option(Verb::Replace, "--replace-cap", value));
         let add = options.add.iter().map(|value| Self::option(Verb::Add, "--add-cap", value));
         only.into_iter().chain(drop).chain(replace).chain(add).collect()
+    }
+
+    /// The rules of a route that offers clients TLS by itself, which the log calls by the route's scheme: this capability
+    /// is in every list until TLS has begun with the client, and in none behind that.
+    #[must_use]
+    pub fn offering(scheme: &str, capability: &str) -> [Self; 2] {
+        let rule = |text: String| Source { written: scheme.into(), ..Self::new(&text, scheme.to_owned()) };
+        [
+            rule(format!("add-capability {capability} when tls in {{none, server}}")),
+            rule(format!("drop-capability {capability} when tls in {{client, both}}")),
+        ]
     }
 
     fn new(text: &str, origin: String) -> Self {

@@ -23,7 +23,7 @@ fn scene<'a>(
     read: &'a dyn Fn(&[u8]) -> Option<Reading>,
 ) -> Scene<'a> {
     let (state, protocol, connection, command) = (State::Selected, "imap", 1, "");
-    Scene { from, text, reading, read, state, protocol, connection, command }
+    Scene { from, text, reading, read, state, tls: [false; 2], protocol, connection, command }
 }
 
 fn edit(rules: &Rules, from: Peer, text: &str) -> Option<Edit> {

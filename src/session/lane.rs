@@ -116,12 +116,24 @@ pub enum Manner {
     Inside,
     /// Within a message, behind a false end that the server took for its end.
     Smuggled,
+    /// Just now, from the server, as an answer to us: it is not for the client.
+    Kept,
+    /// Not at all: these are our own words.
+    Ours,
 }
 
 impl Manner {
+    /// True for octets of the read at hand, of which some may be left for the next call.
+    #[must_use]
+    pub const fn is_new(self) -> bool {
+        matches!(self, Manner::Fresh | Manner::Kept)
+    }
+
     /// What is odd about it.
     pub const fn oddity(self) -> Option<Oddity> {
         match self {
+            Manner::Kept => Some(Oddity::Kept),
+            Manner::Ours => Some(Oddity::Ours),
             Manner::Fresh | Manner::Known | Manner::Inside => None,
             Manner::Early => Some(Oddity::Early),
             Manner::Injected => Some(Oddity::Injected),

@@ -12,6 +12,7 @@ mod message;
 pub mod outbox;
 mod read;
 mod secret;
+mod starttls;
 mod subject;
 mod turn;
 mod wait;
@@ -27,6 +28,8 @@ use dialogue::Dialogue;
 use lane::{Block, Lane, Manner, Start, Wait, start};
 pub use outbox::{Outbox, Step};
 use secret::{Mask, Masked};
+use starttls::StartTls;
+pub use starttls::Upgrade;
 
 /// So many events are reported in one call at the most, give or take those that one text brings about.
 pub const MAX_EVENTS: usize = 1024;
@@ -47,12 +50,8 @@ pub struct Session {
     chunked: bool,
     /// The last command was the first that is not kept among those in flight, and this was not said.
     untold: bool,
-    /// The driver can begin TLS in the middle.
-    follows: bool,
-    /// The frame of the client's STARTTLS, until TLS has begun or was refused.
-    upgrade: Option<u64>,
-    /// The server has consented to it, and TLS has not begun.
-    consented: bool,
+    /// TLS that begins in the middle.
+    tls: StartTls,
     /// What came behind a false end of the last message.
     suspect: Option<Vec<u8>>,
 }
@@ -80,46 +79,7 @@ impl Session {
             chunked: false,
             suspect: None,
             untold: false,
-            follows: false,
-            upgrade: None,
-            consented: false,
-        }
-    }
-
-    /// The same for a driver that can begin TLS on both legs when the client asks for it: see [`Outbox::upgrade`] and
-    /// [`Session::waits`]. Without this, what follows is relayed unread.
-    #[must_use]
-    pub const fn following_tls(mut self) -> Self {
-        self.follows = true;
-        self
-    }
-
-    /// True while nothing of this peer's may be taken: behind the client's STARTTLS and before its answer, and behind the
-    /// server's consent. Whatever it sends meanwhile belongs under TLS, or was slipped in.
-    #[must_use]
-    pub fn waits(&self, peer: Peer) -> bool {
-        let asked = || self.upgrade.is_some_and(|frame| self.dialogue.command(frame).is_some());
-        self.consented || (peer == Peer::Client && asked())
-    }
-
-    /// Reports octets that came before TLS began and do not belong there; they are passed on to nobody.
-    pub fn slipped_in(&mut self, from: Peer, octets: &[u8], out: &mut Outbox) {
-        if !octets.is_empty() {
-            let state = self.state;
-            self.inject(from, octets, out);
-            self.state = state;
-        }
-    }
-
-    /// TLS has begun on both legs: what comes next is a session anew, and nothing that was said before is answered in it.
-    /// A further STARTTLS is not followed.
-    pub fn secured(&mut self) {
-        (self.upgrade, self.consented, self.follows) = (None, false, false);
-        (self.dialogue, self.suspect) = (Dialogue::default(), None);
-        (self.chunked, self.untold) = (false, false);
-        for lane in &mut self.lanes {
-            let Lane { edit, ratio, started, spoken, .. } = *lane;
-            *lane = Lane { edit, ratio, started, spoken, ..Lane::default() };
+            tls: StartTls::default(),
         }
     }
 
@@ -149,7 +109,9 @@ impl Session {
         if self.lane(from).deflate.is_some() {
             return self.unpack(from, chunk, Manner::Fresh, out);
         }
-        self.go_on(from, chunk, Manner::Fresh, out)
+        let taken = self.go_on(from, chunk, self.manner(from), out);
+        self.speak(out);
+        taken
     }
 
     /// The peer will send no more. What was held or undecided is settled and reported.
@@ -158,7 +120,7 @@ impl Session {
             self.finish(from, out);
             if from == Peer::Server {
                 // No consent can come any more.
-                self.upgrade = None;
+                self.no_answer(out);
             }
             out.report(from, What::HalfClosed);
         }
@@ -197,13 +159,13 @@ impl Session {
         let mut manner = manner;
         while !input.is_empty() {
             let before = chunk.len() - input.len();
-            if manner == Manner::Fresh && before > 0 && out.batch.events.len() >= MAX_EVENTS {
+            if manner.is_new() && before > 0 && out.batch.events.len() >= MAX_EVENTS {
                 self.lane(from).framer = framer;
                 return before;
             }
             if self.lane(from).wait.is_some() {
                 self.lane(from).framer = framer;
-                if !matches!(manner, Manner::Fresh | Manner::Inside) {
+                if !manner.is_new() && manner != Manner::Inside {
                     return before;
                 }
                 let kept = self.postpone(from, input, out);
@@ -238,7 +200,7 @@ impl Session {
                 self.lane(from).framer = framer;
                 return chunk.len() - input.len();
             }
-            if manner == Manner::Fresh && self.waits(from) {
+            if manner.is_new() && self.waits(from) {
                 self.lane(from).framer = framer;
                 return chunk.len() - input.len();
             }
@@ -318,17 +280,27 @@ impl Session {
         let frame = self.number(from, whole, &reading);
         let masked = self.masked(from, whole, &reading);
         let late = relay.manner != Manner::Fresh || self.lane(from).gone > 0;
-        let edit = self.edit(from, whole, &reading, &masked, late, out);
+        let between = !matches!(relay.manner, Manner::Kept | Manner::Ours);
+        let edit = if between { self.edit(from, whole, &reading, &masked, late, out) } else { None };
         let mut oddities = self.oddities(from, whole, &reading, &masked);
         oddities.extend(relay.manner.oddity());
+        let for_us = relay.manner == Manner::Fresh && self.is_for_us(from, whole, &reading);
+        if for_us {
+            self.is_ours(frame);
+            oddities.push(Oddity::Kept);
+        }
+        if from == Peer::Server && relay.manner.is_new() {
+            self.listen(whole, &reading);
+        }
         let turn = self.pair(from, whole, &reading, &mut oddities);
         let instead = edit.as_ref().filter(|edit| !edit.fired.is_empty()).map(|edit| edit.bytes);
-        if relay.manner == Manner::Fresh && self.upgrades(from, &reading, &turn) {
-            self.consented = true;
+        if relay.manner.is_new() && self.consents(from, &reading, &turn) {
             // The client must not begin before the server's leg is secured.
             let gone = std::mem::take(&mut self.lane(from).gone);
             let rest = || whole[gone.min(whole.len())..].to_vec();
-            out.upgrade = Some(instead.map_or_else(rest, |span| span.of(&out.batch.bytes).to_vec()));
+            self.begin_tls(instead.map_or_else(rest, |span| span.of(&out.batch.bytes).to_vec()), out);
+        } else if for_us {
+            self.lane(from).gone = 0;
         } else {
             match instead {
                 None => relay.pass_rest(from, whole, fresh, &mut self.lane(from).gone, out),
@@ -391,6 +363,7 @@ impl Session {
             reading,
             read: &|text| gather.holds(text).then(|| wire::reread(form, from, reading, text)),
             state: self.state,
+            tls: self.tls.legs,
             protocol: &self.grammar.name,
             connection: self.connection,
             command: &command,
@@ -543,7 +516,9 @@ impl Relay<'_> {
     fn pass_rest(&self, from: Peer, whole: &[u8], fresh: usize, gone: &mut usize, out: &mut Outbox) {
         debug_assert!(self.chunk[self.range.clone()].len() == fresh, "a cut consumes what it says");
         let held = whole.len() - fresh;
-        out.send(from.other(), &whole[(*gone).min(held)..held]);
+        if !matches!(self.manner, Manner::Kept | Manner::Ours) {
+            out.send(from.other(), &whole[(*gone).min(held)..held]);
+        }
         self.pass(from, out);
         *gone = 0;
     }

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::Upgrade;
 use crate::event::{Batch, Event, Peer, Span, What};
 
 /// One piece to send.
@@ -21,9 +22,11 @@ const KEEP: usize = 256;
 pub struct Outbox {
     /// The events of the call.
     pub batch: Batch,
-    /// TLS begins on both legs: with the server first, then this goes to the client, then TLS begins with it. The driver
-    /// takes it, reads nothing more before that is done, and says [`super::Session::secured`] then.
-    pub upgrade: Option<Vec<u8>>,
+    /// TLS is to begin. The driver takes it, reads nothing more before that is done, and says [`super::Session::secured`]
+    /// then.
+    pub upgrade: Option<Upgrade>,
+    /// The connection cannot go on, and why. The driver ends it.
+    pub failed: Option<String>,
     steps: [Vec<Step>; 2],
     own: Vec<u8>,
 }

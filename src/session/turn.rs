@@ -4,6 +4,7 @@
 use super::dialogue::{InFlight, Want};
 use super::lane::{Frame, Wait};
 use super::secret::{Mask, unquoted};
+use super::starttls::Answered;
 use super::{Outbox, Session};
 use crate::event::{DataKind, Foreign, Form, Kind, Layer, Oddity, Peer, Reading, Span, State, Status, What};
 use crate::grammar::{self, Lists, Replies, Then};
@@ -25,6 +26,11 @@ pub(super) struct Turn {
 }
 
 impl Turn {
+    /// True for the last reply to a command with which this may follow.
+    pub fn completed_with(&self, then: Then) -> bool {
+        self.completes.as_ref().is_some_and(|command| command.then == Some(then))
+    }
+
     /// True for a reply to a command that has further ones to come.
     pub const fn more(&self) -> bool {
         self.answers.is_some() && self.completes.is_none()
@@ -200,23 +206,6 @@ impl Session {
         }
     }
 
-    /// True for the server's consent to begin TLS, where that is followed.
-    pub(super) fn upgrades(&self, from: Peer, reading: &Reading, turn: &Turn) -> bool {
-        let tls = turn.completes.as_ref().is_some_and(|command| command.then == Some(Then::Tls));
-        let ok = matches!(reading.kind, Kind::Reply { status: Status::Ok, .. });
-        from == Peer::Server && tls && ok && self.upgrade.is_some() && self.upgrade == turn.answers
-    }
-
-    /// True while the server's texts are held until they are complete, for one of them may be its consent to TLS.
-    pub(super) const fn holds(&self, from: Peer) -> bool {
-        matches!(from, Peer::Server) && self.upgrade.is_some()
-    }
-
-    /// True if TLS could begin on both legs now: not inside DEFLATE, nor while another STARTTLS is in flight.
-    fn can_follow(&self) -> bool {
-        self.follows && self.upgrade.is_none() && self.lanes.iter().all(|lane| !lane.packed)
-    }
-
     /// Draws the consequences of a text, and says what its lane must expect next.
     pub(super) fn conclude(&mut self, from: Peer, reading: &Reading, turn: Turn, out: &mut Outbox) -> Expect {
         let Some(frame) = self.lane(from).frame.map(|frame| frame.number) else { return Expect::Line };
@@ -252,7 +241,7 @@ impl Session {
             Kind::Done => self.dialogue.done(),
             Kind::GoAhead { .. } if turn.completes.is_some() => {
                 // It leads on, but to nothing that only a consent begins.
-                let tls = turn.completes.as_ref().is_some_and(|command| command.then == Some(Then::Tls));
+                let tls = turn.completed_with(Then::Tls);
                 return self.completed(frame, turn, if tls { Status::No } else { Status::Ok }, out);
             }
             Kind::GoAhead { .. } => self.granted(&turn, out),
@@ -278,7 +267,7 @@ impl Session {
         match self.dialogue.command(frame).and_then(|command| command.then) {
             Some(Then::Sasl) => self.wait_for(Wait::Sasl, frame, Some(Want::Sasl)),
             Some(Then::Idle) => self.dialogue.want(frame, Want::Idle),
-            Some(Then::Tls) if self.can_follow() => self.upgrade = Some(frame),
+            Some(Then::Tls) if self.asks_for_tls(frame) => {}
             Some(Then::Tls) => self.wait_for(Wait::Tls, frame, None),
             Some(Then::Deflate) => self.wait_for(Wait::Deflate, frame, None),
             Some(Then::ClientDot) => self.wait_for(Wait::Message, frame, Some(Want::Message)),
@@ -379,19 +368,16 @@ impl Session {
             self.lanes.iter_mut().for_each(|lane| lane.sealable = true);
         }
         // A consent that was on its way when it was understood cannot be held back: what follows is between the peers.
-        let layer = (ok && command.then == Some(Then::Tls) && !self.consented).then_some(Layer::Tls);
+        let tls = command.then == Some(Then::Tls);
+        let answered = if tls { self.tls_answered(command.frame) } else { Answered::Other };
+        let layer = (ok && tls && answered != Answered::Begins).then_some(Layer::Tls);
         match command.then {
             Some(Then::Deflate) if ok && self.begin_deflate(Peer::Server) => {
                 out.report(Peer::Server, What::Upgrade(Layer::Deflate));
             }
             Some(Then::Reset) if ok => self.end_deflate(),
-            Some(Then::Tls) if self.consented => out.report(Peer::Server, What::Upgrade(Layer::Tls)),
-            Some(Then::Tls) if self.upgrade == Some(command.frame) => {
-                self.upgrade = None;
-                if ok {
-                    self.close_off(Peer::Client, Layer::Tls, out);
-                }
-            }
+            Some(Then::Tls) if answered == Answered::Begins => out.report(self.tls_with(), What::Upgrade(Layer::Tls)),
+            Some(Then::Tls) if answered == Answered::Unfollowed && ok => self.close_off(Peer::Client, Layer::Tls, out),
             _ => {}
         }
         // Announced once, before what the client may have sent ahead.

@@ -63,6 +63,7 @@ pub fn run(flags: &cli::Demo) -> Result<u8, Problem> {
     tell("The server offers LITERAL+, the client never hears of it: see how it sends its message.");
     let edit = [Peer::Client, Peer::Server].map(|peer| rules.touches(peer));
     let plan = Plan {
+        offering: Vec::new(),
         routes: vec![bind(route, edit, &Secure::default())],
         limits: Limits::default(),
         grammars: vec![grammar],

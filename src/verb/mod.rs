@@ -104,6 +104,14 @@ fn written(result: io::Result<()>) -> u8 {
 /// # Errors
 /// A rule or file that cannot be read, with its place and remedy.
 pub fn rules(flags: &RuleFlags) -> Result<Rules, Problem> {
+    Rules::compile(&sources(flags)?)
+}
+
+/// The rules of the flags, as they are written.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn sources(flags: &RuleFlags) -> Result<Vec<Source>, Problem> {
     let mut sources = Source::options(Options {
         only: &flags.only_caps,
         drop: &flags.drop_cap,
@@ -119,7 +127,7 @@ pub fn rules(flags: &RuleFlags) -> Result<Rules, Problem> {
         })?;
         sources.extend(Source::file(&name, &content));
     }
-    Rules::compile(&sources)
+    Ok(sources)
 }
 
 /// What is said of capabilities that rules name and no protocol in use knows: a warning each, for it may be a new or

@@ -16,6 +16,20 @@ const ALIASES: [(&str, &str, Option<u16>); 2] = [("submission", "smtp", Some(587
 const SECURE: [(&str, u16); 6] =
     [("imaps", 993), ("smtps", 465), ("submissions", 465), ("pop3s", 995), ("nntps", 563), ("ircs", 6697)];
 
+/// When TLS begins on a leg.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tls {
+    /// Not before the client asks for it, if the policy for that lets it.
+    Asked,
+    /// With the first octet (`imaps`).
+    First,
+    /// By imapscope's own STARTTLS: offered to clients, or done with the server before all else (`imap+starttls`).
+    Own,
+}
+
+/// What stands behind a scheme for [`Tls::Own`].
+const OWN: &str = "+starttls";
+
 /// Every description that can be named.
 #[derive(Debug)]
 pub struct Protocols {
@@ -31,8 +45,8 @@ pub struct Scheme {
     pub protocol: String,
     /// The standard port, if there is one.
     pub port: Option<u16>,
-    /// TLS begins with the first octet.
-    pub tls: bool,
+    /// When TLS begins.
+    pub tls: Tls,
     /// The scheme without TLS: the same name where there is none.
     pub plain: String,
     /// Its standard port.
@@ -114,9 +128,14 @@ impl Protocols {
         if let Some(plain) = self.without_tls(&name) {
             return Some(plain);
         }
+        if let Some(below) = name.strip_suffix(OWN) {
+            let plain = self.without_tls(below)?;
+            self.grammar(&plain.protocol)?.starttls.as_ref()?;
+            return Some(Scheme { name, tls: Tls::Own, ..plain });
+        }
         let plain = self.without_tls(name.strip_suffix('s')?)?;
         let port = SECURE.iter().find(|(secure, _)| *secure == name).map(|(_, port)| *port);
-        Some(Scheme { name, port, tls: true, ..plain })
+        Some(Scheme { name, port, tls: Tls::First, ..plain })
     }
 
     fn without_tls(&self, name: &str) -> Option<Scheme> {
@@ -127,16 +146,17 @@ impl Protocols {
             name: name.to_owned(),
             protocol: grammar.name.clone(),
             port: Some(port),
-            tls: false,
+            tls: Tls::Asked,
             plain: name.to_owned(),
             plain_port: port,
         })
     }
 
-    /// The scheme under one that stands for STARTTLS at once (`imap+starttls`).
+    /// The protocol of a scheme such as `irc+starttls`, whose description does not say how TLS begins in it.
     #[must_use]
-    pub fn upgraded(&self, name: &str) -> Option<Scheme> {
-        self.without_tls(name.to_ascii_lowercase().strip_suffix("+starttls")?)
+    pub fn not_described(&self, name: &str) -> Option<Scheme> {
+        let plain = self.without_tls(name.to_ascii_lowercase().strip_suffix(OWN)?)?;
+        self.grammar(&plain.protocol).filter(|grammar| grammar.starttls.is_none()).map(|_| plain.clone())
     }
 
     /// All schemes: a description's other names stand behind it, and behind those the ones with TLS that have a port.
@@ -191,13 +211,17 @@ mod tests {
         assert_eq!(protocols.scheme("SMTP").map(|s| s.name), Some("smtp".to_owned()));
         for (name, plain, port) in [("IMAPS", "imap", Some(993)), ("sieves", "sieve", None), ("lmtps", "lmtp", None)] {
             let scheme = protocols.scheme(name).expect(name);
-            assert_eq!((scheme.plain.as_str(), scheme.port, scheme.tls), (plain, port, true), "{name}");
+            assert_eq!((scheme.plain.as_str(), scheme.port, scheme.tls), (plain, port, Tls::First), "{name}");
         }
-        assert_eq!(protocols.upgraded("submission+starttls").map(|s| s.name), Some("submission".to_owned()));
-        for name in ["gophers", "imapss", "s", ""] {
+        for (name, plain, port) in [("IMAP+starttls", "imap", 143), ("submission+starttls", "submission", 587)] {
+            let scheme = protocols.scheme(name).expect(name);
+            assert_eq!((scheme.plain.as_str(), scheme.port, scheme.tls), (plain, Some(port), Tls::Own), "{name}");
+        }
+        assert_eq!(protocols.not_described("irc+starttls").map(|s| s.name), Some("irc".to_owned()));
+        assert_eq!(protocols.not_described("imap+starttls"), None);
+        for name in ["gophers", "imapss", "s", "", "imaps+starttls", "irc+starttls", "+starttls", "imap+starttlss"] {
             assert_eq!(protocols.scheme(name), None, "{name}");
         }
-        assert_eq!(protocols.upgraded("imaps+starttls"), None);
     }
 
     #[test]

@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use super::protocols::Protocols;
+use super::protocols::{Protocols, Tls};
 use super::route::Route;
 use super::scope::{self, Plan, tell};
 use super::secure::Secure;
 use super::{log, rules, unknown_capabilities, unknown_protocols};
 use crate::cli;
+use crate::event::Peer;
 use crate::grammar::Grammar;
 use crate::net::{self, Endpoint, Limits};
 use crate::problem::Problem;
+use crate::rules::{Rules, Source};
 
 /// Relays until the user interrupts it.
 ///
@@ -21,6 +23,7 @@ pub fn run(flags: &cli::Proxy) -> Result<u8, Problem> {
     let routes = flags.routes.iter().map(|text| Route::read(text, &protocols)).collect::<Result<Vec<_>, _>>()?;
     apart(&routes, &flags.routes)?;
     let rules = Arc::new(rules(&hiding(flags, &routes))?);
+    let offering = offering(flags, &routes, &protocols)?;
     let used = |grammar: &&Arc<Grammar>| routes.iter().any(|route| route.protocol == grammar.name);
     let grammars: Vec<_> = protocols.grammars().iter().filter(used).cloned().collect();
     let unknown = unknown_capabilities(&rules, &grammars);
@@ -34,11 +37,16 @@ pub fn run(flags: &cli::Proxy) -> Result<u8, Problem> {
         connect_timeout: flags.connect_timeout,
         ..defaults
     };
-    let edit = [crate::event::Peer::Client, crate::event::Peer::Server].map(|peer| rules.touches(peer));
     let secure = Secure::read(&flags.tls, &routes)?;
-    let routes = routes.into_iter().map(|route| bind(route, edit, &secure)).collect();
+    let routes = routes.into_iter().map(|route| {
+        let own = offering.iter().find(|(protocol, _)| route.tls[0] == Tls::Own && *protocol == route.protocol);
+        let rules = own.map_or(&rules, |(_, rules)| rules);
+        let edit = [Peer::Client, Peer::Server].map(|peer| rules.touches(peer));
+        bind(route, edit, &secure)
+    });
+    let routes = routes.collect();
     let sinks = log::open(&flags.log)?;
-    let plan = Plan { routes, limits, grammars, rules, sinks, show_secrets: flags.log.show_secrets };
+    let plan = Plan { routes, limits, grammars, rules, offering, sinks, show_secrets: flags.log.show_secrets };
     match scope::run(plan, |_| interrupted()) {
         Ok(code) => Ok(code),
         // The flags were fine: that the port is taken is no mistake in writing.
@@ -60,6 +68,22 @@ fn hiding(flags: &cli::Proxy, routes: &[Route]) -> cli::RuleFlags {
     rules
 }
 
+/// The rules of routes that offer clients TLS by themselves, by protocol: what it is called is in every list until TLS has
+/// begun, and in none behind that.
+fn offering(flags: &cli::Proxy, routes: &[Route], protocols: &Protocols) -> Result<Vec<(String, Arc<Rules>)>, Problem> {
+    let mut found: Vec<(String, Arc<Rules>)> = Vec::new();
+    for route in routes.iter().filter(|route| route.tls[0] == Tls::Own) {
+        let how = protocols.grammar(&route.protocol).and_then(|grammar| grammar.starttls.as_ref());
+        let Some(name) = how.and_then(|how| how.capability.as_ref()) else { continue };
+        if found.iter().all(|(protocol, _)| *protocol != route.protocol) {
+            let mut sources = Source::offering(&route.listens, name).to_vec();
+            sources.extend(super::sources(&flags.rules)?);
+            found.push((route.protocol.clone(), Arc::new(Rules::compile(&sources)?)));
+        }
+    }
+    Ok(found)
+}
+
 /// Refuses two routes that want the same port, before one takes it from the other. `written` is how the user wrote them.
 fn apart(routes: &[Route], written: &[String]) -> Result<(), Problem> {
     for (nth, route) in routes.iter().enumerate() {
@@ -78,17 +102,19 @@ fn apart(routes: &[Route], written: &[String]) -> Result<(), Problem> {
 /// A route for the relay.
 pub(super) fn bind(route: Route, edit: [bool; 2], secure: &Secure) -> net::Route {
     let [client, server] = route.tls;
+    let has = |leg| leg != Tls::Asked;
     net::Route {
         // A leg that is to have TLS and silently has none must be impossible.
-        identity: client.then(|| secure.identity.clone().expect("who we are was read for this route")),
-        trust: server.then(|| secure.trust.clone().expect("whom to believe was read for this route")),
+        identity: has(client).then(|| secure.identity.clone().expect("who we are was read for this route")),
+        trust: has(server).then(|| secure.trust.clone().expect("whom to believe was read for this route")),
+        own: [client == Tls::Own, server == Tls::Own],
         listens: route.listens,
         plain: route.plain,
         listen: Endpoint::new(route.listen.ip().to_string(), route.listen.port()),
         server: Endpoint::new(route.host, route.port),
         protocol: route.protocol,
         scheme: route.scheme,
-        means: secure.means.clone().filter(|_| route.tls == [false; 2]),
+        means: secure.means.clone().filter(|_| route.tls == [Tls::Asked; 2]),
         edit,
     }
 }

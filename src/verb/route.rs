@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use super::protocols::{Protocols, Scheme};
+use super::protocols::{Protocols, Scheme, Tls};
 use crate::problem::Problem;
 
 /// Where to listen and where to connect to.
@@ -16,8 +16,8 @@ pub struct Route {
     pub listens: String,
     /// The server's scheme without TLS.
     pub plain: String,
-    /// Which legs have TLS: `[client, server]`.
-    pub tls: [bool; 2],
+    /// When TLS begins on each leg: `[client, server]`.
+    pub tls: [Tls; 2],
     /// Where clients connect to; port 0 picks a free one.
     pub listen: SocketAddr,
     /// The server's name or address, without brackets.
@@ -68,7 +68,7 @@ impl Route {
                 }
             },
         };
-        let tls = [listens.as_ref().is_some_and(|scheme| scheme.tls), scheme.tls];
+        let tls = [listens.as_ref().map_or(Tls::Asked, |scheme| scheme.tls), scheme.tls];
         let listens = listens.map_or_else(|| scheme.plain.clone(), |scheme| scheme.name);
         let Scheme { name, protocol, plain, .. } = scheme;
         Ok(Route { protocol, scheme: name, listens, plain, tls, listen, host, port })
@@ -100,14 +100,13 @@ fn scheme_of(name: &str, protocols: &Protocols) -> Result<Scheme, Fault> {
     if let Some(scheme) = protocols.scheme(name) {
         return Ok(scheme);
     }
-    Err(match protocols.upgraded(name) {
-        Some(Scheme { plain, .. }) => {
-            let help = format!(
-                "imapscope does not start TLS by itself yet; {plain}:// follows a STARTTLS of the client, and {plain}s:// is \
-                 TLS from the first octet"
-            );
-            (format!("the scheme '{name}' is not available in this version"), help)
-        }
+    Err(match protocols.not_described(name) {
+        Some(Scheme { plain, protocol, .. }) => (
+            format!("the description of {protocol} does not say how TLS begins in it"),
+            format!(
+                "{plain}:// has no TLS and {plain}s:// has it from the first octet; [starttls] in a --grammar FILE tells more"
+            ),
+        ),
         None => (format!("the scheme '{name}' is not known"), protocols.known(name)),
     })
 }
@@ -227,6 +226,7 @@ mod tests {
             ("irc://h:6668", "irc 127.0.0.1:7667 -> irc://h:6668"),
             ("smtp://:9=submission://h", "smtp 127.0.0.1:9 -> submission://h:587"),
             ("imaps://h", "imap 127.0.0.1:1143 -> imaps://h:993"),
+            ("submission+starttls://h", "smtp 127.0.0.1:1587 -> submission+starttls://h:587"),
             ("submissions://h", "smtp 127.0.0.1:1587 -> submissions://h:465"),
             ("smtps://h", "smtp 127.0.0.1:1025 -> smtps://h:465"),
             ("pop3s://h", "pop3 127.0.0.1:1110 -> pop3s://h:995"),
@@ -239,16 +239,21 @@ mod tests {
 
     #[test]
     fn each_leg_has_tls_for_itself() {
+        use Tls::{Asked, First, Own};
         for (text, listens, tls) in [
-            ("imap://h", "imap", [false, false]),
-            ("imaps://h", "imap", [false, true]),
-            (":2143=imaps://h", "imap", [false, true]),
-            ("imap://:2143=imaps://h", "imap", [false, true]),
-            ("imaps://:1993=imap://h", "imaps", [true, false]),
-            ("IMAPS://:1993=imaps://h", "imaps", [true, true]),
-            ("submissions://:0=smtp://h", "submissions", [true, false]),
-            ("sieves://:0=sieve://h", "sieves", [true, false]),
-            (":0=submissions://h", "submission", [false, true]),
+            ("imap://h", "imap", [Asked, Asked]),
+            ("imaps://h", "imap", [Asked, First]),
+            (":2143=imaps://h", "imap", [Asked, First]),
+            ("imap://:2143=imaps://h", "imap", [Asked, First]),
+            ("imaps://:1993=imap://h", "imaps", [First, Asked]),
+            ("IMAPS://:1993=imaps://h", "imaps", [First, First]),
+            ("submissions://:0=smtp://h", "submissions", [First, Asked]),
+            ("sieves://:0=sieve://h", "sieves", [First, Asked]),
+            (":0=submissions://h", "submission", [Asked, First]),
+            ("imap+starttls://h", "imap", [Asked, Own]),
+            ("imap+starttls://:1143=imap://localhost", "imap+starttls", [Own, Asked]),
+            ("pop3+STARTTLS://:0=pop3s://h", "pop3+starttls", [Own, First]),
+            ("submission+starttls://:0=smtp+starttls://h", "submission+starttls", [Own, Own]),
         ] {
             let route = Route::parse(text).expect(text);
             assert_eq!((route.listens.as_str(), route.tls), (listens, tls), "{text}");
@@ -263,7 +268,7 @@ mod tests {
             ("sieve://h:0", "4190"),
             ("mail.example.org:993", "imaps://mail.example.org:993"),
             ("sieves://h", "sieves://HOST:PORT"),
-            ("pop3+starttls://h", "pop3:// follows"),
+            ("irc+starttls://h", "ircs://"),
             ("pop://h", "did you mean pop3? known are imap, smtp, submission"),
             ("mail.example.org:587", "submission://mail.example.org:587"),
             ("mail.example.org:9999", "imap://mail.example.org:9999"),
@@ -293,7 +298,8 @@ mod tests {
             ("sieves://h", "no standard port"),
             ("sieves://h:0", "no port 0"),
             ("imaps://:1993=pop3s://h", "listens for imaps and connects for pop3s"),
-            ("smtp+starttls://h", "not available in this version"),
+            ("irc+starttls://h", "does not say how TLS begins"),
+            ("smtps+starttls://h", "not known"),
             ("gopher://h", "not known"),
             ("smtp://:25=pop3://h", "listens for smtp and connects for pop3"),
         ] {

@@ -31,8 +31,10 @@ pub struct Plan {
     pub limits: Limits,
     /// The protocols of the routes.
     pub grammars: Vec<Arc<Grammar>>,
-    /// What to rewrite.
+    /// What to rewrite: on routes that offer clients no TLS of our own, and on those that do, each by its protocol.
     pub rules: Arc<Rules>,
+    /// See `rules`.
+    pub offering: Vec<(String, Arc<Rules>)>,
     /// Where the log goes.
     pub sinks: Sinks,
     /// Whether passwords are shown.
@@ -63,7 +65,7 @@ where
     U: FnOnce(Vec<SocketAddr>) -> F,
     F: Future<Output = u8>,
 {
-    let Plan { routes, limits, grammars, rules, sinks, show_secrets } = plan;
+    let Plan { routes, limits, grammars, rules, offering, sinks, show_secrets } = plan;
     let relay = Relay::bind(routes, limits).await?;
     let mut addresses = Vec::new();
     for bound in relay.routes() {
@@ -85,7 +87,8 @@ where
     let (stop, stopped) = watch::channel(false);
     let make = move |route: &Route, number| {
         let grammar = named(&grammars, &route.protocol).expect("the plan has the grammars of its routes");
-        Session::new(number, grammar, rules.clone())
+        let own = offering.iter().find(|(protocol, _)| route.own[0] && *protocol == route.protocol);
+        Session::new(number, grammar, own.map_or(&rules, |(_, rules)| rules).clone())
     };
     let serving = tokio::spawn(relay.serve(make, sender, stopped, tell));
     let code = until(addresses).await;

@@ -6,6 +6,7 @@ use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::protocols::Tls;
 use super::route::Route;
 use super::tell;
 use crate::cli::{StartTls, TlsFlags};
@@ -29,8 +30,8 @@ impl Secure {
     /// # Errors
     /// Files that cannot be used, flags that do not go together.
     pub fn read(flags: &TlsFlags, routes: &[Route]) -> Result<Self, Problem> {
-        let follows = flags.starttls == StartTls::Follow && routes.iter().any(|route| route.tls == [false; 2]);
-        let needed = |leg: usize| routes.iter().any(|route| route.tls[leg]);
+        let follows = flags.starttls == StartTls::Follow && routes.iter().any(|route| route.tls == [Tls::Asked; 2]);
+        let needed = |leg: usize| routes.iter().any(|route| route.tls[leg] != Tls::Asked);
         let identity = match (&flags.cert, &flags.key) {
             (Some(chain), Some(key)) => Some(Identity::given(chain, key)?),
             (Some(chain), None) => {

@@ -44,6 +44,7 @@ pub fn route(server: SocketAddr) -> Route {
         listens: "imap".into(),
         plain: "imap".into(),
         identity: None,
+        own: [false; 2],
         trust: None,
         means: None,
         edit: [false; 2],

@@ -183,6 +183,7 @@ pub struct Set<'a> {
     pub identity: Option<Arc<Identity>>,
     pub trust: Option<Arc<Trust>>,
     pub means: Option<Arc<Means>>,
+    pub own: [bool; 2],
     pub rule: Option<&'a str>,
     pub limits: Limits,
 }
@@ -190,14 +191,26 @@ pub struct Set<'a> {
 impl Default for Set<'_> {
     fn default() -> Self {
         let limits = Limits { connect_timeout: Duration::from_secs(20), ..Limits::default() };
-        Set { protocol: "imap", host: "localhost", identity: None, trust: None, means: None, rule: None, limits }
+        Set {
+            protocol: "imap",
+            host: "localhost",
+            identity: None,
+            trust: None,
+            means: None,
+            own: [false; 2],
+            rule: None,
+            limits,
+        }
     }
 }
 
 impl Stage {
     pub async fn open(set: Set<'_>, server: SocketAddr) -> Stage {
-        let rules = set.rule.map(|rule| Source::rule(1, rule));
-        let rules = Arc::new(Rules::compile(rules.as_slice()).unwrap());
+        let grammar = Grammar::builtin(set.protocol).unwrap();
+        let mut rules = set.rule.map(|rule| Source::rule(1, rule)).into_iter().collect::<Vec<_>>();
+        let offered = grammar.starttls.as_ref().and_then(|how| how.capability.as_deref()).filter(|_| set.own[0]);
+        rules.extend(offered.into_iter().flat_map(|name| Source::offering("+starttls", name)));
+        let rules = Arc::new(Rules::compile(&rules).unwrap());
         let scheme = |tls: bool| format!("{}{}", set.protocol, if tls { "s" } else { "" });
         let route = Route {
             listen: Endpoint::new("127.0.0.1", 0),
@@ -208,6 +221,7 @@ impl Stage {
             plain: set.protocol.into(),
             identity: set.identity,
             trust: set.trust,
+            own: set.own,
             means: set.means,
             edit: [false; 2],
         };
@@ -215,7 +229,6 @@ impl Stage {
         let address = relay.routes()[0].address;
         let (sender, mut receiver) = channel(4 << 20);
         let (stop, stopped) = watch::channel(false);
-        let grammar = Grammar::builtin(set.protocol).unwrap();
         let make = {
             let grammar = grammar.clone();
             move |_: &Route, number| Session::new(number, grammar.clone(), rules.clone())
