@@ -73,8 +73,10 @@ Standard error tells the addresses in use. Schemes and their standard ports:
   sieve 4190 (or managesieve)            nntp 119  irc 6667
 and the name of every description that is loaded with --grammar FILE. With an s
 behind it, TLS begins with the first octet: imaps 993, smtps and submissions
-465, pop3s 995, nntps 563, ircs 6697, and others with a port. Either side has
-TLS for itself; without a scheme in LISTEN, clients connect without.
+465, pop3s 995, nntps 563, ircs 6697, and others with a port. With +starttls
+behind it (imap+starttls), imapscope begins TLS by itself: with a server before
+all else; to clients it is offered. Either side has TLS for itself; without a
+scheme in LISTEN, clients connect without.
 
 Examples:
   imapscope proxy imap://mail.example.org
@@ -87,6 +89,8 @@ Examples:
       a server with TLS; the client connects to 127.0.0.1, port 1143, without
   imapscope proxy imaps://:1993=imaps://imap.example.org
       TLS on both sides; `imapscope ca help` makes the client trust it
+  imapscope proxy imap+starttls://imap.example.org
+      TLS with the server for a client that has none
   imapscope proxy smtp://mx.example.org --replace-cap 'SIZE 52428800=SIZE 1000'
       the server seems to take small messages only
   imapscope proxy pop3://mail.example.org sieve://mail.example.org
@@ -108,7 +112,7 @@ Rules, one to an option --rule or to a line of a file:
 each perhaps with: when CONDITION, for instance
   when from == server && !(state == selected) && command in {FETCH, STORE}
   fields:       from conn protocol state command tag status code text size
-                capability
+                capability tls
   comparisons:  == != ~ (regex) in {A, B}; for conn and size also < and >
 Order: --only-caps, --drop-cap, --replace-cap, --add-cap, --rule, --rules.
 

@@ -127,8 +127,12 @@
 //! - **TLS in the middle is the driver's work, at the session's word.** Behind a client's STARTTLS the session takes nothing
 //!   from it ([`session::Session::waits`]); the server's consent is not sent but handed over ([`session::Outbox::upgrade`]).
 //!   The pump secures the server's leg, sends the consent, secures the client's, and goes on with the same session. What
-//!   was read before a handshake and is none is reported as slipped in. A driver that cannot do this does not ask for it
+//!   was read before a handshake and is none is reported as slipped in. Where TLS is our own work on one leg (`+starttls`), the
+//!   session says what is to be said (`session/starttls.rs`): to the server before anything is relayed, to the client once
+//!   all before its question is answered. Such lines go through the same reading and pairing as those of peers. A driver that cannot do this does not ask for it
 //!   ([`session::Session::following_tls`]), and what follows is relayed unread.
+//! - **What a list offers is the work of rules, ours too**: a route with `+starttls` for clients has two rules more, with a
+//!   condition on `tls`, and no other code knows of that list.
 //! - **A leg that is to have TLS cannot lack it.** A route holds who we are and whom we believe ([`net::Route`]), not a
 //!   flag beside them; without a verified certificate no leg comes into being, and so nothing can be relayed to it.
 //! - **Everything wrong with a certificate is told at once**: dates, chain and name are judged apart (`net/tls/trust.rs`), by

@@ -267,6 +267,39 @@ fn all_mistakes_are_told_at_once_in_the_order_of_their_places() {
 }
 
 #[test]
+fn how_tls_begins_is_told_whole_and_names_what_is_there() {
+    let head = "name = \"p\"\ntitle = \"P\"\nport = 1\nform = \"codes\"\n[command.GO]\ndoes = \"Goes.\"\nrfc = \"RFC 1\"\n\
+                [command.AUTH]\ndoes = \"Asks.\"\nrfc = \"RFC 1\"\nthen = \"tls\"\n[starttls]\n";
+    for (text, origin, what) in [
+        ("says = [\"AUTH TLS\"]\n", "mine.toml:12:1", "missing key `consents`"),
+        ("says = []\nconsents = \"234 go\"\n", "mine.toml:13:8", "`says` has no command"),
+        ("says = [\"GO\"]\nconsents = \"234 go\"\n", "mine.toml:13:9", "`GO` is not known to ask for TLS"),
+        ("says = [\"A\\r\\nB\"]\nconsents = \"234 go\"\n", "mine.toml:13:9", "this must be one line, and not empty"),
+        (
+            "capability = \"X\"\nsays = [\"AUTH TLS\"]\nconsents = \"234\"\n",
+            "mine.toml:13:14",
+            "unknown capability `X`",
+        ),
+        ("say = 1\n", "mine.toml:13:1", "unknown key `say`"),
+    ] {
+        let wrong = refused(&format!("{head}{text}"));
+        assert_eq!(wrong[0].origin, origin, "{}", all(&wrong));
+        assert!(wrong[0].what.starts_with(what), "{}", all(&wrong));
+    }
+    let described =
+        loaded("mine.toml", &format!("{head}says = [\"GO\", \"auth TLS\"]\nconsents = \"234 go\"\n")).starttls;
+    assert!(described.is_some_and(|how| how.capability.is_none() && how.says.len() == 2 && !how.lists));
+    for name in ["imap", "smtp", "lmtp", "pop3", "managesieve", "nntp"] {
+        let grammar = Grammar::builtin(name).expect(name);
+        assert!(grammar.starttls.as_ref().is_some_and(|how| how.capability.is_some()), "{name}");
+    }
+    assert!(
+        Grammar::builtin("lmtp")
+            .is_some_and(|lmtp| lmtp.starttls.as_ref().is_some_and(|how| how.says[0].starts_with("LHLO")))
+    );
+}
+
+#[test]
 fn what_is_no_toml_is_refused_with_its_place() {
     let wrong = refused("name = \"p\"\ntitle = P\n");
     assert_eq!(wrong[0].origin, "mine.toml:2:9", "{}", all(&wrong));

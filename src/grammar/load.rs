@@ -223,6 +223,10 @@ fn starttls(
 ) -> Option<(StartTls, Option<Spanned<String>>, Spanned<String>)> {
     let value = top.remove("starttls")?;
     let place = value.span();
+    if desk.form == Form::Line {
+        let help = "take it out; TLS from the first octet needs no description";
+        desk.add(place.clone(), "in the form `line` no greeting says when to ask for TLS", help);
+    }
     match raw::StartTls::deserialize(ValueDeserializer::from(value)) {
         Ok(entry) => Some(entry.build(desk)),
         Err(error) => {

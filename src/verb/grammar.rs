@@ -96,6 +96,9 @@ fn list_to(out: &mut dyn Write) -> io::Result<u8> {
 
 fn show_to(grammar: &Grammar, out: &mut dyn Write) -> io::Result<u8> {
     writeln!(out, "{}: {}, port {}\n", grammar.name, grammar.title, grammar.port)?;
+    if let Some(how) = &grammar.starttls {
+        writeln!(out, "+starttls: a client says {}, a server {}\n", how.says.join(", "), how.consents)?;
+    }
     section(out, "commands", &grammar.commands, |c| (&c.does, &c.rfc, c.status))?;
     section(out, "capabilities", &grammar.capabilities, |c| (&c.does, &c.rfc, c.status))?;
     section(out, "responses", &grammar.responses, |r| (&r.does, &r.rfc, r.status))?;
