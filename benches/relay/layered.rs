@@ -53,7 +53,7 @@ pub fn tls(rounds: usize) {
         client.check(LITERAL);
     }
     println!(
-        "  server and client of the load take their share of the same processors: TLS once, of three times in all"
+        "  (the server of the load encrypts on the same CPUs, its client does not decrypt: compare the CPU seconds)"
     );
     compare(&all, rounds, LITERAL, &|address| Client::enter(&*ours, address, WIDE).gulp());
 }

@@ -2,8 +2,8 @@
 //! `noop`, `sessions`, `idle`; under TLS `tls`, `latency`, `idle-tls`; under COMPRESS=DEFLATE `compress`, `idle-compress`.
 //!
 //! Each measurement alternates, round by round, between the contestants, all of them child processes: a bare
-//! `copy_bidirectional_with_sizes` (the unit; with the layers of the relay, where there are some), the relay alone, and the whole program with its coloured
-//! log in a file.
+//! `copy_bidirectional_with_sizes` (the unit; under TLS with the same libraries), the relay alone, and the whole program
+//! with its coloured log in a file. Under COMPRESS there are bare proxies that inflate, or inflate and compress anew, too.
 //! A ratio is taken within each round, and its median is printed, with the goal. Linux only (`/proc`, `taskset`).
 
 #[cfg(target_os = "linux")]

@@ -19,6 +19,9 @@ pub const STOCK: usize = 1 << 20;
 /// How much a bare proxy inflates at once, in octets.
 const PIECE: usize = 16 * 1024;
 
+/// How hard a bare proxy compresses: as the relay does.
+const EFFORT: u32 = 2;
+
 const WORDS: &str = "the of and to a in is it you that he was for on are with as his they be at one have this from or had \
     by not but some what there we can out other were all your when up use word how said an each she which do their time if \
     will way about many then them would write like so these her long make thing see him two has look more day could go \
@@ -209,7 +212,7 @@ pub async fn be_bare(server: SocketAddr, repack: bool) {
                         }
                     }
                     None if rest.ends_with(b"COMPRESS completed\r\n") => {
-                        let compress = Compress::new(Compression::default(), false);
+                        let compress = Compress::new(Compression::new(EFFORT), false);
                         layer = Some((InflateState::new_boxed(DataFormat::Raw), compress));
                         asks.write_all(rest).await?;
                         continue;
