@@ -96,11 +96,12 @@ fn compare(all: &[Contestant], rounds: usize, octets: u64, run: &dyn Fn(SocketAd
     for (at, one) in all.iter().enumerate() {
         let taken = median(seconds[at].clone());
         let rate = |octets: u64| octets as f64 / taken / 1e6;
+        let unit = unit(all, one.kind);
         let ratio = |figures: &[Vec<f64>]| {
-            median(figures[at].iter().zip(&figures[0]).map(|(ours, bare)| ours / bare.max(0.01)).collect())
+            median(figures[at].iter().zip(&figures[unit]).map(|(ours, bare)| ours / bare.max(0.01)).collect())
         };
         println!(
-            "  {:<7} {:6.0} MB/s ({:6.0} MB/s on the wire)  {:5.2} s CPU a GiB  peak {:.1} MiB  speed x{:.2}, CPU x{:.2}",
+            "  {:<7} {:6.0} MB/s ({:6.0} MB/s on the wire)  {:5.2} s CPU a GiB  peak {:.1} MiB  speed x{:.2} and CPU x{:.2} of {}",
             one.kind.word(),
             rate(octets),
             rate(wire[at]),
@@ -108,8 +109,20 @@ fn compare(all: &[Contestant], rounds: usize, octets: u64, run: &dyn Fn(SocketAd
             one.memory("VmHWM:") / 1024.0,
             1.0 / ratio(&seconds),
             ratio(&cpu),
+            all[unit].kind.word(),
         );
     }
+}
+
+/// Beside whom one is measured: whoever has the same to do at least, and nothing else.
+fn unit(all: &[Contestant], kind: Kind) -> usize {
+    let place = |wanted: Kind| all.iter().position(|one| one.kind == wanted);
+    match kind {
+        Kind::Relay | Kind::Proxy => place(Kind::Inflate),
+        Kind::Rule => place(Kind::Repack),
+        Kind::Bare | Kind::Inflate | Kind::Repack => None,
+    }
+    .unwrap_or(0)
 }
 
 /// How long a command and its answer take, through TLS on both legs and without anybody between.
