@@ -154,7 +154,8 @@
 //!   longer than a text is relayed as data to its own last line, not to the end of a line, or its rest would read as
 //!   replies and shift all pairing.
 //! - **COMPRESS is a layer of the session**, not of a leg (`session/deflate.rs`): in a tap the compressed octets pass untouched and
-//!   a copy is inflated, which the leg could not do. In edit the lane is compressed anew. A stream that is none, or that
+//!   a copy is inflated, which the leg could not do. In edit the lane is compressed anew (a little is not compressed at all, for
+//!   a compressor is large). A stream that is none, or that
 //!   grows without measure, is passed on and not read. UNAUTHENTICATE ends it; the end of the last flush may come behind.
 //! - **A message ends where the standard says.** What a server may take for its end is noted as it passes, and 64 KiB behind
 //!   the first such place are kept. If the server then answers more than it was asked, or before the end, those octets are

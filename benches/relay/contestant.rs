@@ -12,21 +12,30 @@ use std::sync::Arc;
 
 use imapscope::grammar::Grammar;
 use imapscope::net::queue::channel;
+use imapscope::net::tls::{Identity, Trust};
 use imapscope::net::{Endpoint, Limits, Relay, Route};
 use imapscope::rules::Rules;
 use imapscope::session::Session;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
+use super::{packed, secure};
+
 /// Who relays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// `copy_bidirectional_with_sizes` with 64 KiB buffers, and nothing else: the unit.
+    /// `copy_bidirectional_with_sizes` with 64 KiB buffers, and nothing else but TLS where it is wanted: the unit.
     Bare,
+    /// A bare copy that also inflates what the server sends, and throws it away.
+    Inflate,
+    /// A bare proxy that inflates it and compresses it anew.
+    Repack,
     /// The relay with its sessions; the events are taken from the queue and dropped.
     Relay,
     /// The whole program, with the coloured log going to a file.
     Proxy,
+    /// The same with a rule that may touch every line, and matches none.
+    Rule,
 }
 
 impl Kind {
@@ -36,6 +45,9 @@ impl Kind {
             Kind::Bare => "bare",
             Kind::Relay => "relay",
             Kind::Proxy => "proxy",
+            Kind::Inflate => "inflate",
+            Kind::Repack => "repack",
+            Kind::Rule => "rule",
         }
     }
 }
@@ -49,21 +61,30 @@ pub struct Contestant {
 }
 
 impl Contestant {
-    /// Starts it; `None` if the program does not know how to be it yet.
+    /// Starts it; `None` if the program does not know how to be it yet. Where the scheme has TLS, the folder has the
+    /// certificate.
     pub fn start(kind: Kind, scheme: &str, server: SocketAddr, folder: &Path) -> Option<Contestant> {
         let log = folder.join("log.txt");
         let mut command = match kind {
-            Kind::Proxy => Command::new(env!("CARGO_BIN_EXE_imapscope")),
+            Kind::Proxy | Kind::Rule => Command::new(env!("CARGO_BIN_EXE_imapscope")),
             _ => Command::new(std::env::current_exe().expect("this program has a path")),
         };
         match kind {
-            Kind::Proxy => command
+            Kind::Proxy | Kind::Rule => command
                 .arg("proxy")
-                .arg(format!(":0={scheme}://{server}"))
+                .arg(format!("{scheme}://:0={scheme}://{server}"))
                 .args(["--color", "always", "-o"])
                 .arg(format!("pretty:{}", log.display())),
-            _ => command.args(["--be", kind.word(), scheme]).arg(server.to_string()),
+            _ => command.args(["--be", kind.word(), scheme]).arg(server.to_string()).arg(folder),
         };
+        if kind == Kind::Rule {
+            command.args(["--rule", "s/no such words here/x/"]);
+        }
+        if kind == Kind::Proxy && scheme == "imaps" {
+            let certificate = secure::certificate(folder);
+            command.arg("--cert").arg(&certificate).arg("--key").arg(secure::key(folder));
+            command.arg("--server-ca").arg(certificate);
+        }
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -129,12 +150,15 @@ impl Drop for Contestant {
 }
 
 /// Is a contestant, until it is killed.
-pub fn be(kind: &str, scheme: &str, server: &str) {
+pub fn be(kind: &str, scheme: &str, server: &str, folder: &Path) {
     let server: SocketAddr = server.parse().expect("the server is an address");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     match kind {
+        "bare" if scheme == "imaps" => runtime.block_on(secure::be_bare(server, folder)),
         "bare" => runtime.block_on(be_bare(scheme, server)),
-        _ => runtime.block_on(be_relay(scheme, server)),
+        "inflate" => runtime.block_on(packed::be_bare(server, false)),
+        "repack" => runtime.block_on(packed::be_bare(server, true)),
+        _ => runtime.block_on(be_relay(scheme, server, folder)),
     }
 }
 
@@ -152,17 +176,25 @@ async fn be_bare(scheme: &str, server: SocketAddr) {
     }
 }
 
-async fn be_relay(scheme: &str, server: SocketAddr) {
+async fn be_relay(scheme: &str, server: SocketAddr, folder: &Path) {
+    let (identity, trust) = if scheme == "imaps" {
+        let certificate = secure::certificate(folder);
+        let identity = Identity::given(&certificate, &secure::key(folder)).expect("a certificate");
+        (Some(Arc::new(identity)), Some(Arc::new(Trust::file(&certificate, false).expect("a certificate"))))
+    } else {
+        (None, None)
+    };
+    let protocol = if scheme == "imaps" { "imap" } else { scheme };
     let route = Route {
         listen: Endpoint::new("127.0.0.1", 0),
         server: Endpoint::new(server.ip().to_string(), server.port()),
-        protocol: scheme.into(),
+        protocol: protocol.into(),
         scheme: scheme.into(),
         listens: scheme.into(),
-        plain: scheme.into(),
-        identity: None,
+        plain: protocol.into(),
+        identity,
+        trust,
         own: [false; 2],
-        trust: None,
         means: None,
         edit: [false; 2],
     };
@@ -175,7 +207,7 @@ async fn be_relay(scheme: &str, server: SocketAddr) {
         }
     });
     let (_stop, stopped) = watch::channel(false);
-    let grammar = Grammar::builtin(scheme).expect("the protocol is built in");
+    let grammar = Grammar::builtin(protocol).expect("the protocol is built in");
     let rules = Arc::new(Rules::default());
     let make = move |_: &Route, number| Session::new(number, grammar.clone(), rules.clone());
     relay.serve(make, sender, stopped, |notice| eprintln!("{notice}")).await;

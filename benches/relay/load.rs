@@ -96,6 +96,18 @@ pub fn discard(from: &TcpStream, mut octets: u64) -> std::io::Result<()> {
     Ok(())
 }
 
+/// Reads to the end and throws it away; returns how many octets that were.
+pub fn discard_all(from: &TcpStream) -> std::io::Result<u64> {
+    let mut buffer = vec![MaybeUninit::uninit(); PIECE];
+    let mut all = 0;
+    loop {
+        match SockRef::from(from).recv_with_flags(&mut buffer, UNSEEN)? {
+            0 => return Ok(all),
+            count => all += count as u64,
+        }
+    }
+}
+
 impl Stock {
     /// A connection: its errors are the client's business.
     fn serve(&self, socket: TcpStream) {

@@ -7,14 +7,15 @@ use std::time::{Duration, Instant};
 
 use super::contestant::{Contestant, Kind, be};
 use super::load::{Client, Sizes, serve};
-use super::mail;
+use super::{layered, mail};
 
 /// How many octets a client reads at once where much comes.
 const WIDE: usize = 256 * 1024;
-/// Open files for a thousand connections, both ends of which are in one process.
+/// Open files for two thousand connections, both ends of which are in one process.
 const FILES: u32 = 16_384;
 
-const ALL: [&str; 6] = ["bulk", "data", "fetch", "noop", "sessions", "idle"];
+const ALL: [&str; 11] =
+    ["bulk", "data", "fetch", "noop", "sessions", "idle", "tls", "compress", "latency", "idle-tls", "idle-compress"];
 
 /// One thing to measure.
 struct Measurement {
@@ -37,10 +38,10 @@ enum Goal {
 /// The benchmark, or a part of it in a child process.
 pub fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
-    if let [flag, kind, scheme, server] = arguments.as_slice()
+    if let [flag, kind, scheme, server, folder] = arguments.as_slice()
         && flag == "--be"
     {
-        return be(kind, scheme, server);
+        return be(kind, scheme, server, Path::new(folder));
     }
     if std::env::var_os("RELAY_BENCH_FILES").is_none() {
         // A shell can raise the limit of open files; this program has no way to.
@@ -74,7 +75,17 @@ pub fn main() {
             }
             "noop" => compare(&noop(), rounds),
             "sessions" => compare(&sessions(), rounds),
-            _ => idle(),
+            "idle" => idle(),
+            "tls" => layered::tls(rounds),
+            "compress" => layered::compress(rounds),
+            "latency" if std::env::var_os("RELAY_BENCH_PINNED").is_none() => {
+                layered::latency(rounds, "all CPUs");
+                let arguments = ["--rounds".into(), rounds.to_string(), "latency".into()];
+                rerun(Command::new("taskset").args(["-c", "0"]), &arguments, "RELAY_BENCH_PINNED");
+            }
+            "latency" => layered::latency(rounds, "one CPU"),
+            "idle-tls" => layered::idle_tls(),
+            _ => layered::idle_compress(),
         }
     }
 }
@@ -257,7 +268,8 @@ fn idle() {
     }
 }
 
-fn median(mut figures: Vec<f64>) -> f64 {
+/// The middle of some figures.
+pub fn median(mut figures: Vec<f64>) -> f64 {
     figures.sort_by(f64::total_cmp);
     let (low, high) = (figures[(figures.len() - 1) / 2], figures[figures.len() / 2]);
     (low + high) / 2.0

@@ -22,12 +22,23 @@ const MOST: u64 = 500;
 /// What is smaller may grow as it likes, in octets.
 const SOME: u64 = 64 * 1024 * 1024;
 
+/// How hard to compress anew: three times as fast as the usual 6, for a tenth more octets.
+const EFFORT: u32 = 2;
+
+/// The first so many octets are sent as they are, in blocks of their own (RFC 1951 section 3.2.4). Most clients never say more,
+/// and so need no compressor, which is larger than all else that a connection has.
+const STORED: usize = 16 * 1024;
+
 /// The layer of one lane.
 pub struct Deflate {
     /// Of miniz_oxide itself: flate2 does not tell what was read before a mistake.
     inflate: Box<InflateState>,
-    /// In a lane that rules may edit.
+    /// Rules may edit the lane: it is compressed anew.
+    edit: bool,
+    /// Once more than [`STORED`] octets were sent.
     compress: Option<Compress>,
+    /// How many were sent without it.
+    stored: usize,
     /// Octets that came, as they came and inflated.
     pub packed: u64,
     /// See `packed`.
@@ -43,8 +54,8 @@ impl fmt::Debug for Deflate {
 impl Deflate {
     /// A layer that begins now.
     fn new(edit: bool) -> Self {
-        let compress = edit.then(|| Compress::new(Compression::default(), false));
-        Deflate { inflate: InflateState::new_boxed(DataFormat::Raw), compress, packed: 0, plain: 0 }
+        let inflate = InflateState::new_boxed(DataFormat::Raw);
+        Deflate { inflate, edit, compress: None, stored: 0, packed: 0, plain: 0 }
     }
 
     /// Inflates one piece into `plain`; says how many octets of the input that took, and whether the stream is sound.
@@ -61,9 +72,18 @@ impl Deflate {
         (done.bytes_consumed, sound && !stuck && !bomb)
     }
 
-    /// Compresses octets, so that the peer can read all of them at once.
+    /// Compresses octets, so that the peer can read all of them at once. `None` where octets pass as they came, and where
+    /// there are none.
     pub fn pack(&mut self, plain: &[u8]) -> Option<Vec<u8>> {
-        let compress = self.compress.as_mut()?;
+        if !self.edit || plain.is_empty() {
+            return None;
+        }
+        if self.compress.is_none() && self.stored + plain.len() <= STORED {
+            self.stored += plain.len();
+            return Some(store(plain));
+        }
+        // It points back to nothing that it has not seen, so it can begin behind any such block.
+        let compress = self.compress.get_or_insert_with(|| Compress::new(Compression::new(EFFORT), false));
         let mut packed = Vec::with_capacity(plain.len() / 2 + 64);
         let before = compress.total_in();
         loop {
@@ -77,6 +97,19 @@ impl Deflate {
             packed.reserve(packed.capacity().max(64));
         }
     }
+}
+
+/// Octets as they are, in blocks that end with whole octets.
+fn store(plain: &[u8]) -> Vec<u8> {
+    let mut blocks = Vec::with_capacity(plain.len() + 5);
+    for piece in plain.chunks(usize::from(u16::MAX)) {
+        let length = u16::try_from(piece.len()).unwrap_or(u16::MAX);
+        blocks.push(0);
+        blocks.extend_from_slice(&length.to_le_bytes());
+        blocks.extend_from_slice(&(!length).to_le_bytes());
+        blocks.extend_from_slice(piece);
+    }
+    blocks
 }
 
 impl Session {
@@ -104,7 +137,7 @@ impl Session {
     /// Takes compressed octets; `manner` says whether they are to be sent on. Returns how many are dealt with.
     pub(super) fn unpack(&mut self, from: Peer, chunk: &[u8], manner: Manner, out: &mut Outbox) -> usize {
         let Some(mut layer) = self.lane(from).deflate.take() else { return 0 };
-        let (fresh, edit) = (manner == Manner::Fresh, layer.compress.is_some());
+        let (fresh, edit) = (manner == Manner::Fresh, layer.edit);
         let (mut used, mut plain, mut sent) = (0, Vec::new(), Vec::new());
         let mut whole = true;
         while self.lane(from).packed {
@@ -126,10 +159,10 @@ impl Session {
         if !whole {
             self.give_up(from, out);
         }
-        match layer.pack(&sent).filter(|_| fresh && !sent.is_empty()) {
-            Some(packed) => out.send(from.other(), &packed),
-            None if fresh && !edit => out.pass(from.other(), 0..used),
-            None => {}
+        if fresh && !edit {
+            out.pass(from.other(), 0..used);
+        } else if fresh && let Some(packed) = layer.pack(&sent) {
+            out.send(from.other(), &packed);
         }
         let lane = self.lane(from);
         if whole && lane.packed {
@@ -180,5 +213,46 @@ impl Session {
         self.report_block(from, false, out);
         let expect = self.open_layer(from, Layer::Deflate, false, out);
         self.lane(from).framer.expect(expect);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use flate2::{Decompress, FlushDecompress};
+
+    use super::*;
+
+    fn packed(layer: &mut Deflate, plain: &[u8]) -> Vec<u8> {
+        layer.pack(plain).expect("there is something to compress")
+    }
+
+    #[test]
+    fn what_is_compressed_anew_can_be_read_at_once_and_a_little_needs_no_compressor() {
+        let (mut layer, mut reader) = (Deflate::new(true), Decompress::new(false));
+        let mut is_read = |packed: &[u8], plain: &[u8]| {
+            let mut read = Vec::with_capacity(plain.len() + 1);
+            reader.decompress_vec(packed, &mut read, FlushDecompress::None).expect("a sound stream");
+            assert!(read == plain, "{} octets instead of {}", read.len(), plain.len());
+        };
+        assert_eq!(layer.pack(b""), None);
+        for _ in 0..STORED / 8 {
+            is_read(&packed(&mut layer, b"a NOOP\r\n"), b"a NOOP\r\n");
+        }
+        assert!(layer.compress.is_none());
+        is_read(&packed(&mut layer, b"b"), b"b");
+        assert!(layer.compress.is_some());
+        let much = b"the same again, ".repeat(10_000);
+        let short = packed(&mut layer, &much);
+        is_read(&short, &much);
+        assert!(short.len() < much.len() / 10);
+        is_read(&packed(&mut layer, b"c NOOP\r\n"), b"c NOOP\r\n");
+    }
+
+    #[test]
+    fn much_at_once_is_compressed_from_the_start_and_a_tap_compresses_nothing() {
+        let much = b"the same again, ".repeat(10_000);
+        assert!(packed(&mut Deflate::new(true), &much).len() < much.len() / 10);
+        assert_eq!(Deflate::new(false).pack(&much), None);
+        assert_eq!(store(&much).len(), much.len() + 3 * 5);
     }
 }

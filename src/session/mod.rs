@@ -470,7 +470,7 @@ impl Session {
         }
         let rest = &held[gone.min(held.len())..];
         match self.lane(from).deflate.as_mut().and_then(|layer| layer.pack(rest)) {
-            Some(packed) if !rest.is_empty() => out.send(from.other(), &packed),
+            Some(packed) => out.send(from.other(), &packed),
             // A copy of what was passed on is not sent again.
             _ if self.lane(from).packed => {}
             _ => out.send(from.other(), rest),
