@@ -102,7 +102,8 @@ impl Session {
         self.consented || (peer == Peer::Client && asked())
     }
 
-    /// Reports octets that came before TLS began and do not belong there; they are passed on to nobody.
+    /// Reports octets that came before TLS began and do not belong there; they are passed on to nobody. [`MAX_EVENTS`] come of
+    /// them at the most, give or take those of one line; what is more is one event with its size.
     pub fn slipped_in(&mut self, from: Peer, octets: &[u8], out: &mut Outbox) {
         if !octets.is_empty() {
             let state = self.state;

@@ -2,7 +2,7 @@
 //! they came; here they are kept, bounded, and read once the server has decided what they are.
 
 use super::lane::{Block, Lane, Manner, START, Start, Wait, start};
-use super::{Outbox, Session};
+use super::{MAX_EVENTS, Outbox, Session};
 use crate::event::{DataKind, Foreign, Kind, Layer, MAX_TEXT, Oddity, Peer, Reading, Text, What};
 use crate::wire::{self, Expect};
 
@@ -73,11 +73,14 @@ impl Session {
     }
 
     /// Reads octets that were injected behind STARTTLS. No answer to them will be seen, so that what they would have
-    /// waited for counts as granted; a layer does not begin in them.
+    /// waited for counts as granted; a layer does not begin in them. [`MAX_EVENTS`] come of them at the most, give or take
+    /// those of one line: what is more is counted and not read.
     pub(super) fn inject(&mut self, from: Peer, bytes: &[u8], out: &mut Outbox) {
+        let most = out.batch.events.len() + MAX_EVENTS;
         let mut rest = bytes;
-        while !rest.is_empty() {
-            let used = self.go_on(from, rest, Manner::Injected, out);
+        while !rest.is_empty() && out.batch.events.len() < most {
+            let end = rest.iter().position(|&octet| octet == b'\n').map_or(rest.len(), |at| at + 1);
+            let used = self.go_on(from, &rest[..end], Manner::Injected, out);
             rest = &rest[used..];
             if let Some((wait, frame)) = self.lane(from).wait.take() {
                 let granted = matches!(wait, Wait::Literal(_) | Wait::Sasl | Wait::Message);
@@ -86,6 +89,14 @@ impl Session {
         }
         self.flush(from, Some(Oddity::Injected), out);
         self.report_block(from, true, out);
+        if !rest.is_empty() {
+            self.frames += 1;
+            // Nobody has looked whether there is a secret in it.
+            let mut block = Block::new(DataKind::Rest, self.frames, None, true);
+            block.feed(rest, Manner::Injected);
+            self.lane(from).block = Some(Box::new(block));
+            self.report_block(from, false, out);
+        }
         let lane = self.lane(from);
         (lane.sasl, lane.long) = (None, None);
     }

@@ -41,6 +41,16 @@ pub struct Run {
     pub output: [Vec<u8>; 2],
     /// What was reported.
     pub events: Vec<Seen>,
+    /// What came before TLS began and was carried to nobody, by sender. It is in no input.
+    pub slipped: [Vec<u8>; 2],
+    /// How often TLS began on both legs.
+    pub secured: usize,
+    /// The most events of one call.
+    pub most: usize,
+    /// Octets that wait, for they may belong under TLS.
+    ahead: [Vec<u8>; 2],
+    /// The server's consent to TLS, which the client has not heard of.
+    consent: Option<Vec<u8>>,
     out: Outbox,
 }
 
@@ -62,8 +72,19 @@ impl Run {
             input: Default::default(),
             output: Default::default(),
             events: Vec::new(),
+            slipped: Default::default(),
+            secured: 0,
+            most: 0,
+            ahead: Default::default(),
+            consent: None,
             out: Outbox::default(),
         }
+    }
+
+    /// The same with a driver that begins TLS on both legs when the session says so: see [`Run::rest`].
+    pub fn following(mut self) -> Self {
+        self.session = self.session.following_tls();
+        self
     }
 
     /// An IMAP session without rules.
@@ -75,13 +96,46 @@ impl Run {
     pub fn feed(&mut self, from: Peer, chunk: &[u8]) {
         let mut rest = chunk;
         while !rest.is_empty() {
+            if self.session.waits(from) {
+                self.ahead[from.index()].extend_from_slice(rest);
+                return;
+            }
             let used = self.session.receive(from, rest, &mut self.out);
             assert!(used > 0 && used <= rest.len(), "a session takes something, and no more than there is");
             self.input[from.index()].extend_from_slice(&rest[..used]);
             let (chunk, left) = rest.split_at(used);
+            self.consent = self.consent.take().or_else(|| self.out.upgrade.take());
             self.gather(from, chunk);
             rest = left;
         }
+    }
+
+    /// The peer rests: with a consent TLS begins, and all that waits until here but a beginning of TLS was slipped in. Or what
+    /// waited goes on, if the answer was another one. To the session a socket and these steps look the same.
+    pub fn rest(&mut self) {
+        if let Some(consent) = self.consent.take() {
+            let [client, server] = std::mem::take(&mut self.ahead);
+            self.slip(Peer::Server, server);
+            if client.first() != Some(&0x16) {
+                self.slip(Peer::Client, client);
+            }
+            self.output[Peer::Server.index()].extend(consent);
+            self.session.secured();
+            self.secured += 1;
+        }
+        for from in [Peer::Client, Peer::Server] {
+            if !self.session.waits(from) {
+                let ahead = std::mem::take(&mut self.ahead[from.index()]);
+                self.feed(from, &ahead);
+            }
+        }
+    }
+
+    fn slip(&mut self, from: Peer, octets: Vec<u8>) {
+        self.session.slipped_in(from, &octets, &mut self.out);
+        assert_eq!(self.out.pieces(from.other(), &[]).count(), 0, "it is carried to nobody");
+        self.gather(from, &[]);
+        self.slipped[from.index()].extend(octets);
     }
 
     /// One lane ends.
@@ -108,6 +162,7 @@ impl Run {
         }
         self.out.clear();
         let batch = std::mem::take(&mut self.out.batch);
+        self.most = self.most.max(batch.events.len());
         self.events.extend(batch.events.into_iter().map(|event| resolve(event.from, event.what, &batch.bytes)));
     }
 
@@ -241,9 +296,17 @@ pub fn run(mut run: Run, steps: &[Step], cutting: &Cutting) -> Run {
             run.feed(*from, chunk);
             rest = left;
         }
+        run.rest();
     }
-    run.close(Peer::Client);
-    run.close(Peer::Server);
+    if run.session.waits(Peer::Client) {
+        // It is not read before the server has answered, or has ended.
+        run.close(Peer::Server);
+        run.rest();
+        run.close(Peer::Client);
+    } else {
+        run.close(Peer::Client);
+        run.close(Peer::Server);
+    }
     run.end();
     run
 }
