@@ -186,3 +186,22 @@ proptest! {
         whole.check();
     }
 }
+
+#[test]
+fn nobody_waits_for_a_server_that_has_ended() {
+    for (protocol, steps) in openings() {
+        let starttls = &steps[1].1;
+        // It asks twice, of which the first may be answered by an end; or it asks only then.
+        for ahead in [vec![starttls.clone(), starttls.clone()], vec![]] {
+            let mut run = following(protocol);
+            run.feed(Peer::Server, &steps[0].1);
+            run.feed(Peer::Client, &ahead.concat());
+            run.close(Peer::Server);
+            run.rest();
+            run.feed(Peer::Client, starttls);
+            run.feed(Peer::Client, b"NOOP\r\n");
+            assert!(!run.session.waits(Peer::Client), "{protocol}: a client that is not read is never seen to end");
+            assert!(run.output == run.input && run.input[0].ends_with(b"NOOP\r\n"), "{protocol}");
+        }
+    }
+}

@@ -212,9 +212,11 @@ impl Session {
         matches!(from, Peer::Server) && self.upgrade.is_some()
     }
 
-    /// True if TLS could begin on both legs now: not inside DEFLATE, nor while another STARTTLS is in flight.
+    /// True if TLS could begin on both legs now: not inside DEFLATE, nor while another STARTTLS is in flight, nor with a
+    /// server that says no more.
     fn can_follow(&self) -> bool {
-        self.follows && self.upgrade.is_none() && self.lanes.iter().all(|lane| !lane.packed)
+        let ended = self.lanes[Peer::Server.index()].finished;
+        self.follows && !ended && self.upgrade.is_none() && self.lanes.iter().all(|lane| !lane.packed)
     }
 
     /// Draws the consequences of a text, and says what its lane must expect next.
