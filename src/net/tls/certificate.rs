@@ -9,6 +9,7 @@ use rustls::pki_types::pem::{self, PemObject};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::parse_x509_certificate;
+use x509_parser::public_key::PublicKey;
 
 use super::unusable;
 use crate::event::Certificate;
@@ -46,6 +47,22 @@ pub fn follows(certificate: &[u8], issuer: &[u8]) -> bool {
         return false;
     };
     certificate.issuer().as_raw() == issuer.subject().as_raw()
+}
+
+/// Whether it is of this subject, as [`read`] says it.
+#[must_use]
+pub fn is_of(der: &[u8], subject: &str) -> bool {
+    parse_x509_certificate(der).is_ok_and(|(_, it)| cut(&it.subject().to_string()) == subject)
+}
+
+/// The length of its key in bits, if it is one of RSA.
+#[must_use]
+pub fn rsa_bits(der: &[u8]) -> Option<usize> {
+    let (_, it) = parse_x509_certificate(der).ok()?;
+    match it.public_key().parsed() {
+        Ok(PublicKey::RSA(key)) => Some(key.key_size()),
+        _ => None,
+    }
 }
 
 /// Whether it may vouch for others, and for which key it is.

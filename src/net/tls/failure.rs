@@ -157,6 +157,10 @@ impl Terms<'_> {
             (Peer::Server, Error::AlertReceived(AlertDescription::CertificateRequired)) => {
                 format!("the server {} wants a certificate of the client, which imapscope has not", self.server)
             }
+            (Peer::Server, Error::NoCertificatesPresented) => format!(
+                "the server {} showed no certificate, so nobody can tell who it is: it has to be given one",
+                self.server
+            ),
             (_, Error::AlertReceived(alert)) => {
                 format!("the {} ended the TLS handshake: it says {}", peer.word(), named(*alert))
             }
@@ -183,6 +187,10 @@ pub fn broken(peer: Peer, error: &io::Error) -> Option<String> {
             "the client does not trust our certificate (it says {}): `imapscope ca help` tells how to make it trust it",
             named(*alert)
         ),
+        Error::AlertReceived(AlertDescription::CertificateRequired) if peer == Peer::Server => {
+            "the server wants a certificate of the client (it says certificate_required), which imapscope has not"
+                .to_owned()
+        }
         Error::AlertReceived(alert) => format!("the {} ended TLS: it says {}", peer.word(), named(*alert)),
         error => format!("TLS with the {} broke: {error}", peer.word()),
     })
