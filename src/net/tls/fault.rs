@@ -1,7 +1,7 @@
 //! What is wrong with a chain of certificates, as it is said to a person: each in a phrase, and what to do about it.
 
-use rustls::CertificateError;
 use rustls::pki_types::CertificateDer;
+use rustls::{CertificateError, Error};
 
 use super::certificate;
 use crate::event::Certificate;
@@ -16,6 +16,8 @@ pub const AUTHORITY: &str =
 pub const NAME: &str = "name the server in the route as its certificate does; --insecure goes on without";
 pub const REPLACE: &str = "it has to be replaced on the server; --server-ca FILE trusts this very certificate, in FILE; \
                            --insecure trusts anybody";
+pub const REMAKE: &str = "it has to be replaced on the server; --insecure goes on without";
+pub const CLOCK: &str = "check the clock of this machine; --insecure goes on without";
 pub const KEY: &str = "the server has to show a certificate that it has the key of; --insecure goes on without";
 
 /// A chain that is looked at: the server's own certificate, and those from which others of the chain may come.
@@ -50,28 +52,9 @@ impl Chain<'_> {
             CertificateError::BadEncoding => {
                 ("it, or one that the server sent with it, cannot be read".to_owned(), REPLACE)
             }
-            CertificateError::Other(error) => Self::known(&error.0.to_string()),
-            error => Self::known(&error.to_string()),
+            CertificateError::Other(error) => known(&error.0.to_string()),
+            error => known(&error.to_string()),
         }
-    }
-
-    /// The same of errors that have a name only.
-    fn known(name: &str) -> (String, &'static str) {
-        let text = match name.split(|letter: char| !letter.is_ascii_alphanumeric()).next().unwrap_or_default() {
-            "CaUsedAsEndEntity" => "it is an authority's own, which no server may show",
-            "EndEntityUsedAsCa" => "who signed it is no authority (basicConstraints)",
-            "PathLenConstraintViolated" => "an authority in its chain may not vouch for others (pathLenConstraint)",
-            "NameConstraintViolation" => "an authority in its chain may not vouch for this name (nameConstraints)",
-            "UnsupportedCriticalExtension" | "UnhandledCriticalExtension" => {
-                "it has a critical extension that is not known here"
-            }
-            "UnsupportedCertVersion" => "it is not of version 3",
-            it if it.starts_with("UnsupportedSignatureAlgorithm") => {
-                "it is signed in a way that is not safe or not supported, as with SHA-1"
-            }
-            _ => return (format!("it is not valid: {name}"), REPLACE),
-        };
-        (text.to_owned(), REPLACE)
     }
 
     /// What is said where the server's own certificate has its time, and another in its chain has not.
@@ -117,6 +100,37 @@ impl Chain<'_> {
     fn issuers(&self) -> impl Iterator<Item = &[u8]> {
         let all = self.others.iter().chain(self.pinned).map(AsRef::as_ref);
         all.filter(|der: &&[u8]| certificate::is_of(der, self.issuer()))
+    }
+}
+
+/// The same of errors that have a name only.
+fn known(name: &str) -> (String, &'static str) {
+    let (text, remedy) = match name.split(|letter: char| !letter.is_ascii_alphanumeric()).next().unwrap_or_default() {
+        "CaUsedAsEndEntity" => ("it is an authority's own, which no server may show", REPLACE),
+        "EndEntityUsedAsCa" => ("who signed it is no authority (basicConstraints)", REPLACE),
+        "PathLenConstraintViolated" => {
+            ("an authority in its chain may not vouch for others (pathLenConstraint)", REPLACE)
+        }
+        "NameConstraintViolation" => {
+            ("an authority in its chain may not vouch for this name (nameConstraints)", REPLACE)
+        }
+        "UnsupportedCriticalExtension" | "UnhandledCriticalExtension" => {
+            ("it has a critical extension that is not known here", REMAKE)
+        }
+        "UnsupportedCertVersion" => ("it is not of version 3", REMAKE),
+        it if it.starts_with("UnsupportedSignatureAlgorithm") => {
+            ("it is signed in a way that is not safe or not supported, as with SHA-1", REPLACE)
+        }
+        _ => return (format!("it is not valid: {name}"), REPLACE),
+    };
+    (text.to_owned(), remedy)
+}
+
+/// What is said of a certificate of which the names cannot be read.
+pub fn unreadable(error: &Error) -> (String, &'static str) {
+    match error {
+        Error::InvalidCertificate(CertificateError::Other(error)) => known(&error.0.to_string()),
+        _ => ("it cannot be read".to_owned(), REMAKE),
     }
 }
 

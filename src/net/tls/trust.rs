@@ -12,7 +12,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
-use super::fault::{AUTHORITY, Chain, KEY, NAME, RENEW, REPLACE, names, short};
+use super::fault::{AUTHORITY, CLOCK, Chain, KEY, NAME, REMAKE, RENEW, names, short, unreadable};
 use super::{certificate, key_log, provider, unusable};
 use crate::event::Certificate;
 use crate::problem::Problem;
@@ -193,6 +193,9 @@ impl Judge {
         let mut faults = Vec::new();
         let mut remedy = "";
         let mut wrong = |fault: String, what: &'static str| {
+            if faults.contains(&fault) {
+                return;
+            }
             faults.push(fault);
             if remedy.is_empty() {
                 remedy = what;
@@ -202,10 +205,10 @@ impl Judge {
         match &certificate {
             Some(it) if seconds > it.not_after => wrong(format!("it expired on {}", date(it.not_after)), RENEW),
             Some(it) if seconds < it.not_before => {
-                wrong(format!("it is valid from {} only", date(it.not_before)), "check the clock of this machine")
+                wrong(format!("it is valid from {} only", date(it.not_before)), CLOCK)
             }
             Some(_) => {}
-            None => wrong("it cannot be read".to_owned(), ""),
+            None => wrong("it cannot be read".to_owned(), REMAKE),
         }
         let dated = certificate.as_ref().is_some_and(|it| (it.not_before..=it.not_after).contains(&seconds));
         let pinned = self.pinned.iter().any(|pinned| pinned.as_ref() == own.as_ref());
@@ -238,11 +241,15 @@ impl Judge {
             Err(error) => wrong(format!("it is not valid: {error}"), AUTHORITY),
         }
         if let Some(bits) = short(own) {
-            wrong(format!("its key is too short to be safe: RSA with {bits} bits"), REPLACE);
+            wrong(format!("its key is too short to be safe: RSA with {bits} bits"), REMAKE);
         }
-        let named = ParsedCertificate::try_from(own).and_then(|parsed| verify_server_name(&parsed, name));
-        if named.is_err() {
-            wrong(format!("it is not for {}: {}", name.to_str(), names(certificate.as_ref())), NAME);
+        match ParsedCertificate::try_from(own) {
+            Ok(parsed) if verify_server_name(&parsed, name).is_ok() => {}
+            Ok(_) => wrong(format!("it is not for {}: {}", name.to_str(), names(certificate.as_ref())), NAME),
+            Err(error) => {
+                let (fault, remedy) = unreadable(&error);
+                wrong(fault, remedy);
+            }
         }
         Seen { certificate, faults, remedy }
     }
