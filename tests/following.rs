@@ -205,3 +205,27 @@ fn nobody_waits_for_a_server_that_has_ended() {
         }
     }
 }
+
+#[test]
+fn what_was_on_its_way_before_the_consent_is_told() {
+    let login = "b STARTTLS\r\nc LOGIN {5}\r\nalice {11}\r\nwonderland7\r\nd NOOP\r\ne NO";
+    let steps = [
+        s("* OK hi\r\n"),
+        c(format!("a AUTHENTICATE PLAIN\r\n{login}")),
+        s("a NO\r\n"),
+        s("b OK go\r\n"),
+        c("f NOOP\r\n"),
+    ];
+    for cutting in [Cutting::Whole, Cutting::Every(1)] {
+        let run = run(following("imap"), &steps, &cutting);
+        assert_eq!((run.secured, &run.slipped), (1, &Default::default()));
+        assert_eq!(run.accounted(), [run.input[0].len() as u64, run.input[1].len() as u64], "{:#?}", run.events);
+        let injected = |seen: &&lanes::Seen| match &seen.what {
+            What::Text(text) => text.oddities.contains(&Oddity::Injected),
+            What::Data(data) => data.oddities.contains(&Oddity::Injected),
+            _ => false,
+        };
+        let last = run.events.iter().rfind(injected).expect("it is told");
+        assert_eq!(last.bytes, b"e NO");
+    }
+}

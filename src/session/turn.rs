@@ -387,7 +387,10 @@ impl Session {
                 out.report(Peer::Server, What::Upgrade(Layer::Deflate));
             }
             Some(Then::Reset) if ok => self.end_deflate(),
-            Some(Then::Tls) if self.consented => out.report(Peer::Server, What::Upgrade(Layer::Tls)),
+            Some(Then::Tls) if self.consented => {
+                out.report(Peer::Server, What::Upgrade(Layer::Tls));
+                self.leave_behind(out);
+            }
             Some(Then::Tls) if self.upgrade == Some(command.frame) => {
                 self.upgrade = None;
                 if ok {

@@ -101,6 +101,16 @@ impl Session {
         (lane.sasl, lane.long) = (None, None);
     }
 
+    /// TLS begins, and what the client sent before is not understood yet: it was on its way before it could be kept back.
+    pub(super) fn leave_behind(&mut self, out: &mut Outbox) {
+        let lane = self.lane(Peer::Client);
+        lane.wait = None;
+        let waiting = std::mem::take(&mut lane.undecided);
+        let state = self.state;
+        self.inject(Peer::Client, waiting.bytes(), out);
+        self.state = state;
+    }
+
     /// Acts on a lane's first octets, now that there are enough of them. Returns how many of them are dealt with.
     fn begin(&mut self, from: Peer, bytes: &[u8], out: &mut Outbox) -> usize {
         match start(bytes) {
