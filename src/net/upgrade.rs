@@ -48,7 +48,7 @@ impl Upgrade {
 
     fn terms<'a>(&'a self, server: &'a str) -> Terms<'a> {
         let given = self.means.both().is_ok_and(|(identity, _)| identity.is_given());
-        Terms { host: &self.route.server.host, server, plain: &self.route.plain, given }
+        Terms { host: &self.route.server.host, server, plain: &self.route.plain, given, starttls: true }
     }
 }
 

@@ -139,13 +139,16 @@ pub fn short(der: &[u8]) -> Option<usize> {
     certificate::rsa_bits(der).filter(|bits| *bits < SHORTEST)
 }
 
+/// Those of the names of a certificate that are kept, in a row.
+pub fn listed(certificate: &Certificate) -> String {
+    let more = if certificate.more_names > 0 { format!(" and {} more", certificate.more_names) } else { String::new() };
+    format!("{}{more}", certificate.names.join(", "))
+}
+
 /// The names of a certificate, for people.
 pub fn names(certificate: Option<&Certificate>) -> String {
     match certificate {
-        Some(it) if !it.names.is_empty() => {
-            let more = if it.more_names > 0 { format!(" and {} more", it.more_names) } else { String::new() };
-            format!("it is for {}{more}", it.names.join(", "))
-        }
+        Some(it) if !it.names.is_empty() => format!("it is for {}", listed(it)),
         Some(it) if it.subject.contains("CN=") => {
             format!("it names no host (its subject, {}, does not count)", it.subject)
         }
