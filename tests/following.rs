@@ -229,3 +229,23 @@ fn what_was_on_its_way_before_the_consent_is_told() {
         assert_eq!(last.bytes, b"e NO");
     }
 }
+
+#[test]
+fn a_starttls_that_is_understood_late_stops_the_client_at_once() {
+    // It is read when there is too much to wait for an answer, and then nothing more may be taken.
+    for more in [0, 1, 2, 100, 70_000] {
+        let begin = "a LOGIN {1}\r\nx y\r\nb STARTTLS\r\nc X {0}\r\n";
+        let ahead = [begin.as_bytes(), &vec![b'%'; imapscope::event::MAX_TEXT + 13 - begin.len() + more]].concat();
+        let steps = [s("* OK hi\r\n"), c(&ahead), s("b OK go\r\n"), c("\r\nd NOOP\r\n")];
+        let start = || following("imap");
+        let whole = run(start(), &steps, &Cutting::Whole);
+        for cutting in [Cutting::Every(4_099), Cutting::Every(1_000), Cutting::Every(1)] {
+            let split = run(start(), &steps, &cutting);
+            assert!(whole.output == split.output && whole.slipped == split.slipped, "{more}");
+            assert_eq!(whole.events, split.events);
+        }
+        let all = [0, 1].map(|at| (whole.input[at].len() + whole.slipped[at].len()) as u64);
+        assert_eq!(whole.accounted(), all);
+        assert!(more == 0 || whole.secured == 1 && !whole.slipped[0].is_empty(), "{more}");
+    }
+}

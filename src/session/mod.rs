@@ -213,6 +213,10 @@ impl Session {
                 }
                 framer = std::mem::take(&mut self.lane(from).framer);
                 input = &input[kept..];
+                if manner == Manner::Fresh && self.waits(from) {
+                    self.lane(from).framer = framer;
+                    return before + kept;
+                }
                 continue;
             }
             if self.lane(from).sealable && framer.expected() == Expect::Line && framer.held().is_empty() {

@@ -7,8 +7,8 @@ use crate::event::{DataKind, Foreign, Kind, Layer, MAX_TEXT, Oddity, Peer, Readi
 use crate::wire::{self, Expect};
 
 impl Session {
-    /// Keeps octets that cannot be classified yet, no more than [`MAX_TEXT`]; then the likeliest answer is assumed.
-    /// Returns how many were taken, for the caller to relay; none only if that made room for the others.
+    /// Keeps octets that cannot be classified yet. Once [`MAX_TEXT`] are kept, the likeliest answer is assumed.
+    /// Returns how many were taken, for the caller to relay: one at the least, for what is full is settled at once.
     pub(super) fn postpone(&mut self, from: Peer, bytes: &[u8], out: &mut Outbox) -> usize {
         let lane = self.lane(from);
         let Some((wait, _)) = lane.wait else { return 0 };
@@ -16,7 +16,7 @@ impl Session {
         let kept = lane.undecided.fill(bytes, most);
         let decided = match wait {
             Wait::Start => start(lane.undecided.bytes()) != Start::Unclear,
-            _ => kept < bytes.len(),
+            _ => lane.undecided.len() >= most,
         };
         if decided {
             self.settle(from, true, out);
