@@ -213,7 +213,8 @@ impl Session {
                 }
                 framer = std::mem::take(&mut self.lane(from).framer);
                 input = &input[kept..];
-                if manner == Manner::Fresh && self.waits(from) {
+                // It may have been settled to be the beginning of a layer, or of one that is waited for.
+                if manner == Manner::Fresh && (self.waits(from) || self.lane(from).deflate.is_some()) {
                     self.lane(from).framer = framer;
                     return before + kept;
                 }

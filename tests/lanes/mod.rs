@@ -171,6 +171,7 @@ impl Run {
         self.events.iter().any(|seen| match &seen.what {
             What::Upgrade(layer) => *layer == Layer::Deflate,
             What::Data(data) => data.oddities.contains(&Oddity::NotDeflate),
+            What::Closed(closed) => closed.inflated != [(0, 0); 2],
             _ => false,
         })
     }
