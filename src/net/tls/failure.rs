@@ -255,6 +255,10 @@ pub fn broken(peer: Peer, error: &io::Error) -> Option<String> {
                 .to_owned()
         }
         Error::AlertReceived(alert) => format!("the {} ended TLS: it says {}", peer.word(), named(*alert)),
+        Error::InvalidMessage(_) | Error::DecryptError => format!(
+            "TLS with the {} broke: it sent octets that are no TLS; it went on in plain text, or somebody on the way changed them",
+            peer.word()
+        ),
         error => format!("TLS with the {} broke: {error}", peer.word()),
     })
 }
