@@ -2,7 +2,7 @@
 //! TLS from the first octet: it arrives octet for octet, and the log has the facts of both legs.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::Command;
 
 use crate::peer::client::{mbsync_with, python};
@@ -26,24 +26,24 @@ fn both_legs(log: &str) {
 }
 
 /// Sends one file through this proxy; `wrapped` says that TLS begins with the first octet.
-type Send = fn(&Scope, &PathBuf, bool);
+type Send = fn(&Scope, &Path, bool);
 
 const CLIENTS: [(&str, Send); 4] =
     [("swaks", with_swaks), ("msmtp", with_msmtp), ("curl", with_curl), ("python3", with_python)];
 
-fn with_swaks(scope: &Scope, path: &PathBuf, wrapped: bool) {
+fn with_swaks(scope: &Scope, path: &Path, wrapped: bool) {
     let ca = scope.ca().display().to_string();
     let tls = if wrapped { "--tls-on-connect" } else { "--tls" };
     sent(&swaks(scope.address(), path, &["--to", RECIPIENT, tls, "--tls-verify", "--tls-ca-path", &ca]));
 }
 
-fn with_msmtp(scope: &Scope, path: &PathBuf, wrapped: bool) {
+fn with_msmtp(scope: &Scope, path: &Path, wrapped: bool) {
     let trust = format!("tls_trust_file {}", scope.ca().display());
     let begin = if wrapped { "tls_starttls off" } else { "tls_starttls on" };
     sent(&msmtp(scope.address(), path, &["tls on", "tls_certcheck on", begin, &trust, "auth off"]));
 }
 
-fn with_curl(scope: &Scope, path: &PathBuf, wrapped: bool) {
+fn with_curl(scope: &Scope, path: &Path, wrapped: bool) {
     let ca = scope.ca().display().to_string();
     // The last address is the one that counts where TLS begins at once.
     let url = format!("smtps://localhost:{}/client.example.org", scope.port);
@@ -55,7 +55,7 @@ fn with_curl(scope: &Scope, path: &PathBuf, wrapped: bool) {
     }
 }
 
-fn curl_at(url: &str, scope: &Scope, path: &PathBuf, arguments: &[&str]) -> std::process::Output {
+fn curl_at(url: &str, scope: &Scope, path: &Path, arguments: &[&str]) -> std::process::Output {
     use crate::peer::mail::crlf;
     let upload = scope.folder.path().join("upload");
     fs::write(&upload, crlf(&fs::read(path).expect("a message"))).expect("a file");
@@ -64,7 +64,7 @@ fn curl_at(url: &str, scope: &Scope, path: &PathBuf, arguments: &[&str]) -> std:
     crate::peer::run(command.arg("--upload-file").arg(upload).args(arguments).arg(url))
 }
 
-fn with_python(scope: &Scope, path: &PathBuf, wrapped: bool) {
+fn with_python(scope: &Scope, path: &Path, wrapped: bool) {
     let (ca, path) = (scope.ca().display().to_string(), path.display().to_string());
     python("tls.py", scope.address(), &[&ca, if wrapped { "smtps" } else { "smtp" }, "-", &path]);
 }

@@ -36,7 +36,7 @@ impl Chain<'_> {
         // Many that sign themselves call themselves an authority, which no server may be.
         let alone = self.own.is_some_and(|it| it.self_signed);
         match error {
-            CertificateError::BadSignature => match self.issuers().find_map(|der| short(der)) {
+            CertificateError::BadSignature => match self.issuers().find_map(short) {
                 Some(bits) => {
                     (format!("the key of {} is too short to be safe: RSA with {bits} bits", self.issuer()), REPLACE)
                 }
