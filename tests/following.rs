@@ -249,3 +249,11 @@ fn a_starttls_that_is_understood_late_stops_the_client_at_once() {
         assert!(more == 0 || whole.secured == 1 && !whole.slipped[0].is_empty(), "{more}");
     }
 }
+
+#[test]
+fn a_server_that_begins_like_a_proxy_is_followed_all_the_same() {
+    let steps = [s("\r\n"), c("a STARTTLS\r\n"), s("a OK\r\n")];
+    for cutting in [Cutting::Whole, Cutting::Every(1), Cutting::Every(3)] {
+        assert_eq!(run(following("imap"), &steps, &cutting).secured, 1, "{cutting:?}");
+    }
+}

@@ -12,12 +12,19 @@ impl Session {
     pub(super) fn postpone(&mut self, from: Peer, bytes: &[u8], out: &mut Outbox) -> usize {
         let lane = self.lane(from);
         let Some((wait, _)) = lane.wait else { return 0 };
-        let most = if wait == Wait::Start { START } else { MAX_TEXT };
-        let kept = lane.undecided.fill(bytes, most);
-        let decided = match wait {
-            Wait::Start => start(lane.undecided.bytes()) != Start::Unclear,
-            _ => lane.undecided.len() >= most,
-        };
+        if wait == Wait::Start {
+            // No more than it takes to tell: what comes behind them is read as it comes.
+            let unclear = |count: &usize| start(&[lane.undecided.bytes(), &bytes[..*count]].concat()) == Start::Unclear;
+            let most = bytes.len().min(START);
+            let need = (1..most).find(|count| !unclear(count)).unwrap_or(most);
+            lane.undecided.fill(&bytes[..need], START);
+            if start(lane.undecided.bytes()) != Start::Unclear {
+                self.settle(from, true, out);
+            }
+            return need;
+        }
+        let kept = lane.undecided.fill(bytes, MAX_TEXT);
+        let decided = lane.undecided.len() >= MAX_TEXT;
         if decided {
             self.settle(from, true, out);
         }
