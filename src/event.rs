@@ -444,6 +444,8 @@ pub enum DataKind {
     Chunk,
     /// Lines of the server's to a dot: a message (RETR), or a listing (LIST).
     Lines,
+    /// What came behind STARTTLS and before TLS, and is too much to be read.
+    Rest,
 }
 
 /// A layer that begins under the protocol.

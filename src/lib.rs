@@ -47,7 +47,7 @@
 //! | | what always holds | proved in `tests/` |
 //! |---|---|---|
 //! | I1 | without an edit, what leaves a lane is what came in, whatever it is and however it is cut | `passthrough.rs`, `passthrough_mail.rs`, `relay.rs`, `fuzz/` |
-//! | I2 | what is reported does not depend on how the octets were cut | `passthrough.rs`, `dialogues.rs` |
+//! | I2 | what is reported does not depend on how the octets were cut | `passthrough.rs`, `following.rs`, `dialogues.rs` |
 //! | I3 | in a tap an octet leaves in the call in which it came; in edit only an incomplete text stays | `passthrough.rs` |
 //! | I4 | a lane holds [`event::MAX_TEXT`] octets at most, queues are bounded, and no announced size is allocated | `passthrough.rs`, `relay_memory.rs` |
 //! | I5 | the core (`event` to `explain` in the table below) reads no clock, environment or file, and prints nothing | `architecture.rs` |
@@ -135,8 +135,8 @@
 //!   condition on `tls`, and no other code knows of that list.
 //! - **A leg that is to have TLS cannot lack it.** A route holds who we are and whom we believe ([`net::Route`]), not a
 //!   flag beside them; without a verified certificate no leg comes into being, and so nothing can be relayed to it.
-//! - **Everything wrong with a certificate is told at once**: dates, chain and name are judged apart (`net/tls/trust.rs`), by
-//!   the same code with `--insecure` and without. A certificate of `--server-ca` may be the server's own.
+//! - **Everything wrong with a certificate is told at once**: dates, chain and name are judged apart (`net/tls/trust.rs`) and said
+//!   in words (`net/tls/fault.rs`), by the same code with `--insecure` and without. A certificate of `--server-ca` may be the server's own.
 //! - **The roots are the system's.** Roots in the program would grow old, and believe whom an administrator has ceased to.
 //! - **The local authority is one file**, key and certificate together, put in its place by a link: of two processes that
 //!   start at once one wins, and nobody sees half of it. The certificate for clients is a copy.
@@ -206,6 +206,8 @@
 //! - A TLS stream takes octets that its socket does not: without a flush they would wait for the next write.
 //! - rustls blames a missing extension where a client is too old; its first octets tell the truth (`net/tls/failure.rs`).
 //! - TLS and binary PROXY headers are recognised by the first octets of a lane, which may come one by one.
+//! - A STARTTLS may be understood late, from what waited for another answer: what came behind it is on its way then, and is
+//!   reported when the consent comes. Who steps out of the loop of octets has to ask whether a layer began meanwhile.
 //! - `AUTH` in POP3 without an argument asks for a list; with one it begins an exchange.
 //! - A 421 of NNTP is no farewell, a 1yz there is an answer, and a 331 of FTP is one too: the grammar says so, or nobody waited.
 //! - Octets of BDAT come even if it is refused, and none come if their number is no number.

@@ -72,6 +72,30 @@ impl Files {
         let rubbish = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         files.put("rubbish.pem", rubbish);
         files.put("locked.pem", &rubbish.replace("CERTIFICATE", "ENCRYPTED PRIVATE KEY"));
+        let old = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nAAAA\n";
+        files.put("locked-old.pem", &format!("{old}-----END RSA PRIVATE KEY-----\n"));
+        files.put("empty.pem", "");
+        files.put(
+            "two-keys.pem",
+            &format!("{}{}", key.serialize_pem(), KeyPair::generate().expect("a key").serialize_pem()),
+        );
+        files.put("windows.pem", &format!("\u{feff}{}", leaf.replace('\n', "\r\n")));
+        files.put("windows-key.pem", &format!("\u{feff}{}", key.serialize_pem().replace('\n', "\r\n")));
+        let wide: Vec<u8> = format!("\u{feff}{leaf}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+        fs::write(files.path("wide.pem"), wide).expect("a file");
+        let der = CertificateDer::from_pem_slice(leaf.as_bytes()).expect("it is one");
+        fs::write(files.path("der.pem"), &der).expect("a file");
+        fs::write(files.path("der-key.pem"), key.serialize_der()).expect("a file");
+        fs::create_dir(files.path("folder.pem")).expect("a folder");
+        let mut late = CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
+        (late.not_before, late.not_after) = (rcgen::date_time_ymd(2020, 1, 1), rcgen::date_time_ymd(2021, 1, 1));
+        files.put("late.pem", &late.signed_by(&key, &issuer).expect("a certificate").pem());
+        let own = KeyPair::generate().expect("a key");
+        late.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        files.put(
+            "late-ca.pem",
+            &format!("{}{}", own.serialize_pem(), late.self_signed(&own).expect("a certificate").pem()),
+        );
         files
     }
 
@@ -103,7 +127,26 @@ fn mistakes_with_certificates_are_refused_before_a_port_opens() {
         (&["--cert", "rubbish.pem", "--key", "key.pem"], &["the certificate number 1 in it cannot be read"]),
         (&["--cert", "key.pem", "--key", "leaf.pem"], &["--cert", "there is no certificate in it"]),
         (&["--cert", "leaf.pem", "--key", "leaf.pem"], &["--key", "there is no private key in it"]),
-        (&["--cert", "leaf.pem", "--key", "locked.pem"], &["the key has a passphrase", "without a passphrase"]),
+        (
+            &["--cert", "leaf.pem", "--key", "locked.pem"],
+            &["the key has a passphrase", "`openssl pkey -in", "locked.pem -out FILE` writes it without one"],
+        ),
+        (&["--cert", "leaf.pem", "--key", "locked-old.pem"], &["the key has a passphrase", "`openssl pkey -in"]),
+        (&["--cert", "leaf.pem", "--key", "two-keys.pem"], &["there are 2 private keys in it", "leave only that of"]),
+        (&["--cert", "leaf.pem", "--key", "empty.pem"], &["--key", "empty.pem", "the file is empty"]),
+        (&["--cert", "empty.pem", "--key", "key.pem"], &["--cert", "empty.pem", "the file is empty"]),
+        (&["--cert", "folder.pem", "--key", "key.pem"], &["folder.pem", "cannot be read", "directory"]),
+        (&["--cert", "leaf.pem", "--key", "folder.pem"], &["folder.pem", "cannot be read", "directory"]),
+        (
+            &["--cert", "der.pem", "--key", "key.pem"],
+            &["it is in DER, and not in PEM", "`openssl x509 -inform DER -in", "der.pem -out FILE` converts it"],
+        ),
+        (
+            &["--cert", "leaf.pem", "--key", "der-key.pem"],
+            &["it is in DER, and not in PEM", "`openssl pkey -inform DER -in", "der-key.pem -out FILE` converts it"],
+        ),
+        (&["--cert", "wide.pem", "--key", "key.pem"], &["it is in UTF-16", "as UTF-8 or ASCII"]),
+        (&["--cert", "leaf.pem", "--key", "wide.pem"], &["it is in UTF-16", "as UTF-8 or ASCII"]),
         (
             &["--cert", "turned.pem", "--key", "key.pem"],
             &["number 2 in the file, and not the first", "certificate first"],
@@ -112,6 +155,11 @@ fn mistakes_with_certificates_are_refused_before_a_port_opens() {
         (&["--server-ca", "nowhere.pem"], &["--server-ca", "nowhere.pem", "cannot be read"]),
         (&["--server-ca", "text.pem"], &["--server-ca", "there is no certificate in it"]),
         (&["--server-ca", "key.pem", "--insecure"], &["there is no certificate in it"]),
+        (&["--server-ca", "empty.pem"], &["--server-ca", "the file is empty"]),
+        (&["--server-ca", "folder.pem"], &["--server-ca", "cannot be read"]),
+        (&["--server-ca", "der.pem"], &["--server-ca", "it is in DER", "openssl x509"]),
+        (&["--server-ca", "cut.pem"], &["--server-ca", "is it cut off?"]),
+        (&["--server-ca", "rubbish.pem"], &["--server-ca", "number 1 in it cannot be read"]),
     ] {
         let mut arguments = vec!["proxy".to_owned(), route.to_owned()];
         arguments
@@ -120,6 +168,83 @@ fn mistakes_with_certificates_are_refused_before_a_port_opens() {
         let answer = refused(&files.home(), &arguments);
         assert!(said.iter().all(|part| answer.contains(part)), "{flags:?}: {answer}");
     }
+}
+
+#[test]
+fn line_ends_and_marks_of_other_systems_do_no_harm() {
+    let files = Files::new();
+    let flags = |cert: &str, key: &str| {
+        let (cert, key) = (files.path(cert), files.path(key));
+        first_line(&files, &["proxy", "imaps://127.0.0.1:0=imap://127.0.0.1:9", "--cert", &cert, "--key", &key])
+    };
+    assert!(flags("windows.pem", "windows-key.pem").starts_with("listening"));
+    let said = flags("late.pem", "key.pem");
+    assert!(said.contains("warning: --cert") && said.contains("late.pem: it expired on 2021-01-01"), "{said}");
+}
+
+#[test]
+fn an_authority_that_cannot_be_used_is_told_with_its_place() {
+    let files = Files::new();
+    let home = files.home();
+    fs::create_dir(&home).expect("a folder");
+    let secret = home.join("ca-key.pem");
+    let route = "imaps://127.0.0.1:0=imap://127.0.0.1:9";
+    fs::copy(files.path("late-ca.pem"), &secret).expect("a file");
+    set_mode(&secret, 0o600);
+    for arguments in [&["proxy", route][..], &["ca", "show"]] {
+        let said = refused(&home, arguments);
+        for part in ["ca-key.pem", "its certificate has expired", "move this file away", "trust anew"] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+    }
+    fs::remove_file(&secret).expect("it is there");
+    assert!(run(&home, &["ca", "path"]).status.success());
+    for mode in [0o640, 0o604, 0o660] {
+        set_mode(&secret, mode);
+        let said = refused(&home, &["proxy", route]);
+        for part in ["ca-key.pem", "others can read it", &format!("{mode:o}"), "chmod 600", "pretend to be any server"]
+        {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+    }
+    set_mode(&secret, 0o600);
+    assert!(run(&home, &["ca", "path"]).status.success());
+    // Not even root makes folders there.
+    let said = refused(Path::new("/proc/nowhere"), &["proxy", route]);
+    assert!(said.contains("local certificate authority cannot be written") && said.contains("/proc/nowhere"), "{said}");
+    assert!(said.contains("IMAPSCOPE_HOME names the folder"), "{said}");
+}
+
+#[test]
+fn processes_that_start_at_once_have_one_authority() {
+    let files = Files::new();
+    let home = files.home();
+    let children: Vec<_> = (0..6)
+        .map(|_| {
+            imapscope(&home, &["ca", "show"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts")
+        })
+        .collect();
+    let said: Vec<_> = children.into_iter().map(|child| child.wait_with_output().expect("it ends")).collect();
+    assert!(said.iter().all(|output| output.status.success() && output.stderr.is_empty()), "{said:?}");
+    assert!(said.windows(2).all(|pair| pair[0].stdout == pair[1].stdout));
+    let shown = String::from_utf8(said[0].stdout.clone()).expect("UTF-8");
+    assert!(shown.ends_with(&fs::read_to_string(home.join("ca.pem")).expect("the file is there")));
+}
+
+fn set_mode(file: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(file, fs::Permissions::from_mode(mode)).expect("it is ours");
+}
+
+/// The first line that it says; then it is ended.
+fn first_line(files: &Files, arguments: &[&str]) -> String {
+    let mut command = imapscope(&files.home(), arguments);
+    let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("it starts");
+    let mut line = String::new();
+    BufReader::new(child.stderr.take().expect("piped")).read_line(&mut line).expect("a line");
+    child.kill().expect("it runs");
+    child.wait().expect("it ends");
+    line
 }
 
 #[test]
@@ -263,13 +388,7 @@ fn flags_without_effect_are_warned_about() {
     let first = |flags: &[&str]| {
         let mut arguments = vec!["proxy", "127.0.0.1:0=imap://127.0.0.1:9"];
         arguments.extend(flags);
-        let mut child =
-            imapscope(&files.home(), &arguments).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
-        child.kill().unwrap();
-        child.wait().unwrap();
-        line
+        first_line(&files, &arguments)
     };
     let relay = ["--starttls", "relay"];
     let insecure = [&relay[..], &["--insecure"]].concat();

@@ -8,6 +8,8 @@ mod lmtp;
 mod peer;
 #[path = "real/pop3.rs"]
 mod pop3;
+#[path = "real/secured.rs"]
+mod secured;
 #[path = "real/sieve.rs"]
 mod sieve;
 #[path = "real/smtp.rs"]

@@ -1,7 +1,7 @@
 //! Two peers talk through a session, once in whole steps and once an octet at a time, with and without rules: what is
 //! sent and reported is the same, and every octet is accounted for. A line of the input that begins with `S: ` or `<` is
 //! the server's, any other the client's; its line end becomes CRLF, `~` before it takes it away, and the first `%` is
-//! longer than any text. The first octet chooses the protocol.
+//! longer than any text. The first octet chooses the protocol. Where TLS is spoken of, the same with a driver that follows it.
 #![no_main]
 
 #[path = "../../tests/lanes/mod.rs"]
@@ -25,12 +25,20 @@ fuzz_target!(|input: &[u8]| {
         false
     };
     let cutting = Cutting::Every(if long { 4_099 } else { 1 });
+    let follows = input.windows(3).any(|word| word.eq_ignore_ascii_case(b"TLS"));
     compare(&steps, &cutting, false, || Run::of(protocol, Rules::default()));
+    if follows {
+        compare(&steps, &cutting, false, || Run::of(protocol, Rules::default()).following());
+    }
     // A lane that begins like another protocol is not edited before it is clear that it speaks this one.
     steps.splice(..0, [(Peer::Server, b"* OK\r\n".to_vec()), (Peer::Client, b"a NOOP\r\n".to_vec())]);
     let lines = ["drop-capability IDLE AUTH=*", "s/NOOP/CHECK/ when from == client", "s/OK/NO/ when from == server"];
     let sources: Vec<Source> = lines.iter().enumerate().map(|(at, line)| Source::rule(at + 1, line)).collect();
-    compare(&steps, &cutting, true, || Run::of(protocol, Rules::compile(&sources).expect("the rules are well-formed")));
+    let ruled = || Run::of(protocol, Rules::compile(&sources).expect("the rules are well-formed"));
+    compare(&steps, &cutting, true, ruled);
+    if follows {
+        compare(&steps, &cutting, true, || ruled().following());
+    }
 });
 
 fn compare(steps: &[Step], cutting: &Cutting, edit: bool, start: impl Fn() -> Run) {
@@ -40,11 +48,13 @@ fn compare(steps: &[Step], cutting: &Cutting, edit: bool, start: impl Fn() -> Ru
         return;
     }
     assert!(whole.output == split.output, "what is sent depends on the chunks");
+    assert!(whole.slipped == split.slipped && whole.secured == split.secured, "TLS depends on the chunks");
+    assert!(edit || whole.output == whole.input, "octets were changed");
     for (a, b) in whole.events.iter().zip(&split.events) {
         assert_eq!(a, b, "what is reported depends on the chunks");
     }
     assert_eq!(whole.events.len(), split.events.len());
-    let all = [whole.input[0].len() as u64, whole.input[1].len() as u64];
+    let all = [0, 1].map(|at| (whole.input[at].len() + whole.slipped[at].len()) as u64);
     assert!(whole.compressed() || whole.accounted() == all, "octets were lost");
     whole.check();
 }

@@ -351,6 +351,10 @@ impl Explainer {
                     format!("a line of {}: too long to be read, passed on as it came", amount(data.len, "octet"));
                 self.notes.push(note(NoteKind::Session, text, ""));
             }
+            DataKind::Rest => {
+                let text = format!("the rest of it, {}: too many lines to be read", amount(data.len, "octet"));
+                self.notes.push(note(NoteKind::Session, text, ""));
+            }
             DataKind::Literal | DataKind::Opaque | DataKind::Message | DataKind::Chunk | DataKind::Lines => {}
         }
         for &odd in &data.oddities {

@@ -64,7 +64,7 @@ impl Upgrade {
     fn terms<'a>(&'a self, server: &'a str) -> Terms<'a> {
         // While none of ours was made, none was given.
         let given = self.identity().is_ok_and(Identity::is_given);
-        Terms { host: &self.route.server.host, server, plain: &self.route.plain, given }
+        Terms { host: &self.route.server.host, server, plain: &self.route.plain, given, starttls: true }
     }
 }
 

@@ -174,6 +174,11 @@ impl Session {
                 }
                 framer = std::mem::take(&mut self.lane(from).framer);
                 input = &input[kept..];
+                // It may have been settled to be the beginning of a layer, or of one that is waited for.
+                if manner.is_new() && (self.waits(from) || self.lane(from).deflate.is_some()) {
+                    self.lane(from).framer = framer;
+                    return before + kept;
+                }
                 continue;
             }
             if self.lane(from).sealable && framer.expected() == Expect::Line && framer.held().is_empty() {

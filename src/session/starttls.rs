@@ -99,6 +99,8 @@ impl Session {
     }
 
     /// Reports octets that came before TLS began and do not belong there; they are passed on to nobody.
+    /// [`super::MAX_EVENTS`] come of them at the most, give or take those of one line; what is more is one event with its
+    /// size.
     pub fn slipped_in(&mut self, from: Peer, octets: &[u8], out: &mut Outbox) {
         if !octets.is_empty() {
             let state = self.state;
@@ -166,8 +168,9 @@ impl Session {
     /// A command that asks for TLS is complete. True if it waits for nothing but its answer.
     pub(super) fn asks_for_tls(&mut self, frame: u64) -> bool {
         let ours = self.tls.ours && self.tls.asked == Some(frame);
-        // Not inside DEFLATE, nor while another STARTTLS is in flight.
-        let follows = self.tls.follows || self.tls.opening.is_some();
+        // Not inside DEFLATE, nor while another STARTTLS is in flight, nor with a server that says no more.
+        let ended = self.lanes[Peer::Server.index()].finished;
+        let follows = (self.tls.follows || self.tls.opening.is_some()) && !ended;
         let can = follows && self.tls.asked.is_none() && self.lanes.iter().all(|lane| !lane.packed);
         if can {
             self.tls.asked = Some(frame);

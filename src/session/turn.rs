@@ -376,7 +376,10 @@ impl Session {
                 out.report(Peer::Server, What::Upgrade(Layer::Deflate));
             }
             Some(Then::Reset) if ok => self.end_deflate(),
-            Some(Then::Tls) if answered == Answered::Begins => out.report(self.tls_with(), What::Upgrade(Layer::Tls)),
+            Some(Then::Tls) if answered == Answered::Begins => {
+                out.report(self.tls_with(), What::Upgrade(Layer::Tls));
+                self.leave_behind(out);
+            }
             Some(Then::Tls) if answered == Answered::Unfollowed && ok => self.close_off(Peer::Client, Layer::Tls, out),
             _ => {}
         }

@@ -2,22 +2,29 @@
 //! they came; here they are kept, bounded, and read once the server has decided what they are.
 
 use super::lane::{Block, Lane, Manner, START, Start, Wait, start};
-use super::{Outbox, Session};
+use super::{MAX_EVENTS, Outbox, Session};
 use crate::event::{DataKind, Foreign, Kind, Layer, MAX_TEXT, Oddity, Peer, Reading, Text, What};
 use crate::wire::{self, Expect};
 
 impl Session {
-    /// Keeps octets that cannot be classified yet, no more than [`MAX_TEXT`]; then the likeliest answer is assumed.
-    /// Returns how many were taken, for the caller to relay; none only if that made room for the others.
+    /// Keeps octets that cannot be classified yet. Once [`MAX_TEXT`] are kept, the likeliest answer is assumed.
+    /// Returns how many were taken, for the caller to relay: one at the least, for what is full is settled at once.
     pub(super) fn postpone(&mut self, from: Peer, bytes: &[u8], out: &mut Outbox) -> usize {
         let lane = self.lane(from);
         let Some((wait, _)) = lane.wait else { return 0 };
-        let most = if wait == Wait::Start { START } else { MAX_TEXT };
-        let kept = lane.undecided.fill(bytes, most);
-        let decided = match wait {
-            Wait::Start => start(lane.undecided.bytes()) != Start::Unclear,
-            _ => kept < bytes.len(),
-        };
+        if wait == Wait::Start {
+            // No more than it takes to tell: what comes behind them is read as it comes.
+            let unclear = |count: &usize| start(&[lane.undecided.bytes(), &bytes[..*count]].concat()) == Start::Unclear;
+            let most = bytes.len().min(START);
+            let need = (1..most).find(|count| !unclear(count)).unwrap_or(most);
+            lane.undecided.fill(&bytes[..need], START);
+            if start(lane.undecided.bytes()) != Start::Unclear {
+                self.settle(from, true, out);
+            }
+            return need;
+        }
+        let kept = lane.undecided.fill(bytes, MAX_TEXT);
+        let decided = lane.undecided.len() >= MAX_TEXT;
         if decided {
             self.settle(from, true, out);
         }
@@ -73,11 +80,14 @@ impl Session {
     }
 
     /// Reads octets that were injected behind STARTTLS. No answer to them will be seen, so that what they would have
-    /// waited for counts as granted; a layer does not begin in them.
+    /// waited for counts as granted; a layer does not begin in them. [`MAX_EVENTS`] come of them at the most, give or take
+    /// those of one line: what is more is counted and not read.
     pub(super) fn inject(&mut self, from: Peer, bytes: &[u8], out: &mut Outbox) {
+        let most = out.batch.events.len() + MAX_EVENTS;
         let mut rest = bytes;
-        while !rest.is_empty() {
-            let used = self.go_on(from, rest, Manner::Injected, out);
+        while !rest.is_empty() && out.batch.events.len() < most {
+            let end = rest.iter().position(|&octet| octet == b'\n').map_or(rest.len(), |at| at + 1);
+            let used = self.go_on(from, &rest[..end], Manner::Injected, out);
             rest = &rest[used..];
             if let Some((wait, frame)) = self.lane(from).wait.take() {
                 let granted = matches!(wait, Wait::Literal(_) | Wait::Sasl | Wait::Message);
@@ -86,8 +96,26 @@ impl Session {
         }
         self.flush(from, Some(Oddity::Injected), out);
         self.report_block(from, true, out);
+        if !rest.is_empty() {
+            self.frames += 1;
+            // Nobody has looked whether there is a secret in it.
+            let mut block = Block::new(DataKind::Rest, self.frames, None, true);
+            block.feed(rest, Manner::Injected);
+            self.lane(from).block = Some(Box::new(block));
+            self.report_block(from, false, out);
+        }
         let lane = self.lane(from);
         (lane.sasl, lane.long) = (None, None);
+    }
+
+    /// TLS begins, and what the client sent before is not understood yet: it was on its way before it could be kept back.
+    pub(super) fn leave_behind(&mut self, out: &mut Outbox) {
+        let lane = self.lane(Peer::Client);
+        lane.wait = None;
+        let waiting = std::mem::take(&mut lane.undecided);
+        let state = self.state;
+        self.inject(Peer::Client, waiting.bytes(), out);
+        self.state = state;
     }
 
     /// Acts on a lane's first octets, now that there are enough of them. Returns how many of them are dealt with.

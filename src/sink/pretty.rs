@@ -256,6 +256,7 @@ impl<W: Write + Send> Pretty<W> {
             DataKind::Chunk => "chunk",
             DataKind::Lines if data.subject.is_empty() => "lines",
             DataKind::Lines => "message",
+            DataKind::Rest => "not read",
         };
         let size = match data.announced {
             Some(announced) if short => {

@@ -10,8 +10,10 @@ use super::protocols::Tls;
 use super::route::Route;
 use super::tell;
 use crate::cli::{StartTls, TlsFlags};
+use crate::event::Certificate;
 use crate::net::tls::{Authority, Identity, Means, Trust};
 use crate::problem::Problem;
+use crate::wording::date;
 
 /// What the routes need of both; nothing is read or made that no route needs.
 #[derive(Debug, Default)]
@@ -33,7 +35,13 @@ impl Secure {
         let follows = flags.starttls == StartTls::Follow && routes.iter().any(|route| route.tls == [Tls::Asked; 2]);
         let needed = |leg: usize| routes.iter().any(|route| route.tls[leg] != Tls::Asked);
         let identity = match (&flags.cert, &flags.key) {
-            (Some(chain), Some(key)) => Some(Identity::given(chain, key)?),
+            (Some(chain), Some(key)) => {
+                let identity = Identity::given(chain, key)?;
+                if let Some(fault) = identity.certificate().and_then(out_of_date) {
+                    tell(&format!("warning: --cert {}: {fault}: clients will refuse it", chain.display()));
+                }
+                Some(identity)
+            }
             (Some(chain), None) => {
                 return Err(alone("--cert", chain, "the private key of this certificate", "--key FILE"));
             }
@@ -76,6 +84,16 @@ fn means(identity: Option<Arc<Identity>>, trust: Option<Arc<Trust>>, insecure: b
         };
         Ok((identity, trust))
     })
+}
+
+/// What is wrong with the dates of a certificate today.
+fn out_of_date(certificate: &Certificate) -> Option<String> {
+    let now = jiff::Timestamp::now().as_second();
+    match now {
+        _ if now > certificate.not_after => Some(format!("it expired on {}", date(certificate.not_after))),
+        _ if now < certificate.not_before => Some(format!("it is valid from {} only", date(certificate.not_before))),
+        _ => None,
+    }
 }
 
 fn alone(option: &str, file: &Path, missing: &str, help: &str) -> Problem {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use imapscope::event::{Closed, Closer, DataKind, Layer, ListKind, MAX_TEXT, Oddity, Peer, Span, What};
 use imapscope::grammar::Grammar;
 use imapscope::rules::Rules;
-use imapscope::session::{Outbox, Session};
+use imapscope::session::{Outbox, Session, Upgrade};
 
 /// What one peer sends, whole or in part.
 pub type Step = (Peer, Vec<u8>);
@@ -41,6 +41,18 @@ pub struct Run {
     pub output: [Vec<u8>; 2],
     /// What was reported.
     pub events: Vec<Seen>,
+    /// What came before TLS began and was carried to nobody, by sender. It is in no input.
+    pub slipped: [Vec<u8>; 2],
+    /// How often TLS began on both legs.
+    pub secured: usize,
+    /// The most events of one call.
+    pub most: usize,
+    /// Octets that wait, for they may belong under TLS.
+    ahead: [Vec<u8>; 2],
+    /// TLS that is to begin.
+    begins: Option<Upgrade>,
+    /// What imapscope has said by itself, by the peer whose words brought it about and who hears it.
+    pub ours: [Vec<u8>; 2],
     out: Outbox,
 }
 
@@ -62,8 +74,32 @@ impl Run {
             input: Default::default(),
             output: Default::default(),
             events: Vec::new(),
+            slipped: Default::default(),
+            secured: 0,
+            most: 0,
+            ahead: Default::default(),
+            begins: None,
+            ours: Default::default(),
             out: Outbox::default(),
         }
+    }
+
+    /// The same with a driver that begins TLS on both legs when the session says so: see [`Run::rest`].
+    pub fn following(mut self) -> Self {
+        self.session = self.session.following_tls();
+        self
+    }
+
+    /// The same on a route that offers clients TLS by itself.
+    pub fn offering(mut self) -> Self {
+        self.session = self.session.offering_tls();
+        self
+    }
+
+    /// The same on a route that begins TLS with the server by itself.
+    pub fn beginning(mut self) -> Self {
+        self.session = self.session.beginning_tls();
+        self
     }
 
     /// An IMAP session without rules.
@@ -75,13 +111,56 @@ impl Run {
     pub fn feed(&mut self, from: Peer, chunk: &[u8]) {
         let mut rest = chunk;
         while !rest.is_empty() {
+            if self.session.waits(from) {
+                self.ahead[from.index()].extend_from_slice(rest);
+                return;
+            }
             let used = self.session.receive(from, rest, &mut self.out);
             assert!(used > 0 && used <= rest.len(), "a session takes something, and no more than there is");
             self.input[from.index()].extend_from_slice(&rest[..used]);
             let (chunk, left) = rest.split_at(used);
+            self.begins = self.begins.take().or_else(|| self.out.upgrade.take());
             self.gather(from, chunk);
             rest = left;
         }
+    }
+
+    /// The peer rests: with a consent TLS begins, and all that waits until here but a beginning of TLS was slipped in. Or what
+    /// waited goes on, if the answer was another one. To the session a socket and these steps look the same.
+    pub fn rest(&mut self) {
+        if let Some(Upgrade { server, consent, next }) = self.begins.take() {
+            if server {
+                let ahead = std::mem::take(&mut self.ahead[Peer::Server.index()]);
+                self.slip(Peer::Server, ahead);
+            }
+            if let Some(consent) = consent {
+                let ahead = std::mem::take(&mut self.ahead[Peer::Client.index()]);
+                if ahead.first() != Some(&0x16) {
+                    self.slip(Peer::Client, ahead);
+                }
+                if server {
+                    self.output[Peer::Server.index()].extend(consent);
+                } else {
+                    self.ours[Peer::Client.index()].extend(consent);
+                }
+            }
+            self.session.secured();
+            self.secured += 1;
+            self.ahead[Peer::Server.index()].splice(0..0, next);
+        }
+        for from in [Peer::Client, Peer::Server] {
+            if !self.session.waits(from) {
+                let ahead = std::mem::take(&mut self.ahead[from.index()]);
+                self.feed(from, &ahead);
+            }
+        }
+    }
+
+    fn slip(&mut self, from: Peer, octets: Vec<u8>) {
+        self.session.slipped_in(from, &octets, &mut self.out);
+        assert_eq!(self.out.pieces(from.other(), &[]).count(), 0, "it is carried to nobody");
+        self.gather(from, &[]);
+        self.slipped[from.index()].extend(octets);
     }
 
     /// One lane ends.
@@ -101,13 +180,16 @@ impl Run {
         for piece in self.out.pieces(from.other(), chunk) {
             self.output[from.index()].extend_from_slice(piece);
         }
-        assert_eq!(self.out.pieces(from, chunk).map(<[u8]>::len).sum::<usize>(), 0, "nothing is sent back");
+        for piece in self.out.pieces(from, chunk) {
+            self.ours[from.index()].extend_from_slice(piece);
+        }
         for peer in [Peer::Client, Peer::Server] {
             let held = self.session.held(peer);
             assert!(held <= MAX_TEXT, "{held} octets of the {} are held", peer.word());
         }
         self.out.clear();
         let batch = std::mem::take(&mut self.out.batch);
+        self.most = self.most.max(batch.events.len());
         self.events.extend(batch.events.into_iter().map(|event| resolve(event.from, event.what, &batch.bytes)));
     }
 
@@ -116,6 +198,7 @@ impl Run {
         self.events.iter().any(|seen| match &seen.what {
             What::Upgrade(layer) => *layer == Layer::Deflate,
             What::Data(data) => data.oddities.contains(&Oddity::NotDeflate),
+            What::Closed(closed) => closed.inflated != [(0, 0); 2],
             _ => false,
         })
     }
@@ -241,9 +324,17 @@ pub fn run(mut run: Run, steps: &[Step], cutting: &Cutting) -> Run {
             run.feed(*from, chunk);
             rest = left;
         }
+        run.rest();
     }
-    run.close(Peer::Client);
-    run.close(Peer::Server);
+    if run.session.waits(Peer::Client) {
+        // It is not read before the server has answered, or has ended.
+        run.close(Peer::Server);
+        run.rest();
+        run.close(Peer::Client);
+    } else {
+        run.close(Peer::Client);
+        run.close(Peer::Server);
+    }
     run.end();
     run
 }

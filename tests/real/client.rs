@@ -53,13 +53,17 @@ pub fn sieve_connect(address: SocketAddr, folder: &Path, arguments: &[&str]) -> 
 
 /// Synchronises the INBOX with a Maildir both ways.
 pub fn mbsync(address: SocketAddr, folder: &Path) {
+    mbsync_with(address, folder, &format!("Host {}\nSSLType None", address.ip()));
+}
+
+/// The same; `host` are the lines of its configuration with the host and whether there is TLS.
+pub fn mbsync_with(address: SocketAddr, folder: &Path, host: &str) {
     let file = folder.join("mbsyncrc");
     let box_of = |name: &str| folder.join(name).display().to_string();
     let text = format!(
-        "IMAPAccount there\nHost {}\nPort {}\nUser {USER}\nPass {PASSWORD}\nSSLType None\nAuthMechs LOGIN\n\n\
+        "IMAPAccount there\n{host}\nPort {}\nUser {USER}\nPass {PASSWORD}\nAuthMechs LOGIN\n\n\
          IMAPStore far\nAccount there\n\nMaildirStore near\nPath {}/\nInbox {}\n\n\
          Channel all\nFar :far:\nNear :near:\nPatterns INBOX\nCreate Near\nExpunge Both\nSyncState *\n",
-        address.ip(),
         address.port(),
         box_of("near"),
         box_of("near/INBOX"),

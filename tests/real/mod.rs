@@ -5,6 +5,7 @@ pub mod client;
 pub mod hide;
 pub mod mail;
 pub mod postfix;
+pub mod scope;
 pub mod sender;
 pub mod server;
 pub mod stand;

@@ -4,7 +4,7 @@
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use super::server::account;
@@ -28,6 +28,7 @@ pub struct Postfix {
     child: Child,
     folder: tempfile::TempDir,
     listeners: Vec<(&'static [&'static str], Port)>,
+    wrapped: Port,
 }
 
 impl Postfix {
@@ -63,7 +64,9 @@ impl Postfix {
         chown(at("box"), Some(nobody.user), Some(nobody.group)).expect("root may give files away");
         super::certificate(&at("conf"));
         let listeners = rows.iter().map(|row| (*row, Port::reserve())).collect::<Vec<_>>();
-        let files = [("main.cf", main(folder.path(), &nobody.user) + settings), ("master.cf", master(&listeners))];
+        let wrapped = Port::reserve();
+        let services = master(&listeners, wrapped.address);
+        let files = [("main.cf", main(folder.path(), &nobody.user) + settings), ("master.cf", services)];
         for (name, text) in files {
             fs::write(at("conf").join(name), text).expect("a file");
         }
@@ -71,12 +74,13 @@ impl Postfix {
         let mut command = Command::new(Path::new(&setting("daemon_directory")).join("master"));
         command.arg("-c").arg(at("conf")).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().expect("Postfix starts");
-        let mut server = Postfix { child, folder, listeners };
+        let mut server = Postfix { child, folder, listeners, wrapped };
         wait_until("Postfix listens", || {
             if let Some(status) = server.child.try_wait().expect("the child can be asked") {
                 panic!("Postfix ended, {status}:\n{}", server.log());
             }
-            server.listeners.iter().all(|(_, port)| TcpStream::connect(port.address).is_ok())
+            let ports = server.listeners.iter().map(|(_, port)| port).chain([&server.wrapped]);
+            ports.into_iter().all(|port| TcpStream::connect(port.address).is_ok())
         });
         server
     }
@@ -89,6 +93,16 @@ impl Postfix {
     /// Where the listener is that lacks nothing.
     pub fn address(&self) -> SocketAddr {
         self.lacking(&[])
+    }
+
+    /// Where TLS begins with the first octet.
+    pub fn wrapped(&self) -> SocketAddr {
+        self.wrapped.address
+    }
+
+    /// The certificate that it shows under TLS.
+    pub fn certificate(&self) -> PathBuf {
+        self.folder.path().join("conf/cert.pem")
     }
 
     /// Waits until so many messages are in this user's Maildir; takes them out, without what Postfix put on top,
@@ -163,8 +177,8 @@ fn main(folder: &Path, user: &u32) -> String {
 }
 
 /// Only what receiving and delivering needs.
-fn master(listeners: &[(&[&str], Port)]) -> String {
-    let mut text = String::new();
+fn master(listeners: &[(&[&str], Port)], wrapped: SocketAddr) -> String {
+    let mut text = format!("{wrapped} inet n - n - - smtpd\n -o smtpd_tls_wrappermode=yes\n");
     for (lacks, Port { address, .. }) in listeners {
         text += &format!("{address} inet n - n - - smtpd\n -o smtpd_discard_ehlo_keywords={}\n", lacks.join(","));
     }

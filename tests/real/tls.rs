@@ -2,60 +2,13 @@
 //! it, and whoever does not trust us is told what to do.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 
 use crate::peer::mail::{crlf, letters, messages};
+use crate::peer::scope::Scope;
 use crate::peer::server::Dovecot;
-use crate::peer::{PASSWORD, USER, fed, run, signal, succeed, wanted};
-
-/// The proxy between two legs under TLS.
-struct Scope {
-    child: Child,
-    folder: tempfile::TempDir,
-    port: u16,
-}
-
-impl Scope {
-    fn start(scheme: &str, server: &Dovecot, flags: &[&str]) -> Scope {
-        let folder = tempfile::tempdir().expect("a folder");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_imapscope"));
-        command.args(["proxy", &format!("{scheme}://127.0.0.1:0={scheme}://localhost:{}", server.address.port())]);
-        command.arg("--server-ca").arg(server.certificate()).args(flags);
-        command.env("IMAPSCOPE_HOME", folder.path()).env_remove("SSLKEYLOGFILE").env_remove("CLICOLOR_FORCE");
-        command.stdin(Stdio::null()).stderr(Stdio::piped());
-        command.stdout(fs::File::create(folder.path().join("log")).expect("a file"));
-        let mut child = command.spawn().expect("imapscope starts");
-        let mut said = String::new();
-        BufReader::new(child.stderr.take().expect("piped")).read_line(&mut said).expect("a line");
-        let address = said.split(" -> ").next().expect("the address is printed");
-        let port = address.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
-        Scope { child, folder, port }
-    }
-
-    fn ca(&self) -> PathBuf {
-        self.folder.path().join("ca.pem")
-    }
-
-    /// Ends it; returns the log.
-    fn end(mut self) -> String {
-        signal(&self.child, "-INT");
-        assert_eq!(self.child.wait().expect("it ends").code(), Some(0));
-        let mut log = String::new();
-        fs::File::open(self.folder.path().join("log")).expect("a log").read_to_string(&mut log).expect("UTF-8");
-        assert!(!log.contains(PASSWORD), "{log}");
-        log
-    }
-}
-
-impl Drop for Scope {
-    fn drop(&mut self) {
-        // It has ended already where the test went well.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use crate::peer::{PASSWORD, USER, fed, run, succeed, wanted};
 
 fn curl(ca: &Path, url: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new("curl");
@@ -71,7 +24,7 @@ fn curl_reads_with_tls_on_both_legs() {
     }
     for (scheme, all, path) in [("imaps", messages(), "INBOX;MAILINDEX="), ("pop3s", letters(), "")] {
         let server = Dovecot::serving(scheme, &all, "");
-        let scope = Scope::start(scheme, &server, &[]);
+        let scope = Scope::start(scheme, server.address, &server.certificate(), &[]);
         for host in ["localhost", "127.0.0.1"] {
             for (index, message) in all.iter().enumerate() {
                 let url = format!("{scheme}://{host}:{}/{path}{}", scope.port, index + 1);
@@ -112,7 +65,7 @@ fn curl_reads_behind_starttls_that_is_followed() {
         [("imap", messages(), "INBOX;MAILINDEX=", "IDLE"), ("pop3", letters(), "", "TOP")]
     {
         let server = Dovecot::serving(&format!("{scheme}+starttls"), &all, "");
-        let scope = Scope::start(scheme, &server, &["--drop-cap", dropped]);
+        let scope = Scope::start(scheme, server.address, &server.certificate(), &["--drop-cap", dropped]);
         for (index, message) in all.iter().enumerate() {
             let url = format!("{scheme}://localhost:{}/{path}{}", scope.port, index + 1);
             let read = if index == 0 {
@@ -138,7 +91,7 @@ fn openssl_sees_what_a_rule_leaves_over_and_ends_well() {
     }
     let server = Dovecot::serving("imaps", &messages(), "");
     for version in ["-tls1_2", "-tls1_3"] {
-        let scope = Scope::start("imaps", &server, &["--drop-cap", "IDLE"]);
+        let scope = Scope::start("imaps", server.address, &server.certificate(), &["--drop-cap", "IDLE"]);
         let mut command = Command::new("openssl");
         command.args(["s_client", "-quiet", "-crlf", "-verify_return_error", "-verify_hostname", "localhost", version]);
         command.arg("-CAfile").arg(scope.ca()).args(["-connect", &format!("localhost:{}", scope.port)]);
@@ -158,7 +111,7 @@ fn who_does_not_trust_us_is_told_what_to_do() {
         return;
     }
     let server = Dovecot::serving("imaps", &[], "");
-    let scope = Scope::start("imaps", &server, &[]);
+    let scope = Scope::start("imaps", server.address, &server.certificate(), &[]);
     let output = run(&mut curl(&server.certificate(), &format!("imaps://localhost:{}/", scope.port), &[]));
     assert_eq!(output.status.code(), Some(60), "curl refuses the certificate");
     let log = scope.end();

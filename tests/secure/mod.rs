@@ -114,6 +114,33 @@ impl Office {
         (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
     }
 
+    /// The same for `localhost`, changed before it is signed.
+    pub fn made(&self, change: impl FnOnce(&mut CertificateParams)) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let mut params = Self::params(&["localhost"], When::Now);
+        change(&mut params);
+        (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
+    }
+
+    /// Another office, for which this one vouches; its certificate is changed before it is signed.
+    pub fn below(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Office {
+        let folder = tempfile::tempdir().unwrap();
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        change(&mut params);
+        let ca = folder.path().join("office.pem");
+        std::fs::write(&ca, params.signed_by(&key, &self.issuer).unwrap().pem()).unwrap();
+        Office { folder, issuer: Issuer::new(params, key), ca }
+    }
+
+    /// A certificate and its key, with that of this office behind it, as servers send it.
+    pub fn with_ours(&self, (certificate, key): (String, String)) -> (String, String) {
+        (certificate + &std::fs::read_to_string(&self.ca).unwrap(), key)
+    }
+
     /// A server with such a certificate.
     pub fn server(&self, names: &[&str], when: When) -> Arc<ServerConfig> {
         config(&self.issue(names, when))
@@ -147,6 +174,27 @@ pub fn config((certificate, key): &(String, String)) -> Arc<ServerConfig> {
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
     let config = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().unwrap();
     Arc::new(config.with_no_client_auth().with_single_cert(chain, key).unwrap())
+}
+
+/// A server that shows a certificate, however little it is worth, with a key.
+pub fn showing((certificate, key): &(String, String)) -> Arc<ServerConfig> {
+    let chain = CertificateDer::pem_slice_iter(certificate.as_bytes()).map(Result::unwrap).collect();
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+    let signing = provider().key_provider.load_private_key(key).unwrap();
+    let resolver = Arc::new(rustls::sign::SingleCertAndKey::from(rustls::sign::CertifiedKey::new(chain, signing)));
+    let config = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().unwrap();
+    Arc::new(config.with_no_client_auth().with_cert_resolver(resolver))
+}
+
+/// A server that shows a certificate of which it has not the key.
+pub fn stolen(certificate: &str) -> Arc<ServerConfig> {
+    showing(&(certificate.to_owned(), KeyPair::generate().unwrap().serialize_pem()))
+}
+
+/// What it takes to follow STARTTLS with these.
+pub fn means(identity: &Option<Arc<Identity>>, trust: &Option<Arc<Trust>>) -> Option<Arc<Means>> {
+    let (identity, trust) = (identity.clone().unwrap(), trust.clone().unwrap());
+    Some(Arc::new(Means::new(move || Ok((identity.clone(), trust.clone())))))
 }
 
 /// A client that believes this authority, or nobody.

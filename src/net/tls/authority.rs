@@ -59,6 +59,7 @@ impl Authority {
             let help = "let this user read it, or set IMAPSCOPE_HOME to another folder";
             unusable("", &secret, &format!("the local certificate authority cannot be read: {error}"), help)
         })?;
+        kept_secret(&secret)?;
         let authority = Self::parse(&content, folder).map_err(|what| {
             unusable("", &secret, &format!("the local certificate authority is of no use: {what}"), RENEW)
         })?;
@@ -92,6 +93,27 @@ impl Authority {
             .and_then(|new| fs::rename(&new, &self.path).inspect_err(|_| drop(fs::remove_file(&new))));
         written.map_err(|error| cannot_write(&self.path, &error))
     }
+}
+
+/// Fails if others than its owner can read the key: whoever has it can pretend to be any server.
+fn kept_secret(secret: &Path) -> Result<(), Problem> {
+    #[cfg(unix)]
+    if let Ok(found) = fs::metadata(secret) {
+        let mode = std::os::unix::fs::PermissionsExt::mode(&found.permissions()) & 0o777;
+        if mode & 0o077 != 0 {
+            let what = format!(
+                "others can read it (its mode is {mode:o}), and whoever has this key can pretend to be any server to your clients"
+            );
+            let help = format!(
+                "`chmod 600 {}`; if somebody may have read it, move it away, and imapscope makes a new one",
+                secret.display()
+            );
+            return Err(unusable("", secret, &what, &help));
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = secret;
+    Ok(())
 }
 
 /// Seconds since 1970.

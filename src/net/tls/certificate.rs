@@ -9,6 +9,7 @@ use rustls::pki_types::pem::{self, PemObject};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::parse_x509_certificate;
+use x509_parser::public_key::PublicKey;
 
 use super::unusable;
 use crate::event::Certificate;
@@ -46,6 +47,22 @@ pub fn follows(certificate: &[u8], issuer: &[u8]) -> bool {
         return false;
     };
     certificate.issuer().as_raw() == issuer.subject().as_raw()
+}
+
+/// Whether it is of this subject, as [`read`] says it.
+#[must_use]
+pub fn is_of(der: &[u8], subject: &str) -> bool {
+    parse_x509_certificate(der).is_ok_and(|(_, it)| cut(&it.subject().to_string()) == subject)
+}
+
+/// The length of its key in bits, if it is one of RSA.
+#[must_use]
+pub fn rsa_bits(der: &[u8]) -> Option<usize> {
+    let (_, it) = parse_x509_certificate(der).ok()?;
+    match it.public_key().parsed() {
+        Ok(PublicKey::RSA(key)) => Some(key.key_size()),
+        _ => None,
+    }
 }
 
 /// Whether it may vouch for others, and for which key it is.
@@ -86,7 +103,7 @@ fn cut(text: &str) -> String {
 pub fn load(origin: &str, file: &Path) -> Result<Vec<CertificateDer<'static>>, Problem> {
     let help = "name a file of certificates in PEM, which begin with -----BEGIN CERTIFICATE-----";
     let refuse = |what: &str| unusable(origin, file, what, help);
-    let content = std::fs::read(file).map_err(|error| refuse(&format!("the file cannot be read: {error}")))?;
+    let content = content(origin, file, "x509", help)?;
     let found = CertificateDer::pem_slice_iter(&content).collect::<Result<Vec<_>, _>>();
     let found = found.map_err(|error| refuse(&damage(&error)))?;
     if found.is_empty() {
@@ -95,6 +112,35 @@ pub fn load(origin: &str, file: &Path) -> Result<Vec<CertificateDer<'static>>, P
     match found.iter().position(|der| read(der).is_none()) {
         None => Ok(found),
         Some(at) => Err(refuse(&format!("the certificate number {} in it cannot be read", at + 1))),
+    }
+}
+
+/// The content of a file that is to be PEM. `tool` is the command of openssl that converts one of the kind.
+///
+/// # Errors
+/// A file that cannot be read, is empty, or is visibly something else.
+pub fn content(origin: &str, file: &Path, tool: &str, help: &str) -> Result<Vec<u8>, Problem> {
+    let refuse = |what: &str, help: &str| Err(unusable(origin, file, what, help));
+    match std::fs::read(file) {
+        Err(error) => refuse(&format!("the file cannot be read: {error}"), help),
+        Ok(content) if content.is_empty() => refuse("the file is empty", help),
+        // A sequence, as every certificate and key is in DER, and PKCS #12.
+        Ok(content) if content[0] == 0x30 && !content.is_ascii() => {
+            let convert = format!("openssl {tool} -inform DER -in {} -out FILE", file.display());
+            refuse(
+                "it is in DER, and not in PEM",
+                &format!("`{convert}` converts it (`openssl pkcs12` if it is a .p12 or .pfx)"),
+            )
+        }
+        Ok(content) if content.starts_with(&[0xff, 0xfe]) || content.starts_with(&[0xfe, 0xff]) => {
+            refuse("it is in UTF-16", "save it as UTF-8 or ASCII")
+        }
+        Ok(mut content) => {
+            if content.starts_with("\u{feff}".as_bytes()) {
+                content.drain(..3);
+            }
+            Ok(content)
+        }
     }
 }
 

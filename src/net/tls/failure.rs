@@ -6,14 +6,21 @@ use std::time::Duration;
 
 use rustls::{AlertDescription, Error, PeerIncompatible};
 
+use super::fault::listed;
 use super::trust::Seen;
-use crate::event::Peer;
+use crate::event::{Certificate, Peer};
 
 /// The record types with which TLS may begin: alert and handshake (RFC 8446 section 5.1).
 const RECORDS: [u8; 2] = [21, 22];
 
 /// So many octets of what was said in plain text are shown.
 const SHOWN: usize = 60;
+
+/// What to do about a server that agrees to STARTTLS and cannot do it.
+const LOOK: &str = "its log may tell why; --starttls hide keeps clients from asking for it";
+
+/// What to do about a client that asks for STARTTLS and does not do it.
+const HIDE: &str = "--starttls hide keeps it from asking";
 
 /// What a sentence needs to know of the route.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +33,8 @@ pub struct Terms<'a> {
     pub plain: &'a str,
     /// The user gave the certificate for clients.
     pub given: bool,
+    /// TLS begins in the middle: the client asked for it, and the server agreed.
+    pub starttls: bool,
 }
 
 /// Why a handshake came to nothing.
@@ -56,7 +65,14 @@ impl Terms<'_> {
         {
             return self.plain_text(peer, head);
         }
+        let agreed = self.agreed(peer);
         match (peer, failure) {
+            (Peer::Client, Failure::Late(limit)) if head.is_empty() && self.starttls => {
+                format!("{agreed} did not begin TLS within {} s; {HIDE}", limit.as_secs_f64())
+            }
+            (Peer::Server, Failure::Late(limit)) if head.is_empty() && self.starttls => {
+                format!("{agreed} did not answer the beginning of TLS within {} s; {LOOK}", limit.as_secs_f64())
+            }
             (Peer::Client, Failure::Late(limit)) if head.is_empty() => format!(
                 "the client sent nothing for {} s: a client without TLS waits for the greeting here; set it to TLS from \
                 the start (often called SSL/TLS, and not STARTTLS), or listen with {}://",
@@ -74,17 +90,58 @@ impl Terms<'_> {
                 limit.as_secs_f64()
             ),
             (_, Failure::Error(error)) => match reason(error) {
-                Some(error) => self.wrong(peer, error, head),
+                Some(error) => self.wrong(peer, first_alert(head).as_ref().unwrap_or(error), head),
                 None => self.lost(peer, error, head),
             },
         }
     }
 
+    /// The client did not finish a handshake in which it asked for this name and was shown this.
+    pub fn failed_with(
+        &self,
+        error: &io::Error,
+        head: &[u8],
+        asked: Option<&str>,
+        shown: Option<&Certificate>,
+    ) -> String {
+        let said = self.failed(Peer::Client, Failure::Error(error), head);
+        let distrusts = matches!(reason(error), Some(Error::AlertReceived(alert)) if distrust(*alert));
+        match shown.filter(|_| distrusts && self.given) {
+            Some(it) => {
+                format!(
+                    "{said} (it asked for {}, and that of --cert is for {})",
+                    asked.unwrap_or("no name"),
+                    listed(it)
+                )
+            }
+            None => said,
+        }
+    }
+
+    /// How a sentence about a failure behind STARTTLS begins.
+    fn agreed(&self, peer: Peer) -> String {
+        match peer {
+            Peer::Client => "the client asked for STARTTLS and".to_owned(),
+            Peer::Server => format!("the server {} agreed to STARTTLS and", self.server),
+        }
+    }
+
     /// It speaks, and not TLS.
     fn plain_text(&self, peer: Peer, head: &[u8]) -> String {
+        if peer == Peer::Client && matches!(head, [0x80..=0xff, _, 1, 0 | 3, ..]) {
+            return "the client begins as SSL 2 did, which is not safe and not supported: it has to be updated, or set to \
+                    TLS 1.2"
+                .to_owned();
+        }
         let line = head.split(|octet| matches!(octet, b'\r' | b'\n')).next().unwrap_or_default();
         let said = line[..line.len().min(SHOWN)].escape_ascii();
         match peer {
+            Peer::Server if self.starttls => {
+                format!("{} does not speak TLS, it said \"{said}\"; {LOOK}", self.agreed(peer))
+            }
+            Peer::Client if self.starttls => {
+                format!("{} goes on in plain text, it said \"{said}\"; {HIDE}", self.agreed(peer))
+            }
             Peer::Server => format!(
                 "the server {} does not speak TLS on this port, it said \"{said}\"; name its port for TLS, or use {}:// \
                 for this one",
@@ -104,6 +161,12 @@ impl Terms<'_> {
             _ => "ended",
         };
         match peer {
+            Peer::Client if head.is_empty() && self.starttls => {
+                format!("{} {how} the connection before it began TLS", self.agreed(peer))
+            }
+            Peer::Server if self.starttls => {
+                format!("{} {how} the connection during the TLS handshake; {LOOK}", self.agreed(peer))
+            }
             Peer::Client if head.is_empty() => {
                 format!("the client {how} the connection before it began TLS: is it set to TLS from the start?")
             }
@@ -157,6 +220,10 @@ impl Terms<'_> {
             (Peer::Server, Error::AlertReceived(AlertDescription::CertificateRequired)) => {
                 format!("the server {} wants a certificate of the client, which imapscope has not", self.server)
             }
+            (Peer::Server, Error::NoCertificatesPresented) => format!(
+                "the server {} showed no certificate, so nobody can tell who it is: it has to be given one",
+                self.server
+            ),
             (_, Error::AlertReceived(alert)) => {
                 format!("the {} ended the TLS handshake: it says {}", peer.word(), named(*alert))
             }
@@ -183,7 +250,15 @@ pub fn broken(peer: Peer, error: &io::Error) -> Option<String> {
             "the client does not trust our certificate (it says {}): `imapscope ca help` tells how to make it trust it",
             named(*alert)
         ),
+        Error::AlertReceived(AlertDescription::CertificateRequired) if peer == Peer::Server => {
+            "the server wants a certificate of the client (it says certificate_required), which imapscope has not"
+                .to_owned()
+        }
         Error::AlertReceived(alert) => format!("the {} ended TLS: it says {}", peer.word(), named(*alert)),
+        Error::InvalidMessage(_) | Error::DecryptError => format!(
+            "TLS with the {} broke: it sent octets that are no TLS; it went on in plain text, or somebody on the way changed them",
+            peer.word()
+        ),
         error => format!("TLS with the {} broke: {error}", peer.word()),
     })
 }
@@ -191,6 +266,14 @@ pub fn broken(peer: Peer, error: &io::Error) -> Option<String> {
 /// The error of TLS inside an error of a socket.
 fn reason(error: &io::Error) -> Option<&Error> {
     error.get_ref().and_then(|inner| inner.downcast_ref())
+}
+
+/// The alert that a peer began with, where the library expected no alert (RFC 8446 section 6).
+fn first_alert(head: &[u8]) -> Option<Error> {
+    match head {
+        [21, 3, _, 0, 2, _, alert, ..] => Some(Error::AlertReceived((*alert).into())),
+        _ => None,
+    }
 }
 
 /// Alerts with which clients refuse a certificate.
@@ -262,7 +345,7 @@ fn named(alert: AlertDescription) -> String {
 mod tests {
     use super::*;
 
-    const TERMS: Terms<'static> = Terms { host: "h", server: "h:993", plain: "imap", given: false };
+    const TERMS: Terms<'static> = Terms { host: "h", server: "h:993", plain: "imap", given: false, starttls: false };
 
     fn io(error: Error) -> io::Error {
         io::Error::new(io::ErrorKind::InvalidData, error)

@@ -62,7 +62,8 @@ pub async fn with_client(identity: &Identity, mut socket: Socket, terms: Terms<'
         let name = begun.client_hello().server_name().map(str::to_owned);
         let shown = identity.show(name.as_deref(), address, terms.host)?;
         let stream = begun.into_stream(shown.config).await;
-        let stream = stream.map_err(|error| terms.failed(Peer::Client, Failure::Error(&error), &head.octets()))?;
+        let stream = stream
+            .map_err(|error| terms.failed_with(&error, &head.octets(), name.as_deref(), shown.certificate.as_ref()))?;
         Ok::<_, String>((stream, name, shown.certificate))
     };
     let (mut stream, name, certificate) = match timeout(limit, accepting).await {

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rcgen::{CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose, SanType};
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::{NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
@@ -100,6 +100,15 @@ impl Identity {
         }
         let certified = CertifiedKey::new(certificates, signing);
         Ok(Identity { kind: Kind::Given(Shown::new(&provider, certified)) })
+    }
+
+    /// What the certificate says that the user gave.
+    #[must_use]
+    pub fn certificate(&self) -> Option<&Certificate> {
+        match &self.kind {
+            Kind::Given(shown) => shown.certificate.as_ref(),
+            Kind::Local(_) => None,
+        }
     }
 
     /// True for a certificate that the user gave.
@@ -202,14 +211,24 @@ impl Shown {
 fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, Problem> {
     let help = "name the file of the private key, in PEM and without a passphrase";
     let refuse = |what: &str| unusable("--key", file, what, help);
-    let content = std::fs::read(file).map_err(|error| refuse(&format!("the file cannot be read: {error}")))?;
-    PrivateKeyDer::from_pem_slice(&content).map_err(|error| match error {
-        pem::Error::NoItemsFound if content.windows(21).any(|part| part == b"ENCRYPTED PRIVATE KEY") => {
-            refuse("the key has a passphrase")
+    let content = certificate::content("--key", file, "pkey", help)?;
+    let has = |text: &str| content.windows(text.len()).any(|part| part == text.as_bytes());
+    if has("-----BEGIN ENCRYPTED PRIVATE KEY") || has("Proc-Type: 4,ENCRYPTED") {
+        let help = format!(
+            "`openssl pkey -in {} -out FILE` writes it without one; keep that file to yourself",
+            file.display()
+        );
+        return Err(unusable("--key", file, "the key has a passphrase", &help));
+    }
+    let mut found = PrivateKeyDer::pem_slice_iter(&content).collect::<Result<Vec<_>, _>>();
+    match &mut found {
+        Err(error) => Err(refuse(&certificate::damage(error))),
+        Ok(keys) if keys.len() > 1 => {
+            let what = format!("there are {} private keys in it", keys.len());
+            Err(unusable("--key", file, &what, "leave only that of the certificate"))
         }
-        pem::Error::NoItemsFound => refuse("there is no private key in it"),
-        error => refuse(&certificate::damage(&error)),
-    })
+        Ok(keys) => keys.pop().ok_or_else(|| refuse("there is no private key in it")),
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 mod authority;
 mod certificate;
 mod failure;
+mod fault;
 pub(super) mod handshake;
 mod identity;
 mod means;

@@ -12,6 +12,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
+use super::fault::{AUTHORITY, CLOCK, Chain, KEY, NAME, REMAKE, RENEW, names, short, unreadable};
 use super::{certificate, key_log, provider, unusable};
 use crate::event::Certificate;
 use crate::problem::Problem;
@@ -123,15 +124,15 @@ impl Witness {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// With `--insecure`, a signature that cannot be verified is one more thing that is wrong.
+    /// A signature that cannot be verified is one more thing that is wrong; with `--insecure` it goes on.
     fn allow(&self, verified: Result<HandshakeSignatureValid, Error>) -> Result<HandshakeSignatureValid, Error> {
         verified.or_else(|error| {
-            if !self.judge.insecure {
-                return Err(error);
+            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            seen.faults.push("the server did not prove that it has the key of this certificate".to_owned());
+            if seen.remedy.is_empty() {
+                seen.remedy = KEY;
             }
-            let fault = format!("the server did not prove that the certificate is its own ({error})");
-            self.seen.lock().unwrap_or_else(PoisonError::into_inner).faults.push(fault);
-            Ok(HandshakeSignatureValid::assertion())
+            if self.judge.insecure { Ok(HandshakeSignatureValid::assertion()) } else { Err(error) }
         })
     }
 }
@@ -192,6 +193,9 @@ impl Judge {
         let mut faults = Vec::new();
         let mut remedy = "";
         let mut wrong = |fault: String, what: &'static str| {
+            if faults.contains(&fault) {
+                return;
+            }
             faults.push(fault);
             if remedy.is_empty() {
                 remedy = what;
@@ -201,10 +205,10 @@ impl Judge {
         match &certificate {
             Some(it) if seconds > it.not_after => wrong(format!("it expired on {}", date(it.not_after)), RENEW),
             Some(it) if seconds < it.not_before => {
-                wrong(format!("it is valid from {} only", date(it.not_before)), "check the clock of this machine")
+                wrong(format!("it is valid from {} only", date(it.not_before)), CLOCK)
             }
             Some(_) => {}
-            None => wrong("it cannot be read".to_owned(), ""),
+            None => wrong("it cannot be read".to_owned(), REMAKE),
         }
         let dated = certificate.as_ref().is_some_and(|it| (it.not_before..=it.not_after).contains(&seconds));
         let pinned = self.pinned.iter().any(|pinned| pinned.as_ref() == own.as_ref());
@@ -215,6 +219,7 @@ impl Judge {
             Some(roots) => roots.verify_server_cert(own, others, name, ocsp, then).map(drop),
             None => Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)),
         };
+        let told = Chain { own: certificate.as_ref(), others, pinned: &self.pinned };
         match chain {
             Ok(()) => {}
             Err(_) if pinned => {}
@@ -225,57 +230,27 @@ impl Judge {
                 | CertificateError::NotValidYet
                 | CertificateError::NotValidYetContext { .. } => {
                     if dated {
-                        wrong("a certificate that vouches for it is out of date".to_owned(), RENEW);
+                        wrong(told.out_of_date(seconds), RENEW);
                     }
                 }
-                CertificateError::UnknownIssuer => wrong(stranger(certificate.as_ref()), AUTHORITY),
-                CertificateError::BadSignature => wrong(namesake(certificate.as_ref()), AUTHORITY),
-                // Many that sign themselves call themselves an authority, which no server may be.
-                _ if certificate.as_ref().is_some_and(|it| it.self_signed) => {
-                    wrong(stranger(certificate.as_ref()), AUTHORITY);
+                error => {
+                    let (fault, remedy) = told.said(&error);
+                    wrong(fault, remedy);
                 }
-                CertificateError::Other(error) => wrong(format!("it is not valid: {}", error.0), AUTHORITY),
-                error => wrong(format!("it is not valid: {error}"), AUTHORITY),
             },
             Err(error) => wrong(format!("it is not valid: {error}"), AUTHORITY),
         }
-        let named = ParsedCertificate::try_from(own).and_then(|parsed| verify_server_name(&parsed, name));
-        if named.is_err() {
-            wrong(format!("it is not for {}: {}", name.to_str(), names(certificate.as_ref())), NAME);
+        if let Some(bits) = short(own) {
+            wrong(format!("its key is too short to be safe: RSA with {bits} bits"), REMAKE);
+        }
+        match ParsedCertificate::try_from(own) {
+            Ok(parsed) if verify_server_name(&parsed, name).is_ok() => {}
+            Ok(_) => wrong(format!("it is not for {}: {}", name.to_str(), names(certificate.as_ref())), NAME),
+            Err(error) => {
+                let (fault, remedy) = unreadable(&error);
+                wrong(fault, remedy);
+            }
         }
         Seen { certificate, faults, remedy }
-    }
-}
-
-const RENEW: &str = "it has to be renewed on the server; --insecure goes on without";
-const AUTHORITY: &str =
-    "--server-ca FILE trusts the authority, or the server's certificate, in FILE; --insecure trusts anybody";
-const NAME: &str = "name the server in the route as its certificate does; --insecure goes on without";
-
-/// What is said of an issuer that is not known.
-fn stranger(certificate: Option<&Certificate>) -> String {
-    match certificate {
-        Some(it) if it.self_signed => "it is self-signed, and not known here".to_owned(),
-        Some(it) => format!("nobody who is trusted here vouches for it (its issuer is {})", it.issuer),
-        None => "nobody who is trusted here vouches for it".to_owned(),
-    }
-}
-
-/// What is said of an issuer with the name of one that is known, and another key.
-fn namesake(certificate: Option<&Certificate>) -> String {
-    let name = certificate.map_or("its issuer", |it| &it.issuer);
-    format!(
-        "{name} did not sign it, but somebody of the same name: the authority may have a new key, or this is a forgery"
-    )
-}
-
-/// The names of a certificate, for people.
-fn names(certificate: Option<&Certificate>) -> String {
-    match certificate {
-        Some(it) if !it.names.is_empty() => {
-            let more = if it.more_names > 0 { format!(" and {} more", it.more_names) } else { String::new() };
-            format!("it is for {}{more}", it.names.join(", "))
-        }
-        _ => "it names no host".to_owned(),
     }
 }

@@ -1,0 +1,69 @@
+//! The proxy with TLS: in front of a server with a certificate of its own, with an authority of its own for clients.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use super::{PASSWORD, signal, succeed};
+
+/// The proxy between two legs under TLS.
+pub struct Scope {
+    child: Child,
+    /// A folder of its own, where clients may have their files too.
+    pub folder: tempfile::TempDir,
+    /// Where it listens on loopback.
+    pub port: u16,
+}
+
+impl Scope {
+    /// Starts it in front of a server that shows this certificate of its own; the same scheme on both sides. Its authority
+    /// is there at once.
+    pub fn start(scheme: &str, server: SocketAddr, certificate: &Path, flags: &[&str]) -> Scope {
+        let folder = tempfile::tempdir().expect("a folder");
+        succeed(
+            Command::new(env!("CARGO_BIN_EXE_imapscope")).args(["ca", "path"]).env("IMAPSCOPE_HOME", folder.path()),
+        );
+        let mut command = Command::new(env!("CARGO_BIN_EXE_imapscope"));
+        command.args(["proxy", &format!("{scheme}://127.0.0.1:0={scheme}://localhost:{}", server.port())]);
+        command.arg("--server-ca").arg(certificate).args(flags);
+        command.env("IMAPSCOPE_HOME", folder.path()).env_remove("SSLKEYLOGFILE").env_remove("CLICOLOR_FORCE");
+        command.stdin(Stdio::null()).stderr(Stdio::piped());
+        command.stdout(fs::File::create(folder.path().join("log")).expect("a file"));
+        let mut child = command.spawn().expect("imapscope starts");
+        let mut said = String::new();
+        BufReader::new(child.stderr.take().expect("piped")).read_line(&mut said).expect("a line");
+        let address = said.split(" -> ").next().expect("the address is printed");
+        let port = address.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+        Scope { child, folder, port }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        ([127, 0, 0, 1], self.port).into()
+    }
+
+    /// The certificate of its authority.
+    pub fn ca(&self) -> PathBuf {
+        self.folder.path().join("ca.pem")
+    }
+
+    /// Ends it; returns the log.
+    pub fn end(mut self) -> String {
+        signal(&self.child, "-INT");
+        assert_eq!(self.child.wait().expect("it ends").code(), Some(0));
+        let mut log = String::new();
+        fs::File::open(self.folder.path().join("log")).expect("a log").read_to_string(&mut log).expect("UTF-8");
+        assert!(!log.contains(PASSWORD), "{log}");
+        log
+    }
+}
+
+impl Drop for Scope {
+    fn drop(&mut self) {
+        // It has ended already where the test went well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
