@@ -4,6 +4,8 @@
 
 #[path = "real/lmtp.rs"]
 mod lmtp;
+#[path = "real/own.rs"]
+mod own;
 #[path = "real/mod.rs"]
 mod peer;
 #[path = "real/pop3.rs"]

@@ -98,7 +98,7 @@ impl Wire<'_> {
 
     /// What waited goes on where the answer was no consent.
     fn go_on(&mut self) {
-        while let Some(from) = [Peer::Client, Peer::Server]
+        while let Some(from) = [Peer::Server, Peer::Client]
             .into_iter()
             .find(|peer| !self.ahead[peer.index()].is_empty() && !self.session.waits(*peer))
         {

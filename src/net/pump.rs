@@ -232,7 +232,8 @@ impl Pump {
         if !room || muted || self.ended[at] || !self.lanes[to].is_empty() || self.answers[at] > ANSWERS {
             return Ok(false);
         }
-        if self.begins.is_some() {
+        // What stands for the server's next words comes before what the client says behind TLS.
+        if self.begins.is_some() || (from == Peer::Client && !self.ahead[to].is_empty()) {
             return Ok(false);
         }
         if self.session.waits(from) {

@@ -148,7 +148,7 @@ impl Run {
             self.secured += 1;
             self.ahead[Peer::Server.index()].splice(0..0, next);
         }
-        for from in [Peer::Client, Peer::Server] {
+        for from in [Peer::Server, Peer::Client] {
             if !self.session.waits(from) {
                 let ahead = std::mem::take(&mut self.ahead[from.index()]);
                 self.feed(from, &ahead);

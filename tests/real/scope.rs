@@ -21,13 +21,22 @@ impl Scope {
     /// Starts it in front of a server that shows this certificate of its own; the same scheme on both sides. Its authority
     /// is there at once.
     pub fn start(scheme: &str, server: SocketAddr, certificate: &Path, flags: &[&str]) -> Scope {
+        Scope::between([scheme, scheme], server, certificate, flags)
+    }
+
+    /// The same with a scheme for each side, `[client, server]`.
+    pub fn between(schemes: [&str; 2], server: SocketAddr, certificate: &Path, flags: &[&str]) -> Scope {
+        let [listens, scheme] = schemes;
         let folder = tempfile::tempdir().expect("a folder");
         succeed(
             Command::new(env!("CARGO_BIN_EXE_imapscope")).args(["ca", "path"]).env("IMAPSCOPE_HOME", folder.path()),
         );
         let mut command = Command::new(env!("CARGO_BIN_EXE_imapscope"));
-        command.args(["proxy", &format!("{scheme}://127.0.0.1:0={scheme}://localhost:{}", server.port())]);
-        command.arg("--server-ca").arg(certificate).args(flags);
+        command.args(["proxy", &format!("{listens}://127.0.0.1:0={scheme}://localhost:{}", server.port())]);
+        if scheme == listens || scheme.ends_with("+starttls") {
+            command.arg("--server-ca").arg(certificate);
+        }
+        command.args(flags);
         command.env("IMAPSCOPE_HOME", folder.path()).env_remove("SSLKEYLOGFILE").env_remove("CLICOLOR_FORCE");
         command.stdin(Stdio::null()).stderr(Stdio::piped());
         command.stdout(fs::File::create(folder.path().join("log")).expect("a file"));
