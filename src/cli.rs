@@ -134,6 +134,9 @@ pub struct Proxy {
     /// Flags for TLS.
     #[command(flatten)]
     pub tls: TlsFlags,
+    /// What becomes of compression (IMAP, NNTP)
+    #[arg(long, value_name = "POLICY", value_enum, default_value_t = Compress::Decode, help_heading = "Compression")]
+    pub compress: Compress,
     /// Flags for outputs.
     #[command(flatten)]
     pub log: LogFlags,
@@ -225,6 +228,16 @@ pub enum StartTls {
     Follow,
     /// It is passed on, and what follows is not read
     Relay,
+    /// It is taken out of the lists of capabilities
+    Hide,
+}
+
+/// What becomes of compression.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Compress {
+    /// A copy is inflated for the log; the octets pass as they came, or compressed anew where rules act
+    #[default]
+    Decode,
     /// It is taken out of the lists of capabilities
     Hide,
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 pub use explained::{Explained, Fate, Mark, Note, NoteKind, Role, Summary, Tally};
 pub use protocol::{Form, State};
-pub use tls::{Certificate, TlsFacts, Verdict};
+pub use tls::{Certificate, Hello, TlsFacts, Verdict};
 
 /// The largest text that is held or read as one piece, in octets (line end included). What is longer is
 /// [`DataKind::Overlong`] data: relayed and counted, shown by its head.
@@ -161,6 +161,8 @@ pub enum What {
     Data(Data),
     /// The leg to this peer is under TLS from its first octet on; everything else is what lies inside.
     Tls(Box<TlsFacts>),
+    /// The peer begins TLS with the other peer: what it says in the clear, before the rest cannot be read.
+    Hello(Box<Hello>),
     /// The peer ended its TLS without close_notify, so that more may have been cut off (RFC 8446 section 6.1).
     Abrupt,
     /// From the next octet on this lane speaks another layer.
@@ -486,6 +488,8 @@ pub enum Oddity {
     Early,
     /// Octets behind STARTTLS and before its answer: they would be injected into the protected session.
     Injected,
+    /// Text behind the server's consent to TLS, in the place of TLS; said of the first of a peer's.
+    InsteadOfTls,
     /// A command inside IDLE instead of DONE.
     InsideIdle,
     /// A literal that the server refused: its octets were never sent.

@@ -133,6 +133,9 @@
 //!   ([`session::Session::following_tls`]), and what follows is relayed unread.
 //! - **What a list offers is the work of rules, ours too**: a route with `+starttls` for clients has two rules more, with a
 //!   condition on `tls`, and no other code knows of that list.
+//! - **TLS between the peers is due, not begun**, behind a consent that we do not follow: the next line that begins with an octet
+//!   of a TLS record begins it, and only its hellos are read (`wire/hello.rs`, a reader of our own: the crates parse what is
+//!   there whole, and names of suites are rustls's). Text that comes first is read, with its secrets hidden, and no rule acts.
 //! - **A leg that is to have TLS cannot lack it.** A route holds who we are and whom we believe ([`net::Route`]), not a
 //!   flag beside them; without a verified certificate no leg comes into being, and so nothing can be relayed to it.
 //! - **Everything wrong with a certificate is told at once**: dates, chain and name are judged apart (`net/tls/trust.rs`) and said

@@ -180,6 +180,16 @@ fn first_lines(arguments: &[&str], count: usize) -> Vec<String> {
 }
 
 #[test]
+fn what_hides_a_layer_fits_every_protocol_without_a_warning() {
+    for scheme in ["imap", "smtp", "pop3", "sieve", "nntp"] {
+        let route = format!("127.0.0.1:0={scheme}://127.0.0.1:9");
+        let said = first_lines(&["proxy", &route, "--starttls", "hide", "--compress", "hide"], 1);
+        assert!(said[0].starts_with("listening on "), "{said:?}");
+    }
+    assert!(refused(&["proxy", "imap://mail.example.org", "--compress", "off"]).contains("decode, hide"));
+}
+
+#[test]
 fn routes_are_printed_with_the_scheme_that_was_written() {
     let (_held, nobody) = nobody();
     let routes = ["submission", "sieve", "pop3"].map(|scheme| format!("127.0.0.1:0={scheme}://{nobody}"));

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use imapscope::event::{Closed, Closer, Opened, Peer, Time, What};
+use imapscope::event::{Certificate, Closed, Closer, Opened, Peer, Time, TlsFacts, Verdict, What};
 use imapscope::explain::Explainer;
 use imapscope::grammar::Grammar;
 use imapscope::session::{Outbox, Session};
@@ -150,6 +150,10 @@ fn run(dialogue: &Dialogue, chunking: Chunking, grammar: &Arc<Grammar>) -> (Stri
                     }
                 }
             }
+            Step::Tls { from, name } => {
+                scope.out.report(*from, What::Tls(Box::new(facts(*from, name))));
+                scope.carry(&[]);
+            }
             Step::Close { from } => {
                 closer.get_or_insert(*from);
                 session.closed(*from, &mut scope.out);
@@ -168,6 +172,26 @@ fn run(dialogue: &Dialogue, chunking: Chunking, grammar: &Arc<Grammar>) -> (Stri
     scope.carry(&[]);
     scope.sink.flush().expect("a log in memory cannot fail");
     (written.text(), scope.sent)
+}
+
+/// What the log tells of TLS on a leg.
+fn facts(peer: Peer, name: &str) -> TlsFacts {
+    let certificate = Certificate {
+        subject: format!("CN={name}"),
+        issuer: "CN=Authority".to_owned(),
+        names: vec![name.to_owned()],
+        not_before: 1_735_689_600,
+        not_after: 1_798_761_600,
+        ..Certificate::default()
+    };
+    TlsFacts {
+        version: "TLS 1.3".to_owned(),
+        suite: "TLS_AES_256_GCM_SHA384".to_owned(),
+        name: Some(name.to_owned()),
+        certificate: Some(certificate),
+        verdict: if peer == Peer::Server { Verdict::Verified } else { Verdict::Ours },
+        ..TlsFacts::default()
+    }
 }
 
 /// The driver of a dialogue: the parts of a live connection, without sockets and clocks.

@@ -281,10 +281,10 @@ async fn a_consent_too_long_to_be_held_leaves_tls_to_the_peers() {
     let (stage, [mut client, mut server], _) = opened(&office, "imap", None, &lines).await;
     let consent = format!("a OK {}\r\n", "x".repeat(100_000));
     talk(&[(S, &consent)], &mut client, &mut server, str::to_owned).await;
-    talk(&[(C, "\x16\x03\x01hello"), (S, "\x16\x03\x03hi")], &mut client, &mut server, str::to_owned).await;
+    talk(&[(C, "\x16\x03\x01wonderland7"), (S, "\x16\x03\x03hi")], &mut client, &mut server, str::to_owned).await;
     drop((client, server));
     let (_, _, log) = soon(stage.closed()).await;
-    assert!(!log.contains("hello"), "{log}");
+    assert!(!log.contains("wonderland7"), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

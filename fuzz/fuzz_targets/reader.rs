@@ -1,7 +1,9 @@
-//! The reader and the tokenizer: no panic, and every span lies within the text and in order.
+//! The reader and the tokenizer: no panic, and every span lies within the text and in order. The reader of hellos: cuts do
+//! not matter, and what it holds is bounded.
 #![no_main]
 
 use imapscope::event::{Form, Kind, Peer, Reading, Span};
+use imapscope::wire::hello::{self, MAX_HELLO};
 use imapscope::wire::{self, body, imap, status};
 use libfuzzer_sys::fuzz_target;
 
@@ -47,6 +49,17 @@ fuzz_target!(|text: &[u8]| {
             check(text, &Reading { list: None, ..wire::read_more(form, peer, text) });
         }
         let _ = status::list(form, text);
+    }
+    for peer in [Peer::Client, Peer::Server] {
+        let said = |every: usize| {
+            let (mut reader, mut said) = (hello::Reader::new(peer), Vec::new());
+            for chunk in text.chunks(every) {
+                reader.feed(chunk, &mut said);
+                assert!(reader.held() <= MAX_HELLO && said.len() <= 6);
+            }
+            said
+        };
+        assert_eq!(said(usize::MAX), said(1));
     }
     let line = body(text);
     let mut last = 0;

@@ -1,4 +1,5 @@
-//! What is known of TLS on one leg: what the handshake settled, and the certificate that was shown.
+//! What is known of TLS on one leg: what the handshake settled, and the certificate that was shown. And what is seen of one
+//! that others make with each other.
 
 /// What a TLS handshake settled on one leg.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -48,4 +49,44 @@ pub struct Certificate {
     pub not_after: i64,
     /// Subject and issuer are the same.
     pub self_signed: bool,
+}
+
+/// What a peer says in the clear while it begins TLS with the other peer, and not with us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hello {
+    /// The client's offer (RFC 8446 section 4.1.2).
+    Client {
+        /// The host that it asks for (SNI), cut to 255 octets. With `encrypted`, it may be the outer one only.
+        name: Option<String>,
+        /// The protocols that it offers (ALPN), the first of them.
+        alpn: Vec<String>,
+        /// The lowest version that it lists; `None` if it lists none, and takes all that are older.
+        lowest: Option<String>,
+        /// The highest version.
+        highest: String,
+        /// It holds an encrypted hello (RFC 9849), or octets that look like one.
+        encrypted: bool,
+    },
+    /// What the server has chosen (RFC 8446 section 4.1.3).
+    Server {
+        /// The version: `TLS 1.3`.
+        version: String,
+        /// The cipher suite by its registered name, or its number.
+        suite: String,
+        /// The protocol (ALPN), where that is said in the clear.
+        alpn: Option<String>,
+        /// It asks for another hello of the client's first.
+        retry: bool,
+    },
+    /// An alert (RFC 8446 section 6).
+    Alert {
+        /// It ends the handshake.
+        fatal: bool,
+        /// By its registered name: `protocol_version`.
+        name: String,
+    },
+    /// The hello could not be read, and why.
+    Unread(&'static str),
+    /// Where TLS was to begin comes neither TLS nor text.
+    NoTls,
 }

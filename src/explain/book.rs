@@ -55,7 +55,7 @@ impl Book {
                 "RFC 5034 section 4",
                 "RFC 5804 section 2.1",
             ]),
-            Oddity::Injected => self.pick([
+            Oddity::Injected | Oddity::InsteadOfTls => self.pick([
                 "RFC 9051 section 6.2.1",
                 "RFC 3207 section 4.2",
                 "RFC 2595 section 4",

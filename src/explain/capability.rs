@@ -143,6 +143,12 @@ impl Offers {
         self.fresh = false;
     }
 
+    /// The names of the last list: as the server sent them, and as the client got them.
+    #[must_use]
+    pub const fn sides(&self) -> (&Names, &Names) {
+        (&self.server, &self.client)
+    }
+
     /// True if the client was offered this by a list that still holds.
     #[must_use]
     pub fn offers(&self, grammar: &Grammar, name: &str) -> bool {

@@ -5,6 +5,7 @@
 pub mod book;
 pub mod capability;
 pub mod finding;
+mod hurdle;
 pub mod imap;
 mod list;
 mod login;
@@ -81,6 +82,7 @@ pub struct Explainer {
     /// The server leg is under TLS from its beginning.
     secured: bool,
     reason: list::Reason,
+    hurdles: hurdle::Hurdles,
     /// The client's last text announced a literal that it did not wait with.
     unasked: bool,
     marks: Vec<Mark>,
@@ -158,6 +160,7 @@ impl Explainer {
             began: None,
             secured: false,
             reason: list::Reason::default(),
+            hurdles: hurdle::Hurdles::default(),
             unasked: false,
             marks: Vec::new(),
             sent_marks: Vec::new(),
@@ -222,8 +225,10 @@ impl Explainer {
             What::Opened(_) => self.began = Some(at),
             What::Tls(facts) => {
                 self.secured |= from == Peer::Server;
+                self.hurdles.legs[from.index()] = true;
                 self.notes.extend(tls::notes(facts, at));
             }
+            What::Hello(hello) => self.notes.push(tls::hello(hello, from)),
             What::Abrupt => self.notes.push(tls::abrupt()),
             What::Closed(closed) => self.silent(closed, at),
             What::HalfClosed => {}
@@ -276,6 +281,9 @@ impl Explainer {
         self.rules(text, sent);
         if text.reading.list.is_some() || sent_reading.as_ref().is_some_and(|reading| reading.list.is_some()) {
             self.list(text, shown, sent.zip(sent_reading.as_ref()));
+            if from == Peer::Server {
+                self.hurdles_of_list();
+            }
         }
         self.oddities(from, text, shown);
         if from == Peer::Server && self.book == Book::Imap {

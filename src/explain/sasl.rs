@@ -34,6 +34,8 @@ pub struct Exchange {
     pub mechanism: String,
     /// Who logs in, once a message has said so.
     pub user: Option<String>,
+    /// Of SCRAM, the first octet of the client's header: `p` binds to TLS, `y` would have (RFC 5802 section 6).
+    pub header: Option<u8>,
     decode: Decode,
     /// Fields that the grammar wants hidden beside those that always are; `*` hides all.
     secret: &'static [String],
@@ -63,7 +65,7 @@ impl Exchange {
         let decode = known.map_or(Decode::Opaque, |m| m.decode);
         let name = excerpt(&name[..name.len().min(40)]).to_ascii_uppercase();
         let secret = known.map_or(&[][..], |m| m.secret.as_slice());
-        Exchange { frame, mechanism: name, user: None, decode, secret, show, step: 0, asked: false }
+        Exchange { frame, mechanism: name, user: None, header: None, decode, secret, show, step: 0, asked: false }
     }
 
     /// Lines were lost or belong to two exchanges, so that it is not known which this is: from here on all are hidden.
@@ -243,6 +245,9 @@ impl Exchange {
             return out.misshapen(message);
         }
         let attributes: Vec<&[u8]> = message.split(|&b| b == b',').take(MAX_PAIRS).collect();
+        if first {
+            self.header = message.first().copied();
+        }
         let header = if first { 2 } else { 0 };
         if first && (attributes.len() < 4 || !attributes[2..].iter().any(|a| a.starts_with(b"n="))) {
             return out.misshapen(message);

@@ -40,6 +40,7 @@ impl Explainer {
                 }
             }
         }
+        self.hurdles_of_login();
         self.unasked = text.reading.literal.is_some_and(|literal| !literal.synchronizing);
         if let Some(literal) = text.reading.literal.filter(|_| self.book == Book::Imap) {
             self.literal(literal);
@@ -403,8 +404,10 @@ impl Explainer {
             self.notes.push(finding(Peer::Server, text, self.book.exchange()));
             pending.login = false;
         }
+        let code = code.map(|code| code.of(shown));
+        self.hurdles_of_refusal(pending.then, exchange.as_ref(), status, code, shown);
         let user = exchange.and_then(|exchange| exchange.user);
-        self.progress(&pending, text.state, status, user, code.map(|code| code.of(shown)));
+        self.progress(&pending, text.state, status, user, code);
         Some(latency)
     }
 

@@ -2,7 +2,7 @@
 //! more, and what an end without a word leaves open.
 
 use super::finding::note;
-use crate::event::{Note, NoteKind, Time, TlsFacts, Verdict};
+use crate::event::{Hello, Note, NoteKind, Peer, Time, TlsFacts, Verdict};
 use crate::wording::{amount, date};
 
 /// A certificate that is valid for less than so many days is pointed out.
@@ -53,6 +53,34 @@ pub fn notes(facts: &TlsFacts, at: Time) -> Vec<Note> {
 pub fn abrupt() -> Note {
     let text = "as most do: the end is passed on, but somebody on the way could have cut the connection off";
     note(NoteKind::Session, text, "RFC 8446 section 6.1")
+}
+
+/// What a peer's hello or alert means, where TLS is between the peers.
+#[must_use]
+pub fn hello(hello: &Hello, from: Peer) -> Note {
+    let said = |text: String, rfc| note(NoteKind::Session, text, rfc);
+    match hello {
+        Hello::Client { encrypted: true, .. } => {
+            let text = "relayed and not read from here on; it holds an encrypted hello, or octets that look like one: if it is \
+                        one, the name is the outer one, and who is really asked for cannot be seen";
+            said(text.to_owned(), "RFC 9849 section 5")
+        }
+        Hello::Client { .. } => said("relayed and not read from here on".to_owned(), ""),
+        Hello::Server { retry: true, .. } => {
+            said("it asks the client for another hello first".to_owned(), "RFC 8446 section 4.1.4")
+        }
+        Hello::Server { .. } => said("relayed and not read from here on".to_owned(), ""),
+        Hello::Alert { fatal: true, .. } => {
+            said(format!("with this the {} ends the handshake", from.word()), "RFC 8446 section 6.2")
+        }
+        Hello::Alert { .. } => said("a warning, after which TLS may go on".to_owned(), "RFC 8446 section 6"),
+        Hello::Unread(why) => said(format!("relayed and not read from here on: {why}"), ""),
+        Hello::NoTls => note(
+            NoteKind::Finding(Some(from)),
+            "neither TLS nor text, where TLS has to begin; relayed and not read from here on",
+            "RFC 8446 section 5.1",
+        ),
+    }
 }
 
 #[cfg(test)]

@@ -107,6 +107,8 @@ pub struct Options<'a> {
     pub replace: &'a [String],
     /// `--add-cap`
     pub add: &'a [String],
+    /// What other options take away besides: the option as it is written, and names.
+    pub hide: &'a [(&'a str, String)],
 }
 
 impl Source {
@@ -135,7 +137,13 @@ impl Source {
         let drop = options.drop.iter().map(|value| Self::option(Verb::Drop, "--drop-cap", value));
         let replace = options.replace.iter().map(|value| Self::option(Verb::Replace, "--replace-cap", value));
         let add = options.add.iter().map(|value| Self::option(Verb::Add, "--add-cap", value));
-        only.into_iter().chain(drop).chain(replace).chain(add).collect()
+        let hide = options.hide.iter().map(|(flag, names)| Source {
+            text: names.clone(),
+            origin: (*flag).to_owned(),
+            written: (*flag).into(),
+            option: Some(Verb::Drop),
+        });
+        only.into_iter().chain(drop).chain(hide).chain(replace).chain(add).collect()
     }
 
     /// The rules of a route that offers clients TLS by itself, which the log calls by the route's scheme: this capability

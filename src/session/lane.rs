@@ -4,7 +4,8 @@
 use super::deflate::Deflate;
 use super::secret::Mask;
 use super::subject::Subject;
-use crate::event::{DataKind, MAX_HEAD, Oddity, Reading};
+use crate::event::{DataKind, Hello, MAX_HEAD, Oddity, Reading};
+use crate::wire::hello::Reader;
 use crate::wire::{Framer, PROXY};
 
 /// What a client's octets wait for before they can be read. They are relayed at once all the same.
@@ -60,6 +61,10 @@ pub struct Block {
     pub behind: Option<Vec<u8>>,
     /// It is complete, and only to be reported.
     pub over: bool,
+    /// Where TLS begins: what is read of it.
+    pub hello: Option<Box<Reader>>,
+    /// What was read, and is to be reported.
+    pub said: Vec<Hello>,
 }
 
 impl Block {
@@ -76,6 +81,8 @@ impl Block {
             subject: None,
             behind: None,
             over: false,
+            hello: None,
+            said: Vec::new(),
         }
     }
 
@@ -96,6 +103,9 @@ impl Block {
         }
         if let Some(subject) = &mut self.subject {
             subject.feed(bytes);
+        }
+        if let Some(hello) = &mut self.hello {
+            hello.feed(bytes, &mut self.said);
         }
     }
 }
@@ -176,6 +186,10 @@ pub struct Lane {
     pub remains: bool,
     /// A SASL security layer may begin with the next octet.
     pub sealable: bool,
+    /// TLS is to begin with the next octet, between the peers; if it is text that comes, this stays so.
+    pub due: bool,
+    /// Such text was pointed out.
+    pub undue: bool,
     /// An octet has been seen.
     pub started: bool,
     /// A text has been read; before the first, other protocols are recognised.

@@ -188,6 +188,9 @@ impl Session {
                     framer.expect(self.open_layer(from, crate::event::Layer::Sasl, true, out));
                 }
             }
+            if self.lane(from).due && framer.expected() == Expect::Line && framer.held().is_empty() {
+                self.tls_or_text(from, input[0], &mut framer, out);
+            }
             if framer.expected() == Expect::Line && framer.held().is_empty() {
                 framer.gather(self.gather(from));
             }
@@ -250,6 +253,8 @@ impl Session {
                 let block = lane.block.as_mut()?;
                 block.feed(bytes, relay.manner);
                 block.over = done;
+                let said = std::mem::take(&mut block.said);
+                said.into_iter().for_each(|hello| out.report(from, What::Hello(Box::new(hello))));
                 None
             }
         }
@@ -296,6 +301,10 @@ impl Session {
         }
         if from == Peer::Server && relay.manner.is_new() {
             self.listen(whole, &reading);
+        }
+        let lane = self.lane(from);
+        if lane.due && !std::mem::replace(&mut lane.undue, true) {
+            oddities.push(Oddity::InsteadOfTls);
         }
         let turn = self.pair(from, whole, &reading, &mut oddities);
         let instead = edit.as_ref().filter(|edit| !edit.fired.is_empty()).map(|edit| edit.bytes);

@@ -173,7 +173,8 @@ impl Session {
             // An empty line is no command, and most servers refuse it as one; another protocol may be told anything.
             let refuses = matches!(status, Status::No | Status::Bad) && self.dialogue.blank_refused();
             let foreign = self.lanes[Peer::Client.index()].block.as_ref().is_some_and(|it| it.kind == DataKind::Opaque);
-            if !unasked && !refuses && !foreign && self.dialogue.stray() {
+            let due = self.lanes[Peer::Server.index()].due;
+            if !unasked && !refuses && !foreign && !due && self.dialogue.stray() {
                 odd.push(Oddity::UnexpectedReply);
             }
             return;

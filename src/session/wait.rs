@@ -3,8 +3,8 @@
 
 use super::lane::{Block, Lane, Manner, START, Start, Wait, start};
 use super::{MAX_EVENTS, Outbox, Session};
-use crate::event::{DataKind, Foreign, Kind, Layer, MAX_TEXT, Oddity, Peer, Reading, Text, What};
-use crate::wire::{self, Expect};
+use crate::event::{DataKind, Foreign, Hello, Kind, Layer, MAX_TEXT, Oddity, Peer, Reading, Text, What};
+use crate::wire::{self, Expect, Framer, hello};
 
 impl Session {
     /// Keeps octets that cannot be classified yet. Once [`MAX_TEXT`] are kept, the likeliest answer is assumed.
@@ -42,10 +42,12 @@ impl Session {
                 let used = self.begin(from, waiting.bytes(), out);
                 waiting.advance(used);
             }
-            Wait::Tls if granted && !waiting.is_empty() && start(waiting.bytes()) != Start::Tls => {
+            Wait::Tls if granted && waiting.bytes().first().is_some_and(|&first| !hello::begins(first)) => {
                 self.inject(from, waiting.bytes(), out);
                 waiting.advance(waiting.len());
-                self.close_off(from, Layer::Tls, out);
+                // The rest of a line of which the beginning came too early may hold a secret.
+                let expect = self.shut_tls(from, &[]);
+                self.lane(from).framer.expect(expect);
             }
             _ => self.decide(from, wait, frame, granted, out),
         }
@@ -140,7 +142,8 @@ impl Session {
                     oddities: Vec::new(),
                 };
                 out.report(from, What::Text(text));
-                self.close_off(from, Layer::Tls, out);
+                let expect = self.shut_tls(from, &bytes[..2]);
+                self.lane(from).framer.expect(expect);
                 2
             }
             Start::Proxy(len) => {
@@ -176,19 +179,46 @@ impl Session {
         self.report_block(from, false, out);
     }
 
-    /// From here nothing on this lane can be read, whoever began the layer.
+    /// A layer begins on this lane, and is no news, whoever began it.
     pub(super) fn close_off(&mut self, from: Peer, layer: Layer, out: &mut Outbox) {
         let expect = self.open_layer(from, layer, false, out);
         self.lane(from).framer.expect(expect);
     }
 
-    /// A layer begins on this lane that is not read; `tell` says whether this is news. The caller's framer must
-    /// expect what is returned.
+    /// A layer begins on this lane that is not read; `tell` says whether this is news. TLS shows with its first octet: until
+    /// then it is only due, and no rule changes anything any more. The caller's framer must expect what is returned.
     pub(super) fn open_layer(&mut self, from: Peer, layer: Layer, tell: bool, out: &mut Outbox) -> Expect {
         if tell {
             out.report(from, What::Upgrade(layer));
         }
-        self.shut(from)
+        if layer != Layer::Tls {
+            return self.shut(from);
+        }
+        let lane = self.lane(from);
+        (lane.due, lane.edit, lane.frame) = (true, false, None);
+        Expect::Line
+    }
+
+    /// What begins on a lane on which TLS is due: this is its first octet, or the first of a line.
+    pub(super) fn tls_or_text(&mut self, from: Peer, first: u8, framer: &mut Framer, out: &mut Outbox) {
+        if hello::begins(first) {
+            framer.expect(self.shut_tls(from, &[]));
+        } else if !matches!(first, b'\t' | b'\r' | b'\n' | b' '..=b'~') {
+            out.report(from, What::Hello(Box::new(Hello::NoTls)));
+            framer.expect(self.shut(from));
+        }
+    }
+
+    /// TLS has begun on this lane, between the peers; its first octets were dealt with before. The caller's framer must
+    /// expect what is returned.
+    fn shut_tls(&mut self, from: Peer, dealt_with: &[u8]) -> Expect {
+        let expect = self.shut(from);
+        if let Some(block) = &mut self.lane(from).block {
+            let mut reader = hello::Reader::new(from);
+            reader.feed(dealt_with, &mut block.said);
+            block.hello = Some(Box::new(reader));
+        }
+        expect
     }
 
     /// Nothing more can be read on this lane. The caller's framer must expect what is returned.
@@ -196,7 +226,7 @@ impl Session {
         self.frames += 1;
         let block = Block::new(DataKind::Opaque, self.frames, None, true);
         let lane: &mut Lane = self.lane(from);
-        lane.frame = None;
+        (lane.frame, lane.due) = (None, false);
         lane.block = Some(Box::new(block));
         Expect::Opaque
     }

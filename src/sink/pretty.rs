@@ -350,6 +350,11 @@ impl<W: Write + Send> Sink for Pretty<W> {
                 secured::write(&mut self.page, *from, facts);
                 self.notes(event);
             }
+            What::Hello(hello) => {
+                self.begin(event, "--", Ink::Faint, None);
+                secured::hello(&mut self.page, *from, hello);
+                self.notes(event);
+            }
             What::Abrupt => {
                 self.say(event, Ink::Plain, &format!("the {} closed without close_notify", from.word()));
                 self.notes(event);

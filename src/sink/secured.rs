@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::page::Page;
 use super::style::Ink;
-use crate::event::{Certificate, Peer, TlsFacts, Verdict};
+use crate::event::{Certificate, Hello, Peer, TlsFacts, Verdict};
 use crate::wording::date;
 
 /// So many names of a certificate are shown.
@@ -56,6 +56,41 @@ pub fn write(page: &mut Page, peer: Peer, facts: &TlsFacts) {
         None => page.words(Ink::Plain, "a certificate that cannot be read"),
     }
     page.end();
+}
+
+/// Writes what is seen of a handshake between the peers, on the line that was begun.
+pub fn hello(page: &mut Page, peer: Peer, hello: &Hello) {
+    let who = peer.word();
+    let (head, rest) = match hello {
+        Hello::Client { name, alpn, lowest, highest, .. } => {
+            let versions = match lowest {
+                Some(lowest) if lowest == highest => highest.clone(),
+                Some(lowest) => {
+                    let digit = |version: &str| version.bytes().last().unwrap_or_default();
+                    let between = if digit(highest) == digit(lowest).wrapping_add(1) { "and" } else { "to" };
+                    format!("{lowest} {between} {}", highest.strip_prefix("TLS ").unwrap_or(highest))
+                }
+                None => format!("{highest} or older"),
+            };
+            let name = name.as_ref().map_or_else(|| "no SNI".to_owned(), |name| format!("SNI {name}"));
+            let alpn = if alpn.is_empty() { String::new() } else { format!(", ALPN {}", alpn.join(" ")) };
+            (format!("the {who} offers {versions}"), format!(", {name}{alpn}"))
+        }
+        Hello::Server { version, suite, alpn, .. } => {
+            let alpn = alpn.as_ref().map_or_else(String::new, |alpn| format!(", ALPN {alpn}"));
+            (format!("the {who} chooses {version}"), format!(", {suite}{alpn}"))
+        }
+        Hello::Alert { fatal, name } => {
+            let level = if *fatal { "fatal" } else { "warning" };
+            (format!("the {who} sends the TLS alert {name}"), format!(" ({level})"))
+        }
+        Hello::Unread(_) => (format!("the {who} begins TLS"), ", and its hello could not be read".to_owned()),
+        Hello::NoTls => (format!("the {who} does not begin TLS"), String::new()),
+    };
+    page.ink(Ink::Strong, &head);
+    // Names in it are the peer's.
+    page.octets(Ink::Plain, rest.as_bytes());
+    page.out.push(b'\n');
 }
 
 /// A certificate in one sentence.

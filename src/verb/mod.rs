@@ -104,19 +104,31 @@ fn written(result: io::Result<()>) -> u8 {
 /// # Errors
 /// A rule or file that cannot be read, with its place and remedy.
 pub fn rules(flags: &RuleFlags) -> Result<Rules, Problem> {
-    Rules::compile(&sources(flags)?)
+    Rules::compile(&sources(flags, &[])?)
 }
 
-/// The rules of the flags, as they are written.
+/// The rules that the flags of `proxy` ask for: these first, and what hides these names of STARTTLS if that is wanted.
 ///
 /// # Errors
-/// A file that cannot be read.
-pub fn sources(flags: &RuleFlags) -> Result<Vec<Source>, Problem> {
+/// As [`rules`].
+pub fn rules_of(flags: &cli::Proxy, first: &[Source], starttls: &[&str]) -> Result<Rules, Problem> {
+    let mut hide = Vec::new();
+    if flags.tls.starttls == cli::StartTls::Hide && !starttls.is_empty() {
+        hide.push(("--starttls hide", starttls.join(",")));
+    }
+    if flags.compress == cli::Compress::Hide {
+        hide.push(("--compress hide", "COMPRESS*,XFEATURE-COMPRESS*".to_owned()));
+    }
+    Rules::compile(&[first, &sources(&flags.rules, &hide)?].concat())
+}
+
+fn sources(flags: &RuleFlags, hide: &[(&str, String)]) -> Result<Vec<Source>, Problem> {
     let mut sources = Source::options(Options {
         only: &flags.only_caps,
         drop: &flags.drop_cap,
         replace: &flags.replace_cap,
         add: &flags.add_cap,
+        hide,
     });
     sources.extend(flags.rule.iter().zip(1..).map(|(text, nth)| Source::rule(nth, text)));
     for file in &flags.rules {

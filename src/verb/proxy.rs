@@ -6,7 +6,7 @@ use super::protocols::{Protocols, Tls};
 use super::route::Route;
 use super::scope::{self, Plan, tell};
 use super::secure::Secure;
-use super::{log, rules, unknown_capabilities, unknown_protocols};
+use super::{log, rules_of, unknown_capabilities, unknown_protocols};
 use crate::cli;
 use crate::event::Peer;
 use crate::grammar::Grammar;
@@ -22,7 +22,7 @@ pub fn run(flags: &cli::Proxy) -> Result<u8, Problem> {
     let protocols = Protocols::with(&flags.grammar)?;
     let routes = flags.routes.iter().map(|text| Route::read(text, &protocols)).collect::<Result<Vec<_>, _>>()?;
     apart(&routes, &flags.routes)?;
-    let rules = Arc::new(rules(&hiding(flags, &routes))?);
+    let rules = Arc::new(rules_of(flags, &[], &offered(&routes, &protocols))?);
     let offering = offering(flags, &routes, &protocols)?;
     let used = |grammar: &&Arc<Grammar>| routes.iter().any(|route| route.protocol == grammar.name);
     let grammars: Vec<_> = protocols.grammars().iter().filter(used).cloned().collect();
@@ -57,15 +57,19 @@ pub fn run(flags: &cli::Proxy) -> Result<u8, Problem> {
     }
 }
 
-/// The flags for rules, and what hides STARTTLS if that is wanted.
-fn hiding(flags: &cli::Proxy, routes: &[Route]) -> cli::RuleFlags {
-    let mut rules = flags.rules.clone();
-    if flags.tls.starttls == cli::StartTls::Hide {
-        let pop3 = |route: &Route| route.protocol == "pop3";
-        rules.drop_cap.extend(routes.iter().any(pop3).then(|| "STLS".to_owned()));
-        rules.drop_cap.extend((!routes.iter().all(pop3)).then(|| "STARTTLS".to_owned()));
+/// What STARTTLS is called in the lists of these routes, but for those that have one of their own.
+fn offered<'a>(routes: &[Route], protocols: &'a Protocols) -> Vec<&'a str> {
+    let mut names: Vec<&str> = Vec::new();
+    for route in routes.iter().filter(|route| route.tls[0] != Tls::Own) {
+        let name = starttls(route, protocols);
+        names.extend(name.filter(|name| !names.contains(name)));
     }
-    rules
+    names
+}
+
+/// What STARTTLS is called in the lists of this route's protocol, if there are lists.
+fn starttls<'a>(route: &Route, protocols: &'a Protocols) -> Option<&'a str> {
+    protocols.grammar(&route.protocol)?.starttls.as_ref()?.capability.as_deref()
 }
 
 /// The rules of routes that offer clients TLS by themselves, by protocol: what it is called is in every list until TLS has
@@ -73,12 +77,10 @@ fn hiding(flags: &cli::Proxy, routes: &[Route]) -> cli::RuleFlags {
 fn offering(flags: &cli::Proxy, routes: &[Route], protocols: &Protocols) -> Result<Vec<(String, Arc<Rules>)>, Problem> {
     let mut found: Vec<(String, Arc<Rules>)> = Vec::new();
     for route in routes.iter().filter(|route| route.tls[0] == Tls::Own) {
-        let how = protocols.grammar(&route.protocol).and_then(|grammar| grammar.starttls.as_ref());
-        let Some(name) = how.and_then(|how| how.capability.as_ref()) else { continue };
         if found.iter().all(|(protocol, _)| *protocol != route.protocol) {
-            let mut sources = Source::offering(&route.listens, name).to_vec();
-            sources.extend(super::sources(&flags.rules)?);
-            found.push((route.protocol.clone(), Arc::new(Rules::compile(&sources)?)));
+            let first = starttls(route, protocols).map(|name| Source::offering(&route.listens, name));
+            let first = first.as_ref().map_or(&[][..], |first| &first[..]);
+            found.push((route.protocol.clone(), Arc::new(rules_of(flags, first, &[])?)));
         }
     }
     Ok(found)

@@ -5,6 +5,7 @@
 //! the work of the forms: [`imap`], [`status`], [`managesieve`], [`mod@line`].
 
 pub mod dot;
+pub mod hello;
 pub mod imap;
 pub mod line;
 pub mod managesieve;

@@ -22,6 +22,13 @@ pub enum Step {
         /// What goes out on the other side, where it differs.
         becomes: Option<Vec<u8>>,
     },
+    /// The leg to a peer is under TLS.
+    Tls {
+        /// To whom.
+        from: Peer,
+        /// The name that was asked for.
+        name: String,
+    },
     /// A peer will send no more.
     Close {
         /// Who.
@@ -33,7 +40,7 @@ impl Step {
     /// Whose step it is.
     pub const fn from(&self) -> Peer {
         match self {
-            Step::Send { from, .. } | Step::Close { from } => *from,
+            Step::Send { from, .. } | Step::Tls { from, .. } | Step::Close { from } => *from,
         }
     }
 }
@@ -80,6 +87,7 @@ impl Dialogue {
                     let count: usize = count.parse().map_err(|_| wrong("a number was expected"))?;
                     steps.push(Step::Send { from, bytes: unescape(what, false)?.repeat(count), becomes: None });
                 }
+                "C~" | "S~" => steps.push(Step::Tls { from, name: rest.to_owned() }),
                 "C." | "S." => steps.push(Step::Close { from }),
                 "=>" | "=|" | "=-" => {
                     let Some(Step::Send { becomes, .. }) = steps.last_mut() else {
@@ -88,7 +96,7 @@ impl Dialogue {
                     let bytes = if mark == "=-" { Vec::new() } else { unescape(rest, mark == "=>")? };
                     becomes.get_or_insert_with(Vec::new).extend(bytes);
                 }
-                _ => return Err(wrong("neither C: S: C| S| C* S* C. S. => =| =- ! @ nor #")),
+                _ => return Err(wrong("neither C: S: C| S| C* S* C~ S~ C. S. => =| =- ! @ nor #")),
             }
         }
         Ok(Dialogue { grammar, rules: Arc::new(rules(&flags)?), steps, log: log.to_owned() })
@@ -121,7 +129,9 @@ fn rules(flags: &[String]) -> Result<Rules, String> {
     let words = words.into_iter().chain(flags.iter().flat_map(|line| split(line)));
     let words: Vec<String> = words.collect();
     match Cli::try_parse_from(&words).map_err(|error| error.to_string())?.verb {
-        Verb::Proxy(proxy) => imapscope::verb::rules(&proxy.rules).map_err(|problem| problem.to_string()),
+        Verb::Proxy(proxy) => {
+            imapscope::verb::rules_of(&proxy, &[], &["STARTTLS", "STLS"]).map_err(|problem| problem.to_string())
+        }
         _ => Err("the flags are those of proxy".to_owned()),
     }
 }

@@ -33,16 +33,14 @@ impl Scope {
         );
         let mut command = Command::new(env!("CARGO_BIN_EXE_imapscope"));
         command.args(["proxy", &format!("{listens}://127.0.0.1:0={scheme}://localhost:{}", server.port())]);
-        if scheme == listens || scheme.ends_with("+starttls") {
-            command.arg("--server-ca").arg(certificate);
-        }
-        command.args(flags);
+        command.arg("--server-ca").arg(certificate).args(flags);
         command.env("IMAPSCOPE_HOME", folder.path()).env_remove("SSLKEYLOGFILE").env_remove("CLICOLOR_FORCE");
         command.stdin(Stdio::null()).stderr(Stdio::piped());
         command.stdout(fs::File::create(folder.path().join("log")).expect("a file"));
         let mut child = command.spawn().expect("imapscope starts");
-        let mut said = String::new();
-        BufReader::new(child.stderr.take().expect("piped")).read_line(&mut said).expect("a line");
+        // Warnings may come first.
+        let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines().map(|line| line.expect("a line"));
+        let said = lines.find(|line| line.starts_with("listening on ")).expect("it listens");
         let address = said.split(" -> ").next().expect("the address is printed");
         let port = address.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
         Scope { child, folder, port }

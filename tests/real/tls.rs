@@ -106,6 +106,36 @@ fn openssl_sees_what_a_rule_leaves_over_and_ends_well() {
 }
 
 #[test]
+fn of_tls_that_is_relayed_the_hellos_are_told() {
+    if !wanted(&["dovecot", "openssl"]) {
+        return;
+    }
+    let server = Dovecot::serving("imap+starttls", &[], "");
+    let scope = Scope::start("imap", server.address, &server.certificate(), &["--starttls", "relay"]);
+    let connect = format!("127.0.0.1:{}", scope.port);
+    for more in [&["-tls1_2"][..], &["-min_protocol", "TLSv1.1"], &["-tls1_2", "-verify_return_error"]] {
+        let mut command = Command::new("openssl");
+        command.args(["s_client", "-quiet", "-crlf", "-starttls", "imap", "-connect", &connect]);
+        command.args(["-servername", "mail.example.org", "-alpn", "imap"]).args(more);
+        let output = fed(&mut command, format!("a LOGIN {USER} {PASSWORD}\nb LOGOUT\n").as_bytes());
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(said.contains("b OK"), !more.contains(&"-verify_return_error"), "{said}");
+    }
+    let log = scope.end();
+    for text in [
+        " to 1.3, SNI mail.example.org, ALPN imap",
+        "the server chooses TLS 1.3, TLS_AES_256_GCM_SHA384",
+        "the client offers TLS 1.2 or older, SNI mail.example.org, ALPN imap",
+        "the server chooses TLS 1.2, TLS_ECDHE_",
+        "the client sends the TLS alert ",
+        " opaque   <hidden ",
+    ] {
+        assert!(log.contains(text), "{text}: {log}");
+    }
+    assert!(!log.contains(&format!("LOGIN {USER}")), "{log}");
+}
+
+#[test]
 fn who_does_not_trust_us_is_told_what_to_do() {
     if !wanted(&["dovecot", "curl", "openssl"]) {
         return;
