@@ -3,7 +3,10 @@
 
 mod secure;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
+
+use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
 
 use imapscope::event::{Closer, Peer};
 use imapscope::net::tls::Means;
@@ -88,11 +91,17 @@ const SPEECHES: [Speech; 4] = [
 ];
 
 /// Opens a relay between such legs.
-async fn open(
+async fn open(office: &Office, speech: &Speech, legs: [Leg; 2], server: SocketAddr) -> (Stage, Arc<ClientConfig>) {
+    open_with(office, speech, legs, server, None).await
+}
+
+/// The same with a rule.
+async fn open_with(
     office: &Office,
     speech: &Speech,
     legs: [Leg; 2],
-    server: std::net::SocketAddr,
+    server: SocketAddr,
+    rule: Option<&str>,
 ) -> (Stage, Arc<ClientConfig>) {
     let (identity, believer) = office.identity();
     let trust = office.trust();
@@ -107,6 +116,7 @@ async fn open(
         trust: trust.filter(|_| has(legs[1])),
         means,
         own: legs.map(|leg| leg == Leg::Own),
+        rule,
         ..Set::default()
     };
     (Stage::open(set, server).await, believer)
@@ -347,4 +357,72 @@ async fn a_client_that_does_not_wait_for_the_answer_to_starttls_is_not_waited_fo
     give(&mut server, b"a OK go\r\n").await;
     let (closed, _, log) = stage.closed().await;
     assert_eq!(closed.by, Closer::Peer(Peer::Client), "{log}");
+}
+
+/// Compresses, so that all of it can be read at once.
+fn packed(stream: &mut Compress, plain: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(plain.len() + 256);
+    stream.compress_vec(plain.as_bytes(), &mut out, FlushCompress::Sync).unwrap();
+    out
+}
+
+/// Reads until so much plain text has come.
+async fn unpacked(stream: &mut Decompress, from: &mut Box<dyn End>, count: usize) -> String {
+    let mut plain = Vec::with_capacity(count + 64);
+    while plain.len() < count {
+        let octet = take(from, 1).await;
+        stream.decompress_vec(&octet, &mut plain, FlushDecompress::Sync).unwrap();
+    }
+    String::from_utf8(plain).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_compressed_under_tls_is_read_and_edited() {
+    let office = Office::open();
+    for rule in [None, Some("drop-capability IDLE")] {
+        for [client_leg, server_leg] in [[Leg::First, Leg::First], [Leg::Own, Leg::Own], [Leg::Plain, Leg::First]] {
+            let (listener, address) = listen().await;
+            let (stage, believer) = open_with(&office, &SPEECHES[0], [client_leg, server_leg], address, rule).await;
+            let config = office.server(&["localhost"], When::Now);
+            let (client, server) = tokio::join!(
+                stage.client((client_leg == Leg::First).then_some(&believer)),
+                accept(&listener, (server_leg == Leg::First).then_some(&config))
+            );
+            let (mut client, mut server) = (client.unwrap(), server.unwrap());
+            give(&mut server, b"* OK hi\r\n").await;
+            if server_leg == Leg::Own {
+                take(&mut server, SPEECHES[0].own[0].0.len()).await;
+                give(&mut server, SPEECHES[0].own[0].1.as_bytes()).await;
+                server = tls_with_server(&office, server).await;
+            }
+            assert_eq!(take(&mut client, 9).await, b"* OK hi\r\n");
+            if client_leg == Leg::Own {
+                give(&mut client, b"x STARTTLS\r\n").await;
+                take(&mut client, "x OK begin TLS now [imapscope]\r\n".len()).await;
+                client = tls_with_client(&believer, client).await;
+            }
+            tells(&mut client, "a COMPRESS DEFLATE\r\n", &mut server, "a COMPRESS DEFLATE\r\n").await;
+            // The first compressed octets come in the record of the consent.
+            let (mut here, mut there) = (Compress::new(Compression::default(), false), Decompress::new(false));
+            let list = "* CAPABILITY IMAP4rev1 IDLE\r\n";
+            let both = [b"a OK\r\n".to_vec(), packed(&mut here, list)].concat();
+            give(&mut server, &both).await;
+            assert_eq!(take(&mut client, 6).await, b"a OK\r\n");
+            let want = if rule.is_some() { "* CAPABILITY IMAP4rev1\r\n" } else { list };
+            assert_eq!(unpacked(&mut there, &mut client, want.len()).await, want);
+            let (mut asks, mut heard) = (Compress::new(Compression::default(), false), Decompress::new(false));
+            let question = "b LOGIN alice wonderland7\r\n";
+            for octet in packed(&mut asks, question) {
+                give(&mut client, &[octet]).await;
+            }
+            assert_eq!(unpacked(&mut heard, &mut server, question.len()).await, question);
+            let answer = packed(&mut here, "b OK in\r\n");
+            give(&mut server, &answer).await;
+            assert_eq!(unpacked(&mut there, &mut client, 9).await, "b OK in\r\n");
+            drop((client, server));
+            let (_, _, log) = stage.closed().await;
+            assert!(log.contains("logged in as alice") && !log.contains("wonderland7"), "{log}");
+            assert!(log.contains("DEFLATE begins") && log.contains("of them compressed"), "{log}");
+        }
+    }
 }
