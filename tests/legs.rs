@@ -240,6 +240,7 @@ async fn every_pairing_of_legs_is_relayed_and_read() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_does_not_begin_tls_gets_nothing() {
     let office = Office::open();
+    let long = format!("* OK {}\r\n", "x".repeat(70_000));
     for (speech, greeting, replies, why) in [
         (
             0,
@@ -255,6 +256,9 @@ async fn a_server_that_does_not_begin_tls_gets_nothing() {
         (2, "+OK hi\r\n", &["-ERR no\r\n"], "refused to begin TLS"),
         (3, "\"SASL\" \"\"\r\nOK\r\n", &["NO\r\n"], "refused to begin TLS"),
         (0, "\x16\x03\x01hello hello hello", &[], "does not begin in plain text"),
+        (1, "554 not you\r\n", &[], "the server refused the connection, it said \"554 not you\""),
+        (2, "-ERR down\r\n", &[], "the server refused the connection, it said \"-ERR down\""),
+        (0, long.as_str(), &[], "greeting is too long"),
     ] {
         let (listener, address) = listen().await;
         let (stage, _) = open(&office, &SPEECHES[speech], [Leg::Plain, Leg::Own], address).await;
@@ -275,6 +279,7 @@ async fn a_server_that_does_not_begin_tls_gets_nothing() {
         assert_eq!(closed.by, Closer::Tls(Peer::Server), "{log}");
         assert!(closed.why.as_ref().is_some_and(|said| said.contains(why)), "{greeting}: {:?}", closed.why);
         assert!(!log.contains("wonderland7") && !log.contains('\x1b'), "{log}");
+        assert!(!log.contains("! client"), "what we say is not the client's fault: {log}");
     }
 }
 
@@ -425,4 +430,119 @@ async fn what_is_compressed_under_tls_is_read_and_edited() {
             assert!(log.contains("DEFLATE begins") && log.contains("of them compressed"), "{log}");
         }
     }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_client_says_in_place_of_tls_is_not_shown() {
+    let office = Office::open();
+    let (stage, _, mut client, server) = offered(&office, &SPEECHES[0]).await;
+    tells_us(&mut client, "a STARTTLS\r\n", "a OK begin TLS now [imapscope]\r\n").await;
+    give(&mut client, b"b LOGIN alice wonderland7\r\n").await;
+    let (closed, _, log) = stage.closed().await;
+    let why = closed.why.unwrap_or_default();
+    assert!(why.contains("goes on in plain text") && !why.contains("--starttls"), "{why}");
+    assert!(closed.by == Closer::Tls(Peer::Client) && !log.contains("wonderland7"), "{log}");
+    drop((client, server));
+}
+
+/// The client says this, and hears our answer.
+async fn tells_us(client: &mut Box<dyn End>, said: &str, heard: &str) {
+    give(client, said.as_bytes()).await;
+    assert_eq!(String::from_utf8(take(client, heard.len()).await).unwrap(), heard);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_ends_with_both_peers_though_our_answer_was_never_due() {
+    let office = Office::open();
+    let (stage, _, mut client, mut server) = offered(&office, &SPEECHES[1]).await;
+    give(&mut client, b"NOOP\r\nSTARTTLS\r\nQUIT\r\n").await;
+    assert_eq!(take(&mut server, 6).await, b"NOOP\r\n");
+    drop(server);
+    let mut rest = Vec::new();
+    let _ = soon(client.read_to_end(&mut rest)).await;
+    assert_eq!(rest, b"");
+    drop(client);
+    let (closed, _, log) = stage.closed().await;
+    assert_eq!(closed.by, Closer::Peer(Peer::Server), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn our_answer_has_the_whole_tag_and_waits_for_those_before_it_with_the_same_one() {
+    let office = Office::open();
+    let (stage, believer, mut client, mut server) = offered(&office, &SPEECHES[0]).await;
+    let long = format!("{} STARTTLS\r\n", "t".repeat(129));
+    tells(&mut client, &long, &mut server, &long).await;
+    let refusal = format!("{} BAD no\r\n", "t".repeat(129));
+    tells(&mut server, &refusal, &mut client, &refusal).await;
+    give(&mut client, b"a NOOP\r\na STARTTLS\r\n").await;
+    assert_eq!(take(&mut server, 8).await, b"a NOOP\r\n");
+    tells(&mut server, "a OK 1\r\n", &mut client, "a OK 1\r\na OK begin TLS now [imapscope]\r\n").await;
+    let mut client = tls_with_client(&believer, client).await;
+    tells(&mut client, "b NOOP\r\n", &mut server, "b NOOP\r\n").await;
+    tells(&mut server, "b OK 2\r\n", &mut client, "b OK 2\r\n").await;
+    drop((client, server));
+    let (_, _, log) = stage.closed().await;
+    assert!(log.contains("answers b NOOP") && !log.contains("opaque"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_leaves_before_the_server_has_tls_is_who_ended_it() {
+    let office = Office::open();
+    let (listener, address) = listen().await;
+    let (stage, _) = open(&office, &SPEECHES[0], [Leg::Plain, Leg::Own], address).await;
+    let (client, server) = tokio::join!(stage.client(None), accept(&listener, None));
+    let mut server = server.unwrap();
+    give(&mut server, b"* OK hi\r\n").await;
+    assert_eq!(take(&mut server, 21).await, b"imapscope1 STARTTLS\r\n");
+    drop(client);
+    let mut rest = Vec::new();
+    soon(server.read_to_end(&mut rest)).await.unwrap();
+    drop(server);
+    let (closed, _, log) = stage.closed().await;
+    assert_eq!((closed.by, closed.why), (Closer::Peer(Peer::Client), None), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_the_list_cannot_be_told_again_the_server_is_asked_for_tls() {
+    let office = Office::open();
+    let (listener, address) = listen().await;
+    let (stage, _) = open(&office, &SPEECHES[3], [Leg::Own, Leg::Plain], address).await;
+    let (client, server) = tokio::join!(stage.client(None), accept(&listener, None));
+    let (mut client, mut server) = (client.unwrap(), server.unwrap());
+    let greeting = "\"IMPLEMENTATION\" {1}\r\nx\r\n\"SASL\" \"PLAIN\"\r\nOK {2}\r\nhi\r\n";
+    tells(&mut server, greeting, &mut client, greeting).await;
+    tells(&mut client, "STARTTLS\r\n", &mut server, "STARTTLS\r\n").await;
+    tells(&mut server, "NO\r\n", &mut client, "NO\r\n").await;
+    drop((client, server));
+    let (_, _, log) = stage.closed().await;
+    assert!(log.contains("answers STARTTLS") && log.contains("not-auth STARTTLS"), "{log}");
+}
+
+#[test]
+fn a_line_of_the_servers_around_our_answer_stays_whole_where_no_rule_looks_at_it() {
+    use imapscope::grammar::Grammar;
+    use imapscope::rules::Rules;
+    use imapscope::session::{Outbox, Session};
+    let grammar = Grammar::builtin("imap").unwrap();
+    let mut session = Session::new(1, grammar, Arc::new(Rules::default())).offering_tls();
+    let (mut out, mut sent) = (Outbox::default(), [Vec::new(), Vec::new()]);
+    let steps: [(Peer, &[u8]); 6] = [
+        (Peer::Server, b"* OK hi\r\n* 5 EX"),
+        (Peer::Client, b"a STARTTLS\r\n"),
+        (Peer::Server, b"IS"),
+        (Peer::Server, b"TS\r\n* 6"),
+        (Peer::Server, b" EXISTS"),
+        (Peer::Server, b"\r\n"),
+    ];
+    for (from, octets) in steps {
+        assert_eq!(session.receive(from, octets, &mut out), octets.len());
+        for to in [Peer::Client, Peer::Server] {
+            sent[to.index()].extend(out.pieces(to, octets).flatten());
+        }
+        if out.upgrade.take().is_some() {
+            session.secured();
+        }
+        out.clear();
+    }
+    assert_eq!(sent[0].escape_ascii().to_string(), r"* OK hi\r\n* 5 EXISTS\r\n* 6 EXISTS\r\n");
+    assert!(sent[1].is_empty());
 }

@@ -101,20 +101,10 @@ async fn what_clients_do_wrong_is_told() {
     let behind = ["asked for STARTTLS and goes on in plain text", "--starttls hide"];
     let trust = ["`imapscope ca help`"; 2];
     for (said, then, parts, parts_behind) in [
-        (
-            &b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"[..],
-            Then::Closes,
-            [at_once[0], "\"GET / HTTP/1.1\""],
-            [behind[0], "\"GET / HTTP/1.1\""],
-        ),
+        (&b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"[..], Then::Closes, at_once, behind),
         (b"a1 CAPABILITY\r\n", Then::Waits, at_once, behind),
-        (
-            b"EHLO \xff\x1b[1m\r\n",
-            Then::Closes,
-            [at_once[1], "\"EHLO \\xff\\x1b[1m\""],
-            [behind[1], "\"EHLO \\xff\\x1b[1m\""],
-        ),
-        (b"\0\0\0\0", Then::Closes, [at_once[0], "\"\\x00\\x00"], [behind[0], "\"\\x00\\x00"]),
+        (b"EHLO \xff\x1b[1m\r\n", Then::Closes, at_once, behind),
+        (b"\0\0\0\0", Then::Closes, at_once, behind),
         (
             b"\x80\x2e\x01\x03\x01\x00\x15\x00\x00\x00\x10",
             Then::Closes,

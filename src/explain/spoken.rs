@@ -116,6 +116,7 @@ impl Explainer {
         if !text.oddities.contains(&Oddity::Smuggled) {
             self.pipelined();
         }
+        let told = self.notes.len();
         if let Some(known) = known {
             self.allowed(text, known);
             // What was hidden in a mechanism's place names none.
@@ -123,6 +124,10 @@ impl Explainer {
             if self.vault.shows() || known.then != Some(Then::Sasl) || !hidden {
                 self.features(known, rest);
             }
+        }
+        // What imapscope says in the client's place is not the client's fault.
+        if text.oddities.contains(&Oddity::Ours) {
+            self.notes.truncate(told);
         }
         let logs_in = |known: &Command| {
             let state = matches!(known.on_ok, Some(State::Authenticated | State::Transaction));

@@ -347,7 +347,8 @@ async fn open<F>(
     let limit = plan.limits.connect_timeout;
     let server = route.server.to_string();
     let given = route.identity.as_ref().is_some_and(|identity| identity.is_given());
-    let terms = Terms { host: &route.server.host, server: &server, plain: &route.plain, given, starttls: false };
+    let terms =
+        Terms { host: &route.server.host, server: &server, plain: &route.plain, given, starttls: false, own: false };
     let report = Mutex::new(report);
     let secured = |peer: Peer, outcome: Outcome| {
         let (leg, facts) = outcome.map_err(|why| (Closer::Tls(peer), why))?;

@@ -266,8 +266,8 @@ impl Pump {
             return Ok(false);
         }
         lend(|desk| match self.legs[at].poll_read(cx, &mut desk.buffer[..room]) {
-            // An end behind octets is seen again when they are dealt with.
-            Poll::Ready(Ok(0)) if !self.ahead[at].is_empty() => Ok(false),
+            // An end behind octets is seen again when they are dealt with; nobody will if the other peer is gone.
+            Poll::Ready(Ok(0)) if !self.ahead[at].is_empty() && !self.ended[from.other().index()] => Ok(false),
             Poll::Ready(Ok(0)) => self.take_end(from, desk, cx),
             Poll::Ready(Ok(count)) => {
                 self.received[at] += count as u64;
@@ -336,8 +336,12 @@ impl Pump {
 
     /// Ends the connection if the session says that it cannot go on.
     fn go_on(&mut self, desk: &mut Desk) -> Result<(), End> {
-        let failed = desk.out.failed.take();
-        failed.map_or(Ok(()), |why| Err(End { by: Closer::Tls(Peer::Server), why: Some(why) }))
+        let Some(why) = desk.out.failed.take() else { return Ok(()) };
+        Err(match self.first {
+            // It is not the server's fault then.
+            Some(Peer::Client) => End { by: Closer::Peer(Peer::Client), why: None },
+            _ => End { by: Closer::Tls(Peer::Server), why: Some(why) },
+        })
     }
 
     /// Sends what the outbox holds, as far as the sockets take it, and reports the events. Returns the rest of the read

@@ -13,6 +13,7 @@ use super::Route;
 use super::leg::Leg;
 use super::tls::handshake::{Outcome, with_client, with_server};
 use super::tls::{Identity, Terms, Trust};
+use crate::event::Peer;
 
 /// What it takes.
 #[derive(Debug, Clone)]
@@ -29,7 +30,7 @@ impl Upgrade {
         let trust = self.trust()?;
         let socket = leg.into_plain().map_err(|_| "TLS has begun already".to_owned())?;
         let server = self.route.server.to_string();
-        with_server(trust, socket, self.terms(&server), self.limit).await
+        with_server(trust, socket, self.terms(&server, Peer::Server), self.limit).await
     }
 
     /// Tells the client of the consent, and answers the TLS that it begins. `ahead` came of it before.
@@ -42,7 +43,7 @@ impl Upgrade {
         let mut socket = leg.into_plain().map_err(|_| "TLS has begun already".to_owned())?;
         socket.put_before(ahead);
         let server = self.route.server.to_string();
-        with_client(identity, socket, self.terms(&server), self.limit).await
+        with_client(identity, socket, self.terms(&server, Peer::Client), self.limit).await
     }
 
     fn identity(&self) -> Result<&Identity, &str> {
@@ -61,10 +62,11 @@ impl Upgrade {
         }
     }
 
-    fn terms<'a>(&'a self, server: &'a str) -> Terms<'a> {
+    fn terms<'a>(&'a self, server: &'a str, peer: Peer) -> Terms<'a> {
         // While none of ours was made, none was given.
         let given = self.identity().is_ok_and(Identity::is_given);
-        Terms { host: &self.route.server.host, server, plain: &self.route.plain, given, starttls: true }
+        let own = self.route.own[peer.index()];
+        Terms { host: &self.route.server.host, server, plain: &self.route.plain, given, starttls: true, own }
     }
 }
 

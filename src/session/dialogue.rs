@@ -12,7 +12,7 @@ const MAX_TAGGED: usize = 1024;
 /// The same where replies come in the order of commands; the pairing of those that come later is lost, and of no others.
 pub const MAX_IN_FLIGHT: usize = 4096;
 /// Octets of a tag that are kept. Two longer tags of equal length and beginning are taken for the same.
-const MAX_TAG: usize = 128;
+pub const MAX_TAG: usize = 128;
 
 /// A command that was not answered yet.
 #[derive(Debug, Default)]

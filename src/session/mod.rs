@@ -290,11 +290,11 @@ impl Session {
         let frame = self.number(from, whole, &reading);
         let masked = self.masked(from, whole, &reading);
         let late = relay.manner != Manner::Fresh || self.lane(from).gone > 0;
-        let between = !matches!(relay.manner, Manner::Kept | Manner::Ours);
+        let for_us = relay.manner == Manner::Fresh && self.is_for_us(from, whole, &reading);
+        let between = !matches!(relay.manner, Manner::Kept | Manner::Ours) && !for_us;
         let edit = if between { self.edit(from, whole, &reading, &masked, late, out) } else { None };
         let mut oddities = self.oddities(from, whole, &reading, &masked);
         oddities.extend(relay.manner.oddity());
-        let for_us = relay.manner == Manner::Fresh && self.is_for_us(from, whole, &reading);
         if for_us {
             self.is_ours(frame);
             oddities.push(Oddity::Kept);

@@ -3,6 +3,7 @@
 //! as our own words.
 
 use super::dialogue::Dialogue;
+use super::dialogue::MAX_TAG;
 use super::lane::{Lane, Manner};
 use super::turn::Turn;
 use super::{Outbox, Session};
@@ -123,6 +124,9 @@ impl Session {
         self.lanes[Peer::Client.index()].renew(opened);
         if alone {
             self.tls.offers = false;
+            // What of a line of the server's was held is held until its end.
+            let server = &mut self.lanes[Peer::Server.index()];
+            server.edit |= !server.framer.held().is_empty() && server.gone == 0;
             // Who greets with EHLO must greet again (RFC 3207 section 4.2).
             if self.grammar.begins == State::Connected {
                 self.state = State::Connected;
@@ -153,11 +157,16 @@ impl Session {
         }
     }
 
-    /// True for a command that asks for TLS which we have offered. Not inside DEFLATE: our answer would have to be, too.
+    /// True for a command that asks for TLS which we have offered. Not inside DEFLATE: our answer would have to be, too; nor
+    /// with a tag that is not kept in full.
     pub(super) fn is_for_us(&self, from: Peer, text: &[u8], reading: &Reading) -> bool {
-        let Kind::Command { verb, .. } = reading.kind else { return false };
+        let Kind::Command { tag, verb, .. } = reading.kind else { return false };
         let packed = self.lanes.iter().any(|lane| lane.packed);
-        self.tls.offers && from == Peer::Client && !packed && self.then(verb.of(text)) == Some(Then::Tls)
+        // What could not be told again behind TLS: the client would wait for it.
+        let lists = self.grammar.starttls.as_ref().is_some_and(|how| how.lists);
+        let unlisted = lists && self.tls.list.is_empty() && self.state != State::Greeting;
+        let can = self.tls.offers && from == Peer::Client && !packed && !unlisted && tag.of(text).len() <= MAX_TAG;
+        can && self.then(verb.of(text)) == Some(Then::Tls)
     }
 
     /// The command of this frame is ours to answer.
@@ -233,7 +242,9 @@ impl Session {
     pub(super) fn listen(&mut self, text: &[u8], reading: &Reading) {
         let unasked = reading.list.as_ref().filter(|list| matches!(list.kind, ListKind::Lines(Form::Managesieve)));
         if self.tls.offers && unasked.is_some() {
-            self.tls.list = text.to_vec();
+            // Where its text is a literal, this is not all of it.
+            let whole = reading.literal.is_none();
+            self.tls.list = if whole { text.to_vec() } else { Vec::new() };
         }
         let greets = self.state == State::Greeting;
         let Some(opening) = &mut self.tls.opening else { return };
@@ -273,11 +284,23 @@ impl Session {
         let words = opening.heard.as_ref().map_or("", |(_, words)| words);
         let server = &self.lanes[Peer::Server.index()];
         if server.block.as_ref().is_some_and(|block| block.kind == DataKind::Opaque) {
-            out.failed =
-                Some("the server does not begin in plain text, so that STARTTLS cannot be sent to it".to_owned());
+            out.failed = Some(
+                "the server does not begin in plain text of this protocol, so that STARTTLS cannot be sent to it"
+                    .to_owned(),
+            );
+            return;
+        }
+        let refuses = matches!(opening.heard, Some((Status::No | Status::Bad, _)));
+        if opening.said == 0 && refuses && server.frame.is_none() {
+            out.failed = Some(format!("the server refused the connection, it said \"{words}\"; nothing was relayed"));
             return;
         }
         if self.state == State::Greeting || self.dialogue.oldest().is_some() || server.frame.is_some() {
+            return;
+        }
+        if opening.greeting.is_empty() && !how.lists {
+            let why = "the server's greeting is too long to be kept for the client; nothing was relayed";
+            out.failed = Some(why.to_owned());
             return;
         }
         let over = self.state == State::Logout;
@@ -305,11 +328,15 @@ impl Session {
         let (Some(how), Some(frame)) = (&grammar.starttls, self.tls.asked) else { return };
         let server = &self.lanes[Peer::Server.index()];
         let amid = server.frame.is_some() || server.block.is_some() || server.gone > 0;
-        let turn = grammar.form == Form::Imap || self.dialogue.oldest().is_some_and(|oldest| oldest.frame == frame);
-        if amid || !turn || self.state == State::Greeting {
+        let Some(command) = self.dialogue.command(frame) else { return };
+        // Where there are tags, all with the same one.
+        let first = match grammar.form {
+            Form::Imap => self.dialogue.tagged(&command.tag),
+            _ => self.dialogue.oldest(),
+        };
+        if amid || first.is_none_or(|first| first.frame != frame) || self.state == State::Greeting {
             return;
         }
-        let Some(command) = self.dialogue.command(frame) else { return };
         let mut line = command.tag.to_vec();
         if !line.is_empty() {
             line.push(b' ');

@@ -219,7 +219,10 @@ impl Session {
                         frame.hide_data = true;
                     }
                 }
-                if let Kind::Reply { status, .. } = reading.kind {
+                if let Kind::Reply { tag, status, .. } = reading.kind {
+                    if turn.answers.is_none() && tag.is_empty() {
+                        self.announced(status);
+                    }
                     // Its human text is the literal: nothing in it changes what the reply does.
                     let expect = self.completed(frame, turn, status, out);
                     if expect != Expect::Line {

@@ -17,10 +17,7 @@ const RECORDS: [u8; 2] = [21, 22];
 const SHOWN: usize = 60;
 
 /// What to do about a server that agrees to STARTTLS and cannot do it.
-const LOOK: &str = "its log may tell why; --starttls hide keeps clients from asking for it";
-
-/// What to do about a client that asks for STARTTLS and does not do it.
-const HIDE: &str = "--starttls hide keeps it from asking";
+const LOOK: &str = "its log may tell why";
 
 /// What a sentence needs to know of the route.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +32,8 @@ pub struct Terms<'a> {
     pub given: bool,
     /// TLS begins in the middle: the client asked for it, and the server agreed.
     pub starttls: bool,
+    /// It is imapscope that has asked for it, or agreed.
+    pub own: bool,
 }
 
 /// Why a handshake came to nothing.
@@ -68,10 +67,14 @@ impl Terms<'_> {
         let agreed = self.agreed(peer);
         match (peer, failure) {
             (Peer::Client, Failure::Late(limit)) if head.is_empty() && self.starttls => {
-                format!("{agreed} did not begin TLS within {} s; {HIDE}", limit.as_secs_f64())
+                format!("{agreed} did not begin TLS within {} s{}", limit.as_secs_f64(), self.hide())
             }
             (Peer::Server, Failure::Late(limit)) if head.is_empty() && self.starttls => {
-                format!("{agreed} did not answer the beginning of TLS within {} s; {LOOK}", limit.as_secs_f64())
+                format!(
+                    "{agreed} did not answer the beginning of TLS within {} s; {}",
+                    limit.as_secs_f64(),
+                    self.look()
+                )
             }
             (Peer::Client, Failure::Late(limit)) if head.is_empty() => format!(
                 "the client sent nothing for {} s: a client without TLS waits for the greeting here; set it to TLS from \
@@ -126,6 +129,17 @@ impl Terms<'_> {
         }
     }
 
+    /// What to do about a server that agrees to STARTTLS and cannot do it.
+    fn look(&self) -> String {
+        let hide = if self.own { "" } else { "; --starttls hide keeps clients from asking for it" };
+        format!("{LOOK}{hide}")
+    }
+
+    /// What to do about a client that asks for STARTTLS and does not do it. `+starttls` is there to be asked for.
+    const fn hide(&self) -> &'static str {
+        if self.own { "" } else { "; --starttls hide keeps it from asking" }
+    }
+
     /// It speaks, and not TLS.
     fn plain_text(&self, peer: Peer, head: &[u8]) -> String {
         if peer == Peer::Client && matches!(head, [0x80..=0xff, _, 1, 0 | 3, ..]) {
@@ -133,14 +147,15 @@ impl Terms<'_> {
                     TLS 1.2"
                 .to_owned();
         }
+        // What a client says is not shown: nobody has looked whether there is a secret in it.
         let line = head.split(|octet| matches!(octet, b'\r' | b'\n')).next().unwrap_or_default();
         let said = line[..line.len().min(SHOWN)].escape_ascii();
         match peer {
             Peer::Server if self.starttls => {
-                format!("{} does not speak TLS, it said \"{said}\"; {LOOK}", self.agreed(peer))
+                format!("{} does not speak TLS, it said \"{said}\"; {}", self.agreed(peer), self.look())
             }
             Peer::Client if self.starttls => {
-                format!("{} goes on in plain text, it said \"{said}\"; {HIDE}", self.agreed(peer))
+                format!("{} goes on in plain text{}", self.agreed(peer), self.hide())
             }
             Peer::Server => format!(
                 "the server {} does not speak TLS on this port, it said \"{said}\"; name its port for TLS, or use {}:// \
@@ -148,8 +163,8 @@ impl Terms<'_> {
                 self.server, self.plain
             ),
             Peer::Client => format!(
-                "the client speaks plain text where TLS is expected, it said \"{said}\"; set it to TLS from the start \
-                (often called SSL/TLS, and not STARTTLS), or listen with {}://",
+                "the client speaks plain text where TLS is expected; set it to TLS from the start (often called SSL/TLS, \
+                and not STARTTLS), or listen with {}://",
                 self.plain
             ),
         }
@@ -165,7 +180,7 @@ impl Terms<'_> {
                 format!("{} {how} the connection before it began TLS", self.agreed(peer))
             }
             Peer::Server if self.starttls => {
-                format!("{} {how} the connection during the TLS handshake; {LOOK}", self.agreed(peer))
+                format!("{} {how} the connection during the TLS handshake; {}", self.agreed(peer), self.look())
             }
             Peer::Client if head.is_empty() => {
                 format!("the client {how} the connection before it began TLS: is it set to TLS from the start?")
@@ -345,7 +360,8 @@ fn named(alert: AlertDescription) -> String {
 mod tests {
     use super::*;
 
-    const TERMS: Terms<'static> = Terms { host: "h", server: "h:993", plain: "imap", given: false, starttls: false };
+    const TERMS: Terms<'static> =
+        Terms { host: "h", server: "h:993", plain: "imap", given: false, starttls: false, own: false };
 
     fn io(error: Error) -> io::Error {
         io::Error::new(io::ErrorKind::InvalidData, error)
