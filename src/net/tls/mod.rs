@@ -5,7 +5,12 @@ mod authority;
 mod certificate;
 mod failure;
 pub(super) mod handshake;
+mod hello;
 mod identity;
+#[cfg(feature = "legacy-tls")]
+mod legacy;
+#[cfg(feature = "legacy-tls")]
+mod legacy_stream;
 mod means;
 mod trust;
 
@@ -18,10 +23,15 @@ use rustls::{KeyLog, KeyLogFile};
 pub use authority::Authority;
 pub(super) use failure::{Terms, broken};
 pub use identity::Identity;
+#[cfg(feature = "legacy-tls")]
+pub(super) use legacy_stream::LegacyStream;
 pub use means::Means;
 pub use trust::Trust;
 
 use crate::problem::Problem;
+
+/// Whether clients that rustls cannot serve are served with OpenSSL.
+pub const LEGACY: bool = cfg!(feature = "legacy-tls");
 
 /// The algorithms. Named wherever a configuration begins: a default of the process could be another one.
 fn provider() -> Arc<CryptoProvider> {
