@@ -7,13 +7,20 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// The command line.
 #[derive(Debug, Parser)]
-#[command(name = "imapscope", version, about, long_about = LONG_ABOUT, after_long_help = EXAMPLES, max_term_width = 100)]
+#[command(name = "imapscope", version = VERSION, about, long_about = LONG_ABOUT, after_long_help = EXAMPLES, max_term_width = 100)]
 #[command(subcommand_required = true, arg_required_else_help = true)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub verb: Verb,
 }
+
+/// The version, and with what the program was built beside the usual.
+const VERSION: &str = if cfg!(feature = "legacy-tls") {
+    concat!(env!("CARGO_PKG_VERSION"), " (with legacy-tls)")
+} else {
+    env!("CARGO_PKG_VERSION")
+};
 
 const LONG_ABOUT: &str = "An oscilloscope for mail protocols. imapscope sits between a mail client and a mail \
 server, relays every octet exactly, and shows the conversation as a person would want to read it: who said what, \

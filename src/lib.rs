@@ -51,7 +51,7 @@
 //! | I3 | in a tap an octet leaves in the call in which it came; in edit only an incomplete text stays | `passthrough.rs` |
 //! | I4 | a lane holds [`event::MAX_TEXT`] octets at most, queues are bounded, and no announced size is allocated | `passthrough.rs`, `relay_memory.rs` |
 //! | I5 | the core (`event` to `explain` in the table below) reads no clock, environment or file, and prints nothing | `architecture.rs` |
-//! | I6 | two peers that only write cannot block us; a slow log is reported, and never drops anything in silence | `relay.rs`, `tls.rs`, `net::report` |
+//! | I6 | two peers that only write cannot block us; a slow log is reported, and never drops anything in silence | `relay.rs`, `tls.rs`, `legacy_tls.rs`, `net::report` |
 //! | I7 | no secret reaches a sink unless asked for, in any spelling, cut or mechanism | `secrets.rs`, `secrets_mail.rs`, `explain.rs`, `pretty.rs`, `cli.rs` |
 //! | I8 | nothing that a peer sends reaches a terminal unescaped | `pretty.rs`, `dialogues/imap/terminal-escapes.txt` |
 //! | I9 | every driver runs the same session and explainer: a dialogue file gives the log that sockets would | `dialogues.rs` |
@@ -124,6 +124,11 @@
 //!   the octets are plain. The server leg with its handshake comes before anything is read from a plain client; the handshake
 //!   of a client runs meanwhile. What a layer has taken and its socket has not is flushed by the pump's write arm, and is
 //!   bounded by rustls. There is no resumption: each handshake shows its certificate, and what is made of it.
+//! - **Old clients are OpenSSL's, all others are rustls's.** The first message of a client is read before anybody answers it
+//!   (`net/tls/hello.rs`), and put back. Only if it shows that rustls cannot serve that client (TLS 1.1 at most, no ECDHE, no
+//!   signature of our key) does it go to OpenSSL, and only with the feature `legacy-tls`; otherwise what it lacks is the
+//!   sentence for the log. Errors of OpenSSL are said as those of rustls, so that every sentence is made once. RSA
+//!   certificates have an RSA authority: whoever knows RSA only cannot verify another one's signature.
 //! - **TLS in the middle is the driver's work, at the session's word.** Behind a client's STARTTLS the session takes nothing
 //!   from it ([`session::Session::waits`]); the server's consent is not sent but handed over ([`session::Outbox::upgrade`]).
 //!   The pump secures the server's leg, sends the consent, secures the client's, and goes on with the same session. What
@@ -207,7 +212,9 @@
 //! - `+` pairs in the order of waiting. Some servers answer `{n+}` with one all the same.
 //! - A security layer may begin after a successful AUTHENTICATE. Its first octet is NUL, with which no line begins.
 //! - A TLS stream takes octets that its socket does not: without a flush they would wait for the next write.
-//! - rustls blames a missing extension where a client is too old; its first octets tell the truth (`net/tls/failure.rs`).
+//! - rustls blames a missing extension where a client is too old; its first message tells the truth (`net/tls/hello.rs`).
+//! - OpenSSL wants a write that it did not finish again, with the same octets at least. A lane keeps them, and may add to them.
+//! - OpenSSL 1.1 says nothing of an end without close_notify; whether the socket has ended tells it (`net/tls/legacy_stream.rs`).
 //! - TLS and binary PROXY headers are recognised by the first octets of a lane, which may come one by one.
 //! - A STARTTLS may be understood late, from what waited for another answer: what came behind it is on its way then, and is
 //!   reported when the consent comes. Who steps out of the loop of octets has to ask whether a layer began meanwhile.

@@ -194,12 +194,22 @@ fn every_file_introduces_itself_and_ends() {
 }
 
 #[test]
-fn the_only_native_code_is_ring() {
-    let lock = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock")).expect("the lock file");
-    for name in ["aws-lc-rs", "aws-lc-sys", "openssl-sys"] {
+fn the_only_native_code_is_ring_unless_asked_for() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |name: &str| fs::read_to_string(root.join(name)).expect("a file of the package");
+    let (lock, manifest) = (read("Cargo.lock"), read("Cargo.toml"));
+    for name in ["aws-lc-rs", "aws-lc-sys"] {
         assert!(!lock.contains(&format!("name = \"{name}\"")), "{name} is a dependency");
     }
     assert!(lock.contains("name = \"ring\""));
+    // Of what is there for old clients, nothing is built by default.
+    let features = manifest.split("[features]\n").nth(1).and_then(|rest| rest.split("\n[").next()).unwrap_or_default();
+    assert!(features.contains("legacy-tls = [\"dep:openssl\", \"dep:tokio-openssl\"]"), "{features}");
+    assert!(!features.contains("default"), "{features}");
+    let openssl: Vec<_> =
+        manifest.lines().filter(|line| line.split(' ').next().unwrap_or_default().contains("openssl")).collect();
+    assert!(openssl.len() == 2 && openssl.iter().all(|line| line.contains("optional = true")), "{openssl:?}");
+    assert!(!manifest.contains("vendored"), "it is the system's");
 }
 
 #[test]

@@ -430,6 +430,7 @@ async fn what_is_compressed_under_tls_is_read_and_edited() {
             assert!(log.contains("DEFLATE begins") && log.contains("of them compressed"), "{log}");
         }
     }
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_client_says_in_place_of_tls_is_not_shown() {

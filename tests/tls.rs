@@ -293,9 +293,6 @@ async fn a_client_that_comes_to_nothing_is_told_why() {
     std::fs::write(&chain, &given.0).unwrap();
     std::fs::write(&key, &given.1).unwrap();
     let own = Some(Arc::new(Identity::given(&chain, &key).unwrap()));
-    let mut rsa = rustls::crypto::ring::default_provider();
-    rsa.cipher_suites.retain(|suite| format!("{:?}", suite.suite()).contains("ECDHE_RSA"));
-    let rsa = secure::client_with(Arc::new(rsa), &[&rustls::version::TLS12], None);
     let (one_two, one_three) = ([&rustls::version::TLS12], [&rustls::version::TLS13]);
     let nobody = |versions: &[&'static rustls::SupportedProtocolVersion]| {
         secure::client_with(secure::provider(), versions, None)
@@ -306,7 +303,6 @@ async fn a_client_that_comes_to_nothing_is_told_why() {
         (&identity, nobody(&one_three), ours),
         (&own, nobody(&one_three), ["does not trust our certificate", "who signed the certificate of --cert"]),
         (&own, believer, ["(it says unknown_ca)", "the names in it must fit"]),
-        (&identity, rsa, ["no cipher suite or key exchange in common", "--cert and --key"]),
     ] {
         let (listener, address) = listen().await;
         let stage = Stage::open(Set { identity: identity.clone(), ..Set::default() }, address).await;
@@ -320,23 +316,54 @@ async fn a_client_that_comes_to_nothing_is_told_why() {
     for (said, parts) in [
         (&b"a1 CAPABILITY\r\n"[..], ["speaks plain text where TLS is expected", "not STARTTLS"]),
         (b"EHLO \xff\x1b\r\n", ["speaks plain text where TLS is expected", "listen with imap://"]),
-        (b"\x16\x03\x01\x00\x2d\x01\x00\x00\x29\x03\x01", ["TLS 1.1 or older", "has to be updated"]),
         (b"", ["ended the connection before it began TLS", "is it set to TLS"]),
     ] {
         let (listener, address) = listen().await;
         let stage = Stage::open(Set { identity: identity.clone(), ..Set::default() }, address).await;
         let mut here = stage.client(None).await.unwrap();
         give(&mut here, said).await;
-        if said.starts_with(&[22]) {
-            // The rest of the beginning: random octets, no session, one suite, no compression.
-            give(&mut here, &[[7; 32].as_slice(), &[0, 0, 2, 0xc0, 0x13, 1, 0]].concat()).await;
-        } else {
-            soon(here.shutdown()).await.unwrap();
-        }
+        soon(here.shutdown()).await.unwrap();
         let (closed, ..) = stage.closed().await;
         let why = closed.why.unwrap();
         assert!(parts.iter().all(|part| why.contains(part)), "{why}");
         drop(listener);
+    }
+}
+
+#[cfg(not(feature = "legacy-tls"))]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_needs_legacy_tls_is_told_how_to_have_it() {
+    let office = Office::open();
+    let (identity, _) = office.identity();
+    let mut rsa = rustls::crypto::ring::default_provider();
+    rsa.cipher_suites.retain(|suite| format!("{:?}", suite.suite()).contains("ECDHE_RSA"));
+    let rsa = secure::client_with(Arc::new(rsa), &[&rustls::version::TLS12], None);
+    let built = "this imapscope was built without `legacy-tls`: `cargo install --path . --features legacy-tls`";
+    let (_listener, address) = listen().await;
+    let stage = Stage::open(Set { identity: identity.clone(), ..Set::default() }, address).await;
+    assert!(stage.client(Some(&rsa)).await.is_err());
+    let why = stage.closed().await.0.why.unwrap();
+    assert!(why.contains("with our ECDSA key") && why.contains("--key with an RSA key suit it"), "{why}");
+    assert!(why.contains(built), "{why}");
+    // Random octets, no session, one suite that is RSA alone, no compression; then in the form of SSL 2.0.
+    let hello =
+        |minor: u8| [&[22, 3, 1, 0, 45, 1, 0, 0, 41, 3, minor], &[7; 32][..], &[0, 0, 2, 0, 0x2f, 1, 0]].concat();
+    let old_form = [&[0x80, 28, 1, 3, 1, 0, 3, 0, 0, 0, 16, 0, 0, 0x2f][..], &[9; 16]].concat();
+    for (said, part) in [
+        (hello(1), "the client speaks TLS 1.0 at most, which is not safe: it has to be updated, or set to TLS 1.2"),
+        (hello(2), "the client speaks TLS 1.1 at most"),
+        (hello(3), "no key exchange in common with imapscope, which needs ECDHE: it knows RSA only"),
+        (old_form, "the client speaks TLS 1.0 at most"),
+    ] {
+        let stage = Stage::open(Set { identity: identity.clone(), ..Set::default() }, address).await;
+        let mut here = stage.client(None).await.unwrap();
+        // However it is cut.
+        for octet in &said {
+            give(&mut here, &[*octet]).await;
+        }
+        let (closed, ..) = stage.closed().await;
+        let why = closed.why.unwrap();
+        assert!(why.contains(part) && why.contains(built) && closed.by == Closer::Tls(C), "{part}: {why}");
     }
 }
 

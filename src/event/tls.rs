@@ -16,6 +16,8 @@ pub struct TlsFacts {
     pub certificate: Option<Certificate>,
     /// What was made of it.
     pub verdict: Verdict,
+    /// Whether the client could be served only because of the feature `legacy-tls`.
+    pub legacy: bool,
     /// Whether `--insecure` was given; on the server leg only.
     pub insecure: bool,
 }

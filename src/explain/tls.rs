@@ -27,6 +27,9 @@ pub fn notes(facts: &TlsFacts, at: Time) -> Vec<Note> {
         }
         Verdict::Verified | Verdict::Ours => {}
     }
+    if facts.legacy {
+        notes.push(old(facts));
+    }
     let Some(certificate) = &facts.certificate else { return notes };
     let now = i64::try_from(at.0 / 1_000_000_000).unwrap_or(i64::MAX);
     let left = (certificate.not_after - now).div_euclid(DAY);
@@ -46,6 +49,22 @@ pub fn notes(facts: &TlsFacts, at: Time) -> Vec<Note> {
         notes.push(note(NoteKind::Session, "the certificate is self-signed, and named in --server-ca", ""));
     }
     notes
+}
+
+/// What there is to say of a client that could be served only because somebody wanted it so.
+fn old(facts: &TlsFacts) -> Note {
+    let accepted = "accepted only because this imapscope was built with legacy-tls";
+    if matches!(facts.version.as_str(), "TLS 1.0" | "TLS 1.1") {
+        let text =
+            format!("{} is not safe, {accepted}: whoever is in between may read and change this leg", facts.version);
+        return note(NoteKind::Finding(None), text, "RFC 8996");
+    }
+    let text = if facts.suite.starts_with("TLS_RSA_WITH_") {
+        format!("a key exchange with RSA alone, {accepted}: whoever gets our key later can read what was recorded")
+    } else {
+        format!("the client knows RSA only, or is set narrowly, {accepted}")
+    };
+    note(NoteKind::Session, text, "")
 }
 
 /// An end of TLS without its word.
@@ -87,6 +106,24 @@ pub fn hello(hello: &Hello, from: Peer) -> Note {
 mod tests {
     use super::*;
     use crate::event::Certificate;
+
+    #[test]
+    fn old_tls_is_told_and_how_old() {
+        let told = |version: &str, suite: &str, legacy| {
+            let facts = TlsFacts { version: version.into(), suite: suite.into(), legacy, ..TlsFacts::default() };
+            notes(&facts, Time(0)).pop()
+        };
+        let (rsa, curves) = ("TLS_RSA_WITH_AES_128_CBC_SHA", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256");
+        let old = told("TLS 1.0", rsa, true).unwrap();
+        assert!(
+            old.text.starts_with("TLS 1.0 is not safe, accepted only because") && old.kind == NoteKind::Finding(None)
+        );
+        assert!(told("TLS 1.2", rsa, true).is_some_and(|note| note.text.contains("RSA alone, accepted only because")));
+        assert!(
+            told("TLS 1.2", curves, true).is_some_and(|note| note.text.contains("knows RSA only, or is set narrowly"))
+        );
+        assert_eq!(told("TLS 1.2", curves, false), None);
+    }
 
     #[test]
     fn what_is_not_verified_is_loud_and_what_ends_soon_is_told() {

@@ -9,6 +9,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsStream;
 
 use super::socket::Socket;
+#[cfg(feature = "legacy-tls")]
+use super::tls::LegacyStream;
 
 /// One socket of a connection, with its layers.
 #[derive(Debug)]
@@ -23,6 +25,8 @@ enum Layer {
     Plain(Socket),
     // Boxed: a plain leg stays small.
     Tls(Box<TlsStream<Socket>>),
+    #[cfg(feature = "legacy-tls")]
+    Legacy(Box<LegacyStream>),
     /// Taken out, for TLS to begin on it.
     Gone,
 }
@@ -36,6 +40,11 @@ macro_rules! layer {
                 $act
             }
             Layer::Tls(stream) => {
+                let $stream = Pin::new(stream.as_mut());
+                $act
+            }
+            #[cfg(feature = "legacy-tls")]
+            Layer::Legacy(stream) => {
                 let $stream = Pin::new(stream.as_mut());
                 $act
             }
@@ -55,6 +64,13 @@ impl Leg {
     #[must_use]
     pub fn tls(stream: TlsStream<Socket>) -> Self {
         Leg { layer: Layer::Tls(Box::new(stream)), abrupt: false }
+    }
+
+    /// The same with OpenSSL, for clients that rustls cannot serve.
+    #[cfg(feature = "legacy-tls")]
+    #[must_use]
+    pub fn legacy(stream: LegacyStream) -> Self {
+        Leg { layer: Layer::Legacy(Box::new(stream)), abrupt: false }
     }
 
     /// What stands in the place of a leg that was taken out.
@@ -77,7 +93,7 @@ impl Leg {
         let read = ready!(layer!(self, stream => stream.poll_read(cx, &mut into)));
         match read {
             // Most mail programs end so; the other peer is told the end, as it would be without TLS.
-            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof && matches!(self.layer, Layer::Tls(_)) => {
+            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof && !matches!(self.layer, Layer::Plain(_)) => {
                 self.abrupt = true;
                 Poll::Ready(Ok(0))
             }
@@ -105,6 +121,9 @@ impl Leg {
         match &self.layer {
             Layer::Plain(_) | Layer::Gone => false,
             Layer::Tls(stream) => stream.get_ref().1.wants_write(),
+            // OpenSSL says that it took a record when the socket has it, and not before.
+            #[cfg(feature = "legacy-tls")]
+            Layer::Legacy(_) => false,
         }
     }
 
@@ -126,6 +145,8 @@ impl Leg {
         match &self.layer {
             Layer::Plain(socket) => socket.reset(),
             Layer::Tls(stream) => stream.get_ref().0.reset(),
+            #[cfg(feature = "legacy-tls")]
+            Layer::Legacy(stream) => stream.socket().reset(),
             Layer::Gone => {}
         }
     }

@@ -25,6 +25,10 @@ impl Head {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     fn note(&self, octets: &[u8]) {
         let mut head = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let room = HEAD.saturating_sub(head.len());
@@ -38,6 +42,9 @@ pub struct Socket {
     tcp: TcpStream,
     ahead: Vec<u8>,
     head: Option<Head>,
+    /// Nothing more comes.
+    #[cfg(feature = "legacy-tls")]
+    ended: bool,
 }
 
 impl Socket {
@@ -47,13 +54,28 @@ impl Socket {
     pub fn new(tcp: TcpStream, ahead: Vec<u8>) -> Self {
         // It fails only on a socket that is dead already; the first read will say so.
         let _ = tcp.set_nodelay(true);
-        Socket { tcp, ahead, head: None }
+        Socket {
+            tcp,
+            ahead,
+            head: None,
+            #[cfg(feature = "legacy-tls")]
+            ended: false,
+        }
     }
 
-    /// Puts octets that were read before those that come next.
-    pub fn put_before(&mut self, octets: Vec<u8>) {
-        debug_assert!(self.ahead.is_empty(), "what was read ahead was read");
+    /// Puts octets that were read before those that come next. If the head is kept, they are all that was read since.
+    pub fn put_before(&mut self, mut octets: Vec<u8>) {
+        octets.append(&mut self.ahead);
         self.ahead = octets;
+        // They will be read again, and noted then.
+        self.head.iter().for_each(Head::clear);
+    }
+
+    /// True once the peer's end was read, without which a layer may not tell how it came.
+    #[cfg(feature = "legacy-tls")]
+    #[must_use]
+    pub const fn has_ended(&self) -> bool {
+        self.ended
     }
 
     /// Begins to keep the first octets that are read from now on.
@@ -83,6 +105,10 @@ impl AsyncRead for Socket {
         let before = into.filled().len();
         if self.ahead.is_empty() {
             ready!(Pin::new(&mut self.tcp).poll_read(cx, into))?;
+            #[cfg(feature = "legacy-tls")]
+            {
+                self.ended = into.remaining() > 0 && into.filled().len() == before;
+            }
         } else {
             let count = self.ahead.len().min(into.remaining());
             into.put_slice(&self.ahead[..count]);
@@ -144,5 +170,9 @@ mod tests {
         socket.read_exact(&mut read[3..]).await.unwrap();
         assert_eq!(&read[..6], b"abcdee");
         assert_eq!(head.octets().len(), HEAD);
+        socket.put_before(b"gh".to_vec());
+        socket.put_before(b"f".to_vec());
+        socket.read_exact(&mut read[..3]).await.unwrap();
+        assert_eq!((&read[..3], head.octets().as_slice()), (&b"fgh"[..], &b"fgh"[..]));
     }
 }

@@ -46,10 +46,10 @@ impl Upgrade {
         with_client(identity, socket, self.terms(&server, Peer::Client), self.limit).await
     }
 
-    fn identity(&self) -> Result<&Identity, &str> {
+    fn identity(&self) -> Result<&Arc<Identity>, &str> {
         match (&self.route.identity, &self.route.means) {
             (Some(identity), _) => Ok(identity),
-            (None, Some(means)) => means.both().map(|(identity, _)| &**identity),
+            (None, Some(means)) => means.both().map(|(identity, _)| identity),
             (None, None) => Err("the route does not say who we are to clients"),
         }
     }
@@ -64,7 +64,7 @@ impl Upgrade {
 
     fn terms<'a>(&'a self, server: &'a str, peer: Peer) -> Terms<'a> {
         // While none of ours was made, none was given.
-        let given = self.identity().is_ok_and(Identity::is_given);
+        let given = self.identity().is_ok_and(|identity| identity.is_given());
         let own = self.route.own[peer.index()];
         Terms { host: &self.route.server.host, server, plain: &self.route.plain, given, starttls: true, own }
     }

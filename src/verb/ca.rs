@@ -19,7 +19,10 @@ pub fn run(verb: &Ca, out: &mut dyn Write) -> Result<u8, Problem> {
     Ok(written(match verb {
         Ca::Path => writeln!(out, "{path}"),
         Ca::Show => show(&authority, &path, out),
-        Ca::Help => out.write_all(HELP.replace("CA.PEM", &path).as_bytes()),
+        Ca::Help => {
+            let old = old(&authority)?;
+            out.write_all(HELP.replace("CA.PEM", &path).as_bytes()).and_then(|()| out.write_all(old.as_bytes()))
+        }
     }))
 }
 
@@ -30,6 +33,37 @@ fn show(authority: &Authority, path: &str, out: &mut dyn Write) -> io::Result<()
     writeln!(out, "# in {path}; the key beside it, in ca-key.pem, is to be given to nobody")?;
     out.write_all(authority.pem.as_bytes())
 }
+
+/// What there is to say about old clients, which may have an authority of their own.
+#[cfg(feature = "legacy-tls")]
+fn old(beside: &Authority) -> Result<String, Problem> {
+    let rsa = Authority::open_rsa(beside.path.parent().unwrap_or(&beside.path))?;
+    Ok(OLD.replace("CA-RSA.PEM", &rsa.path.display().to_string()))
+}
+
+#[cfg(not(feature = "legacy-tls"))]
+fn old(_: &Authority) -> Result<String, Problem> {
+    Ok(OLD.to_owned())
+}
+
+#[cfg(feature = "legacy-tls")]
+const OLD: &str = "
+Old clients (this imapscope was built with legacy-tls)
+  Those with TLS 1.0 or 1.1 only, and those that know RSA only, get RSA
+  certificates of an authority of their own, which they have to trust instead:
+  CA-RSA.PEM
+  Its key (ca-rsa-key.pem) is to be given to nobody either. A client that does
+  not know SHA-256 cannot be made to trust it, and has to accept what it is
+  shown, or to be given a certificate with --cert and --key.
+";
+
+#[cfg(not(feature = "legacy-tls"))]
+const OLD: &str = "
+Old clients
+  Those with TLS 1.0 or 1.1 only, and those that know RSA only, are not served:
+  this imapscope was built without legacy-tls, which uses the system's OpenSSL
+  for them. cargo install --path . --features legacy-tls makes one that does.
+";
 
 const HELP: &str = "\
 A client that connects to imapscope with TLS must trust the certificate of

@@ -105,6 +105,52 @@ fn openssl_sees_what_a_rule_leaves_over_and_ends_well() {
     }
 }
 
+#[cfg(feature = "legacy-tls")]
+#[test]
+fn old_clients_read_with_tls_1_0_and_with_rsa_alone() {
+    if !wanted(&["dovecot", "openssl"]) {
+        return;
+    }
+    let old: [(&[&str], &str); 3] = [
+        (&["-tls1", "-cipher", "DEFAULT:@SECLEVEL=0"], "TLS 1.0 with the client"),
+        (&["-tls1_1", "-cipher", "DEFAULT:@SECLEVEL=0"], "TLS 1.1 with the client"),
+        (&["-tls1_2", "-cipher", "AES128-SHA"], "TLS 1.2 with the client, TLS_RSA_WITH_AES_128_CBC_SHA"),
+    ];
+    for (scheme, serving, more) in [("imaps", "imaps", &[][..]), ("imap", "imap+starttls", &["-starttls", "imap"])] {
+        let server = Dovecot::serving(serving, &messages(), "");
+        let scope = Scope::start(scheme, server.address, &server.certificate(), &["--drop-cap", "IDLE"]);
+        for (index, (flags, text)) in old.iter().enumerate() {
+            let mut command = Command::new("openssl");
+            command.args(["s_client", "-quiet", "-crlf", "-connect", &format!("localhost:{}", scope.port)]);
+            command.args(*flags).args(more);
+            if index > 0 {
+                // The first one made the authority for such clients.
+                command.arg("-CAfile").arg(scope.folder.path().join("ca-rsa.pem"));
+                command.args(["-verify_return_error", "-verify_hostname", "localhost"]);
+            }
+            let talk = format!("a LOGIN {USER} {PASSWORD}\nb SELECT INBOX\nc FETCH 1 BODY[]\nd LOGOUT\n");
+            let output = fed(&mut command, talk.as_bytes());
+            let said = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert!(output.status.success(), "{text}: {said}\n{}", String::from_utf8_lossy(&output.stderr));
+            // With STARTTLS the greeting is openssl's own affair.
+            assert!(scheme == "imap" || said.contains("* OK [CAPABILITY IMAP4rev1"), "{said}");
+            for part in ["a OK ", "* 1 FETCH (", "c OK ", "d OK "] {
+                assert!(said.contains(part), "{part}: {said}");
+            }
+            assert!(!said.contains("IDLE"), "{said}");
+        }
+        let log = scope.end();
+        for text in old.map(|(_, text)| text) {
+            assert!(log.contains(text), "{text}: {log}");
+        }
+        assert_eq!(
+            log.matches("is not safe, accepted only because this imapscope was built with legacy-tls").count(),
+            2
+        );
+        assert!(log.contains("TLS 1.3 with the server") && log.contains(" LOGIN alice <hidden>"), "{log}");
+    }
+}
+
 #[test]
 fn of_tls_that_is_relayed_the_hellos_are_told() {
     if !wanted(&["dovecot", "openssl"]) {

@@ -1,7 +1,8 @@
 //! The local certificate authority: made on first use, kept in the user's folder, and used by nobody else.
 //!
 //! `ca-key.pem` holds key and certificate together, so that one file appears or does not: whoever comes second finds
-//! what the first one made. `ca.pem` is a copy of the certificate alone, to be given to clients.
+//! what the first one made. `ca.pem` is a copy of the certificate alone, to be given to clients. With the feature
+//! `legacy-tls` there is a second one, for clients that know RSA only: `ca-rsa-key.pem` and `ca-rsa.pem`.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
@@ -47,10 +48,24 @@ impl Authority {
     /// # Errors
     /// A folder or file that cannot be made, read or understood.
     pub fn open(folder: &Path) -> Result<Self, Problem> {
-        let secret = folder.join("ca-key.pem");
+        Self::with(folder, ["ca-key.pem", "ca.pem"], || KeyPair::generate().map_err(|error| error.to_string()))
+    }
+
+    /// The same with another one, whose key is an RSA key. It takes a while to make that.
+    ///
+    /// # Errors
+    /// As above.
+    #[cfg(feature = "legacy-tls")]
+    pub fn open_rsa(folder: &Path) -> Result<Self, Problem> {
+        Self::with(folder, ["ca-rsa-key.pem", "ca-rsa.pem"], super::legacy::new_key)
+    }
+
+    /// With these names of the secret file and of the other one, and a key that is made so.
+    fn with(folder: &Path, names: [&str; 2], key: impl Fn() -> Result<KeyPair, String>) -> Result<Self, Problem> {
+        let secret = folder.join(names[0]);
         let content = match fs::read_to_string(&secret) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                make(folder, &secret)?;
+                make(folder, &secret, key)?;
                 fs::read_to_string(&secret)
             }
             read => read,
@@ -60,14 +75,14 @@ impl Authority {
             unusable("", &secret, &format!("the local certificate authority cannot be read: {error}"), help)
         })?;
         kept_secret(&secret)?;
-        let authority = Self::parse(&content, folder).map_err(|what| {
+        let authority = Self::parse(&content, folder.join(names[1])).map_err(|what| {
             unusable("", &secret, &format!("the local certificate authority is of no use: {what}"), RENEW)
         })?;
         authority.publish()?;
         Ok(authority)
     }
 
-    fn parse(content: &str, folder: &Path) -> Result<Self, String> {
+    fn parse(content: &str, path: PathBuf) -> Result<Self, String> {
         let der = CertificateDer::from_pem_slice(content.as_bytes())
             .map_err(|_| "there is no whole certificate in the file".to_owned())?;
         let certificate = certificate::read(&der).ok_or("its certificate cannot be read")?;
@@ -81,7 +96,7 @@ impl Authority {
         let start = content.find("-----BEGIN CERTIFICATE-----").unwrap_or_default();
         let pem = content[start..].trim_end().to_owned() + "\n";
         let issuer = Issuer::from_ca_cert_der(&der, key).map_err(|error| error.to_string())?;
-        Ok(Authority { path: folder.join("ca.pem"), pem, certificate, der, issuer })
+        Ok(Authority { path, pem, certificate, der, issuer })
     }
 
     /// Puts the certificate where clients can be given it from.
@@ -135,10 +150,12 @@ pub(super) fn set_validity(params: &mut CertificateParams, days: i64, until: i64
 }
 
 /// Makes key and certificate. If somebody else does so at the same time, one of the two wins.
-fn make(folder: &Path, secret: &Path) -> Result<(), Problem> {
-    let refuse = |error: rcgen::Error| unusable("", secret, &format!("no certificate could be made: {error}"), "");
-    let key = KeyPair::generate().map_err(refuse)?;
-    let mark: String = key.public_key_raw().iter().rev().take(3).map(|octet| format!("{octet:02x}")).collect();
+fn make(folder: &Path, secret: &Path, key: impl Fn() -> Result<KeyPair, String>) -> Result<(), Problem> {
+    let refuse = |error: String| unusable("", secret, &format!("no certificate could be made: {error}"), "");
+    let key = key().map_err(refuse)?;
+    // The last octets of an RSA key are its exponent, which is the same in all of them.
+    let mark = key.public_key_raw().iter().rev().skip(if key.algorithm() == &rcgen::PKCS_RSA_SHA256 { 5 } else { 0 });
+    let mark: String = mark.take(3).map(|octet| format!("{octet:02x}")).collect();
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
     // Two of them are told apart by their names: clients look issuers up by name.
@@ -146,7 +163,7 @@ fn make(folder: &Path, secret: &Path) -> Result<(), Problem> {
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     set_validity(&mut params, VALID, i64::MAX);
-    let made = params.self_signed(&key).map_err(refuse)?;
+    let made = params.self_signed(&key).map_err(|error| refuse(error.to_string()))?;
     let content = format!("{}{}", key.serialize_pem(), made.pem());
     folder_for(folder).map_err(|error| cannot_write(folder, &error))?;
     let new = fresh(secret, content.as_bytes(), 0o600).map_err(|error| cannot_write(secret, &error))?;

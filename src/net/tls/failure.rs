@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use rustls::{AlertDescription, Error, PeerIncompatible};
 
+use super::LEGACY;
 use super::fault::listed;
+use super::hello::{Lack, is_old_form};
 use super::trust::Seen;
 use crate::event::{Certificate, Peer};
 
@@ -18,6 +20,9 @@ const SHOWN: usize = 60;
 
 /// What to do about a server that agrees to STARTTLS and cannot do it.
 const LOOK: &str = "its log may tell why";
+/// What it takes to accept clients that rustls cannot serve.
+const WITHOUT: &str = "this imapscope was built without `legacy-tls`: `cargo install --path . --features legacy-tls` (or \
+    `cargo build --release --features legacy-tls`) makes one that accepts it";
 
 /// What a sentence needs to know of the route.
 #[derive(Debug, Clone, Copy)]
@@ -61,6 +66,7 @@ impl Terms<'_> {
     pub fn failed(&self, peer: Peer, failure: Failure<'_>, head: &[u8]) -> String {
         if let Some(first) = head.first()
             && !RECORDS.contains(first)
+            && !(LEGACY && is_old_form(head))
         {
             return self.plain_text(peer, head);
         }
@@ -93,7 +99,7 @@ impl Terms<'_> {
                 limit.as_secs_f64()
             ),
             (_, Failure::Error(error)) => match reason(error) {
-                Some(error) => self.wrong(peer, first_alert(head).as_ref().unwrap_or(error), head),
+                Some(error) => self.wrong(peer, first_alert(head).as_ref().unwrap_or(error)),
                 None => self.lost(peer, error, head),
             },
         }
@@ -142,7 +148,7 @@ impl Terms<'_> {
 
     /// It speaks, and not TLS.
     fn plain_text(&self, peer: Peer, head: &[u8]) -> String {
-        if peer == Peer::Client && matches!(head, [0x80..=0xff, _, 1, 0 | 3, ..]) {
+        if peer == Peer::Client && is_old_form(head) {
             return "the client begins as SSL 2 did, which is not safe and not supported: it has to be updated, or set to \
                     TLS 1.2"
                 .to_owned();
@@ -205,14 +211,35 @@ impl Terms<'_> {
         }
     }
 
-    fn wrong(&self, peer: Peer, error: &Error, head: &[u8]) -> String {
-        if too_old(peer, error, head) {
+    /// rustls cannot serve the client, and nobody else is there who could.
+    pub fn lacking(&self, lack: Lack) -> String {
+        match lack {
+            Lack::Version(version) => format!(
+                "the client speaks {} at most, which is not safe: it has to be updated, or set to TLS 1.2; {WITHOUT}",
+                spoken(version)
+            ),
+            Lack::Exchange => format!(
+                "the client has no key exchange in common with imapscope, which needs ECDHE: it knows RSA only, or is set too \
+                narrowly; {WITHOUT}"
+            ),
+            Lack::Signature if self.given => format!(
+                "the client has no kind of signature in common with the key of --key: clients that know RSA only need an RSA \
+                key there; {WITHOUT}"
+            ),
+            Lack::Signature => format!(
+                "the client has no kind of signature in common with our ECDSA key, as clients that know RSA only: --cert and \
+                --key with an RSA key suit it; or else, {WITHOUT}"
+            ),
+        }
+    }
+
+    fn wrong(&self, peer: Peer, error: &Error) -> String {
+        if too_old(peer, error) {
             return match peer {
-                Peer::Client => {
-                    "the client speaks TLS 1.1 or older only, which is not safe and not supported: it has to \
-                    be updated, or set to TLS 1.2"
-                        .to_owned()
-                }
+                Peer::Client => format!(
+                    "the client speaks {} only, which is not safe and not supported: it has to be updated, or set to TLS 1.2",
+                    if LEGACY { "SSL 3.0 or older" } else { "TLS 1.1 or older" }
+                ),
                 Peer::Server => format!(
                     "the server {} speaks TLS 1.1 or older only, which is not safe and not supported: it has to be updated",
                     self.server
@@ -242,16 +269,16 @@ impl Terms<'_> {
             (_, Error::AlertReceived(alert)) => {
                 format!("the {} ended the TLS handshake: it says {}", peer.word(), named(*alert))
             }
-            (Peer::Client, Error::PeerIncompatible(PeerIncompatible::NoSignatureSchemesInCommon)) if !self.given => {
-                "the client has no kind of signature in common with our ECDSA key; --cert and --key with an RSA key suit \
-                old clients"
-                    .to_owned()
-            }
             (_, Error::PeerIncompatible(why)) if unshared(why) => format!(
                 "the {} has no cipher suite or key exchange in common with imapscope: its TLS is too old, or set too \
                 narrowly{}",
                 peer.word(),
-                if peer == Peer::Client && !self.given { "; a client that knows RSA only needs --cert and --key" } else { "" }
+                match peer {
+                    Peer::Client if self.given => "; a client that knows RSA only needs an RSA key in --cert and --key",
+                    Peer::Client if LEGACY =>
+                        "; the system's OpenSSL may have been built without old suites, such as RC4 and 3DES",
+                    _ => "",
+                }
             ),
             _ => format!("the TLS handshake with the {} failed: {error}", peer.word()),
         }
@@ -305,23 +332,32 @@ const fn distrust(alert: AlertDescription) -> bool {
     )
 }
 
-/// The peer's versions are all too old. A client says so with its first octets (RFC 5246 section 7.4.1.2), whatever is
-/// missing in them otherwise.
-fn too_old(peer: Peer, error: &Error, head: &[u8]) -> bool {
+/// The peer's versions are all too old.
+fn too_old(peer: Peer, error: &Error) -> bool {
     use PeerIncompatible as Why;
-    let hello = peer == Peer::Client && head.first() == Some(&22) && head.get(5) == Some(&1);
-    let offered = head.get(9..11).filter(|_| hello);
-    let versions = matches!(
-        error,
+    match error {
         Error::PeerIncompatible(
             Why::ServerDoesNotSupportTls12Or13
-                | Why::ServerTlsVersionIsDisabledByOurConfig
-                | Why::Tls12NotOffered
-                | Why::Tls12NotOfferedOrEnabled
-                | Why::SupportedVersionsExtensionRequired
-        ) | Error::AlertReceived(AlertDescription::ProtocolVersion)
-    );
-    versions || offered.is_some_and(|version| version < [3, 3].as_slice())
+            | Why::ServerTlsVersionIsDisabledByOurConfig
+            | Why::Tls12NotOffered
+            | Why::Tls12NotOfferedOrEnabled
+            | Why::SupportedVersionsExtensionRequired,
+        ) => true,
+        // Of a client that OpenSSL serves, it means anything.
+        Error::AlertReceived(AlertDescription::ProtocolVersion) => peer == Peer::Server || !LEGACY,
+        _ => false,
+    }
+}
+
+/// A version by its name.
+fn spoken(version: u16) -> String {
+    match version {
+        0x0302 => "TLS 1.1".to_owned(),
+        0x0301 => "TLS 1.0".to_owned(),
+        0x0300 => "SSL 3.0".to_owned(),
+        0x0002 | 0x0200 => "SSL 2.0".to_owned(),
+        other => format!("version {other:04x} of TLS"),
+    }
 }
 
 fn unshared(why: &PeerIncompatible) -> bool {
@@ -388,12 +424,27 @@ mod tests {
     }
 
     #[test]
-    fn an_old_client_is_known_by_its_first_octets() {
-        let hello = |minor| [22, 3, 1, 0, 100, 1, 0, 0, 96, 3, minor];
-        let error = io(Error::PeerIncompatible(PeerIncompatible::SignatureAlgorithmsExtensionRequired));
-        let say = |minor| TERMS.failed(Peer::Client, Failure::Error(&error), &hello(minor));
-        assert!(say(1).contains("TLS 1.1 or older") && say(2).contains("TLS 1.1 or older"));
-        assert!(say(3).contains("in common"), "{}", say(3));
+    fn who_cannot_be_served_is_told_what_would_do_it() {
+        let given = Terms { given: true, ..TERMS };
+        for (said, parts) in [
+            (
+                TERMS.lacking(Lack::Version(0x0301)),
+                ["speaks TLS 1.0 at most", "set to TLS 1.2; this imapscope was built without"],
+            ),
+            (
+                TERMS.lacking(Lack::Version(0x0302)),
+                ["speaks TLS 1.1 at most", "`cargo install --path . --features legacy-tls`"],
+            ),
+            (TERMS.lacking(Lack::Version(0x0002)), ["speaks SSL 2.0 at most", "not safe"]),
+            (TERMS.lacking(Lack::Exchange), ["no key exchange in common", "--features legacy-tls"]),
+            (
+                TERMS.lacking(Lack::Signature),
+                ["our ECDSA key", "--key with an RSA key suit it; or else, this imapscope"],
+            ),
+            (given.lacking(Lack::Signature), ["the key of --key", "--features legacy-tls"]),
+        ] {
+            assert!(parts.iter().all(|part| said.contains(part)), "{said}");
+        }
     }
 
     #[test]

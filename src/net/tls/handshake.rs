@@ -1,23 +1,32 @@
 //! The two handshakes: ours with a server, a client's with us. Both end within a time, and either as a leg with its facts
 //! or as a sentence.
 
+use std::io;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 use rustls::server::Acceptor;
 use rustls::{CommonState, ProtocolVersion};
+use tokio::io::AsyncReadExt;
+#[cfg(feature = "legacy-tls")]
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tokio_rustls::{LazyConfigAcceptor, TlsConnector, TlsStream};
 
 use super::failure::{Failure, Terms};
-use super::{Identity, Trust};
+use super::hello::{Gather, Hello, Progress};
+use super::{Identity, Trust, provider};
 use crate::event::{Peer, TlsFacts, Verdict};
 use crate::net::leg::Leg;
 use crate::net::socket::Socket;
 
 /// A leg under TLS and its facts, or the sentence about why there is none.
 pub type Outcome = Result<(Leg, TlsFacts), String>;
+
+/// The beginning of a client is read in pieces of so many octets at least; one is enough for most.
+const PIECE: usize = 2048;
 
 /// Begins TLS with the server behind `socket`.
 pub async fn with_server(trust: &Trust, mut socket: Socket, terms: Terms<'_>, limit: Duration) -> Outcome {
@@ -51,28 +60,62 @@ pub async fn with_server(trust: &Trust, mut socket: Socket, terms: Terms<'_>, li
     Ok((Leg::tls(TlsStream::Client(stream)), facts))
 }
 
-/// Answers the TLS that the client behind `socket` begins.
-pub async fn with_client(identity: &Identity, mut socket: Socket, terms: Terms<'_>, limit: Duration) -> Outcome {
+/// Answers the TLS that the client behind `socket` begins: with rustls, or if that cannot serve it with OpenSSL, if we have
+/// it.
+pub async fn with_client(identity: &Arc<Identity>, mut socket: Socket, terms: Terms<'_>, limit: Duration) -> Outcome {
     let address = socket.tcp().local_addr().map_or(IpAddr::from([127, 0, 0, 1]), |address| address.ip());
     let head = socket.keep_head();
     let accepting = async {
-        let accepting = LazyConfigAcceptor::new(Acceptor::default(), socket);
-        let begun =
-            accepting.await.map_err(|error| terms.failed(Peer::Client, Failure::Error(&error), &head.octets()))?;
+        let failed = |error: io::Error| terms.failed(Peer::Client, Failure::Error(&error), &head.octets());
+        let hello = listen(&mut socket).await.map_err(failed)?;
+        let lack = hello.as_ref().and_then(|hello| hello.lacks(&provider(), identity.key()));
+        #[cfg(feature = "legacy-tls")]
+        if let (Some(_), Some(hello)) = (lack, hello) {
+            let name =
+                hello.name.filter(|name| matches!(ServerName::try_from(name.as_str()), Ok(ServerName::DnsName(_))));
+            let (office, host, asked) = (identity.clone(), terms.host.to_owned(), name.clone());
+            // RSA keys take long to be made, and nobody else is to wait for that.
+            let shown = spawn_blocking(move || office.show_legacy(asked.as_deref(), address, &host)).await;
+            let shown = shown.map_err(|error| format!("no certificate could be made: {error}"))??;
+            let (stream, facts) = shown.accept(socket, name).await.map_err(failed)?;
+            return Ok((Leg::legacy(stream), facts));
+        }
+        let failed = |error: io::Error| lack.map_or_else(|| failed(error), |lack| terms.lacking(lack));
+        let begun = LazyConfigAcceptor::new(Acceptor::default(), socket).await.map_err(failed)?;
         let name = begun.client_hello().server_name().map(str::to_owned);
         let shown = identity.show(name.as_deref(), address, terms.host)?;
         let stream = begun.into_stream(shown.config).await;
-        let stream = stream
-            .map_err(|error| terms.failed_with(&error, &head.octets(), name.as_deref(), shown.certificate.as_ref()))?;
-        Ok::<_, String>((stream, name, shown.certificate))
+        let mut stream = stream.map_err(|error| {
+            let other = |error| terms.failed_with(&error, &head.octets(), name.as_deref(), shown.certificate.as_ref());
+            lack.map_or_else(|| other(error), |lack| terms.lacking(lack))
+        })?;
+        stream.get_mut().0.forget_head();
+        let facts =
+            TlsFacts { name, certificate: shown.certificate, verdict: Verdict::Ours, ..settled(stream.get_ref().1) };
+        Ok::<_, String>((Leg::tls(TlsStream::Server(stream)), facts))
     };
-    let (mut stream, name, certificate) = match timeout(limit, accepting).await {
-        Ok(done) => done?,
-        Err(_) => return Err(terms.failed(Peer::Client, Failure::Late(limit), &head.octets())),
+    match timeout(limit, accepting).await {
+        Ok(done) => done,
+        Err(_) => Err(terms.failed(Peer::Client, Failure::Late(limit), &head.octets())),
+    }
+}
+
+/// The first message of a client, if it is one of TLS. Whatever it is, it will be read again.
+async fn listen(socket: &mut Socket) -> io::Result<Option<Hello>> {
+    let mut gather = Gather::default();
+    let hello = loop {
+        match gather.look() {
+            Progress::Whole(hello) => break Some(hello),
+            Progress::Other => break None,
+            Progress::More => {}
+        }
+        gather.octets.reserve(PIECE);
+        if socket.read_buf(&mut gather.octets).await? == 0 {
+            break None;
+        }
     };
-    stream.get_mut().0.forget_head();
-    let facts = TlsFacts { name, certificate, verdict: Verdict::Ours, ..settled(stream.get_ref().1) };
-    Ok((Leg::tls(TlsStream::Server(stream)), facts))
+    socket.put_before(gather.octets);
+    Ok(hello)
 }
 
 /// What both sides agreed on.

@@ -12,9 +12,11 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::{NoServerSessionStorage, ResolvesServerCert};
-use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
 
 use super::authority::set_validity;
+#[cfg(feature = "legacy-tls")]
+use super::legacy::{LegacyOffice, LegacyShown};
 use super::{Authority, certificate, key_log, provider, unusable};
 use crate::event::Certificate;
 use crate::problem::Problem;
@@ -31,13 +33,22 @@ const COMMON_NAME: usize = 64;
 /// Who we are to clients.
 #[derive(Debug)]
 pub struct Identity {
+    /// The key of every certificate that is shown with rustls.
+    key: Arc<dyn SigningKey>,
     kind: Kind,
 }
 
 #[derive(Debug)]
 enum Kind {
     Local(Box<Local>),
-    Given(Shown),
+    Given(Box<Given>),
+}
+
+#[derive(Debug)]
+struct Given {
+    shown: Shown,
+    #[cfg(feature = "legacy-tls")]
+    legacy: LegacyShown,
 }
 
 #[derive(Debug)]
@@ -45,7 +56,19 @@ struct Local {
     authority: Authority,
     /// One key for all certificates of this process.
     key: KeyPair,
-    made: Mutex<VecDeque<(Vec<String>, Shown)>>,
+    made: Made<Shown>,
+    #[cfg(feature = "legacy-tls")]
+    legacy: LegacyOffice,
+}
+
+/// What was made for names, for the next client that asks for the same.
+#[derive(Debug)]
+pub struct Made<T>(Mutex<VecDeque<(Vec<String>, T)>>);
+
+impl<T> Default for Made<T> {
+    fn default() -> Self {
+        Made(Mutex::default())
+    }
 }
 
 /// A certificate, ready to be shown.
@@ -57,6 +80,9 @@ pub struct Shown {
     pub certificate: Option<Certificate>,
 }
 
+/// What certificates with a key of this kind are for.
+pub const SIGNS: &[KeyUsagePurpose] = &[KeyUsagePurpose::DigitalSignature];
+
 impl Identity {
     /// Certificates of the local authority.
     ///
@@ -65,7 +91,19 @@ impl Identity {
     pub fn local(authority: Authority) -> Result<Self, Problem> {
         let key =
             KeyPair::generate().map_err(|error| Problem::new("TLS", format!("no key could be made: {error}"), ""))?;
-        Ok(Identity { kind: Kind::Local(Box::new(Local { authority, key, made: Mutex::default() })) })
+        let problem = |error: rustls::Error| Problem::new("TLS", format!("no key could be made: {error}"), "");
+        let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let signing = provider().key_provider.load_private_key(private).map_err(problem)?;
+        #[cfg(feature = "legacy-tls")]
+        let legacy = LegacyOffice::new(&authority);
+        let local = Local {
+            authority,
+            key,
+            made: Made::default(),
+            #[cfg(feature = "legacy-tls")]
+            legacy,
+        };
+        Ok(Identity { key: signing, kind: Kind::Local(Box::new(local)) })
     }
 
     /// The certificate of `--cert` with the key of `--key`.
@@ -98,15 +136,28 @@ impl Identity {
             let help = "put the server's certificate first, then the one that signed it, and so on";
             return Err(unusable("--cert", chain, &what, help));
         }
-        let certified = CertifiedKey::new(certificates, signing);
-        Ok(Identity { kind: Kind::Given(Shown::new(&provider, certified)) })
+        let shown = Shown::new(&provider, CertifiedKey::new(certificates, signing.clone()));
+        #[cfg(feature = "legacy-tls")]
+        let legacy = LegacyShown::given(chain, key, shown.certificate.clone())?;
+        let given = Given {
+            shown,
+            #[cfg(feature = "legacy-tls")]
+            legacy,
+        };
+        Ok(Identity { key: signing, kind: Kind::Given(Box::new(given)) })
+    }
+
+    /// The key of every certificate that is shown with rustls.
+    #[must_use]
+    pub fn key(&self) -> &dyn SigningKey {
+        &*self.key
     }
 
     /// What the certificate says that the user gave.
     #[must_use]
     pub fn certificate(&self) -> Option<&Certificate> {
         match &self.kind {
-            Kind::Given(shown) => shown.certificate.as_ref(),
+            Kind::Given(shown) => shown.shown.certificate.as_ref(),
             Kind::Local(_) => None,
         }
     }
@@ -124,12 +175,29 @@ impl Identity {
     /// A name that no certificate can hold.
     pub fn show(&self, name: Option<&str>, address: IpAddr, host: &str) -> Result<Shown, String> {
         match &self.kind {
-            Kind::Given(shown) => Ok(shown.clone()),
-            Kind::Local(local) => local.show(match name {
-                Some(name) => vec![name.to_ascii_lowercase()],
-                None => unasked(address, host),
-            }),
+            Kind::Given(given) => Ok(given.shown.clone()),
+            Kind::Local(local) => local.show(asked(name, address, host), &self.key),
         }
+    }
+
+    /// The same for a client that rustls cannot serve. The first time it takes as long as RSA keys take to be made.
+    ///
+    /// # Errors
+    /// A name that no certificate can hold, or an authority that cannot be made or read.
+    #[cfg(feature = "legacy-tls")]
+    pub fn show_legacy(&self, name: Option<&str>, address: IpAddr, host: &str) -> Result<LegacyShown, String> {
+        match &self.kind {
+            Kind::Given(given) => Ok(given.legacy.clone()),
+            Kind::Local(local) => local.legacy.show(asked(name, address, host)),
+        }
+    }
+}
+
+/// The names for a client that asks for this one, or for none.
+fn asked(name: Option<&str>, address: IpAddr, host: &str) -> Vec<String> {
+    match name {
+        Some(name) => vec![name.to_ascii_lowercase()],
+        None => unasked(address, host),
     }
 }
 
@@ -147,48 +215,59 @@ fn unasked(address: IpAddr, host: &str) -> Vec<String> {
     names
 }
 
-impl Local {
-    fn show(&self, names: Vec<String>) -> Result<Shown, String> {
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+impl<T: Clone> Made<T> {
+    /// What is there for these names, or what is made now.
+    pub fn get(&self, names: Vec<String>, make: impl FnOnce(&[String]) -> Result<T, String>) -> Result<T, String> {
+        let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, shown)) = made.iter().find(|(known, _)| *known == names) {
             return Ok(shown.clone());
         }
-        let shown = self.make(&names).map_err(|error| format!("no certificate for {}: {error}", names.join(", ")))?;
+        let shown = make(&names).map_err(|error| format!("no certificate for {}: {error}", names.join(", ")))?;
         if made.len() == KEPT {
             made.pop_front();
         }
         made.push_back((names, shown.clone()));
         Ok(shown)
     }
+}
 
-    fn make(&self, names: &[String]) -> Result<Shown, String> {
-        let say = |error: rcgen::Error| error.to_string();
-        let mut params = CertificateParams::default();
-        for name in names {
-            let name = match name.parse::<IpAddr>() {
-                Ok(address) => SanType::IpAddress(address),
-                // A host that is no name of a certificate is left out: the client did not ask for it.
-                Err(_) => match name.as_str().try_into() {
-                    Ok(name) => SanType::DnsName(name),
-                    Err(_) => continue,
-                },
-            };
-            params.subject_alt_names.push(name);
-        }
-        params.distinguished_name = DistinguishedName::new();
-        let common = names.first().filter(|name| name.len() <= COMMON_NAME);
-        params.distinguished_name.push(DnType::CommonName, common.map_or("imapscope", String::as_str));
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        params.use_authority_key_identifier_extension = true;
-        set_validity(&mut params, VALID, self.authority.certificate.not_after);
-        let made = params.signed_by(&self.key, &self.authority.issuer).map_err(say)?;
-        let provider = provider();
-        let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.key.serialize_der()));
-        let signing = provider.key_provider.load_private_key(private).map_err(|error| error.to_string())?;
-        let chain: Vec<CertificateDer<'static>> = vec![made.der().clone(), self.authority.der.clone()];
-        Ok(Shown::new(&provider, CertifiedKey::new(chain, signing)))
+impl Local {
+    fn show(&self, names: Vec<String>, signing: &Arc<dyn SigningKey>) -> Result<Shown, String> {
+        self.made.get(names, |names| {
+            let chain = issue(&self.authority, &self.key, names, SIGNS)?;
+            Ok(Shown::new(&provider(), CertifiedKey::new(chain, signing.clone())))
+        })
     }
+}
+
+/// A certificate of this authority for these names and this key, and the authority's.
+pub fn issue(
+    authority: &Authority,
+    key: &KeyPair,
+    names: &[String],
+    usages: &[KeyUsagePurpose],
+) -> Result<Vec<CertificateDer<'static>>, String> {
+    let mut params = CertificateParams::default();
+    for name in names {
+        let name = match name.parse::<IpAddr>() {
+            Ok(address) => SanType::IpAddress(address),
+            // A host that is no name of a certificate is left out: the client did not ask for it.
+            Err(_) => match name.as_str().try_into() {
+                Ok(name) => SanType::DnsName(name),
+                Err(_) => continue,
+            },
+        };
+        params.subject_alt_names.push(name);
+    }
+    params.distinguished_name = DistinguishedName::new();
+    let common = names.first().filter(|name| name.len() <= COMMON_NAME);
+    params.distinguished_name.push(DnType::CommonName, common.map_or("imapscope", String::as_str));
+    params.key_usages = usages.to_vec();
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params.use_authority_key_identifier_extension = true;
+    set_validity(&mut params, VALID, authority.certificate.not_after);
+    let made = params.signed_by(key, &authority.issuer).map_err(|error| error.to_string())?;
+    Ok(vec![made.der().clone(), authority.der.clone()])
 }
 
 impl Shown {
@@ -208,7 +287,11 @@ impl Shown {
     }
 }
 
-fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, Problem> {
+/// The private key in the file of `--key`.
+///
+/// # Errors
+/// A file that cannot be read, or holds something else.
+pub fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, Problem> {
     let help = "name the file of the private key, in PEM and without a passphrase";
     let refuse = |what: &str| unusable("--key", file, what, help);
     let content = certificate::content("--key", file, "pkey", help)?;
@@ -273,6 +356,6 @@ mod tests {
         }
         assert!(!Arc::ptr_eq(&first.config, &show("a.example").config));
         let Kind::Local(local) = &identity.kind else { panic!("it is a local one") };
-        assert_eq!(local.made.lock().unwrap().len(), KEPT);
+        assert_eq!(local.made.0.lock().unwrap().len(), KEPT);
     }
 }

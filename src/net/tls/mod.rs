@@ -6,7 +6,12 @@ mod certificate;
 mod failure;
 mod fault;
 pub(super) mod handshake;
+mod hello;
 mod identity;
+#[cfg(feature = "legacy-tls")]
+mod legacy;
+#[cfg(feature = "legacy-tls")]
+mod legacy_stream;
 mod means;
 mod trust;
 
@@ -19,10 +24,15 @@ use rustls::{KeyLog, KeyLogFile};
 pub use authority::Authority;
 pub(super) use failure::{Terms, broken};
 pub use identity::Identity;
+#[cfg(feature = "legacy-tls")]
+pub(super) use legacy_stream::LegacyStream;
 pub use means::Means;
 pub use trust::Trust;
 
 use crate::problem::Problem;
+
+/// Whether clients that rustls cannot serve are served with OpenSSL.
+pub const LEGACY: bool = cfg!(feature = "legacy-tls");
 
 /// The algorithms. Named wherever a configuration begins: a default of the process could be another one.
 fn provider() -> Arc<CryptoProvider> {
