@@ -54,7 +54,7 @@ const MAX_MET: usize = 128;
 /// The longest tag and the longest name that are remembered, in octets.
 const MAX_NAME: usize = 64;
 
-/// Marks for which room is kept.
+/// Marks for which there is room from the beginning of a batch.
 const MARKS: usize = 32;
 
 /// Explains the events of one connection.
@@ -149,7 +149,8 @@ impl Explainer {
             offers: Offers::default(),
             tallies: Tallies::default(),
             strict: Strict::default(),
-            pending: VecDeque::new(),
+            // Most clients wait for the answer to one command before they send another.
+            pending: VecDeque::with_capacity(1),
             exchange: None,
             idle: None,
             named: None,
@@ -174,6 +175,7 @@ impl Explainer {
         let at = batch.at;
         self.began.get_or_insert(at);
         let mut events = std::mem::take(&mut batch.events);
+        self.marks.reserve(MARKS);
         for event in &mut events {
             self.marks.clear();
             self.sent_marks.clear();
@@ -203,10 +205,8 @@ impl Explainer {
             });
         }
         batch.events = events;
-        // A quiet connection keeps no room; a busy one keeps what a line of data needs.
-        self.notes = Vec::new();
-        self.sent_marks = Vec::new();
-        self.marks.shrink_to(MARKS);
+        // A quiet connection keeps no room.
+        (self.marks, self.sent_marks, self.notes) = Default::default();
     }
 
     fn event(&mut self, event: &mut Event, bytes: &mut [u8], at: Time) -> Option<Duration> {

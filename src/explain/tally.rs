@@ -60,6 +60,8 @@ impl Tallies {
         let name = if room { String::from_utf8_lossy(verb).to_ascii_uppercase() } else { OTHER.to_owned() };
         let ours = [OTHER, HIDDEN].into_iter().find(|ours| name.eq_ignore_ascii_case(ours));
         let name = ours.map_or(name, str::to_owned);
+        // They are few, and kept for as long as the connection lasts.
+        self.commands.reserve_exact(1);
         self.commands.push(Tally { verb: name, ..Tally::default() });
         self.commands.len() - 1
     }

@@ -141,7 +141,8 @@ impl Pump {
                 break end;
             }
         };
-        self.finish(end, stop).await;
+        // Boxed, for the same reason.
+        Box::pin(self.finish(end, stop)).await;
     }
 
     /// The end, or nothing when TLS is to begin.

@@ -89,7 +89,7 @@ pub struct Dialogue {
     astray: bool,
     /// So many commands wait for their replies behind those that are kept; the last of them is kept too.
     beyond: u64,
-    latest: Option<InFlight>,
+    latest: Option<Box<InFlight>>,
 }
 
 impl Dialogue {
@@ -100,7 +100,7 @@ impl Dialogue {
             return true;
         }
         self.beyond += 1;
-        if let Some(before) = self.latest.replace(command) {
+        if let Some(before) = self.latest.replace(Box::new(command)) {
             self.forget(before.frame);
         }
         self.beyond > 1
@@ -120,7 +120,7 @@ impl Dialogue {
     fn catch_up(&mut self) {
         if self.in_flight.is_empty() && self.beyond == 1 {
             self.beyond = 0;
-            self.in_flight.extend(self.latest.take());
+            self.in_flight.extend(self.latest.take().map(|latest| *latest));
         }
     }
 
@@ -135,6 +135,10 @@ impl Dialogue {
             self.idles.push_back(command.frame);
         }
         self.blanks = 0;
+        if self.in_flight.capacity() == 0 {
+            // Most clients wait for the answer before they send the next.
+            self.in_flight.reserve_exact(1);
+        }
         self.in_flight.push_back(command);
     }
 
@@ -163,7 +167,7 @@ impl Dialogue {
 
     /// The command of this frame, if it is in flight.
     pub fn command(&self, frame: u64) -> Option<&InFlight> {
-        let latest = || self.latest.as_ref().filter(|latest| latest.frame == frame);
+        let latest = || self.latest.as_deref().filter(|latest| latest.frame == frame);
         self.find(frame).map(|at| &self.in_flight[at]).or_else(latest)
     }
 
