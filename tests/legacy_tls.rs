@@ -423,7 +423,10 @@ async fn what_is_no_tls_behind_the_handshake_is_told() {
     let (listener, address) = listen().await;
     for (said, part) in [
         // A record that nobody has encrypted, an alert in the clear, and something else.
-        (&b"\x17\x03\x01\x00\x20aaaaaaaabbbbbbbbccccccccdddddddd"[..], "TLS with the client broke: it sent octets that are no TLS"),
+        (
+            &b"\x17\x03\x01\x00\x20aaaaaaaabbbbbbbbccccccccdddddddd"[..],
+            "TLS with the client broke: it sent octets that are no TLS",
+        ),
         (b"* this is no record at all\r\n", "TLS with the client broke"),
     ] {
         let stage = Stage::open(Set { identity: identity.clone(), ..Set::default() }, address).await;

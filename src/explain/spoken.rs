@@ -116,18 +116,14 @@ impl Explainer {
         if !text.oddities.contains(&Oddity::Smuggled) {
             self.pipelined();
         }
-        let told = self.notes.len();
-        if let Some(known) = known {
+        // What imapscope says in the client's place is not the client's fault.
+        if let Some(known) = known.filter(|_| !text.oddities.contains(&Oddity::Ours)) {
             self.allowed(text, known);
             // What was hidden in a mechanism's place names none.
             let hidden = text.secrets.iter().any(|secret| secret.start <= parts[2].start);
             if self.vault.shows() || known.then != Some(Then::Sasl) || !hidden {
                 self.features(known, rest);
             }
-        }
-        // What imapscope says in the client's place is not the client's fault.
-        if text.oddities.contains(&Oddity::Ours) {
-            self.notes.truncate(told);
         }
         let logs_in = |known: &Command| {
             let state = matches!(known.on_ok, Some(State::Authenticated | State::Transaction));
