@@ -119,7 +119,8 @@
 //! - **Four arms, polled by hand.** A pump reads from a leg only if what it read before has been sent on and its
 //!   events found room. A loop that awaits the write of what it has read would block for ever when both peers flood.
 //! - **Idle connections own no buffers.** Read buffers belong to worker threads and are lent for one read; a lane
-//!   that could not write takes the buffer along.
+//!   that could not write takes the buffer along. What is remembered of each is kept as octets, and nothing large lives
+//!   across an await outside of the pump's box; two tests hold the sizes.
 //! - **TLS is inside a leg** (`net/leg.rs`); nothing above it sees a difference but events. The session is told nothing: for it
 //!   the octets are plain. The server leg with its handshake comes before anything is read from a plain client; the handshake
 //!   of a client runs meanwhile. What a layer has taken and its socket has not is flushed by the pump's write arm, and is

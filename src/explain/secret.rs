@@ -36,7 +36,7 @@ pub struct Vault {
     known: VecDeque<Known>,
 }
 
-/// Octets only: a finder for each form would take more memory than all else that is known of an idle connection.
+/// Octets only: a finder for each form would take a quarter of the memory of an idle connection.
 struct Known {
     /// In upper case, as some servers repeat what they take for a command.
     plain: Box<[u8]>,
@@ -241,7 +241,7 @@ mod tests {
         String::from_utf8_lossy(&text).into_owned()
     }
 
-    /// A finder for each form once took two fifths of what an idle connection has, after a single login.
+    /// A finder for each form once took a quarter of what an idle connection has, after a single login.
     #[test]
     fn what_is_remembered_is_small() {
         let mut vault = Vault::new(false);
