@@ -112,8 +112,10 @@ Rules, one to an option --rule or to a line of a file:
 each perhaps with: when CONDITION, for instance
   when from == server && !(state == selected) && command in {FETCH, STORE}
   fields:       from conn protocol state command tag status code text size
-                capability tls
+                capability tls client
   comparisons:  == != ~ (regex) in {A, B}; for conn and size also < and >
+and perhaps with: once, times N, after N, chance P (10% or 0.1); each connection
+counts for itself. @FILE among names stands for the names in a file.
 Order: --only-caps, --drop-cap, --replace-cap, --add-cap, --rule, --rules.
 
 Ctrl-C ends all connections, prints their summaries, and exits with 0.
@@ -194,6 +196,9 @@ pub struct RuleFlags {
     /// A file of rules, one a line, # begins a comment
     #[arg(long, value_name = "FILE")]
     pub rules: Vec<PathBuf>,
+    /// Where the chances of rules begin, so that they are the same in every run [default: another each time, which is told]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
 }
 
 /// Flags for what is shown, and where.

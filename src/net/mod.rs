@@ -301,7 +301,7 @@ async fn connection<F>(
     };
     let events = vec![Event { from: Peer::Client, what: What::Opened(Box::new(opened)) }];
     report.put(&mut Batch { events, ..Batch::default() }, Instant::now());
-    let mut session = (plan.make)(&route, number);
+    let mut session = (plan.make)(&route, number).with_client(&client.ip().to_string());
     session = session.under_tls([route.identity.is_some() && !route.own[0], route.trust.is_some() && !route.own[1]]);
     let follows = route.means.is_some() && route.identity.is_none() && route.trust.is_none();
     if follows {

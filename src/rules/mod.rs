@@ -2,10 +2,13 @@
 //! replacement; a message is never serialised anew. Knows no grammar, no session and no clock.
 //!
 //! Rules run in the order in which they are written. Conditions look at the text as it was received; actions act on
-//! what the rules before them made of it. An edit that would break the framing is not applied, and said.
+//! what the rules before them made of it. An edit that would break the framing is not applied, and said. What a rule
+//! has counted belongs to one connection, and lies outside of the rules ([`Progress`]).
 
 mod action;
 mod condition;
+mod fault;
+mod limit;
 mod lines;
 mod parse;
 
@@ -16,21 +19,30 @@ use std::sync::Arc;
 use crate::event::{Form, ListKind, Literal, MAX_TEXT, Peer, Reading, State};
 use crate::problem::Problem;
 use crate::wire::body;
-use action::{Action, Names, NamesAction, TooLong};
+use action::{Action, Names, NamesAction, Pattern, TooLong};
 use condition::{Condition, Sender, Truth};
+pub use fault::{Fault, Trouble};
+use limit::Limits;
+pub use limit::Progress;
 use parse::Verb;
 
 /// The user's rules, compiled; immutable and shared by all connections.
 #[derive(Debug, Default)]
 pub struct Rules {
     rules: Vec<Rule>,
+    seed: u64,
 }
+
+/// Gives the content of a file that a rule names, or why it cannot.
+pub type Reader<'a> = &'a dyn Fn(&str) -> Result<String, String>;
 
 #[derive(Debug)]
 struct Rule {
     written: Arc<str>,
     action: Action,
     condition: Option<Condition>,
+    /// How often it acts, and its place among the rules that count.
+    limits: Option<(usize, Limits)>,
     /// Per sender, whether the condition can hold.
     lanes: [bool; 2],
 }
@@ -60,6 +72,8 @@ pub struct Scene<'a> {
     /// Reads a text that stands in its place, in the same way as `reading` came about. `None` for what would not be cut as
     /// one text.
     pub read: &'a dyn Fn(&[u8]) -> Option<Reading>,
+    /// It begins a command or response, rather than going on with one behind a literal.
+    pub first: bool,
     /// The state in which it was sent.
     pub state: State,
     /// Which legs are under TLS: `[client, server]`.
@@ -70,6 +84,10 @@ pub struct Scene<'a> {
     pub connection: u64,
     /// The verb of the command that it is or answers, in upper case; empty if none.
     pub command: &'a str,
+    /// The client's address, without the port; empty if it is not known.
+    pub client: &'a str,
+    /// Who has logged in; empty if nobody has, or it is not known.
+    pub user: &'a str,
 }
 
 /// What the rules make of a text. Its `Debug` output shows no octets: the text may hold secrets.
@@ -158,22 +176,57 @@ impl Source {
         Source { text: value.trim().to_string(), origin: flag.to_string(), written, option: Some(verb) }
     }
 
-    fn compile(&self) -> Result<Rule, Problem> {
+    fn compile(&self, read: Reader<'_>) -> Result<Rule, Problem> {
         if let Some(at) = self.text.find(['\n', '\r']) {
             let what = "this holds a line break";
             return Err(self.problem(at, 1, what, "a rule is one line, and no rule can put a line break into a text"));
         }
         let parsed = match self.option {
             None => parse::rule(&self.text),
-            Some(verb) => parse::option(verb, &self.text).map(|action| (action, None)),
+            Some(verb) => parse::option(verb, &self.text),
         };
-        let (action, condition) = parsed.map_err(|fault| {
+        let found = parsed.map_err(|fault| {
             let at = self.text.len().saturating_sub(fault.at.len());
             self.problem(at, fault.len, &fault.what, &fault.help)
         })?;
+        let parse::Sentence { mut action, condition, limits, files } = found;
+        for file in files {
+            self.add(&mut action, file, read)?;
+        }
+        if let Some(what) = unavailable(&action) {
+            let start = self.text.len() - self.text.trim_start().len();
+            let len = self.text.trim().split([' ', '\t']).next().map_or(0, str::len);
+            return Err(self.problem(start, len, &format!("{what} is not in this version"), ""));
+        }
         let can_hold = |from| condition.as_ref().is_none_or(|when| when.evaluate(&Sender(from)) != Truth::No);
         let lanes = [can_hold(Peer::Client), can_hold(Peer::Server)];
-        Ok(Rule { written: Arc::clone(&self.written), action, condition, lanes })
+        let limits = (!limits.is_empty()).then_some((0, limits));
+        Ok(Rule { written: Arc::clone(&self.written), action, condition, limits, lanes })
+    }
+
+    /// Adds the names of a file to those of an action. `file` is a part of the rule.
+    fn add(&self, action: &mut Action, file: &str, read: Reader<'_>) -> Result<(), Problem> {
+        let at = file.as_ptr() as usize - self.text.as_ptr() as usize;
+        let wrong =
+            |what: String| self.problem(at, file.len(), &what, "a file of names in UTF-8, one or several a line");
+        let content = read(file).map_err(|why| wrong(format!("{file} cannot be read: {why}")))?;
+        let content = content.strip_prefix('\u{feff}').unwrap_or(&content);
+        let mut names: Vec<Pattern> = Vec::new();
+        for (nth, line) in content.lines().enumerate() {
+            names.extend(parse::file(line).map_err(|fault| {
+                let here = Source::new(line, format!("{file}:{}", nth + 1));
+                let end = line.split('#').next().map_or(0, str::len);
+                here.problem(end.saturating_sub(fault.at.len()), fault.len, &fault.what, &fault.help)
+            })?);
+        }
+        match action {
+            Action::Names(NamesAction::Only(patterns) | NamesAction::Drop(patterns, _)) => {
+                patterns.extend(names);
+                if patterns.is_empty() { Err(wrong(format!("there is no name in {file}"))) } else { Ok(()) }
+            }
+            // The parser takes files for no other action.
+            _ => Ok(()),
+        }
     }
 
     /// The problem at so many octets of the text from an octet on, with the line drawn under it.
@@ -205,9 +258,47 @@ impl Source {
 
 impl Rules {
     /// Compiles rules; they will run in this order. The first mistake is reported.
+    ///
+    /// # Errors
+    /// A rule that cannot be read or does not make sense, with its place and remedy; one that names a file.
     pub fn compile(sources: &[Source]) -> Result<Self, Problem> {
-        let rules = sources.iter().map(Source::compile).collect::<Result<_, _>>()?;
-        Ok(Rules { rules })
+        Self::compile_with(sources, &|_| Err("no file is read here".to_owned()))
+    }
+
+    /// The same, with what gives the files of names that rules have behind an `@`.
+    ///
+    /// # Errors
+    /// As [`Rules::compile`], and a file that cannot be read.
+    pub fn compile_with(sources: &[Source], read: Reader<'_>) -> Result<Self, Problem> {
+        let mut rules = Vec::with_capacity(sources.len());
+        let mut counting = 0;
+        for source in sources {
+            let mut rule = source.compile(read)?;
+            if let Some((nth, _)) = &mut rule.limits {
+                *nth = counting;
+                counting += 1;
+            }
+            rules.push(rule);
+        }
+        Ok(Rules { rules, seed: 0 })
+    }
+
+    /// The same rules, with the chances that belong to this seed.
+    #[must_use]
+    pub fn seeded(self, seed: u64) -> Self {
+        Rules { seed, ..self }
+    }
+
+    /// True if a rule has a chance.
+    #[must_use]
+    pub fn has_chances(&self) -> bool {
+        self.rules.iter().any(|rule| rule.limits.is_some_and(|(_, limits)| limits.chance.is_some()))
+    }
+
+    /// What the connection with this number has counted before its first text.
+    #[must_use]
+    pub fn begin(&self, connection: u64) -> Progress {
+        Progress::begin(self.seed, connection, self.rules.iter().filter(|rule| rule.limits.is_some()).count())
     }
 
     /// The rules as the user wrote them, in the order in which they run.
@@ -235,7 +326,7 @@ impl Rules {
 
     /// Applies all rules to a text; `None` if none of them matches, or none of those that match changes anything.
     #[must_use]
-    pub fn edit(&self, scene: &Scene<'_>) -> Option<Edit> {
+    pub fn edit(&self, scene: &Scene<'_>, progress: &mut Progress) -> Option<Edit> {
         let mut draft = Draft::new(scene);
         let mut edit = Edit::default();
         for rule in self.rules.iter().filter(|rule| rule.lanes[scene.from.index()]) {
@@ -245,8 +336,13 @@ impl Rules {
             if rule.condition.as_ref().is_some_and(|when| when.evaluate(scene) != Truth::Yes) {
                 continue;
             }
+            // Only what a rule would do shows whether it has something to count.
+            let before = rule.limits.map(|limits| (limits, draft.clone()));
             match draft.act(&rule.action) {
-                Ok(true) => edit.fired.push(Arc::clone(&rule.written)),
+                Ok(true) => match before {
+                    Some(((nth, limits), before)) if !progress.turn(nth, &limits) => draft = before,
+                    _ => edit.fired.push(Arc::clone(&rule.written)),
+                },
                 Ok(false) => {}
                 Err(why) => edit.refused.push((Arc::clone(&rule.written), why.to_string())),
             }
@@ -260,7 +356,21 @@ impl Rules {
     }
 }
 
+/// What an action is called that the language has and this version does not.
+fn unavailable(action: &Action) -> Option<String> {
+    match action {
+        Action::Names(NamesAction::Drop(_, true)) => Some("`enforced`".to_owned()),
+        Action::Names(_) | Action::Substitute(_) => None,
+        Action::Words(words) => Some(format!("to replace {words:?}")),
+        Action::Insert(line) => Some(format!("to insert {line:?}")),
+        Action::Drop => Some("`drop`".to_owned()),
+        Action::Refuse(refusal) => Some(format!("to refuse {refusal:?}")),
+        Action::Fault(fault) => Some(fault.to_string()),
+    }
+}
+
 /// A text on its way through the rules.
+#[derive(Clone)]
 struct Draft<'a> {
     scene: &'a Scene<'a>,
     /// What `reading` and `names` point into.
@@ -303,6 +413,7 @@ impl<'a> Draft<'a> {
                 (self.names, self.text) = (None, None);
                 Ok(true)
             }
+            _ => Ok(false),
         }
     }
 

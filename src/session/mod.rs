@@ -7,6 +7,7 @@
 
 mod deflate;
 pub mod dialogue;
+mod edit;
 pub mod lane;
 mod message;
 pub mod outbox;
@@ -20,14 +21,14 @@ mod wait;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::event::{Closed, Data, DataKind, Edited, Form, Kind, Oddity, Peer, Reading, Span, State, Text, What};
+use crate::event::{Closed, Data, DataKind, Form, Kind, Oddity, Peer, Reading, Span, State, Text, What};
 use crate::grammar::Grammar;
-use crate::rules::{Rules, Scene};
+use crate::rules::{Progress, Rules};
 use crate::wire::{self, Cut, Expect, Framer, imap, managesieve};
 use dialogue::Dialogue;
 use lane::{Block, Lane, Manner, Start, Wait, start};
 pub use outbox::{Outbox, Step};
-use secret::{Mask, Masked};
+use secret::Mask;
 use starttls::StartTls;
 pub use starttls::Upgrade;
 
@@ -39,7 +40,13 @@ pub const MAX_EVENTS: usize = 1024;
 pub struct Session {
     grammar: Arc<Grammar>,
     rules: Arc<Rules>,
+    /// What rules have counted.
+    progress: Progress,
     connection: u64,
+    /// The client's address.
+    client: Box<str>,
+    /// Who has logged in.
+    user: Box<str>,
     lanes: [Lane; 2],
     dialogue: Dialogue,
     state: State,
@@ -69,8 +76,11 @@ impl Session {
         let dialogue = Dialogue::default();
         Session {
             grammar,
+            progress: rules.begin(connection),
             rules,
             connection,
+            client: Box::default(),
+            user: Box::default(),
             lanes,
             dialogue,
             state,
@@ -81,6 +91,13 @@ impl Session {
             untold: false,
             tls: StartTls::default(),
         }
+    }
+
+    /// The same with the client's address, without its port: for conditions.
+    #[must_use]
+    pub fn with_client(mut self, address: &str) -> Self {
+        self.client = address.into();
+        self
     }
 
     /// In which lanes a rule may edit: `[client, server]`.
@@ -286,7 +303,7 @@ impl Session {
         let masked = self.masked(from, whole, &reading);
         let late = relay.manner != Manner::Fresh || self.lane(from).gone > 0;
         let between = !matches!(relay.manner, Manner::Kept | Manner::Ours);
-        let edit = if between { self.edit(from, whole, &reading, &masked, late, out) } else { None };
+        let edit = if between { self.edit(from, whole, &reading, &masked, [first, late], out) } else { None };
         let mut oddities = self.oddities(from, whole, &reading, &masked);
         oddities.extend(relay.manner.oddity());
         let for_us = relay.manner == Manner::Fresh && self.is_for_us(from, whole, &reading);
@@ -336,55 +353,6 @@ impl Session {
             text.reading = reading;
         }
         expect
-    }
-
-    /// Lets the rules have a look. What they would do to a text that is on its way already is reported as refused.
-    fn edit(
-        &self,
-        from: Peer,
-        text: &[u8],
-        reading: &Reading,
-        masked: &Masked,
-        late: bool,
-        out: &mut Outbox,
-    ) -> Option<Box<Edited>> {
-        if !self.lanes[from.index()].edit {
-            return None;
-        }
-        let command = match reading.kind {
-            Kind::Command { verb, .. } => String::from_utf8_lossy(verb.of(text)).to_ascii_uppercase(),
-            Kind::Reply { tag, .. } if !tag.is_empty() => {
-                self.dialogue.tagged(tag.of(text)).map_or_else(String::new, |it| it.verb.to_string())
-            }
-            _ if self.grammar.form == Form::Imap => {
-                self.dialogue.oldest().map_or_else(String::new, |it| it.verb.to_string())
-            }
-            _ => self.asked().map_or_else(String::new, |it| it.verb.to_string()),
-        };
-        let (form, gather) = (self.grammar.form, self.gather(from));
-        let scene = Scene {
-            from,
-            text,
-            reading,
-            read: &|text| gather.holds(text).then(|| wire::reread(form, from, reading, text)),
-            state: self.state,
-            tls: self.tls.legs,
-            protocol: &self.grammar.name,
-            connection: self.connection,
-            command: &command,
-        };
-        let edit = self.rules.edit(&scene)?;
-        let mut edited = Edited { fired: edit.fired, refused: edit.refused, ..Edited::default() };
-        let bytes = edit.bytes.as_deref().unwrap_or(text);
-        if late {
-            let why = "its first octets were already on their way when the rest could be read";
-            edited.refused.extend(edited.fired.drain(..).map(|rule| (rule, why.to_owned())));
-        }
-        if !edited.fired.is_empty() {
-            edited.bytes = out.keep(bytes);
-            edited.secrets = self.secrets_of_edit(text, reading, masked, bytes);
-        }
-        Some(Box::new(edited))
     }
 
     /// An overlong line is complete: it is reported by its head, and moves the dialogue like a text.
