@@ -109,6 +109,9 @@ Rules, one to an option --rule or to a line of a file:
   drop-capability PATTERN...      add-capability NAME...
   only-capabilities NAME...       replace-capability OLD NEW
   s/REGEX/REPLACEMENT/flags       flags: g (all), i (any case), N (the Nth)
+  replace-text \"...\"              replace-code \"[...]\"
+  insert-before \"LINE\"            insert-after \"LINE\"
+  drop                            refuse COMMAND [with \"NO reply\"]
 each perhaps with: when CONDITION, for instance
   when from == server && !(state == selected) && command in {FETCH, STORE}
   fields:       from conn protocol state command tag status code text size

@@ -24,6 +24,7 @@ fn edit(rules: &Rules, from: Peer, text: &[u8]) -> Option<Edit> {
             protocol: "imap",
             connection: 1,
             command: "NOOP",
+            form: Form::Imap,
             first: true,
             client: "",
             user: "",
@@ -72,6 +73,8 @@ fn rule() -> impl Strategy<Value = String> {
         prop::collection::vec(pattern.clone(), 1..3).prop_map(|names| format!("only-capabilities {}", names.join(","))),
         prop::collection::vec(name(), 1..3).prop_map(|names| format!("add-capability {}", names.join(" "))),
         (pattern, name()).prop_map(|(old, new)| format!("replace-capability {old} {new}")),
+        "[a-zA-Z ]{0,8}|[0-9]{1,2}|[{][0-9][}]|[(]x[)]".prop_map(|words| format!("replace-text \"{words}\"")),
+        "[A-Z0-9. ]{0,6}".prop_map(|code| format!("replace-code \"[{code}]\"")),
         ("[a-zA-Z*{}\" .?]{1,6}", "[a-zA-Z&{}\"0-9+~ ]{0,8}", "g?i?[1-3]?").prop_filter_map(
             "a regex",
             |(regex, replacement, flags)| {
@@ -234,6 +237,7 @@ fn sent(lines: &[String], form: Form, text: &str) -> Vec<u8> {
             protocol: "any",
             connection: 1,
             command: "EHLO",
+            form,
             first: true,
             client: "",
             user: "",
@@ -479,6 +483,7 @@ proptest! {
                     protocol: "any",
                     connection: 1,
                     command: "",
+            form,
                     first: true,
                     client: "",
                     user: "",

@@ -41,7 +41,7 @@ fn scene<'a>(
     read: &'a dyn Fn(&[u8]) -> Option<Reading>,
 ) -> Scene<'a> {
     let (state, protocol, connection, command) = (State::Selected, "imap", 1, "FETCH");
-    Scene { from, text, reading, read, state, tls: [false; 2], protocol, connection, command, first: true, client: "10.0.0.1", user: "bob" }
+    Scene { from, text, reading, read, state, tls: [false; 2], protocol, connection, command, form: Form::Imap, first: true, client: "10.0.0.1", user: "bob" }
 }
 
 fn literal(reading: &Reading) -> Option<(u64, bool, bool)> {

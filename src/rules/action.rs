@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use regex::bytes::{Captures, Regex};
 
+use super::Scene;
 use super::fault::Fault;
-use crate::event::{Item, List, ListKind, MAX_TEXT, Peer, Span};
+use crate::event::{Item, Kind, List, ListKind, MAX_TEXT, Peer, Span};
 use crate::wire::status::lines;
 
 /// What a rule does.
@@ -68,6 +69,12 @@ impl Action {
         }
     }
 
+    /// True if something is said to one peer or the other that the other side has not said, once it acts on the client's texts.
+    #[must_use]
+    pub const fn has_answers(&self) -> bool {
+        matches!(self, Action::Insert(_) | Action::Refuse(_))
+    }
+
     /// The capabilities that it names, without their parameters.
     #[must_use]
     pub fn capabilities(&self) -> Vec<&[u8]> {
@@ -80,6 +87,17 @@ impl Action {
             _ => Vec::new(),
         };
         named.into_iter().map(|name| name.split(|&b| b == b' ').next().unwrap_or_default()).collect()
+    }
+}
+
+impl Refusal {
+    /// True if this text is the command.
+    #[must_use]
+    pub fn is_for(&self, scene: &Scene<'_>) -> bool {
+        let whole = scene.command.as_bytes();
+        let short = whole.strip_prefix(b"UID ").unwrap_or(whole);
+        let command = matches!(scene.reading.kind, Kind::Command { .. }) && scene.first;
+        command && !whole.is_empty() && (self.command.matches(whole) || self.command.matches(short))
     }
 }
 

@@ -480,6 +480,7 @@ mod tests {
             protocol: "imap",
             connection: 7,
             command,
+            form: Form::Imap,
             first: true,
             client: "10.0.0.7",
             user: "",

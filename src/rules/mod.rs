@@ -7,20 +7,22 @@
 
 mod action;
 mod condition;
+mod draft;
 mod fault;
 mod limit;
 mod lines;
 mod parse;
+mod words;
 
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::event::{Form, ListKind, Literal, MAX_TEXT, Peer, Reading, State};
+use crate::event::{Form, Peer, Reading, State};
 use crate::problem::Problem;
-use crate::wire::body;
-use action::{Action, Names, NamesAction, Pattern, TooLong};
+use action::{Action, NamesAction, Pattern};
 use condition::{Condition, Sender, Truth};
+use draft::Draft;
 pub use fault::{Fault, Trouble};
 use limit::Limits;
 pub use limit::Progress;
@@ -67,6 +69,8 @@ pub struct Scene<'a> {
     pub from: Peer,
     /// As received, line end included.
     pub text: &'a [u8],
+    /// How lines of the protocol look.
+    pub form: Form,
     /// What it is.
     pub reading: &'a Reading,
     /// Reads a text that stands in its place, in the same way as `reading` came about. `None` for what would not be cut as
@@ -99,6 +103,24 @@ pub struct Edit {
     pub fired: Vec<Arc<str>>,
     /// The rules that matched and were not applied, each with the reason.
     pub refused: Vec<(Arc<str>, String)>,
+    /// It is taken away, with all that belongs to it; `bytes` is empty then. The last rule that fired has done it.
+    pub dropped: bool,
+    /// It is a command, and is taken away and answered: with this behind the tag, or with what the protocol says to unknown
+    /// commands.
+    pub answer: Option<Option<Arc<[u8]>>>,
+    /// Lines of our own, in the order of the rules.
+    pub inserted: Vec<Insertion>,
+}
+
+/// A line of our own, for the receiver of a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Insertion {
+    /// The rule that wants it.
+    pub rule: Arc<str>,
+    /// It stands before the text, rather than behind what belongs to it.
+    pub before: bool,
+    /// With its line end.
+    pub line: Arc<[u8]>,
 }
 
 impl fmt::Debug for Scene<'_> {
@@ -110,7 +132,10 @@ impl fmt::Debug for Scene<'_> {
 impl fmt::Debug for Edit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let octets = self.bytes.as_ref().map(Vec::len);
-        write!(f, "Edit {{ octets: {octets:?}, fired: {:?}, refused: {:?} }}", self.fired, self.refused)
+        let Edit { fired, refused, dropped, answer, inserted, .. } = self;
+        let (answered, lines) = (answer.is_some(), inserted.len());
+        write!(f, "Edit {{ octets: {octets:?}, fired: {fired:?}, refused: {refused:?}, dropped: {dropped}, ")?;
+        write!(f, "answered: {answered}, inserted: {lines} }}")
     }
 }
 
@@ -318,10 +343,14 @@ impl Rules {
         conditions.flat_map(|condition| condition.words(condition::Field::Protocol)).map(String::from_utf8_lossy)
     }
 
-    /// True if a rule can touch what this peer sends.
+    /// True if a rule can touch what this peer sends, or have something said in its place.
     #[must_use]
     pub fn touches(&self, from: Peer) -> bool {
-        self.rules.iter().any(|rule| rule.lanes[from.index()] && rule.action.touches(from))
+        self.rules.iter().any(|rule| {
+            let own = rule.lanes[from.index()] && rule.action.touches(from);
+            // What a rule says to the server is answered, and what it refuses is too.
+            own || (from == Peer::Server && rule.lanes[Peer::Client.index()] && rule.action.has_answers())
+        })
     }
 
     /// Applies all rules to a text; `None` if none of them matches, or none of those that match changes anything.
@@ -336,188 +365,68 @@ impl Rules {
             if rule.condition.as_ref().is_some_and(|when| when.evaluate(scene) != Truth::Yes) {
                 continue;
             }
+            let gone = edit.dropped || edit.answer.is_some();
+            if gone && !matches!(rule.action, Action::Insert(_)) {
+                continue;
+            }
             // Only what a rule would do shows whether it has something to count.
             let before = rule.limits.map(|limits| (limits, draft.clone()));
-            match draft.act(&rule.action) {
-                Ok(true) => match before {
-                    Some(((nth, limits), before)) if !progress.turn(nth, &limits) => draft = before,
-                    _ => edit.fired.push(Arc::clone(&rule.written)),
-                },
-                Ok(false) => {}
-                Err(why) => edit.refused.push((Arc::clone(&rule.written), why.to_string())),
+            let acts = match &rule.action {
+                Action::Drop => whole(scene),
+                Action::Insert(line) if line.before => whole(scene),
+                Action::Insert(_) => Ok(true),
+                Action::Refuse(refusal) => Ok(refusal.is_for(scene)),
+                action => draft.act(action),
+            };
+            match (acts, before) {
+                (Ok(true), Some(((nth, limits), before))) if !progress.turn(nth, &limits) => draft = before,
+                (Ok(true), _) => edit.take(rule),
+                (Ok(false), _) => {}
+                (Err(why), _) => edit.refused.push((Arc::clone(&rule.written), why.to_string())),
             }
+        }
+        if edit.dropped || edit.answer.is_some() {
+            edit.bytes = Some(Vec::new());
+            return Some(edit);
         }
         edit.bytes = draft.changed();
         if edit.bytes.is_none() {
             // What was changed was changed back.
             edit.fired.clear();
         }
-        (edit.bytes.is_some() || !edit.refused.is_empty()).then_some(edit)
+        (edit.bytes.is_some() || !edit.refused.is_empty() || !edit.inserted.is_empty()).then_some(edit)
     }
+}
+
+impl Edit {
+    /// Takes note of a rule that acts.
+    fn take(&mut self, rule: &Rule) {
+        let name = Arc::clone(&rule.written);
+        match &rule.action {
+            Action::Insert(it) => {
+                self.inserted.push(Insertion { rule: name, before: it.before, line: Arc::clone(&it.line) });
+                return;
+            }
+            Action::Drop => self.dropped = true,
+            Action::Refuse(refusal) => self.answer = Some(refusal.reply.clone()),
+            _ => {}
+        }
+        self.fired.push(name);
+    }
+}
+
+/// Whether a text begins what it belongs to.
+const fn whole(scene: &Scene<'_>) -> Result<bool, &'static str> {
+    if scene.first { Ok(true) } else { Err("this goes on with what was begun before, and cannot be parted from it") }
 }
 
 /// What an action is called that the language has and this version does not.
 fn unavailable(action: &Action) -> Option<String> {
     match action {
         Action::Names(NamesAction::Drop(_, true)) => Some("`enforced`".to_owned()),
-        Action::Names(_) | Action::Substitute(_) => None,
-        Action::Words(words) => Some(format!("to replace {words:?}")),
-        Action::Insert(line) => Some(format!("to insert {line:?}")),
-        Action::Drop => Some("`drop`".to_owned()),
-        Action::Refuse(refusal) => Some(format!("to refuse {refusal:?}")),
         Action::Fault(fault) => Some(fault.to_string()),
+        _ => None,
     }
-}
-
-/// A text on its way through the rules.
-#[derive(Clone)]
-struct Draft<'a> {
-    scene: &'a Scene<'a>,
-    /// What `reading` and `names` point into.
-    base: Cow<'a, [u8]>,
-    reading: Cow<'a, Reading>,
-    /// The list, once a capability rule has asked for it. It outlives the rule, so that what one rule has emptied a
-    /// later one can still fill.
-    names: Option<Names>,
-    /// The text as it is now, where it differs from `base`.
-    text: Option<Vec<u8>>,
-}
-
-impl<'a> Draft<'a> {
-    const fn new(scene: &'a Scene<'a>) -> Self {
-        let (base, reading) = (Cow::Borrowed(scene.text), Cow::Borrowed(scene.reading));
-        Draft { scene, base, reading, names: None, text: None }
-    }
-
-    fn has_names(&self) -> bool {
-        self.reading.list.is_some()
-    }
-
-    fn text(&self) -> &[u8] {
-        self.text.as_deref().unwrap_or(&self.base)
-    }
-
-    /// Lets an action act: whether it changed the text, or why it may not.
-    fn act(&mut self, action: &Action) -> Result<bool, &'static str> {
-        match action {
-            Action::Names(action) => self.act_on_names(action),
-            Action::Substitute(substitution) => {
-                let found = substitution.apply(self.text()).map_err(|TooLong| TOO_LONG)?;
-                let Some(text) = found else { return Ok(false) };
-                if text == self.text() {
-                    return Ok(false);
-                }
-                let reading = self.check(&text)?;
-                self.base = Cow::Owned(text);
-                self.reading = Cow::Owned(reading);
-                (self.names, self.text) = (None, None);
-                Ok(true)
-            }
-            _ => Ok(false),
-        }
-    }
-
-    fn act_on_names(&mut self, action: &NamesAction) -> Result<bool, &'static str> {
-        let Some(list) = &self.reading.list else { return Ok(false) };
-        if let ListKind::Lines(form) = list.kind {
-            return self.act_on_lines(action, form);
-        }
-        let mut names = self.names.take().unwrap_or_else(|| Names::new(list, &self.base));
-        let before = names.clone();
-        names.act(action, &self.base);
-        let text = names.write(&self.base);
-        if text == self.text() {
-            self.names = Some(names);
-            return Ok(false);
-        }
-        if action.puts_blank() {
-            self.names = Some(before);
-            return Err("a name in this list has no blank");
-        }
-        match self.check(&text) {
-            Ok(_) => {
-                (self.names, self.text) = (Some(names), Some(text));
-                Ok(true)
-            }
-            Err(why) => {
-                self.names = Some(before);
-                Err(why)
-            }
-        }
-    }
-
-    /// A list of lines is read anew after each rule: what is left of it is a list still.
-    fn act_on_lines(&mut self, action: &NamesAction, form: Form) -> Result<bool, &'static str> {
-        let Some(list) = &self.reading.list else { return Ok(false) };
-        let text = lines::act(action, form, list, &self.base);
-        if text == *self.base {
-            return Ok(false);
-        }
-        let mut reading = self.check_lines(&text)?;
-        reading.list.get_or_insert_with(|| lines::list(form, &text));
-        self.base = Cow::Owned(text);
-        self.reading = Cow::Owned(reading);
-        Ok(true)
-    }
-
-    /// Whether a text may stand in for the present one: what it reads as, or why it may not.
-    fn check(&self, text: &[u8]) -> Result<Reading, &'static str> {
-        let (old, new) = (self.text(), body(text));
-        // What precedes a line end must not run into it.
-        if text.len() <= MAX_TEXT && !ends(old).eq(ends(text)) {
-            return Err(LINE_END);
-        }
-        if [b'\r', b'\n'].iter().any(|&octet| count(new, octet) > count(body(old), octet)) {
-            return Err(BROKEN);
-        }
-        self.check_lines(text)
-    }
-
-    /// The same for a text in which lines may come and go.
-    fn check_lines(&self, text: &[u8]) -> Result<Reading, &'static str> {
-        if text.len() > MAX_TEXT {
-            return Err(TOO_LONG);
-        }
-        if !ends(self.text()).last().eq(&ends(text).last()) {
-            return Err(LINE_END);
-        }
-        if count(text, b'\0') > count(self.text(), b'\0') {
-            return Err(BROKEN);
-        }
-        let Some(reading) = (self.scene.read)(text) else { return Err("it would change where the reply ends") };
-        if !same(self.reading.literal, reading.literal) {
-            return Err("it would change the literal that the text announces");
-        }
-        Ok(reading)
-    }
-
-    /// The text at the end, if it is not what was received.
-    fn changed(self) -> Option<Vec<u8>> {
-        let text = self.text.or(match self.base {
-            Cow::Owned(base) => Some(base),
-            Cow::Borrowed(_) => None,
-        });
-        text.filter(|text| text != self.scene.text)
-    }
-}
-
-const TOO_LONG: &str = "the text would grow beyond 64 KiB";
-const LINE_END: &str = "it would change the line end";
-const BROKEN: &str = "it would put a line break or a NUL into the text";
-
-/// The lengths of the line ends.
-fn ends(text: &[u8]) -> impl Iterator<Item = usize> {
-    text.split_inclusive(|&b| b == b'\n').map(|line| line.len() - body(line).len())
-}
-
-fn count(text: &[u8], octet: u8) -> usize {
-    memchr::memchr_iter(octet, text).count()
-}
-
-/// True if the same octets follow under the same terms.
-fn same(old: Option<Literal>, new: Option<Literal>) -> bool {
-    let terms = |literal: Literal| (literal.len, literal.synchronizing, literal.binary);
-    old.map(terms) == new.map(terms)
 }
 
 #[cfg(test)]

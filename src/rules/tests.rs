@@ -2,8 +2,9 @@
 
 mod lines;
 
+use super::draft::TOO_LONG;
 use super::*;
-use crate::event::Kind;
+use crate::event::{Kind, MAX_TEXT};
 use crate::wire::imap;
 
 fn rules(lines: &[&str]) -> Rules {
@@ -33,6 +34,7 @@ fn scene<'a>(
         protocol,
         connection,
         command,
+        form: Form::Imap,
         first: true,
         client: "",
         user: "",

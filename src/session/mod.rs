@@ -11,6 +11,7 @@ mod edit;
 pub mod lane;
 mod message;
 pub mod outbox;
+mod own;
 mod read;
 mod secret;
 mod starttls;
@@ -26,8 +27,10 @@ use crate::grammar::Grammar;
 use crate::rules::{Progress, Rules};
 use crate::wire::{self, Cut, Expect, Framer, imap, managesieve};
 use dialogue::Dialogue;
-use lane::{Block, Lane, Manner, Start, Wait, start};
+use edit::Plan;
+use lane::{Block, Fate, Lane, Manner, Start, Wait, start};
 pub use outbox::{Outbox, Step};
+use own::Own;
 use secret::Mask;
 use starttls::StartTls;
 pub use starttls::Upgrade;
@@ -59,6 +62,8 @@ pub struct Session {
     untold: bool,
     /// TLS that begins in the middle.
     tls: StartTls,
+    /// What rules have us say.
+    own: Own,
     /// What came behind a false end of the last message.
     suspect: Option<Vec<u8>>,
 }
@@ -90,6 +95,7 @@ impl Session {
             suspect: None,
             untold: false,
             tls: StartTls::default(),
+            own: Own::default(),
         }
     }
 
@@ -217,6 +223,9 @@ impl Session {
             if let Some(expect) = next {
                 framer.expect(expect);
             }
+            if self.has_own(from) {
+                self.say_own(from, framer.expected() == Expect::Line && framer.held().is_empty(), out);
+            }
             if self.lane(from).deflate.is_some() && manner == Manner::Fresh {
                 // What follows is compressed.
                 self.lane(from).framer = framer;
@@ -247,7 +256,12 @@ impl Session {
             }
             Cut::Text { whole, fresh } => Some(self.text(from, whole, fresh, relay, out)),
             Cut::Head { whole, fresh } => {
-                relay.pass_rest(from, whole, fresh, &mut self.lane(from).gone, out);
+                if self.lane(from).frame.is_none() {
+                    self.lane(from).fate = Fate::Sent;
+                }
+                if self.lane(from).fate == Fate::Sent {
+                    relay.pass_rest(from, whole, fresh, &mut self.lane(from).gone, out);
+                }
                 let reading = self.read(from, whole);
                 let frame = self.number(from, whole, &reading);
                 let masked = self.masked(from, whole, &reading);
@@ -262,8 +276,10 @@ impl Session {
                 None
             }
             Cut::Data { bytes, done } => {
-                relay.pass(from, out);
                 let lane = self.lane(from);
+                if lane.fate == Fate::Sent {
+                    relay.pass(from, out);
+                }
                 let block = lane.block.as_mut()?;
                 block.feed(bytes, relay.manner);
                 block.over = done;
@@ -299,14 +315,26 @@ impl Session {
         }
         let reading = self.read(from, whole);
         let first = self.lane(from).frame.is_none();
-        let frame = self.number(from, whole, &reading);
-        let masked = self.masked(from, whole, &reading);
         let late = relay.manner != Manner::Fresh || self.lane(from).gone > 0;
         let between = !matches!(relay.manner, Manner::Kept | Manner::Ours);
-        let edit = if between { self.edit(from, whole, &reading, &masked, [first, late], out) } else { None };
+        let answers_us = between && first && self.answers_us(from, whole, &reading);
+        let asks = between && !answers_us;
+        let plan = if asks { self.ask(from, whole, &reading, [first, late], out) } else { Plan::default() };
+        if first {
+            self.lane(from).fate = if answers_us { Fate::Dropped } else { plan.fate };
+        }
+        let away = self.lane(from).fate != Fate::Sent;
+        let frame = self.number(from, whole, &reading);
+        let masked = self.masked(from, whole, &reading);
+        let edit = plan.edited(self, (whole, &reading), &masked, out);
         let mut oddities = self.oddities(from, whole, &reading, &masked);
         oddities.extend(relay.manner.oddity());
-        let for_us = relay.manner == Manner::Fresh && self.is_for_us(from, whole, &reading);
+        if answers_us {
+            oddities.push(Oddity::Kept);
+        } else if away && !first {
+            oddities.push(Oddity::Dropped);
+        }
+        let for_us = !away && relay.manner == Manner::Fresh && self.is_for_us(from, whole, &reading);
         if for_us {
             self.is_ours(frame);
             oddities.push(Oddity::Kept);
@@ -321,7 +349,7 @@ impl Session {
             let gone = std::mem::take(&mut self.lane(from).gone);
             let rest = || whole[gone.min(whole.len())..].to_vec();
             self.begin_tls(instead.map_or_else(rest, |span| span.of(&out.batch.bytes).to_vec()), out);
-        } else if for_us {
+        } else if for_us || away {
             self.lane(from).gone = 0;
         } else {
             match instead {
@@ -399,7 +427,8 @@ impl Session {
     fn report_block_with(&mut self, from: Peer, odd: Vec<Oddity>, out: &mut Outbox) {
         let state = self.state;
         let Some(block) = self.lane(from).block.take() else { return };
-        let oddities = block.oddity.into_iter().chain(odd).collect();
+        let away = (self.lane(from).fate != Fate::Sent).then_some(Oddity::Dropped);
+        let oddities = block.oddity.into_iter().chain(odd).chain(away).collect();
         let data = Data {
             frame: block.frame,
             kind: block.kind,
@@ -442,10 +471,12 @@ impl Session {
             return;
         }
         let rest = &held[gone.min(held.len())..];
-        match self.lane(from).deflate.as_mut().and_then(|layer| layer.pack(rest)) {
+        let away = self.lane(from).frame.is_some() && self.lane(from).fate != Fate::Sent;
+        match self.lane(from).deflate.as_mut().filter(|_| !away).and_then(|layer| layer.pack(rest)) {
             Some(packed) => out.send(from.other(), &packed),
             // A copy of what was passed on is not sent again.
             _ if self.lane(from).packed => {}
+            _ if away => {}
             _ => out.send(from.other(), rest),
         }
         // What is missing of a list may be its best part.
@@ -463,7 +494,7 @@ impl Session {
             more: false,
             state: self.state,
             secrets: masked.spans,
-            oddities: oddity.into_iter().chain([cut_off]).collect(),
+            oddities: oddity.into_iter().chain([cut_off]).chain(away.then_some(Oddity::Dropped)).collect(),
         };
         out.report(from, What::Text(text));
     }

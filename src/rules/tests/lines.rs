@@ -1,8 +1,9 @@
 //! What rules do to replies of several lines, and to the names in them.
 
+use super::super::draft::{BROKEN, LINE_END, TOO_LONG};
 use super::super::*;
 use super::{rules, scene};
-use crate::event::{Kind, List};
+use crate::event::{Kind, List, ListKind};
 use crate::wire::{managesieve, status};
 
 /// How a text is read that lists what a server offers.
