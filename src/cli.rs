@@ -116,11 +116,16 @@ Rules, one to an option --rule or to a line of a file:
   drop-capability PATTERN...      add-capability NAME...
   only-capabilities NAME...       replace-capability OLD NEW
   s/REGEX/REPLACEMENT/flags       flags: g (all), i (any case), N (the Nth)
+  replace-text \"...\"              replace-code \"[...]\"
+  insert-before \"LINE\"            insert-after \"LINE\"
+  drop                            refuse COMMAND [with \"NO reply\"]
 each perhaps with: when CONDITION, for instance
   when from == server && !(state == selected) && command in {FETCH, STORE}
   fields:       from conn protocol state command tag status code text size
-                capability tls
+                capability tls client
   comparisons:  == != ~ (regex) in {A, B}; for conn and size also < and >
+and perhaps with: once, times N, after N, chance P (10% or 0.1); each connection
+counts for itself. @FILE among names stands for the names in a file.
 Order: --only-caps, --drop-cap, --replace-cap, --add-cap, --rule, --rules.
 
 Ctrl-C ends all connections, prints their summaries, and exits with 0.
@@ -204,6 +209,9 @@ pub struct RuleFlags {
     /// A file of rules, one a line, # begins a comment
     #[arg(long, value_name = "FILE")]
     pub rules: Vec<PathBuf>,
+    /// Where the chances of rules begin, so that they are the same in every run [default: another each time, which is told]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
 }
 
 /// Flags for what is shown, and where.

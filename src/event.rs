@@ -229,6 +229,10 @@ pub struct Edited {
     pub fired: Vec<Arc<str>>,
     /// Rules that matched and were not applied, each with the reason.
     pub refused: Vec<(Arc<str>, String)>,
+    /// It was taken away, and imapscope answers it.
+    pub answered: bool,
+    /// It is not the peer's but ours, said because of this rule.
+    pub made: Option<Arc<str>>,
 }
 
 /// What one text turned out to be. All spans are relative to the text.
@@ -519,6 +523,8 @@ pub enum Oddity {
     Kept,
     /// Said by imapscope itself, and not by the peer.
     Ours,
+    /// Not sent on: it goes on with what a rule has taken away.
+    Dropped,
 }
 
 /// A dot on what looks like a line of its own, and is not between CRLF and CRLF.

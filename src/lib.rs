@@ -91,6 +91,15 @@
 //! - **Rules run in the order of writing, options in an order of their own**: `--only-caps`, `--drop-cap`,
 //!   `--replace-cap`, `--add-cap`. On a command line the order of flags is chance; this one gives each flag the
 //!   effect that it names.
+//! - **What rules count lies in the session** ([`rules::Progress`]), not in the rules, which all connections share: so a run does
+//!   not depend on how connections come together, and chances (a generator of our own, the seed plus the connection's
+//!   number) are the same in every run.
+//! - **What we say ourselves pairs with nothing but what it answers** (`session/own.rs`). A refused command keeps its place among those
+//!   that wait, so that its answer comes in its turn; a reply of the server's never finds it there. A command of ours to the
+//!   server waits like any other, and what answers it is not sent on. Where we may have to speak, the server's lane is in edit: so
+//!   no incomplete line of its stands before our words, and inside DEFLATE there is a compressor.
+//! - **A dropped text takes along what belongs to it** ([`session::lane::Fate`]), to the next text that begins a frame. A literal that
+//!   would have waited for leave is taken for granted if the command was dropped, and is not expected if we answer it.
 //! - **An emptied ENABLE names X-HIDDEN.** ENABLE without a name would be an error, and dropping the command would
 //!   leave the client without an answer; servers pass over names that they do not know (RFC 5161 section 3.1).
 //! - **Early octets are relayed at once and read later.** What a client sends before the server has allowed a
@@ -194,7 +203,7 @@
 //! | to add | touch |
 //! |---|---|
 //! | a word of IMAP | `grammars/imap.toml`, and its name in `tests/data/names.txt` |
-//! | an action | `rules/action.rs` and its syntax in `rules/parse.rs`; a dialogue |
+//! | an action | `rules/action.rs`, its syntax in `rules/parse.rs`, and what it does in `rules/draft.rs` (to a text) or `session/edit.rs` (to more); a dialogue |
 //! | a field of conditions | a row of `FIELDS` in `rules/condition.rs`, and its fact |
 //! | a finding | [`event::Oddity`] where the session sees it, or a note in [`explain`]; a dialogue that has it and one that has not |
 //! | an output | a file in `sink/`, its name in [`sink::KINDS`], an arm in [`sink::open`] |

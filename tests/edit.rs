@@ -13,17 +13,24 @@ fn rules(lines: &[String]) -> Rules {
 
 fn edit(rules: &Rules, from: Peer, text: &[u8]) -> Option<Edit> {
     let reading: Reading = imap::read(from, text);
-    rules.edit(&Scene {
-        from,
-        text,
-        reading: &reading,
-        read: &|text| Some(imap::read(from, text)),
-        state: State::Selected,
-        tls: [false; 2],
-        protocol: "imap",
-        connection: 1,
-        command: "NOOP",
-    })
+    rules.edit(
+        &Scene {
+            from,
+            text,
+            reading: &reading,
+            read: &|text| Some(imap::read(from, text)),
+            state: State::Selected,
+            tls: [false; 2],
+            protocol: "imap",
+            connection: 1,
+            command: "NOOP",
+            form: Form::Imap,
+            first: true,
+            client: "",
+            user: "",
+        },
+        &mut rules.begin(1),
+    )
 }
 
 /// The names in a text's list, as they stand there; `None` if it has no list.
@@ -66,6 +73,8 @@ fn rule() -> impl Strategy<Value = String> {
         prop::collection::vec(pattern.clone(), 1..3).prop_map(|names| format!("only-capabilities {}", names.join(","))),
         prop::collection::vec(name(), 1..3).prop_map(|names| format!("add-capability {}", names.join(" "))),
         (pattern, name()).prop_map(|(old, new)| format!("replace-capability {old} {new}")),
+        "[a-zA-Z ]{0,8}|[0-9]{1,2}|[{][0-9][}]|[(]x[)]".prop_map(|words| format!("replace-text \"{words}\"")),
+        "[A-Z0-9. ]{0,6}".prop_map(|code| format!("replace-code \"[{code}]\"")),
         ("[a-zA-Z*{}\" .?]{1,6}", "[a-zA-Z&{}\"0-9+~ ]{0,8}", "g?i?[1-3]?").prop_filter_map(
             "a regex",
             |(regex, replacement, flags)| {
@@ -216,17 +225,25 @@ fn line_name() -> impl Strategy<Value = String> {
 /// What is sent instead, with no rule refused.
 fn sent(lines: &[String], form: Form, text: &str) -> Vec<u8> {
     let reading = cut(form, text.as_bytes()).unwrap_or_else(|| panic!("not one text: {text}"));
-    let edit = rules(lines).edit(&Scene {
-        from: Peer::Server,
-        text: text.as_bytes(),
-        reading: &reading,
-        read: &|text| cut(form, text),
-        state: State::Ready,
-        tls: [false; 2],
-        protocol: "any",
-        connection: 1,
-        command: "EHLO",
-    });
+    let rules = rules(lines);
+    let edit = rules.edit(
+        &Scene {
+            from: Peer::Server,
+            text: text.as_bytes(),
+            reading: &reading,
+            read: &|text| cut(form, text),
+            state: State::Ready,
+            tls: [false; 2],
+            protocol: "any",
+            connection: 1,
+            command: "EHLO",
+            form,
+            first: true,
+            client: "",
+            user: "",
+        },
+        &mut rules.begin(1),
+    );
     let Some(edit) = edit else { return text.as_bytes().to_vec() };
     assert!(edit.refused.is_empty(), "{lines:?} on {text}: {edit:?}");
     edit.bytes.unwrap_or_default()
@@ -466,7 +483,11 @@ proptest! {
                     protocol: "any",
                     connection: 1,
                     command: "",
-                });
+            form,
+                    first: true,
+                    client: "",
+                    user: "",
+                }, &mut rules.begin(1));
                 if let Some(sent) = edit.and_then(|edit| edit.bytes) {
                     prop_assert_eq!(&sent[body(&sent).len()..], &text[body(text).len()..]);
                     prop_assert!(!read || cut(form, &sent).is_some());

@@ -345,6 +345,46 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 3_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// What rules take away, answer and say does not depend on the chunks, and what leaves is what the events say.
+    #[test]
+    fn what_rules_say_does_not_depend_on_chunks(
+        steps in conversation(),
+        sizes in prop::collection::vec(1..20usize, 1..10),
+    ) {
+        let lines = [
+            "drop when from == server && text ~ \"[{]|done\" chance 50%",
+            "drop when command == LOGIN && from == client after 1",
+            "refuse FETCH",
+            "refuse APPEND with \"NO [LIMIT] enough\"",
+            "refuse AUTH* once",
+            "insert-before \"* 7 EXISTS\" when from == server && status == OK",
+            "insert-after \"* 8 EXISTS\" when text ~ \"^[*]\" times 3",
+            "insert-after \"x NOOP\" when from == client && command in {CAPABILITY, ENABLE}",
+            "replace-text \"hm\" when status in {OK, NO}",
+            "replace-code \"[X]\" chance 0.5",
+        ];
+        let steps: Vec<Step> = [(Peer::Server, b"* OK hi\r\n".to_vec()), (Peer::Client, b"a CAPABILITY\r\n".to_vec())]
+            .into_iter()
+            .chain(steps)
+            .collect();
+        let whole = run(Run::with(rules(&lines)), &steps, &Cutting::Whole);
+        prop_assume!(!whole.compressed());
+        let split = run(Run::with(rules(&lines)), &steps, &Cutting::Sizes(sizes));
+        for (a, b) in whole.events.iter().zip(&split.events) {
+            prop_assert_eq!(a, b);
+        }
+        prop_assert_eq!(whole.events.len(), split.events.len());
+        prop_assert!(whole.output == split.output && whole.ours == split.ours);
+        if let Some([left, said]) = whole.delivered() {
+            prop_assert_eq!(left, said);
+        }
+        whole.check();
+    }
+}
+
 #[test]
 fn an_edit_keeps_the_rest_of_the_lane() {
     for cutting in [Cutting::Whole, Cutting::Every(1), Cutting::Sizes(vec![5, 2])] {

@@ -41,7 +41,7 @@ fn scene<'a>(
     read: &'a dyn Fn(&[u8]) -> Option<Reading>,
 ) -> Scene<'a> {
     let (state, protocol, connection, command) = (State::Selected, "imap", 1, "FETCH");
-    Scene { from, text, reading, read, state, tls: [false; 2], protocol, connection, command }
+    Scene { from, text, reading, read, state, tls: [false; 2], protocol, connection, command, form: Form::Imap, first: true, client: "10.0.0.1", user: "bob" }
 }
 
 fn literal(reading: &Reading) -> Option<(u64, bool, bool)> {
@@ -63,7 +63,7 @@ fuzz_target!(|input: &[u8]| {
         let Some((reading, len)) = first(form, text) else { continue };
         let text = &text[..len];
         let read = |text: &[u8]| cut(form, text);
-        let Some(bytes) = rules.edit(&scene(Peer::Server, text, &reading, &read)).and_then(|edit| edit.bytes) else {
+        let Some(bytes) = rules.edit(&scene(Peer::Server, text, &reading, &read), &mut rules.begin(1)).and_then(|edit| edit.bytes) else {
             continue;
         };
         assert!(bytes.len() <= MAX_TEXT);
@@ -77,7 +77,7 @@ fuzz_target!(|input: &[u8]| {
     for from in [Peer::Client, Peer::Server] {
         let reading = imap::read(from, text);
         let read = |text: &[u8]| Some(imap::read(from, text));
-        let Some(bytes) = rules.edit(&scene(from, text, &reading, &read)).and_then(|edit| edit.bytes) else { continue };
+        let Some(bytes) = rules.edit(&scene(from, text, &reading, &read), &mut rules.begin(1)).and_then(|edit| edit.bytes) else { continue };
         assert!(bytes.len() <= MAX_TEXT);
         let extra = bytes.len() - body(&bytes).len();
         assert_eq!(extra, text.len() - body(text).len(), "the line end stays");

@@ -70,7 +70,12 @@ impl Book {
                 self.pick(["", "RFC 5321 section 4.1.1.4", "", ""])
             }
             Oddity::NotDeflate => "RFC 4978 section 3",
-            Oddity::Truncated | Oddity::CutShort | Oddity::TooManyInFlight | Oddity::Kept | Oddity::Ours => "",
+            Oddity::Truncated
+            | Oddity::CutShort
+            | Oddity::TooManyInFlight
+            | Oddity::Kept
+            | Oddity::Ours
+            | Oddity::Dropped => "",
         }
     }
 

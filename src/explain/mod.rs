@@ -278,7 +278,7 @@ impl Explainer {
             Peer::Client => self.client(text, shown, decoded, at),
             Peer::Server => self.server(text, shown, decoded, at),
         };
-        self.rules(text, sent);
+        self.rules(from, text, sent);
         if text.reading.list.is_some() || sent_reading.as_ref().is_some_and(|reading| reading.list.is_some()) {
             self.list(text, shown, sent.zip(sent_reading.as_ref()));
             if from == Peer::Server {
@@ -401,13 +401,30 @@ impl Explainer {
         }
     }
 
-    fn rules(&mut self, text: &Text, sent: Option<&[u8]>) {
+    fn rules(&mut self, from: Peer, text: &Text, sent: Option<&[u8]>) {
         let Some(edit) = &text.edit else { return };
         let dropped = sent.is_some_and(<[u8]>::is_empty) && !text.bytes.is_empty();
-        for rule in &edit.fired {
+        let last = edit.fired.len().saturating_sub(1);
+        for (nth, rule) in edit.fired.iter().enumerate() {
             self.tallies.fired(rule);
-            let what = format!("{} by {rule}", if dropped { "dropped" } else { "changed" });
+            let command = from == Peer::Client && matches!(text.reading.kind, Kind::Command { .. });
+            let what = match () {
+                () if edit.answered && nth == last => {
+                    format!("refused by {rule}: imapscope answers, and the server does not hear of it")
+                }
+                () if dropped && nth == last && command => format!("dropped by {rule}: it stays unanswered"),
+                () if dropped && nth == last => format!("dropped by {rule}"),
+                () => format!("changed by {rule}"),
+            };
             self.notes.push(Note { kind: NoteKind::Rule, about: Some(rule.to_string()), text: what, rfc: None });
+        }
+        if let Some(rule) = &edit.made {
+            let what = if text.answers.is_some() { "the answer of" } else { "inserted by" };
+            if text.answers.is_none() {
+                self.tallies.fired(rule);
+            }
+            let text = format!("{what} {rule}");
+            self.notes.push(Note { kind: NoteKind::Rule, about: Some(rule.to_string()), text, rfc: None });
         }
         for (rule, why) in &edit.refused {
             let text = format!("not applied: {why}");

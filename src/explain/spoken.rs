@@ -163,6 +163,11 @@ impl Explainer {
         if !self.replies {
             return;
         }
+        if text.edit.as_ref().is_some_and(|edit| !edit.fired.is_empty() && edit.bytes.is_empty() && !edit.answered) {
+            // What a rule has dropped waits for nothing.
+            self.tallies.unanswered(pending.place);
+            return;
+        }
         let most = if self.book == Book::Imap { MAX_TAGGED } else { MAX_PENDING };
         if self.pending.len() == most
             && let Some(oldest) = self.pending.pop_front()

@@ -305,7 +305,7 @@ async fn connection<F>(
     // Boxed: what it takes to connect is not carried along by an idle connection.
     let opening = Box::pin(open(&plan, &route, socket, over, &mut report, &mut stop)).await;
     // Made only now, and moved into a box at once: what is held while something is awaited takes room in this task.
-    let session = session(&plan, &route, number);
+    let session = session(&plan, &route, client, number);
     match opening {
         Ok(legs) => {
             let upgrade = follows(&route) || route.own != [false; 2];
@@ -323,11 +323,11 @@ fn follows(route: &Route) -> bool {
 }
 
 /// The session of a connection, which is told what its route does about TLS.
-fn session<F>(plan: &Plan<F>, route: &Route, number: u64) -> Session
+fn session<F>(plan: &Plan<F>, route: &Route, client: SocketAddr, number: u64) -> Session
 where
     F: Fn(&Route, u64) -> Session,
 {
-    let mut session = (plan.make)(route, number);
+    let mut session = (plan.make)(route, number).with_client(&client.ip().to_string());
     session = session.under_tls([route.identity.is_some() && !route.own[0], route.trust.is_some() && !route.own[1]]);
     if follows(route) {
         session = session.following_tls();

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use regex::bytes::{Captures, Regex};
 
-use crate::event::{Item, List, ListKind, MAX_TEXT, Peer, Span};
+use super::Scene;
+use super::fault::Fault;
+use crate::event::{Item, Kind, List, ListKind, MAX_TEXT, Peer, Span};
 use crate::wire::status::lines;
 
 /// What a rule does.
@@ -16,6 +18,43 @@ pub enum Action {
     Names(NamesAction),
     /// Acts on each line of the text, without its line end.
     Substitute(Substitution),
+    /// Acts on the human text of a reply, or its code.
+    Words(Words),
+    /// Puts a line of our own before the text, or behind it.
+    Insert(Inserted),
+    /// Takes the text away, with all that belongs to it.
+    Drop,
+    /// Takes a command away and answers it.
+    Refuse(Refusal),
+    /// Does something to the connection.
+    Fault(Fault),
+}
+
+/// What is put in the place of a part of a reply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Words {
+    /// The human text.
+    Text(Arc<[u8]>),
+    /// The response code, without brackets; nothing takes it away.
+    Code(Arc<[u8]>),
+}
+
+/// A line of our own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inserted {
+    /// It stands before the text, rather than behind what belongs to it.
+    pub before: bool,
+    /// With its line end.
+    pub line: Arc<[u8]>,
+}
+
+/// A command that is not sent on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Its verb; `FETCH` is `UID FETCH` too.
+    pub command: Pattern,
+    /// What it is answered, behind the tag; what the protocol has for unknown commands if `None`.
+    pub reply: Option<Arc<[u8]>>,
 }
 
 impl Action {
@@ -23,29 +62,50 @@ impl Action {
     /// lists; one that is taken away is also taken from the client's ENABLE.
     #[must_use]
     pub const fn touches(&self, from: Peer) -> bool {
-        !matches!((self, from), (Action::Names(NamesAction::Add(_)), Peer::Client))
+        match self {
+            Action::Names(NamesAction::Add(_)) | Action::Words(_) => matches!(from, Peer::Server),
+            Action::Refuse(_) => matches!(from, Peer::Client),
+            Action::Names(_) | Action::Substitute(_) | Action::Insert(_) | Action::Drop | Action::Fault(_) => true,
+        }
+    }
+
+    /// True if something is said to one peer or the other that the other side has not said, once it acts on the client's texts.
+    #[must_use]
+    pub const fn has_answers(&self) -> bool {
+        matches!(self, Action::Insert(_) | Action::Refuse(_))
     }
 
     /// The capabilities that it names, without their parameters.
     #[must_use]
     pub fn capabilities(&self) -> Vec<&[u8]> {
         let named: Vec<&[u8]> = match self {
-            Action::Names(NamesAction::Drop(patterns) | NamesAction::Only(patterns)) => {
+            Action::Names(NamesAction::Drop(patterns, _) | NamesAction::Only(patterns)) => {
                 patterns.iter().map(|Pattern(name)| &name[..]).collect()
             }
             Action::Names(NamesAction::Add(names)) => names.iter().map(|name| &name[..]).collect(),
             Action::Names(NamesAction::Replace(Pattern(old), new)) => vec![old, new],
-            Action::Substitute(_) => Vec::new(),
+            _ => Vec::new(),
         };
         named.into_iter().map(|name| name.split(|&b| b == b' ').next().unwrap_or_default()).collect()
+    }
+}
+
+impl Refusal {
+    /// True if this text is the command.
+    #[must_use]
+    pub fn is_for(&self, scene: &Scene<'_>) -> bool {
+        let whole = scene.command.as_bytes();
+        let short = whole.strip_prefix(b"UID ").unwrap_or(whole);
+        let command = matches!(scene.reading.kind, Kind::Command { .. }) && scene.first;
+        command && !whole.is_empty() && (self.command.matches(whole) || self.command.matches(short))
     }
 }
 
 /// What a capability rule does.
 #[derive(Debug)]
 pub enum NamesAction {
-    /// Takes away what matches.
-    Drop(Vec<Pattern>),
+    /// Takes away what matches. If the second is true, what it would have allowed is refused too.
+    Drop(Vec<Pattern>, bool),
     /// Puts names at the end, unless they are there.
     Add(Vec<Arc<[u8]>>),
     /// Takes away what does not match. Never adds.
@@ -59,7 +119,7 @@ impl NamesAction {
     #[must_use]
     pub fn puts_blank(&self) -> bool {
         match self {
-            NamesAction::Drop(_) | NamesAction::Only(_) => false,
+            NamesAction::Drop(..) | NamesAction::Only(_) => false,
             NamesAction::Add(names) => names.iter().any(|name| name.contains(&b' ')),
             NamesAction::Replace(_, new) => new.contains(&b' '),
         }
@@ -140,7 +200,7 @@ impl Names {
     /// Lets an action act. What it did shows when the list is written.
     pub fn act(&mut self, action: &NamesAction, text: &[u8]) {
         match action {
-            NamesAction::Drop(patterns) => self.cut(text, |name| any(patterns, name)),
+            NamesAction::Drop(patterns, _) => self.cut(text, |name| any(patterns, name)),
             NamesAction::Only(patterns) => {
                 let named = REVISIONS.iter().any(|revision| any(patterns, revision));
                 self.cut(text, |name| !(any(patterns, name) || (!named && is_revision(name))));

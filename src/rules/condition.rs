@@ -46,6 +46,8 @@ pub enum Field {
     Check,
     /// The user who is logged in.
     User,
+    /// The client's address.
+    Client,
 }
 
 /// What a field is compared with.
@@ -137,6 +139,7 @@ pub const FIELDS: &[FieldRow] = &[
         "is not known when a rule runs: a text passes the rules first and is checked afterwards",
     ),
     later(row(Field::User, "user", Scale::Word), "is not known to rules in this version"),
+    row(Field::Client, "client", Scale::Word),
 ];
 
 impl Field {
@@ -387,6 +390,7 @@ impl Facts for Scene<'_> {
                 return names.map_or(Fact::Absent, |list| Fact::Names { text: self.text, items: &list.items });
             }
             Field::Tag => self.tag(),
+            Field::Client => self.client.as_bytes(),
             Field::Status => {
                 let (status, mark): (&[u8], _) = match self.reading.kind {
                     Kind::Reply { status, word, .. } => (status.word().as_bytes(), word.of(self.text)),
@@ -476,6 +480,10 @@ mod tests {
             protocol: "imap",
             connection: 7,
             command,
+            form: Form::Imap,
+            first: true,
+            client: "10.0.0.7",
+            user: "",
         };
         condition.evaluate(&scene) == Truth::Yes
     }
@@ -493,6 +501,8 @@ mod tests {
             ("from == server && from == client || conn > 6", Peer::Server, code, "", true),
             ("from == server && (from == client || conn > 7)", Peer::Server, code, "", false),
             ("from in {client, server}", Peer::Server, code, "", true),
+            ("client ~ \"^10[.]0[.]0[.]\" && client == 10.0.0.7", Peer::Server, code, "", true),
+            ("client == 10.0.0.1", Peer::Client, b"a1 NOOP\r\n", "NOOP", false),
             ("conn in {1, 2}", Peer::Server, code, "", false),
             ("tls == server", Peer::Server, code, "", true),
             ("tls in {none, client, both}", Peer::Server, code, "", false),

@@ -65,7 +65,7 @@ fn mechanism(name: &[u8]) -> Option<&[u8]> {
 pub fn act(action: &NamesAction, form: Form, list: &List, text: &[u8]) -> Vec<u8> {
     let block = Block::new(form, list, text);
     let mut now = match action {
-        NamesAction::Drop(patterns) => block.drop(patterns),
+        NamesAction::Drop(patterns, _) => block.drop(patterns),
         NamesAction::Only(patterns) => block.only(patterns),
         NamesAction::Replace(old, new) => {
             let (now, left) = block.replace(old, new);

@@ -2,35 +2,49 @@
 //! replacement; a message is never serialised anew. Knows no grammar, no session and no clock.
 //!
 //! Rules run in the order in which they are written. Conditions look at the text as it was received; actions act on
-//! what the rules before them made of it. An edit that would break the framing is not applied, and said.
+//! what the rules before them made of it. An edit that would break the framing is not applied, and said. What a rule
+//! has counted belongs to one connection, and lies outside of the rules ([`Progress`]).
 
 mod action;
 mod condition;
+mod draft;
+mod fault;
+mod limit;
 mod lines;
 mod parse;
+mod words;
 
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::event::{Form, ListKind, Literal, MAX_TEXT, Peer, Reading, State};
+use crate::event::{Form, Peer, Reading, State};
 use crate::problem::Problem;
-use crate::wire::body;
-use action::{Action, Names, NamesAction, TooLong};
+use action::{Action, NamesAction, Pattern};
 use condition::{Condition, Sender, Truth};
+use draft::Draft;
+pub use fault::{Fault, Trouble};
+use limit::Limits;
+pub use limit::Progress;
 use parse::Verb;
 
 /// The user's rules, compiled; immutable and shared by all connections.
 #[derive(Debug, Default)]
 pub struct Rules {
     rules: Vec<Rule>,
+    seed: u64,
 }
+
+/// Gives the content of a file that a rule names, or why it cannot.
+pub type Reader<'a> = &'a dyn Fn(&str) -> Result<String, String>;
 
 #[derive(Debug)]
 struct Rule {
     written: Arc<str>,
     action: Action,
     condition: Option<Condition>,
+    /// How often it acts, and its place among the rules that count.
+    limits: Option<(usize, Limits)>,
     /// Per sender, whether the condition can hold.
     lanes: [bool; 2],
 }
@@ -55,11 +69,15 @@ pub struct Scene<'a> {
     pub from: Peer,
     /// As received, line end included.
     pub text: &'a [u8],
+    /// How lines of the protocol look.
+    pub form: Form,
     /// What it is.
     pub reading: &'a Reading,
     /// Reads a text that stands in its place, in the same way as `reading` came about. `None` for what would not be cut as
     /// one text.
     pub read: &'a dyn Fn(&[u8]) -> Option<Reading>,
+    /// It begins a command or response, rather than going on with one behind a literal.
+    pub first: bool,
     /// The state in which it was sent.
     pub state: State,
     /// Which legs are under TLS: `[client, server]`.
@@ -70,6 +88,10 @@ pub struct Scene<'a> {
     pub connection: u64,
     /// The verb of the command that it is or answers, in upper case; empty if none.
     pub command: &'a str,
+    /// The client's address, without the port; empty if it is not known.
+    pub client: &'a str,
+    /// Who has logged in; empty if nobody has, or it is not known.
+    pub user: &'a str,
 }
 
 /// What the rules make of a text. Its `Debug` output shows no octets: the text may hold secrets.
@@ -81,6 +103,24 @@ pub struct Edit {
     pub fired: Vec<Arc<str>>,
     /// The rules that matched and were not applied, each with the reason.
     pub refused: Vec<(Arc<str>, String)>,
+    /// It is taken away, with all that belongs to it; `bytes` is empty then. The last rule that fired has done it.
+    pub dropped: bool,
+    /// It is a command, and is taken away and answered: with this behind the tag, or with what the protocol says to unknown
+    /// commands.
+    pub answer: Option<Option<Arc<[u8]>>>,
+    /// Lines of our own, in the order of the rules.
+    pub inserted: Vec<Insertion>,
+}
+
+/// A line of our own, for the receiver of a text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Insertion {
+    /// The rule that wants it.
+    pub rule: Arc<str>,
+    /// It stands before the text, rather than behind what belongs to it.
+    pub before: bool,
+    /// With its line end.
+    pub line: Arc<[u8]>,
 }
 
 impl fmt::Debug for Scene<'_> {
@@ -92,7 +132,10 @@ impl fmt::Debug for Scene<'_> {
 impl fmt::Debug for Edit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let octets = self.bytes.as_ref().map(Vec::len);
-        write!(f, "Edit {{ octets: {octets:?}, fired: {:?}, refused: {:?} }}", self.fired, self.refused)
+        let Edit { fired, refused, dropped, answer, inserted, .. } = self;
+        let (answered, lines) = (answer.is_some(), inserted.len());
+        write!(f, "Edit {{ octets: {octets:?}, fired: {fired:?}, refused: {refused:?}, dropped: {dropped}, ")?;
+        write!(f, "answered: {answered}, inserted: {lines} }}")
     }
 }
 
@@ -166,22 +209,57 @@ impl Source {
         Source { text: value.trim().to_string(), origin: flag.to_string(), written, option: Some(verb) }
     }
 
-    fn compile(&self) -> Result<Rule, Problem> {
+    fn compile(&self, read: Reader<'_>) -> Result<Rule, Problem> {
         if let Some(at) = self.text.find(['\n', '\r']) {
             let what = "this holds a line break";
             return Err(self.problem(at, 1, what, "a rule is one line, and no rule can put a line break into a text"));
         }
         let parsed = match self.option {
             None => parse::rule(&self.text),
-            Some(verb) => parse::option(verb, &self.text).map(|action| (action, None)),
+            Some(verb) => parse::option(verb, &self.text),
         };
-        let (action, condition) = parsed.map_err(|fault| {
+        let found = parsed.map_err(|fault| {
             let at = self.text.len().saturating_sub(fault.at.len());
             self.problem(at, fault.len, &fault.what, &fault.help)
         })?;
+        let parse::Sentence { mut action, condition, limits, files } = found;
+        for file in files {
+            self.add(&mut action, file, read)?;
+        }
+        if let Some(what) = unavailable(&action) {
+            let start = self.text.len() - self.text.trim_start().len();
+            let len = self.text.trim().split([' ', '\t']).next().map_or(0, str::len);
+            return Err(self.problem(start, len, &format!("{what} is not in this version"), ""));
+        }
         let can_hold = |from| condition.as_ref().is_none_or(|when| when.evaluate(&Sender(from)) != Truth::No);
         let lanes = [can_hold(Peer::Client), can_hold(Peer::Server)];
-        Ok(Rule { written: Arc::clone(&self.written), action, condition, lanes })
+        let limits = (!limits.is_empty()).then_some((0, limits));
+        Ok(Rule { written: Arc::clone(&self.written), action, condition, limits, lanes })
+    }
+
+    /// Adds the names of a file to those of an action. `file` is a part of the rule.
+    fn add(&self, action: &mut Action, file: &str, read: Reader<'_>) -> Result<(), Problem> {
+        let at = file.as_ptr() as usize - self.text.as_ptr() as usize;
+        let wrong =
+            |what: String| self.problem(at, file.len(), &what, "a file of names in UTF-8, one or several a line");
+        let content = read(file).map_err(|why| wrong(format!("{file} cannot be read: {why}")))?;
+        let content = content.strip_prefix('\u{feff}').unwrap_or(&content);
+        let mut names: Vec<Pattern> = Vec::new();
+        for (nth, line) in content.lines().enumerate() {
+            names.extend(parse::file(line).map_err(|fault| {
+                let here = Source::new(line, format!("{file}:{}", nth + 1));
+                let end = line.split('#').next().map_or(0, str::len);
+                here.problem(end.saturating_sub(fault.at.len()), fault.len, &fault.what, &fault.help)
+            })?);
+        }
+        match action {
+            Action::Names(NamesAction::Only(patterns) | NamesAction::Drop(patterns, _)) => {
+                patterns.extend(names);
+                if patterns.is_empty() { Err(wrong(format!("there is no name in {file}"))) } else { Ok(()) }
+            }
+            // The parser takes files for no other action.
+            _ => Ok(()),
+        }
     }
 
     /// The problem at so many octets of the text from an octet on, with the line drawn under it.
@@ -213,9 +291,47 @@ impl Source {
 
 impl Rules {
     /// Compiles rules; they will run in this order. The first mistake is reported.
+    ///
+    /// # Errors
+    /// A rule that cannot be read or does not make sense, with its place and remedy; one that names a file.
     pub fn compile(sources: &[Source]) -> Result<Self, Problem> {
-        let rules = sources.iter().map(Source::compile).collect::<Result<_, _>>()?;
-        Ok(Rules { rules })
+        Self::compile_with(sources, &|_| Err("no file is read here".to_owned()))
+    }
+
+    /// The same, with what gives the files of names that rules have behind an `@`.
+    ///
+    /// # Errors
+    /// As [`Rules::compile`], and a file that cannot be read.
+    pub fn compile_with(sources: &[Source], read: Reader<'_>) -> Result<Self, Problem> {
+        let mut rules = Vec::with_capacity(sources.len());
+        let mut counting = 0;
+        for source in sources {
+            let mut rule = source.compile(read)?;
+            if let Some((nth, _)) = &mut rule.limits {
+                *nth = counting;
+                counting += 1;
+            }
+            rules.push(rule);
+        }
+        Ok(Rules { rules, seed: 0 })
+    }
+
+    /// The same rules, with the chances that belong to this seed.
+    #[must_use]
+    pub fn seeded(self, seed: u64) -> Self {
+        Rules { seed, ..self }
+    }
+
+    /// True if a rule has a chance.
+    #[must_use]
+    pub fn has_chances(&self) -> bool {
+        self.rules.iter().any(|rule| rule.limits.is_some_and(|(_, limits)| limits.chance.is_some()))
+    }
+
+    /// What the connection with this number has counted before its first text.
+    #[must_use]
+    pub fn begin(&self, connection: u64) -> Progress {
+        Progress::begin(self.seed, connection, self.rules.iter().filter(|rule| rule.limits.is_some()).count())
     }
 
     /// The rules as the user wrote them, in the order in which they run.
@@ -235,15 +351,19 @@ impl Rules {
         conditions.flat_map(|condition| condition.words(condition::Field::Protocol)).map(String::from_utf8_lossy)
     }
 
-    /// True if a rule can touch what this peer sends.
+    /// True if a rule can touch what this peer sends, or have something said in its place.
     #[must_use]
     pub fn touches(&self, from: Peer) -> bool {
-        self.rules.iter().any(|rule| rule.lanes[from.index()] && rule.action.touches(from))
+        self.rules.iter().any(|rule| {
+            let own = rule.lanes[from.index()] && rule.action.touches(from);
+            // What a rule says to the server is answered, and what it refuses is too.
+            own || (from == Peer::Server && rule.lanes[Peer::Client.index()] && rule.action.has_answers())
+        })
     }
 
     /// Applies all rules to a text; `None` if none of them matches, or none of those that match changes anything.
     #[must_use]
-    pub fn edit(&self, scene: &Scene<'_>) -> Option<Edit> {
+    pub fn edit(&self, scene: &Scene<'_>, progress: &mut Progress) -> Option<Edit> {
         let mut draft = Draft::new(scene);
         let mut edit = Edit::default();
         for rule in self.rules.iter().filter(|rule| rule.lanes[scene.from.index()]) {
@@ -253,168 +373,68 @@ impl Rules {
             if rule.condition.as_ref().is_some_and(|when| when.evaluate(scene) != Truth::Yes) {
                 continue;
             }
-            match draft.act(&rule.action) {
-                Ok(true) => edit.fired.push(Arc::clone(&rule.written)),
-                Ok(false) => {}
-                Err(why) => edit.refused.push((Arc::clone(&rule.written), why.to_string())),
+            let gone = edit.dropped || edit.answer.is_some();
+            if gone && !matches!(rule.action, Action::Insert(_)) {
+                continue;
             }
+            // Only what a rule would do shows whether it has something to count.
+            let before = rule.limits.map(|limits| (limits, draft.clone()));
+            let acts = match &rule.action {
+                Action::Drop => whole(scene),
+                Action::Insert(line) if line.before => whole(scene),
+                Action::Insert(_) => Ok(true),
+                Action::Refuse(refusal) => Ok(refusal.is_for(scene)),
+                action => draft.act(action),
+            };
+            match (acts, before) {
+                (Ok(true), Some(((nth, limits), before))) if !progress.turn(nth, &limits) => draft = before,
+                (Ok(true), _) => edit.take(rule),
+                (Ok(false), _) => {}
+                (Err(why), _) => edit.refused.push((Arc::clone(&rule.written), why.to_string())),
+            }
+        }
+        if edit.dropped || edit.answer.is_some() {
+            edit.bytes = Some(Vec::new());
+            return Some(edit);
         }
         edit.bytes = draft.changed();
         if edit.bytes.is_none() {
             // What was changed was changed back.
             edit.fired.clear();
         }
-        (edit.bytes.is_some() || !edit.refused.is_empty()).then_some(edit)
+        (edit.bytes.is_some() || !edit.refused.is_empty() || !edit.inserted.is_empty()).then_some(edit)
     }
 }
 
-/// A text on its way through the rules.
-struct Draft<'a> {
-    scene: &'a Scene<'a>,
-    /// What `reading` and `names` point into.
-    base: Cow<'a, [u8]>,
-    reading: Cow<'a, Reading>,
-    /// The list, once a capability rule has asked for it. It outlives the rule, so that what one rule has emptied a
-    /// later one can still fill.
-    names: Option<Names>,
-    /// The text as it is now, where it differs from `base`.
-    text: Option<Vec<u8>>,
-}
-
-impl<'a> Draft<'a> {
-    const fn new(scene: &'a Scene<'a>) -> Self {
-        let (base, reading) = (Cow::Borrowed(scene.text), Cow::Borrowed(scene.reading));
-        Draft { scene, base, reading, names: None, text: None }
-    }
-
-    fn has_names(&self) -> bool {
-        self.reading.list.is_some()
-    }
-
-    fn text(&self) -> &[u8] {
-        self.text.as_deref().unwrap_or(&self.base)
-    }
-
-    /// Lets an action act: whether it changed the text, or why it may not.
-    fn act(&mut self, action: &Action) -> Result<bool, &'static str> {
-        match action {
-            Action::Names(action) => self.act_on_names(action),
-            Action::Substitute(substitution) => {
-                let found = substitution.apply(self.text()).map_err(|TooLong| TOO_LONG)?;
-                let Some(text) = found else { return Ok(false) };
-                if text == self.text() {
-                    return Ok(false);
-                }
-                let reading = self.check(&text)?;
-                self.base = Cow::Owned(text);
-                self.reading = Cow::Owned(reading);
-                (self.names, self.text) = (None, None);
-                Ok(true)
+impl Edit {
+    /// Takes note of a rule that acts.
+    fn take(&mut self, rule: &Rule) {
+        let name = Arc::clone(&rule.written);
+        match &rule.action {
+            Action::Insert(it) => {
+                self.inserted.push(Insertion { rule: name, before: it.before, line: Arc::clone(&it.line) });
+                return;
             }
+            Action::Drop => self.dropped = true,
+            Action::Refuse(refusal) => self.answer = Some(refusal.reply.clone()),
+            _ => {}
         }
-    }
-
-    fn act_on_names(&mut self, action: &NamesAction) -> Result<bool, &'static str> {
-        let Some(list) = &self.reading.list else { return Ok(false) };
-        if let ListKind::Lines(form) = list.kind {
-            return self.act_on_lines(action, form);
-        }
-        let mut names = self.names.take().unwrap_or_else(|| Names::new(list, &self.base));
-        let before = names.clone();
-        names.act(action, &self.base);
-        let text = names.write(&self.base);
-        if text == self.text() {
-            self.names = Some(names);
-            return Ok(false);
-        }
-        if action.puts_blank() {
-            self.names = Some(before);
-            return Err("a name in this list has no blank");
-        }
-        match self.check(&text) {
-            Ok(_) => {
-                (self.names, self.text) = (Some(names), Some(text));
-                Ok(true)
-            }
-            Err(why) => {
-                self.names = Some(before);
-                Err(why)
-            }
-        }
-    }
-
-    /// A list of lines is read anew after each rule: what is left of it is a list still.
-    fn act_on_lines(&mut self, action: &NamesAction, form: Form) -> Result<bool, &'static str> {
-        let Some(list) = &self.reading.list else { return Ok(false) };
-        let text = lines::act(action, form, list, &self.base);
-        if text == *self.base {
-            return Ok(false);
-        }
-        let mut reading = self.check_lines(&text)?;
-        reading.list.get_or_insert_with(|| lines::list(form, &text));
-        self.base = Cow::Owned(text);
-        self.reading = Cow::Owned(reading);
-        Ok(true)
-    }
-
-    /// Whether a text may stand in for the present one: what it reads as, or why it may not.
-    fn check(&self, text: &[u8]) -> Result<Reading, &'static str> {
-        let (old, new) = (self.text(), body(text));
-        // What precedes a line end must not run into it.
-        if text.len() <= MAX_TEXT && !ends(old).eq(ends(text)) {
-            return Err(LINE_END);
-        }
-        if [b'\r', b'\n'].iter().any(|&octet| count(new, octet) > count(body(old), octet)) {
-            return Err(BROKEN);
-        }
-        self.check_lines(text)
-    }
-
-    /// The same for a text in which lines may come and go.
-    fn check_lines(&self, text: &[u8]) -> Result<Reading, &'static str> {
-        if text.len() > MAX_TEXT {
-            return Err(TOO_LONG);
-        }
-        if !ends(self.text()).last().eq(&ends(text).last()) {
-            return Err(LINE_END);
-        }
-        if count(text, b'\0') > count(self.text(), b'\0') {
-            return Err(BROKEN);
-        }
-        let Some(reading) = (self.scene.read)(text) else { return Err("it would change where the reply ends") };
-        if !same(self.reading.literal, reading.literal) {
-            return Err("it would change the literal that the text announces");
-        }
-        Ok(reading)
-    }
-
-    /// The text at the end, if it is not what was received.
-    fn changed(self) -> Option<Vec<u8>> {
-        let text = self.text.or(match self.base {
-            Cow::Owned(base) => Some(base),
-            Cow::Borrowed(_) => None,
-        });
-        text.filter(|text| text != self.scene.text)
+        self.fired.push(name);
     }
 }
 
-const TOO_LONG: &str = "the text would grow beyond 64 KiB";
-const LINE_END: &str = "it would change the line end";
-const BROKEN: &str = "it would put a line break or a NUL into the text";
-
-/// The lengths of the line ends.
-fn ends(text: &[u8]) -> impl Iterator<Item = usize> {
-    text.split_inclusive(|&b| b == b'\n').map(|line| line.len() - body(line).len())
+/// Whether a text begins what it belongs to.
+const fn whole(scene: &Scene<'_>) -> Result<bool, &'static str> {
+    if scene.first { Ok(true) } else { Err("this goes on with what was begun before, and cannot be parted from it") }
 }
 
-fn count(text: &[u8], octet: u8) -> usize {
-    memchr::memchr_iter(octet, text).count()
-}
-
-/// True if the same octets follow under the same terms.
-fn same(old: Option<Literal>, new: Option<Literal>) -> bool {
-    let terms = |literal: Literal| (literal.len, literal.synchronizing, literal.binary);
-    old.map(terms) == new.map(terms)
+/// What an action is called that the language has and this version does not.
+fn unavailable(action: &Action) -> Option<String> {
+    match action {
+        Action::Names(NamesAction::Drop(_, true)) => Some("`enforced`".to_owned()),
+        Action::Fault(fault) => Some(fault.to_string()),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

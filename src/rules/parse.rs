@@ -1,10 +1,12 @@
 //! The language of rules, read with nom: complete parsers over one complete line. What cannot be read becomes a
 //! [`Fault`] that points at the octets; `Problem`s with file and column are made of it by `mod`.
 //!
-//! `RULE = ACTION [when ANY]`, `ANY = ALL (|| ALL)*`, `ALL = NOT (&& NOT)*`, `NOT = ! NOT | ( ANY ) | TEST`,
+//! `RULE = ACTION [when ANY] MODIFIER*`, `ANY = ALL (|| ALL)*`, `ALL = NOT (&& NOT)*`, `NOT = ! NOT | ( ANY ) | TEST`,
 //! `TEST = FIELD (== != < >) VALUE | FIELD ~ REGEX | FIELD in { VALUE, … }`.
 
+mod argument;
 mod condition;
+mod modifier;
 mod sed;
 
 use std::sync::Arc;
@@ -15,7 +17,10 @@ use nom::{Err, IResult, Parser};
 
 use super::action::{Action, NamesAction, Pattern};
 use super::condition::Condition;
+use super::fault::Trouble;
+use super::limit::Limits;
 use crate::wording::nearest;
+use argument::Given;
 
 /// A mistake in a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,51 +64,99 @@ pub enum Verb {
     Replace,
 }
 
-/// The actions of this version, with an example each.
-const ACTIONS: &[(&str, Verb, &str)] = &[
-    ("drop-capability", Verb::Drop, "drop-capability IDLE AUTH=*"),
-    ("add-capability", Verb::Add, "add-capability IDLE"),
-    ("only-capabilities", Verb::Only, "only-capabilities IMAP4rev1 IDLE"),
-    ("replace-capability", Verb::Replace, "replace-capability LITERAL+ LITERAL-"),
+/// What an action is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shape {
+    /// Names of capabilities.
+    Names(Verb),
+    /// The new human text.
+    Text,
+    /// The new response code.
+    Code,
+    /// A line that is put before the text, or behind it.
+    Line { before: bool },
+    /// Nothing.
+    Drop,
+    /// A command, and perhaps a reply.
+    Refuse,
+    /// What a fault needs.
+    Fault(Given),
+}
+
+/// The actions, with an example each; `s/REGEX/REPLACEMENT/` is one more.
+const ACTIONS: &[(&str, Shape, &str)] = &[
+    ("drop-capability", Shape::Names(Verb::Drop), "drop-capability IDLE AUTH=*"),
+    ("add-capability", Shape::Names(Verb::Add), "add-capability IDLE"),
+    ("only-capabilities", Shape::Names(Verb::Only), "only-capabilities IMAP4rev1 IDLE"),
+    ("replace-capability", Shape::Names(Verb::Replace), "replace-capability LITERAL+ LITERAL-"),
+    ("replace-text", Shape::Text, "replace-text \"try again\" when status == NO"),
+    ("replace-code", Shape::Code, "replace-code \"[UNAVAILABLE]\" when status == NO"),
+    ("insert-before", Shape::Line { before: true }, "insert-before \"* 1 EXPUNGE\" when command == NOOP"),
+    ("insert-after", Shape::Line { before: false }, "insert-after \"* 5 EXISTS\" when command == NOOP"),
+    ("drop", Shape::Drop, "drop when command == NOOP"),
+    ("refuse", Shape::Refuse, "refuse FETCH with \"NO not today\""),
+    ("delay", Shape::Fault(Given::Delay), "delay 2s"),
+    ("throttle", Shape::Fault(Given::Throttle), "throttle 10k"),
+    ("slice", Shape::Fault(Given::Slice), "slice 1"),
+    ("stall", Shape::Fault(Given::Nothing(Trouble::Stall)), "stall"),
+    ("close", Shape::Fault(Given::Nothing(Trouble::Close)), "close"),
+    ("reset", Shape::Fault(Given::Nothing(Trouble::Reset)), "reset"),
 ];
 
-/// The actions that the language has a place for and this version does not have.
-const NOT_YET: &[&str] = &[
-    "replace-text",
-    "replace-code",
-    "insert-before",
-    "insert-after",
-    "drop",
-    "refuse",
-    "delay",
-    "throttle",
-    "slice",
-    "stall",
-    "close",
-    "reset",
-];
-
-/// Words that end the names of a capability rule.
-const KEYWORDS: &[&str] = &["when", "once", "times", "after", "chance", "enforced"];
+/// Words that end the arguments of an action.
+const KEYWORDS: &[&str] = &["when", "once", "times", "after", "chance", "enforced", "with", "at-byte"];
 
 fn available() -> String {
     let names: Vec<&str> = ACTIONS.iter().map(|(name, ..)| *name).collect();
     format!("the actions are {} and s/REGEX/REPLACEMENT/", names.join(", "))
 }
 
+/// A rule as it was written, and what of it is still to be read.
+#[derive(Debug)]
+pub struct Sentence<'a> {
+    /// What it does.
+    pub action: Action,
+    /// When.
+    pub condition: Option<Condition>,
+    /// How often.
+    pub limits: Limits,
+    /// The files of names that the action is to have too: each as it stands in the line, behind its `@`.
+    pub files: Vec<&'a str>,
+}
+
 /// Reads a rule.
-pub fn rule(line: &str) -> Result<(Action, Option<Condition>), Fault<'_>> {
+pub fn rule(line: &str) -> Result<Sentence<'_>, Fault<'_>> {
     finish(whole_rule(line))
 }
 
 /// Reads what an option that is short for a capability rule was given.
-pub fn option(verb: Verb, value: &str) -> Result<Action, Fault<'_>> {
+pub fn option(verb: Verb, value: &str) -> Result<Sentence<'_>, Fault<'_>> {
+    let sentence = |(action, files)| Sentence { action, condition: None, limits: Limits::default(), files };
     if verb == Verb::Replace
         && let Some(split) = parted(value)
     {
-        return finish(split.and_then(|split| pair(value, split)));
+        return finish(split.and_then(|split| pair(value, split))).map(|action| sentence((action, Vec::new())));
     }
-    finish(names(value, verb, false)).map(Action::Names)
+    finish(names(value, verb, false)).map(sentence)
+}
+
+/// Reads the names in a file: several a line, `#` begins a comment.
+pub fn file(line: &str) -> Result<Vec<Pattern>, Fault<'_>> {
+    let line = line.split('#').next().unwrap_or_default();
+    let mut rest = line;
+    let mut found = Vec::new();
+    loop {
+        rest = rest.trim_start_matches(|c| is_blank(c) || c == ',');
+        if rest.is_empty() {
+            return Ok(found);
+        }
+        let name;
+        (rest, name) = match capability(rest, true) {
+            Ok(read) => read,
+            Err(error) => return finish(Err(error)),
+        };
+        found.push(Pattern(name.into()));
+    }
 }
 
 /// Reads a condition alone.
@@ -113,7 +166,7 @@ pub fn condition(text: &str) -> Result<Condition, Fault<'_>> {
         Ok(found) => found,
         Err(error) => return finish(Err(error)),
     };
-    finish(end(rest)).map(|()| condition)
+    finish(modifier::end(rest)).map(|()| condition)
 }
 
 fn finish<T>(parsed: Parsed<'_, T>) -> Result<T, Fault<'_>> {
@@ -125,33 +178,46 @@ fn finish<T>(parsed: Parsed<'_, T>) -> Result<T, Fault<'_>> {
     }
 }
 
-fn whole_rule(line: &str) -> Parsed<'_, (Action, Option<Condition>)> {
+fn whole_rule(line: &str) -> Parsed<'_, Sentence<'_>> {
     let (rest, _) = blanks(line)?;
-    let (rest, action) = action(rest)?;
+    let (rest, (action, files)) = action(rest)?;
     let (rest, condition) = when(rest)?;
-    let (rest, ()) = end(rest)?;
-    Ok((rest, (action, condition)))
+    let (rest, limits) = modifier::limits(rest)?;
+    let (rest, ()) = modifier::end(rest)?;
+    Ok((rest, Sentence { action, condition, limits, files }))
 }
 
-fn action(line: &str) -> Parsed<'_, Action> {
+/// An action, and the files of names that it is to have too.
+type Acts<'a> = (Action, Vec<&'a str>);
+
+fn action(line: &str) -> Parsed<'_, Acts<'_>> {
     if let Some(rest) = line.strip_prefix('s')
         && let Some(delimiter) = rest.chars().next()
         && delimiter.is_ascii_punctuation()
         && delimiter != '\\'
     {
-        return sed::substitution(rest, delimiter).map(|(rest, found)| (rest, Action::Substitute(found)));
+        let (rest, found) = sed::substitution(rest, delimiter)?;
+        return Ok((rest, (Action::Substitute(found), Vec::new())));
     }
     let Ok((rest, name)) = take_till1::<_, _, Fault<'_>>(is_blank).parse(line) else {
         return fault(line, 0, "here an action is missing", available());
     };
-    if let Some(&(_, verb, _)) = ACTIONS.iter().find(|(known, ..)| known.eq_ignore_ascii_case(name)) {
-        return names(rest, verb, true).map(|(rest, action)| (rest, Action::Names(action)));
-    }
-    if NOT_YET.iter().any(|known| known.eq_ignore_ascii_case(name)) {
-        return fault(line, name.len(), format!("{} is not available in this version", quote(name)), available());
-    }
-    let known = ACTIONS.iter().map(|(name, ..)| *name).chain(NOT_YET.iter().copied());
-    fault(line, name.len(), format!("{} is no action", quote(name)), suggest(name, known, &available()))
+    let Some(&(known, shape, example)) = ACTIONS.iter().find(|(known, ..)| known.eq_ignore_ascii_case(name)) else {
+        let known = ACTIONS.iter().map(|(name, ..)| *name);
+        return fault(line, name.len(), format!("{} is no action", quote(name)), suggest(name, known, &available()));
+    };
+    let (rest, action) = match shape {
+        Shape::Names(verb) => return names(rest, verb, true),
+        Shape::Text => argument::text(rest, example).map(|(rest, words)| (rest, Action::Words(words)))?,
+        Shape::Code => argument::code(rest, example).map(|(rest, words)| (rest, Action::Words(words)))?,
+        Shape::Line { before } => argument::line(rest, before, example).map(|(rest, it)| (rest, Action::Insert(it)))?,
+        Shape::Drop => (rest, Action::Drop),
+        Shape::Refuse => argument::refusal(rest, example).map(|(rest, it)| (rest, Action::Refuse(it)))?,
+        Shape::Fault(given) => {
+            argument::trouble(rest, given, known, example).map(|(rest, it)| (rest, Action::Fault(it)))?
+        }
+    };
+    Ok((rest, (action, Vec::new())))
 }
 
 fn when(line: &str) -> Parsed<'_, Option<Condition>> {
@@ -164,28 +230,11 @@ fn when(line: &str) -> Parsed<'_, Option<Condition>> {
     }
 }
 
-/// The end of a rule, where modifiers will stand.
-fn end(line: &str) -> Parsed<'_, ()> {
-    let (rest, _) = blanks(line)?;
-    let Some(word) = word(rest) else { return Ok((rest, ())) };
-    if KEYWORDS[1..].iter().any(|known| known.eq_ignore_ascii_case(word)) {
-        let help = "a rule without it acts on every text that its condition holds for";
-        return fault(rest, word.len(), format!("{} is not available in this version", quote(word)), help);
-    }
-    let help = match word.chars().next() {
-        Some('#') => "a comment stands on a line of its own",
-        Some('&' | '|') => "conditions are joined with && and ||",
-        Some(')') => "there is no ( for this )",
-        _ => "a rule is an action with its arguments, then perhaps: when CONDITION",
-    };
-    fault(rest, word.len(), format!("{} does not belong here", quote(word)), help)
-}
-
 /// The names of a capability rule, up to a keyword or the end.
-fn names(line: &str, verb: Verb, keywords: bool) -> Parsed<'_, NamesAction> {
-    let example = ACTIONS.iter().find(|(_, known, _)| *known == verb).map_or("", |(.., example)| example);
+fn names(line: &str, verb: Verb, keywords: bool) -> Parsed<'_, Acts<'_>> {
+    let example = ACTIONS.iter().find(|(_, shape, _)| *shape == Shape::Names(verb)).map_or("", |(.., example)| example);
     let example = if keywords { format!("for example: {example}") } else { String::new() };
-    let mut found = Vec::new();
+    let (mut found, mut files) = (Vec::new(), Vec::new());
     let mut rest = line;
     loop {
         (rest, _) = take_while(|c| is_blank(c) || c == ',').parse(rest)?;
@@ -198,6 +247,18 @@ fn names(line: &str, verb: Verb, keywords: bool) -> Parsed<'_, NamesAction> {
             Verb::Add => false,
             Verb::Replace => found.is_empty(),
         };
+        if let Some(file) = word.strip_prefix('@') {
+            if !matches!(verb, Verb::Drop | Verb::Only) {
+                let help = "a file of names is for drop-capability and only-capabilities";
+                return fault(rest, word.len(), format!("{} cannot stand here", quote(word)), help);
+            }
+            if file.is_empty() {
+                return fault(&rest[1..], 0, "here the name of a file is missing", "@FILE stands for the names in it");
+            }
+            files.push(&rest[1..=file.len()]);
+            rest = &rest[word.len()..];
+            continue;
+        }
         if verb == Verb::Replace && found.len() == 2 {
             return fault(rest, word.len(), "one name is replaced by one other", example);
         }
@@ -207,16 +268,23 @@ fn names(line: &str, verb: Verb, keywords: bool) -> Parsed<'_, NamesAction> {
     }
     let patterns = |found: Vec<&str>| found.into_iter().map(|name| Pattern(name.into())).collect();
     let action = match (verb, &found[..]) {
-        (_, []) => return fault(rest, 0, "here the name of a capability is missing", example),
+        (_, []) if files.is_empty() => return fault(rest, 0, "here the name of a capability is missing", example),
         (Verb::Replace, [old, new]) => NamesAction::Replace(Pattern((*old).into()), Arc::from(new.as_bytes())),
         (Verb::Replace, _) => {
             return fault(rest, 0, "here the name is missing that is put in its place", example);
         }
-        (Verb::Drop, _) => NamesAction::Drop(patterns(found)),
+        (Verb::Drop, _) => {
+            let (after, _) = blanks(rest)?;
+            let enforced = keywords && self::word(after).is_some_and(|word| word.eq_ignore_ascii_case("enforced"));
+            if enforced {
+                rest = &after["enforced".len()..];
+            }
+            NamesAction::Drop(patterns(found), enforced)
+        }
         (Verb::Only, _) => NamesAction::Only(patterns(found)),
         (Verb::Add, _) => NamesAction::Add(found.iter().map(|name| Arc::from(name.as_bytes())).collect()),
     };
-    Ok((rest, action))
+    Ok((rest, (Action::Names(action), files)))
 }
 
 /// One name, bare or in quotes.

@@ -2,8 +2,9 @@
 
 mod lines;
 
+use super::draft::TOO_LONG;
 use super::*;
-use crate::event::Kind;
+use crate::event::{Kind, MAX_TEXT};
 use crate::wire::imap;
 
 fn rules(lines: &[&str]) -> Rules {
@@ -13,7 +14,7 @@ fn rules(lines: &[&str]) -> Rules {
 
 fn edit_as(rules: &Rules, from: Peer, text: &[u8], read: fn(Peer, &[u8]) -> Reading) -> Option<Edit> {
     let reading = read(from, text);
-    rules.edit(&scene(from, text, &reading, &|text| Some(read(from, text))))
+    rules.edit(&scene(from, text, &reading, &|text| Some(read(from, text))), &mut rules.begin(1))
 }
 
 fn scene<'a>(
@@ -23,7 +24,21 @@ fn scene<'a>(
     read: &'a dyn Fn(&[u8]) -> Option<Reading>,
 ) -> Scene<'a> {
     let (state, protocol, connection, command) = (State::Selected, "imap", 1, "");
-    Scene { from, text, reading, read, state, tls: [false; 2], protocol, connection, command }
+    Scene {
+        from,
+        text,
+        reading,
+        read,
+        state,
+        tls: [false; 2],
+        protocol,
+        connection,
+        command,
+        form: Form::Imap,
+        first: true,
+        client: "",
+        user: "",
+    }
 }
 
 fn edit(rules: &Rules, from: Peer, text: &str) -> Option<Edit> {
@@ -339,4 +354,79 @@ fn problems_draw_the_line() {
 fn unknown_texts_can_be_edited_too() {
     assert_eq!(imap::read(Peer::Server, b"a b c\r\n").kind, Kind::Unknown);
     check(&[(&["s/b/x/"], "a b c\r\n", "a x c\r\n")]);
+}
+
+#[test]
+fn modifiers_count_what_a_rule_would_do() {
+    let rules = rules(&["s/a/x/g when status == OK after 1 times 2", "drop-capability IDLE once"]);
+    let mut progress = rules.begin(1);
+    let mut sent = |text: &str| {
+        let reading = imap::read(Peer::Server, text.as_bytes());
+        let read = |text: &[u8]| Some(imap::read(Peer::Server, text));
+        let edit = rules.edit(&scene(Peer::Server, text.as_bytes(), &reading, &read), &mut progress);
+        edit.and_then(|edit| edit.bytes).map_or("=".to_string(), |bytes| String::from_utf8(bytes).unwrap())
+    };
+    assert_eq!(sent("* OK b\r\n"), "=", "nothing to do does not count");
+    assert_eq!(sent("* NO a\r\n"), "=", "nor does what the condition leaves out");
+    assert_eq!(sent("* OK a\r\n"), "=", "the first is passed over");
+    assert_eq!(sent("* OK a\r\n"), "* OK x\r\n");
+    assert_eq!(sent("* CAPABILITY A IDLE\r\n"), "* CAPABILITY A\r\n");
+    assert_eq!(sent("* CAPABILITY A IDLE\r\n"), "=");
+    assert_eq!(sent("* OK [CAPABILITY IDLE] a\r\n"), "* OK [CxPABILITY IDLE] x\r\n".replace("Cx", "CA").as_str());
+    assert_eq!(sent("* OK a\r\n"), "=");
+}
+
+#[test]
+fn chances_belong_to_the_seed_and_the_connection() {
+    let of = |seed, connection| -> String {
+        let rules = rules(&["s/a/x/ chance 50%"]).seeded(seed);
+        assert!(rules.has_chances());
+        let mut progress = rules.begin(connection);
+        let reading = imap::read(Peer::Server, b"* OK a\r\n");
+        let read = |text: &[u8]| Some(imap::read(Peer::Server, text));
+        let scene = scene(Peer::Server, b"* OK a\r\n", &reading, &read);
+        (0..64).map(|_| if rules.edit(&scene, &mut progress).is_some() { 'x' } else { '.' }).collect()
+    };
+    assert_eq!(of(7, 1), of(7, 1));
+    assert_eq!(of(7, 2), of(8, 1), "the seed plus the number");
+    assert_ne!(of(7, 1), of(7, 2));
+}
+
+#[test]
+fn names_come_from_a_file() {
+    let read = |file: &str| match file {
+        "names" => Ok("# what we have\r\nIMAP4rev1 IDLE # two\n\n\tAUTH=*,MOVE\n".to_owned()),
+        "odd" => Ok("IDLE\nA MO(VE\n".to_owned()),
+        "empty" => Ok("# nothing\n".to_owned()),
+        _ => Err("no such file".to_owned()),
+    };
+    let compile = |line: &str| Rules::compile_with(&[Source::rule(1, line)], &read);
+    let rules = compile("only-capabilities X @names").unwrap();
+    let edit = edit(&rules, Peer::Server, "* CAPABILITY IMAP4rev1 A IDLE AUTH=PLAIN MOVE X\r\n").unwrap();
+    assert_eq!(edit.bytes.as_deref(), Some(&b"* CAPABILITY IMAP4rev1 IDLE AUTH=PLAIN MOVE X\r\n"[..]));
+    let problem = compile("drop-capability @odd").unwrap_err();
+    assert_eq!(
+        (&*problem.origin, &*problem.what),
+        ("odd:2:5", "`(` cannot stand in this name\n    A MO(VE\n        ^")
+    );
+    let problem = compile("drop-capability IDLE @none").unwrap_err();
+    assert_eq!(problem.origin, "--rule 1:23");
+    assert!(problem.what.starts_with("none cannot be read: no such file\n"), "{problem}");
+    assert!(compile("only-capabilities @empty").unwrap_err().what.starts_with("there is no name in empty"));
+    let none = ["@names".to_owned()];
+    let sources = Source::options(Options { drop: &none, ..Options::default() });
+    assert!(Rules::compile_with(&sources, &read).is_ok());
+    assert!(Rules::compile(&sources).is_err());
+}
+
+#[test]
+fn faults_are_known_and_not_in_this_version() {
+    for (line, what) in [
+        ("delay 2s", "a delay of 2.00 s is not in this version"),
+        ("throttle 10k at-byte 5", "a throttle to 10,000 octets a second behind 5 octets is not in"),
+        ("slice 1 when from == server", "a cut into slices of 1 octet is not in"),
+    ] {
+        let problem = Rules::compile(&[Source::rule(1, line)]).unwrap_err();
+        assert!(problem.what.starts_with(what), "{problem}");
+    }
 }

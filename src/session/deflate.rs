@@ -197,6 +197,9 @@ impl Session {
             let rest = &plain[at..];
             at += self.go_on(from, rest, Manner::Fresh, &mut inner);
             inner.pieces(from.other(), rest).for_each(|piece| sent.extend_from_slice(piece));
+            // What we answer the peer itself goes through the layer of the other lane, if it has one.
+            let back: Vec<&[u8]> = inner.pieces(from, rest).collect();
+            out.send(from, &back.concat());
             inner.clear();
         }
         std::mem::swap(&mut inner.batch, &mut out.batch);

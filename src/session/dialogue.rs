@@ -2,6 +2,7 @@
 //! the peers send; what falls out is answered without a pairing, never wrongly paired.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use crate::event::State;
 use crate::grammar::Then;
@@ -37,12 +38,27 @@ pub struct InFlight {
     pub sent: bool,
     /// There will be a reply for each recipient.
     pub each: bool,
+    /// It was said by us, not by the client.
+    pub inserted: bool,
+    /// The server has not got it: it is ours to answer.
+    pub ours: Option<Box<Answer>>,
     /// The state after success.
     pub on_ok: Option<State>,
     /// The state after failure.
     pub on_no: Option<State>,
     /// How many replies are still to come; 0 while that is not known.
     pub(super) left: u32,
+}
+
+/// What we answer a command that the server has not got.
+#[derive(Debug)]
+pub struct Answer {
+    /// The rule that has refused it.
+    pub rule: Arc<str>,
+    /// With its line end.
+    pub line: Box<[u8]>,
+    /// All of the command has come, so that it can be said.
+    pub due: bool,
 }
 
 impl InFlight {
@@ -104,6 +120,27 @@ impl Dialogue {
             self.forget(before.frame);
         }
         self.beyond > 1
+    }
+
+    /// True if a further command would be kept, and one more.
+    pub fn has_room(&self) -> bool {
+        self.beyond == 0 && self.in_flight.len() + 1 < MAX_IN_FLIGHT
+    }
+
+    /// The command of this frame is complete: its answer, which is ours, is due.
+    pub fn due(&mut self, frame: u64) {
+        if let Some(at) = self.find(frame)
+            && let Some(answer) = &mut self.in_flight[at].ours
+        {
+            answer.due = true;
+        }
+    }
+
+    /// The oldest command, if it is ours to answer and that is due.
+    pub fn take_due(&mut self) -> Option<InFlight> {
+        let due = |command: &InFlight| command.ours.as_ref().is_some_and(|answer| answer.due);
+        let frame = self.in_flight.front().filter(|command| due(command))?.frame;
+        self.answered(frame)
     }
 
     /// True if a command that is not kept has its reply now.

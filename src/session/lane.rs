@@ -5,6 +5,7 @@ use super::deflate::Deflate;
 use super::secret::Mask;
 use super::subject::Subject;
 use crate::event::{DataKind, Hello, MAX_HEAD, Oddity, Reading};
+use crate::rules::Insertion;
 use crate::wire::hello::Reader;
 use crate::wire::{Framer, PROXY};
 
@@ -36,6 +37,18 @@ pub struct Frame {
     pub hide_data: bool,
     /// It is a reply, which ends with the line behind its literal (RFC 5804 section 1.2).
     pub reply: bool,
+}
+
+/// What becomes of the frame in progress, and of what belongs to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Fate {
+    /// It is sent on.
+    #[default]
+    Sent,
+    /// A rule has dropped it, or it answers us: nothing of it is sent on.
+    Dropped,
+    /// It is not sent on, and we answer it.
+    Refused,
 }
 
 /// A data block in progress.
@@ -163,6 +176,10 @@ pub struct Lane {
     pub gone: usize,
     /// The frame in progress.
     pub frame: Option<Frame>,
+    /// What becomes of it, and of the data behind it.
+    pub fate: Fate,
+    /// Lines of our own that follow it.
+    pub after: Vec<Insertion>,
     /// The data block in progress.
     pub block: Option<Box<Block>>,
     /// What its octets wait for, and the frame whose answer decides it.

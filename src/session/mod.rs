@@ -7,9 +7,11 @@
 
 mod deflate;
 pub mod dialogue;
+mod edit;
 pub mod lane;
 mod message;
 pub mod outbox;
+mod own;
 mod read;
 mod secret;
 mod starttls;
@@ -20,14 +22,16 @@ mod wait;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::event::{Closed, Data, DataKind, Edited, Form, Kind, Oddity, Peer, Reading, Span, State, Text, What};
+use crate::event::{Closed, Data, DataKind, Form, Kind, Oddity, Peer, Reading, Span, State, Text, What};
 use crate::grammar::Grammar;
-use crate::rules::{Rules, Scene};
+use crate::rules::{Progress, Rules};
 use crate::wire::{self, Cut, Expect, Framer, imap, managesieve};
 use dialogue::Dialogue;
-use lane::{Block, Lane, Manner, Start, Wait, start};
+use edit::Plan;
+use lane::{Block, Fate, Lane, Manner, Start, Wait, start};
 pub use outbox::{Outbox, Step};
-use secret::{Mask, Masked};
+use own::Own;
+use secret::Mask;
 use starttls::StartTls;
 pub use starttls::Upgrade;
 
@@ -39,7 +43,13 @@ pub const MAX_EVENTS: usize = 1024;
 pub struct Session {
     grammar: Arc<Grammar>,
     rules: Arc<Rules>,
+    /// What rules have counted.
+    progress: Progress,
     connection: u64,
+    /// The client's address.
+    client: Box<str>,
+    /// Who has logged in.
+    user: Box<str>,
     lanes: [Lane; 2],
     dialogue: Dialogue,
     state: State,
@@ -52,6 +62,8 @@ pub struct Session {
     untold: bool,
     /// TLS that begins in the middle.
     tls: StartTls,
+    /// What rules have us say.
+    own: Own,
     /// What came behind a false end of the last message.
     suspect: Option<Vec<u8>>,
 }
@@ -69,8 +81,11 @@ impl Session {
         let dialogue = Dialogue::default();
         Session {
             grammar,
+            progress: rules.begin(connection),
             rules,
             connection,
+            client: Box::default(),
+            user: Box::default(),
             lanes,
             dialogue,
             state,
@@ -80,7 +95,15 @@ impl Session {
             suspect: None,
             untold: false,
             tls: StartTls::default(),
+            own: Own::default(),
         }
+    }
+
+    /// The same with the client's address, without its port: for conditions.
+    #[must_use]
+    pub fn with_client(mut self, address: &str) -> Self {
+        self.client = address.into();
+        self
     }
 
     /// In which lanes a rule may edit: `[client, server]`.
@@ -203,6 +226,9 @@ impl Session {
             if let Some(expect) = next {
                 framer.expect(expect);
             }
+            if self.has_own(from) {
+                self.say_own(from, framer.expected() == Expect::Line && framer.held().is_empty(), out);
+            }
             if self.lane(from).deflate.is_some() && manner == Manner::Fresh {
                 // What follows is compressed.
                 self.lane(from).framer = framer;
@@ -233,7 +259,12 @@ impl Session {
             }
             Cut::Text { whole, fresh } => Some(self.text(from, whole, fresh, relay, out)),
             Cut::Head { whole, fresh } => {
-                relay.pass_rest(from, whole, fresh, &mut self.lane(from).gone, out);
+                if self.lane(from).frame.is_none() {
+                    self.lane(from).fate = Fate::Sent;
+                }
+                if self.lane(from).fate == Fate::Sent {
+                    relay.pass_rest(from, whole, fresh, &mut self.lane(from).gone, out);
+                }
                 let reading = self.read(from, whole);
                 let frame = self.number(from, whole, &reading);
                 let masked = self.masked(from, whole, &reading);
@@ -248,8 +279,10 @@ impl Session {
                 None
             }
             Cut::Data { bytes, done } => {
-                relay.pass(from, out);
                 let lane = self.lane(from);
+                if lane.fate == Fate::Sent {
+                    relay.pass(from, out);
+                }
                 let block = lane.block.as_mut()?;
                 block.feed(bytes, relay.manner);
                 block.over = done;
@@ -287,14 +320,26 @@ impl Session {
         }
         let reading = self.read(from, whole);
         let first = self.lane(from).frame.is_none();
-        let frame = self.number(from, whole, &reading);
-        let masked = self.masked(from, whole, &reading);
         let late = relay.manner != Manner::Fresh || self.lane(from).gone > 0;
         let for_us = relay.manner == Manner::Fresh && self.is_for_us(from, whole, &reading);
         let between = !matches!(relay.manner, Manner::Kept | Manner::Ours) && !for_us;
-        let edit = if between { self.edit(from, whole, &reading, &masked, late, out) } else { None };
+        let answers_us = between && first && self.answers_us(from, whole, &reading);
+        let asks = between && !answers_us;
+        let plan = if asks { self.ask(from, whole, &reading, [first, late], out) } else { Plan::default() };
+        if first {
+            self.lane(from).fate = if answers_us { Fate::Dropped } else { plan.fate };
+        }
+        let away = self.lane(from).fate != Fate::Sent;
+        let frame = self.number(from, whole, &reading);
+        let masked = self.masked(from, whole, &reading);
+        let edit = plan.edited(self, (whole, &reading), &masked, out);
         let mut oddities = self.oddities(from, whole, &reading, &masked);
         oddities.extend(relay.manner.oddity());
+        if answers_us {
+            oddities.push(Oddity::Kept);
+        } else if away && !first {
+            oddities.push(Oddity::Dropped);
+        }
         if for_us {
             self.is_ours(frame);
             oddities.push(Oddity::Kept);
@@ -313,7 +358,7 @@ impl Session {
             let gone = std::mem::take(&mut self.lane(from).gone);
             let rest = || whole[gone.min(whole.len())..].to_vec();
             self.begin_tls(instead.map_or_else(rest, |span| span.of(&out.batch.bytes).to_vec()), out);
-        } else if for_us {
+        } else if for_us || away {
             self.lane(from).gone = 0;
         } else {
             match instead {
@@ -345,55 +390,6 @@ impl Session {
             text.reading = reading;
         }
         expect
-    }
-
-    /// Lets the rules have a look. What they would do to a text that is on its way already is reported as refused.
-    fn edit(
-        &self,
-        from: Peer,
-        text: &[u8],
-        reading: &Reading,
-        masked: &Masked,
-        late: bool,
-        out: &mut Outbox,
-    ) -> Option<Box<Edited>> {
-        if !self.lanes[from.index()].edit {
-            return None;
-        }
-        let command = match reading.kind {
-            Kind::Command { verb, .. } => String::from_utf8_lossy(verb.of(text)).to_ascii_uppercase(),
-            Kind::Reply { tag, .. } if !tag.is_empty() => {
-                self.dialogue.tagged(tag.of(text)).map_or_else(String::new, |it| it.verb.to_string())
-            }
-            _ if self.grammar.form == Form::Imap => {
-                self.dialogue.oldest().map_or_else(String::new, |it| it.verb.to_string())
-            }
-            _ => self.asked().map_or_else(String::new, |it| it.verb.to_string()),
-        };
-        let (form, gather) = (self.grammar.form, self.gather(from));
-        let scene = Scene {
-            from,
-            text,
-            reading,
-            read: &|text| gather.holds(text).then(|| wire::reread(form, from, reading, text)),
-            state: self.state,
-            tls: self.tls.legs,
-            protocol: &self.grammar.name,
-            connection: self.connection,
-            command: &command,
-        };
-        let edit = self.rules.edit(&scene)?;
-        let mut edited = Edited { fired: edit.fired, refused: edit.refused, ..Edited::default() };
-        let bytes = edit.bytes.as_deref().unwrap_or(text);
-        if late {
-            let why = "its first octets were already on their way when the rest could be read";
-            edited.refused.extend(edited.fired.drain(..).map(|rule| (rule, why.to_owned())));
-        }
-        if !edited.fired.is_empty() {
-            edited.bytes = out.keep(bytes);
-            edited.secrets = self.secrets_of_edit(text, reading, masked, bytes);
-        }
-        Some(Box::new(edited))
     }
 
     /// An overlong line is complete: it is reported by its head, and moves the dialogue like a text.
@@ -440,7 +436,8 @@ impl Session {
     fn report_block_with(&mut self, from: Peer, odd: Vec<Oddity>, out: &mut Outbox) {
         let state = self.state;
         let Some(block) = self.lane(from).block.take() else { return };
-        let oddities = block.oddity.into_iter().chain(odd).collect();
+        let away = (self.lane(from).fate != Fate::Sent).then_some(Oddity::Dropped);
+        let oddities = block.oddity.into_iter().chain(odd).chain(away).collect();
         let data = Data {
             frame: block.frame,
             kind: block.kind,
@@ -483,10 +480,12 @@ impl Session {
             return;
         }
         let rest = &held[gone.min(held.len())..];
-        match self.lane(from).deflate.as_mut().and_then(|layer| layer.pack(rest)) {
+        let away = self.lane(from).frame.is_some() && self.lane(from).fate != Fate::Sent;
+        match self.lane(from).deflate.as_mut().filter(|_| !away).and_then(|layer| layer.pack(rest)) {
             Some(packed) => out.send(from.other(), &packed),
             // A copy of what was passed on is not sent again.
             _ if self.lane(from).packed => {}
+            _ if away => {}
             _ => out.send(from.other(), rest),
         }
         // What is missing of a list may be its best part.
@@ -504,7 +503,7 @@ impl Session {
             more: false,
             state: self.state,
             secrets: masked.spans,
-            oddities: oddity.into_iter().chain([cut_off]).collect(),
+            oddities: oddity.into_iter().chain([cut_off]).chain(away.then_some(Oddity::Dropped)).collect(),
         };
         out.report(from, What::Text(text));
     }

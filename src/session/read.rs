@@ -35,7 +35,8 @@ impl Session {
 
     /// The command that the next reply answers, in protocols in which replies come in the order of commands.
     pub(super) fn asked(&self) -> Option<&InFlight> {
-        self.dialogue.oldest().filter(|_| self.state != State::Greeting && self.grammar.form != Form::Imap)
+        let oldest = self.dialogue.oldest().filter(|command| command.ours.is_none());
+        oldest.filter(|_| self.state != State::Greeting && self.grammar.form != Form::Imap)
     }
 
     /// Reads a text in the light of what its lane is in the middle of.

@@ -2,7 +2,7 @@
 //! them, and the state changes as the grammar says.
 
 use super::dialogue::{InFlight, Want};
-use super::lane::{Frame, Wait};
+use super::lane::{Fate, Frame, Wait};
 use super::secret::{Mask, unquoted};
 use super::starttls::Answered;
 use super::{Outbox, Session};
@@ -51,8 +51,11 @@ impl Session {
             mask = command.and_then(|command| command.secret).into();
             // The header is in the first chunk behind any other command.
             self.chunked &= command.and_then(|command| command.then) == Some(Then::ClientOctets);
-            if self.replies {
-                let in_flight = self.in_flight(number, text, [tag, verb, arguments], command);
+            let in_flight = self.in_flight(number, text, [tag, verb, arguments], command);
+            self.own.taken = None;
+            if self.lanes[from.index()].fate != Fate::Sent {
+                self.take_away(in_flight);
+            } else if self.replies {
                 if self.grammar.form == Form::Imap {
                     self.dialogue.sent(in_flight);
                 } else {
@@ -67,7 +70,13 @@ impl Session {
     }
 
     /// A command, as it waits for its reply.
-    fn in_flight(&self, number: u64, text: &[u8], parts: [Span; 3], command: Option<&grammar::Command>) -> InFlight {
+    pub(super) fn in_flight(
+        &self,
+        number: u64,
+        text: &[u8],
+        parts: [Span; 3],
+        command: Option<&grammar::Command>,
+    ) -> InFlight {
         let [tag, verb, arguments] = parts.map(|part| part.of(text));
         let form = self.grammar.form;
         let bare = arguments.trim_ascii().is_empty();
@@ -231,6 +240,15 @@ impl Session {
                 }
                 return self.expect_octets(from, literal.len, out);
             }
+            let fate = self.lane(from).fate;
+            if literal.synchronizing && fate == Fate::Refused {
+                // Our answer comes in place of the go-ahead, and ends the command.
+                self.lane(from).frame = None;
+                return Expect::Line;
+            }
+            if fate != Fate::Sent {
+                return self.expect_octets(from, literal.len, out);
+            }
             if literal.synchronizing {
                 self.wait_for(Wait::Literal(literal.len), frame, Some(Want::Literal));
                 return Expect::Line;
@@ -267,6 +285,14 @@ impl Session {
 
     /// A command is complete: what comes next from the client may depend on the server.
     fn commanded(&mut self, frame: u64) -> Expect {
+        if let Some(taken) = self.own.taken.take() {
+            return match (taken.then, taken.octets) {
+                (Some(Then::ClientDotNow), _) => self.begin_message(frame),
+                (Some(Then::ClientOctets), Some(len)) => self.begin_chunk(frame, len),
+                // The server would have to speak first, and does not know of it.
+                _ => Expect::Line,
+            };
+        }
         let octets = self.dialogue.command(frame).and_then(|command| command.octets);
         match self.dialogue.command(frame).and_then(|command| command.then) {
             Some(Then::Sasl) => self.wait_for(Wait::Sasl, frame, Some(Want::Sasl)),

@@ -1,7 +1,7 @@
 //! Octets that cannot be classified yet: a client that does not wait for the server's answer. They were relayed when
 //! they came; here they are kept, bounded, and read once the server has decided what they are.
 
-use super::lane::{Block, Lane, Manner, START, Start, Wait, start};
+use super::lane::{Block, Fate, Lane, Manner, START, Start, Wait, start};
 use super::{MAX_EVENTS, Outbox, Session};
 use crate::event::{DataKind, Foreign, Hello, Kind, Layer, MAX_TEXT, Oddity, Peer, Reading, Text, What};
 use crate::wire::{self, Expect, Framer, hello};
@@ -227,6 +227,8 @@ impl Session {
         let block = Block::new(DataKind::Opaque, self.frames, None, true);
         let lane: &mut Lane = self.lane(from);
         (lane.frame, lane.due) = (None, false);
+        // What cannot be read is taken away from nobody.
+        lane.fate = Fate::Sent;
         lane.block = Some(Box::new(block));
         Expect::Opaque
     }

@@ -104,7 +104,23 @@ fn written(result: io::Result<()>) -> u8 {
 /// # Errors
 /// A rule or file that cannot be read, with its place and remedy.
 pub fn rules(flags: &RuleFlags) -> Result<Rules, Problem> {
-    Rules::compile(&sources(flags, &[])?)
+    Ok(compile(&sources(flags, &[])?)?.seeded(flags.seed.unwrap_or(0)))
+}
+
+/// Rules of which some may name files.
+///
+/// # Errors
+/// A rule or file that cannot be read.
+fn compile(sources: &[Source]) -> Result<Rules, Problem> {
+    Rules::compile_with(sources, &|file| std::fs::read_to_string(file).map_err(|error| error.to_string()))
+}
+
+/// A seed for the chances of rules, where none was given: another one in each run.
+#[must_use]
+pub fn seed() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    // Short enough to be copied by hand.
+    RandomState::new().hash_one(std::process::id()) % 1_000_000_000
 }
 
 /// The rules that the flags of `proxy` ask for: these first, and what hides these names of STARTTLS if that is wanted.
@@ -119,7 +135,7 @@ pub fn rules_of(flags: &cli::Proxy, first: &[Source], starttls: &[&str]) -> Resu
     if flags.compress == cli::Compress::Hide {
         hide.push(("--compress hide", "COMPRESS*,XFEATURE-COMPRESS*".to_owned()));
     }
-    Rules::compile(&[first, &sources(&flags.rules, &hide)?].concat())
+    compile(&[first, &sources(&flags.rules, &hide)?].concat())
 }
 
 fn sources(flags: &RuleFlags, hide: &[(&str, String)]) -> Result<Vec<Source>, Problem> {

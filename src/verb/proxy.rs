@@ -22,8 +22,13 @@ pub fn run(flags: &cli::Proxy) -> Result<u8, Problem> {
     let protocols = Protocols::with(&flags.grammar)?;
     let routes = flags.routes.iter().map(|text| Route::read(text, &protocols)).collect::<Result<Vec<_>, _>>()?;
     apart(&routes, &flags.routes)?;
-    let rules = Arc::new(rules_of(flags, &[], &offered(&routes, &protocols))?);
-    let offering = offering(flags, &routes, &protocols)?;
+    let rules = rules_of(flags, &[], &offered(&routes, &protocols))?;
+    let seed = flags.rules.seed.unwrap_or_else(super::seed);
+    if rules.has_chances() && flags.rules.seed.is_none() {
+        tell(&format!("the chances of rules have the seed {seed}; --seed {seed} gives the same ones again"));
+    }
+    let rules = Arc::new(rules.seeded(seed));
+    let offering = offering(flags, &routes, &protocols, seed)?;
     let used = |grammar: &&Arc<Grammar>| routes.iter().any(|route| route.protocol == grammar.name);
     let grammars: Vec<_> = protocols.grammars().iter().filter(used).cloned().collect();
     let unknown = unknown_capabilities(&rules, &grammars);
@@ -74,13 +79,18 @@ fn starttls<'a>(route: &Route, protocols: &'a Protocols) -> Option<&'a str> {
 
 /// The rules of routes that offer clients TLS by themselves, by protocol: what it is called is in every list until TLS has
 /// begun, and in none behind that.
-fn offering(flags: &cli::Proxy, routes: &[Route], protocols: &Protocols) -> Result<Vec<(String, Arc<Rules>)>, Problem> {
+fn offering(
+    flags: &cli::Proxy,
+    routes: &[Route],
+    protocols: &Protocols,
+    seed: u64,
+) -> Result<Vec<(String, Arc<Rules>)>, Problem> {
     let mut found: Vec<(String, Arc<Rules>)> = Vec::new();
     for route in routes.iter().filter(|route| route.tls[0] == Tls::Own) {
         if found.iter().all(|(protocol, _)| *protocol != route.protocol) {
             let first = starttls(route, protocols).map(|name| Source::offering(&route.listens, name));
             let first = first.as_ref().map_or(&[][..], |first| &first[..]);
-            found.push((route.protocol.clone(), Arc::new(rules_of(flags, first, &[])?)));
+            found.push((route.protocol.clone(), Arc::new(rules_of(flags, first, &[])?.seeded(seed))));
         }
     }
     Ok(found)

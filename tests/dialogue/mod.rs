@@ -21,6 +21,8 @@ pub enum Step {
         bytes: Vec<u8>,
         /// What goes out on the other side, where it differs.
         becomes: Option<Vec<u8>>,
+        /// What goes back to the sender.
+        answer: Vec<u8>,
     },
     /// The leg to a peer is under TLS.
     Tls {
@@ -80,12 +82,21 @@ impl Dialogue {
                 "" | "# " | "#" => {}
                 "! " => flags.push(rest.to_owned()),
                 "@ " => grammar = Some(rest.to_owned()),
-                "C:" | "S:" => steps.push(Step::Send { from, bytes: unescape(rest, true)?, becomes: None }),
-                "C|" | "S|" => steps.push(Step::Send { from, bytes: unescape(rest, false)?, becomes: None }),
+                "C:" | "S:" => {
+                    steps.push(Step::Send { from, bytes: unescape(rest, true)?, becomes: None, answer: Vec::new() })
+                }
+                "C|" | "S|" => {
+                    steps.push(Step::Send { from, bytes: unescape(rest, false)?, becomes: None, answer: Vec::new() })
+                }
                 "C*" | "S*" => {
                     let (count, what) = rest.split_once(' ').ok_or_else(|| wrong("COUNT TEXT was expected"))?;
                     let count: usize = count.parse().map_err(|_| wrong("a number was expected"))?;
-                    steps.push(Step::Send { from, bytes: unescape(what, false)?.repeat(count), becomes: None });
+                    steps.push(Step::Send {
+                        from,
+                        bytes: unescape(what, false)?.repeat(count),
+                        becomes: None,
+                        answer: Vec::new(),
+                    });
                 }
                 "C~" | "S~" => steps.push(Step::Tls { from, name: rest.to_owned() }),
                 "C." | "S." => steps.push(Step::Close { from }),
@@ -96,7 +107,13 @@ impl Dialogue {
                     let bytes = if mark == "=-" { Vec::new() } else { unescape(rest, mark == "=>")? };
                     becomes.get_or_insert_with(Vec::new).extend(bytes);
                 }
-                _ => return Err(wrong("neither C: S: C| S| C* S* C~ S~ C. S. => =| =- ! @ nor #")),
+                "<=" => {
+                    let Some(Step::Send { answer, .. }) = steps.last_mut() else {
+                        return Err(wrong("nothing was sent before"));
+                    };
+                    answer.extend(unescape(rest, true)?);
+                }
+                _ => return Err(wrong("neither C: S: C| S| C* S* C~ S~ C. S. => =| =- <= ! @ nor #")),
             }
         }
         Ok(Dialogue { grammar, rules: Arc::new(rules(&flags)?), steps, log: log.to_owned() })
@@ -106,10 +123,9 @@ impl Dialogue {
     pub fn expected(&self, to: Peer) -> Vec<u8> {
         let mut expected = Vec::new();
         for step in &self.steps {
-            if let Step::Send { from, bytes, becomes } = step
-                && *from == to.other()
-            {
-                expected.extend_from_slice(becomes.as_ref().unwrap_or(bytes));
+            if let Step::Send { from, bytes, becomes, answer } = step {
+                let sent = if *from == to { answer } else { becomes.as_ref().unwrap_or(bytes) };
+                expected.extend_from_slice(sent);
             }
         }
         expected

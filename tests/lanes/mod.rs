@@ -216,6 +216,33 @@ impl Run {
         sum
     }
 
+    /// Octets that each peer was sent: as they left, and as the events say. Not where octets were read twice.
+    pub fn delivered(&self) -> Option<[[u64; 2]; 2]> {
+        let mut said = [0; 2];
+        for seen in &self.events {
+            let (oddities, len) = match &seen.what {
+                What::Text(text) => {
+                    let edit = text.edit.as_ref().filter(|edit| !edit.fired.is_empty());
+                    let sent = edit.and(seen.sent.as_ref()).unwrap_or(&seen.bytes);
+                    (&text.oddities, sent.len() as u64)
+                }
+                What::Data(data) => (&data.oddities, data.len),
+                _ => continue,
+            };
+            if oddities.contains(&Oddity::Smuggled) {
+                return None;
+            }
+            if !oddities.iter().any(|odd| matches!(odd, Oddity::Dropped | Oddity::Kept)) {
+                said[seen.from.other().index()] += len;
+            }
+        }
+        let left = [Peer::Client, Peer::Server].map(|peer| {
+            let [output, ours] = [&self.output[peer.other().index()], &self.ours[peer.index()]];
+            (output.len() + ours.len()) as u64
+        });
+        Some([left, said])
+    }
+
     /// What must hold of every event, whatever the peers sent.
     pub fn check(&self) {
         for seen in &self.events {

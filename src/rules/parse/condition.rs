@@ -234,7 +234,8 @@ fn raw<'a>(line: &'a str, row: &FieldRow) -> Parsed<'a, &'a str> {
     fault(line, usize::from(!line.is_empty()), "here a value is missing", help)
 }
 
-fn delimited<'a>(line: &'a str, inside: &'a str, close: char) -> Parsed<'a, &'a str> {
+/// What stands up to the sign that closes it, with its escapes.
+pub fn delimited<'a>(line: &'a str, inside: &'a str, close: char) -> Parsed<'a, &'a str> {
     let mut escaped = false;
     for (at, c) in inside.char_indices() {
         match c {
@@ -248,7 +249,7 @@ fn delimited<'a>(line: &'a str, inside: &'a str, close: char) -> Parsed<'a, &'a 
 }
 
 /// In a string `\"` is a quote and `\\` a backslash; other backslashes stand for themselves.
-fn unescape(raw: &str) -> String {
+pub fn unescape(raw: &str) -> String {
     let mut text = String::with_capacity(raw.len());
     let mut letters = raw.chars().peekable();
     while let Some(c) = letters.next() {

@@ -21,6 +21,36 @@ fn the_language_is_read() {
         "s/when/once/ when text ~ when",
         "s/a/b/ when capability == AUTH=PLAIN",
         "s/a/b/ when (((((((conn < 3)))))))",
+        "s/a/b/ once",
+        "s/a/b/ when text ~ a once",
+        "s/a/b/ after 2 times 3",
+        "s/a/b/ TIMES 3 chance 10% AFTER 0",
+        "s/a/b/ chance 0.1",
+        "s/a/b/ chance 100%",
+        "drop-capability IDLE enforced when conn == 1 once",
+        "drop-capability IDLE,AUTH=* Enforced",
+        "only-capabilities @names.txt IDLE @more",
+        "replace-text \"say \\\"no\\\" again\" when status == NO",
+        "replace-text \"\"",
+        "replace-code \"[UNAVAILABLE]\"",
+        "replace-code \"5.7.1\"",
+        "replace-code \"\" once",
+        "insert-before \"* 1 EXPUNGE\" when command == NOOP",
+        "insert-after \"* OK {5}x\"",
+        "drop",
+        "drop when command == NOOP after 1 once",
+        "refuse FETCH",
+        "refuse UID FETCH with \"NO not today\" when state == selected times 3",
+        "refuse AUTH* once",
+        "delay 2s",
+        "delay 100ms at-byte 1000 when command == FETCH chance 1%",
+        "throttle 10k",
+        "throttle 512 at-byte 0",
+        "throttle 1M",
+        "slice 1 at-byte 7 once",
+        "stall",
+        "close at-byte 10",
+        "reset when from == server",
     ] {
         assert!(rule(line).is_ok(), "{line}: {:?}", rule(line).err());
     }
@@ -41,15 +71,65 @@ fn mistakes_are_pointed_at() {
             "drop-capabilty IDLE",
             ">drop-capabilty< IDLE: `drop-capabilty` is no action (did you mean `drop-capability`?",
         ),
-        ("delay 2s", ">delay< 2s: `delay` is not available in this version (the actions are"),
-        ("drop when from == server", ">drop< when from == server: `drop` is not available in this version"),
-        ("slice 1", ">slice< 1: `slice` is not available"),
         ("drop-capability", "drop-capability><: here the name of a capability is missing (for example: drop-cap"),
         ("drop-capability when from == server", "drop-capability ><when from == server: here the name"),
-        ("drop-capability IDLE once", "drop-capability IDLE >once<: `once` is not available in this version"),
-        ("drop-capability IDLE enforced", "drop-capability IDLE >enforced<: `enforced` is not available"),
-        ("s/a/b/ when from == server times 3", "s/a/b/ when from == server >times< 3: `times` is not available"),
-        ("s/a/b/ chance 0.5", "s/a/b/ >chance< 0.5: `chance` is not available"),
+        (
+            "add-capability IDLE enforced",
+            "add-capability IDLE >enforced<: `enforced` does not belong here (`enforced` st",
+        ),
+        ("drop-capability @", "drop-capability @><: here the name of a file is missing"),
+        ("add-capability @names", "add-capability >@names<"),
+        ("s/a/b/ times", "s/a/b/ times><: here the number of `times` is missing (for example: s/a/b/ times 3)"),
+        ("s/a/b/ times 0", "s/a/b/ times >0<: `times` is 1 at the least"),
+        ("s/a/b/ times x3", "s/a/b/ times >x3<: `x3` is no number"),
+        ("s/a/b/ times -1", "s/a/b/ times >-1<: `-1` is no number"),
+        ("s/a/b/ once times 3", "s/a/b/ once >times< 3: `times` stands here with another count (modifiers are once,"),
+        ("s/a/b/ after 1 after 2", "s/a/b/ after 1 >after< 2: `after` stands here with another `after`"),
+        ("s/a/b/ chance 0", "s/a/b/ chance >0<: `0` is not above 0 and up to 100% (a share of"),
+        ("s/a/b/ chance 1.5", "s/a/b/ chance >1.5<: `1.5` is not above 0"),
+        ("s/a/b/ chance 101%", "s/a/b/ chance >101%<: `101%` is not above 0"),
+        ("s/a/b/ chance often", "s/a/b/ chance >often<: `often` is no share"),
+        ("s/a/b/ chance 1e9", "s/a/b/ chance >1e9<: `1e9` is no share"),
+        ("s/a/b/ chance", "s/a/b/ chance><: here the share of `chance` is missing"),
+        (
+            "s/a/b/ once when conn == 1",
+            "s/a/b/ once >when< conn == 1: `when` does not belong here (a rule has one cond",
+        ),
+        ("s/a/b/ twice", "s/a/b/ >twice<: `twice` does not belong here (a rule is an action"),
+        (
+            "replace-text",
+            "replace-text><: here the new text is missing, in \"double quotes\" (for example: replace-text",
+        ),
+        ("replace-text hello", "replace-text >hello<: here the new text is missing"),
+        ("replace-text \"a", "replace-text >\"a<: this has no end (close it with \")"),
+        ("replace-text \"a\rb\"", "replace-text \"a>\r<b\": this cannot be put into a text"),
+        ("replace-code \"[A] [B]\"", "replace-code >\"[A] [B]\"<: `[A] [B]` is no code"),
+        ("insert-before", "insert-before><: here the line is missing"),
+        ("insert-after \" \"", "insert-after >\" \"<: this line is empty"),
+        (
+            "insert-after \"a LOGIN {5}\"",
+            "insert-after >\"a LOGIN {5}\"<: this line announces a literal (a line that is",
+        ),
+        ("insert-after \"a LOGIN {5+}\"", "insert-after >\"a LOGIN {5+}\"<: this line announces a literal"),
+        ("drop IDLE", "drop >IDLE<: `IDLE` does not belong here"),
+        ("refuse", "refuse><: here the command is missing (for example: refuse FETCH with"),
+        ("refuse when conn == 1", "refuse ><when conn == 1: here the command is missing"),
+        ("refuse UID FETCH NOW", "refuse UID FETCH >NOW<: a command has two words at the most"),
+        ("refuse \"NO\"", "refuse >\"NO\"<: `\\\"NO\\\"` is no command (a reply stands behind `with`"),
+        ("refuse IDLE with", "refuse IDLE with><: here the reply is missing"),
+        ("refuse IDLE with NO", "refuse IDLE with >NO<: here the reply is missing, in"),
+        ("refuse IDLE with \" \"", "refuse IDLE with >\" \"<: this reply is empty"),
+        ("refuse IDLE with \"NO {3}\"", "refuse IDLE with >\"NO {3}\"<: this reply announces a literal"),
+        ("delay", "delay><: here a time is missing (a number with ms, s, m or h behind it"),
+        ("delay 2", "delay >2<: `2` is no time"),
+        ("delay 0s", "delay >0s<: `0s` is no time"),
+        ("delay 999999h", "delay >999999h<: `999999h` is no time"),
+        ("throttle 10G", "throttle >10G<: `10G` is no number"),
+        ("throttle 0k", "throttle >0k<: `0k` is no rate"),
+        ("throttle", "throttle><: here the number of `throttle` is missing"),
+        ("slice 0", "slice >0<: `slice` is 1 at the least"),
+        ("stall 3", "stall >3<: `3` does not belong here"),
+        ("close at-byte", "close at-byte><: here the number of `at-byte` is missing (for example: close at-byte 1000)"),
         ("drop-capability \" A\"", "drop-capability \"> <A\": ` ` cannot stand in this name"),
         ("s/a/b/ when status == 25", "s/a/b/ when status == >25<: `25` is no value of `status` (`status` is one of OK"),
         ("s/a/b/ when state == trans", "s/a/b/ when state == >trans<: `trans` is no value of `state`"),
@@ -142,7 +222,7 @@ fn nesting_is_bounded() {
 #[test]
 fn a_pair_of_names_is_parted() {
     let parted = |value| match option(Verb::Replace, value) {
-        Ok(Action::Names(NamesAction::Replace(Pattern(old), new))) => {
+        Ok(Sentence { action: Action::Names(NamesAction::Replace(Pattern(old), new)), .. }) => {
             format!("{} {}", String::from_utf8_lossy(&old), String::from_utf8_lossy(&new))
         }
         Ok(other) => format!("{other:?}"),
@@ -163,7 +243,7 @@ fn a_pair_of_names_is_parted() {
     assert_eq!(parted("B D=1"), "B D=1");
     assert_eq!(parted("\"A 1\" B 2"), "\"A 1\" B >1: one name is replaced by one other");
     let pair = |value| match option(Verb::Replace, value) {
-        Ok(Action::Names(NamesAction::Replace(Pattern(old), new))) => {
+        Ok(Sentence { action: Action::Names(NamesAction::Replace(Pattern(old), new)), .. }) => {
             (String::from_utf8(old).unwrap(), String::from_utf8_lossy(&new).into_owned())
         }
         other => (format!("{other:?}"), String::new()),

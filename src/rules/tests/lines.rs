@@ -1,8 +1,9 @@
 //! What rules do to replies of several lines, and to the names in them.
 
+use super::super::draft::{BROKEN, LINE_END, TOO_LONG};
 use super::super::*;
 use super::{rules, scene};
-use crate::event::{Kind, List};
+use crate::event::{Kind, List, ListKind};
 use crate::wire::{managesieve, status};
 
 /// How a text is read that lists what a server offers.
@@ -16,7 +17,10 @@ fn read(form: Form, text: &[u8]) -> Reading {
 
 fn edit(rules: &Rules, form: Form, text: &str, one: bool) -> Option<Edit> {
     let reading = read(form, text.as_bytes());
-    rules.edit(&scene(Peer::Server, text.as_bytes(), &reading, &|text| one.then(|| read(form, text))))
+    rules.edit(
+        &scene(Peer::Server, text.as_bytes(), &reading, &|text| one.then(|| read(form, text))),
+        &mut rules.begin(1),
+    )
 }
 
 /// A rule, the lines of a reply with `|` between them, and the lines that are sent instead; `=` if they are the same.
@@ -393,7 +397,13 @@ fn a_reply_is_a_list_only_where_it_is_read_as_one() {
     let reading = status::read(Peer::Server, text);
     assert!(matches!(reading.kind, Kind::Reply { .. }) && reading.list.is_none());
     let rules = rules(&["drop-capability X", "add-capability Y"]);
-    assert_eq!(rules.edit(&scene(Peer::Server, text, &reading, &|text| Some(status::read(Peer::Server, text)))), None);
+    assert_eq!(
+        rules.edit(
+            &scene(Peer::Server, text, &reading, &|text| Some(status::read(Peer::Server, text))),
+            &mut rules.begin(1)
+        ),
+        None
+    );
     let empty = List { kind: ListKind::Lines(Form::Codes), whole: crate::event::Span::new(8, 15), items: Vec::new() };
-    assert_eq!(super::super::lines::act(&NamesAction::Drop(Vec::new()), Form::Codes, &empty, text), text);
+    assert_eq!(super::super::lines::act(&NamesAction::Drop(Vec::new(), false), Form::Codes, &empty, text), text);
 }

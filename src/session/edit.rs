@@ -1,0 +1,147 @@
+//! What the rules do to a text: they look at it in the light of the session, and what they make of it is sent in its place,
+//! or it is taken away. What cannot be done here and now is told.
+
+use std::sync::Arc;
+
+use super::lane::Fate;
+use super::secret::Masked;
+use super::{Outbox, Session};
+use crate::event::{Edited, Form, Kind, Peer, Reading};
+use crate::grammar::Then;
+use crate::rules::{self, Scene};
+use crate::wire;
+
+/// Why a rule is not applied to what left before it could be read.
+const LATE: &str = "its first octets were already on their way when the rest could be read";
+
+/// What becomes of a text.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    /// What becomes of it as a whole.
+    pub fate: Fate,
+    edited: Option<Box<Edited>>,
+    bytes: Option<Vec<u8>>,
+}
+
+impl Plan {
+    /// What is reported of it, with what is sent in its place. `text`: the text and its reading.
+    pub fn edited(
+        self,
+        session: &Session,
+        (text, reading): (&[u8], &Reading),
+        masked: &Masked,
+        out: &mut Outbox,
+    ) -> Option<Box<Edited>> {
+        let mut edited = self.edited?;
+        let bytes = self.bytes.as_deref().filter(|_| !edited.fired.is_empty() && self.fate == Fate::Sent);
+        if let Some(bytes) = bytes {
+            edited.bytes = out.keep(bytes);
+            edited.secrets = session.secrets_of_edit(text, reading, masked, bytes);
+        }
+        edited.answered = self.fate == Fate::Refused;
+        Some(edited)
+    }
+}
+
+impl Session {
+    /// Lets the rules have a look, and says what is ours to say before the text. What they would do to one that is on its
+    /// way already is refused, and does not count.
+    pub(super) fn ask(
+        &mut self,
+        from: Peer,
+        text: &[u8],
+        reading: &Reading,
+        [first, late]: [bool; 2],
+        out: &mut Outbox,
+    ) -> Plan {
+        if !self.lanes[from.index()].edit {
+            return Plan::default();
+        }
+        let Some(edit) = self.judged(from, text, reading, first, late) else { return Plan::default() };
+        let rules::Edit { bytes, mut fired, mut refused, dropped, answer, inserted } = edit;
+        let mut fate = match (dropped, &answer) {
+            (false, None) => Fate::Sent,
+            (true, _) => Fate::Dropped,
+            (false, Some(_)) => Fate::Refused,
+        };
+        let why = match (late, &answer) {
+            (true, _) => Some(LATE),
+            (false, Some(reply)) => {
+                let rule = fired.last().cloned().unwrap_or_else(|| Arc::from(""));
+                self.promise(text, reading, reply.as_deref(), rule).err()
+            }
+            (false, None) if dropped && self.leads_to_a_layer(from, text, reading) => {
+                Some("a layer begins behind it, which its receiver must know of")
+            }
+            _ => None,
+        };
+        if let Some(why) = why {
+            let whole = fate == Fate::Sent || late;
+            let from = if whole { 0 } else { fired.len().saturating_sub(1) };
+            refused.extend(fired.drain(from..).map(|rule| (rule, why.to_owned())));
+            fate = Fate::Sent;
+            if !whole {
+                // What was changed before it went is not sent in pieces.
+                refused
+                    .extend(fired.drain(..).map(|rule| (rule, "it was to be taken away by another rule".to_owned())));
+            }
+        }
+        for line in inserted {
+            let rule = Arc::clone(&line.rule);
+            let put = if late { Err(LATE) } else { self.insert(from, line, out) };
+            refused.extend(put.err().map(|why| (rule, why.to_owned())));
+        }
+        let edited = Edited { fired, refused, ..Edited::default() };
+        let nothing = edited.fired.is_empty() && edited.refused.is_empty();
+        Plan { fate, edited: (!nothing).then(|| Box::new(edited)), bytes }
+    }
+
+    /// What the rules make of a text. What they would have done to one that comes too late does not count.
+    fn judged(&mut self, from: Peer, text: &[u8], reading: &Reading, first: bool, late: bool) -> Option<rules::Edit> {
+        let command = self.verb_of(text, reading);
+        let (form, gather) = (self.grammar.form, self.gather(from));
+        let mut progress = if late { self.progress.clone() } else { std::mem::take(&mut self.progress) };
+        let scene = Scene {
+            from,
+            text,
+            form,
+            reading,
+            read: &|text| gather.holds(text).then(|| wire::reread(form, from, reading, text)),
+            first,
+            state: self.state,
+            tls: self.tls.legs,
+            protocol: &self.grammar.name,
+            connection: self.connection,
+            command: &command,
+            client: &self.client,
+            user: &self.user,
+        };
+        let edit = self.rules.edit(&scene, &mut progress);
+        if !late {
+            self.progress = progress;
+        }
+        edit
+    }
+
+    /// The verb of the command that a text is or answers, in upper case; empty if there is none.
+    fn verb_of(&self, text: &[u8], reading: &Reading) -> String {
+        match reading.kind {
+            Kind::Command { verb, .. } => String::from_utf8_lossy(verb.of(text)).to_ascii_uppercase(),
+            Kind::Reply { tag, .. } if !tag.is_empty() => {
+                self.dialogue.tagged(tag.of(text)).map_or_else(String::new, |it| it.verb.to_string())
+            }
+            _ if self.grammar.form == Form::Imap => {
+                self.dialogue.oldest().map_or_else(String::new, |it| it.verb.to_string())
+            }
+            _ => self.asked().map_or_else(String::new, |it| it.verb.to_string()),
+        }
+    }
+
+    /// True for a reply behind which a layer begins.
+    fn leads_to_a_layer(&self, from: Peer, text: &[u8], reading: &Reading) -> bool {
+        let Kind::Reply { tag, .. } = reading.kind else { return false };
+        let command = if tag.is_empty() { self.asked() } else { self.dialogue.tagged(tag.of(text)) };
+        from == Peer::Server
+            && command.is_some_and(|it| matches!(it.then, Some(Then::Tls | Then::Deflate | Then::Reset)))
+    }
+}
