@@ -106,7 +106,8 @@ Examples:
       on the screen, and in a file (a new one with mode 0600)
 
 Rules, one to an option --rule or to a line of a file:
-  drop-capability PATTERN...      add-capability NAME...
+  drop-capability PATTERN... [enforced]
+  add-capability NAME...
   only-capabilities NAME...       replace-capability OLD NEW
   s/REGEX/REPLACEMENT/flags       flags: g (all), i (any case), N (the Nth)
   replace-text \"...\"              replace-code \"[...]\"
@@ -193,6 +194,9 @@ pub struct RuleFlags {
     /// 'OLD NEW')
     #[arg(long, value_name = "OLD=NEW")]
     pub replace_cap: Vec<String>,
+    /// Refuse what capabilities that are taken away would have allowed: commands, mechanisms, literals, parameters
+    #[arg(long)]
+    pub enforce: bool,
     /// Any rule: an action, and when it applies (see below)
     #[arg(long, value_name = "RULE")]
     pub rule: Vec<String>,

@@ -98,6 +98,9 @@
 //!   that wait, so that its answer comes in its turn; a reply of the server's never finds it there. A command of ours to the
 //!   server waits like any other, and what answers it is not sent on. Where we may have to speak, the server's lane is in edit: so
 //!   no incomplete line of its stands before our words, and inside DEFLATE there is a compressor.
+//! - **What is enforced is what the client was offered** (`session/enforce.rs`): a use is refused if an enforced rule takes away a
+//!   capability that allows it, and none that allows it is in the last list that the client got. The rules name capabilities; which
+//!   uses they allow is in the grammar, but for a few arguments of IMAP.
 //! - **A dropped text takes along what belongs to it** ([`session::lane::Fate`]), to the next text that begins a frame. A literal that
 //!   would have waited for leave is taken for granted if the command was dropped, and is not expected if we answer it.
 //! - **An emptied ENABLE names X-HIDDEN.** ENABLE without a name would be an error, and dropping the command would

@@ -8,6 +8,7 @@
 mod deflate;
 pub mod dialogue;
 mod edit;
+mod enforce;
 pub mod lane;
 mod message;
 pub mod outbox;
@@ -344,6 +345,9 @@ impl Session {
         }
         let turn = self.pair(from, whole, &reading, &mut oddities);
         let instead = edit.as_ref().filter(|edit| !edit.fired.is_empty()).map(|edit| edit.bytes);
+        if from == Peer::Server && !away && reading.list.as_ref().is_some_and(|list| list.kind.offers()) {
+            self.hear(whole, &reading, instead.map(|span| span.of(&out.batch.bytes)));
+        }
         if relay.manner.is_new() && self.consents(from, &reading, &turn) {
             // The client must not begin before the server's leg is secured.
             let gone = std::mem::take(&mut self.lane(from).gone);

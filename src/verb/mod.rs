@@ -104,7 +104,28 @@ fn written(result: io::Result<()>) -> u8 {
 /// # Errors
 /// A rule or file that cannot be read, with its place and remedy.
 pub fn rules(flags: &RuleFlags) -> Result<Rules, Problem> {
-    Ok(compile(&sources(flags)?)?.seeded(flags.seed.unwrap_or(0)))
+    let rules = compile(&sources(flags)?)?.seeded(flags.seed.unwrap_or(0));
+    Ok(if flags.enforce { rules.enforcing() } else { rules })
+}
+
+/// What is said of capabilities that rules take away and others that stay bring along: a warning each. That a revision of
+/// the protocol has much in it is not told.
+#[must_use]
+pub fn implied_capabilities(rules: &Rules, grammars: &[Arc<Grammar>]) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for grammar in grammars {
+        for capability in
+            grammar.capabilities.iter().filter(|it| !it.name.starts_with("IMAP4") && !rules.drops(&it.name))
+        {
+            for implied in capability.implies.iter().filter(|name| rules.drops(name)) {
+                let name = &capability.name;
+                warnings.push(format!(
+                    "{implied} is taken away, and {name} is not, which brings it along where it is offered"
+                ));
+            }
+        }
+    }
+    warnings
 }
 
 /// Rules of which some may name files.

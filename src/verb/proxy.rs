@@ -32,7 +32,8 @@ pub fn run(flags: &cli::Proxy) -> Result<u8, Problem> {
     let used = |grammar: &&Arc<Grammar>| routes.iter().any(|route| route.protocol == grammar.name);
     let grammars: Vec<_> = protocols.grammars().iter().filter(used).cloned().collect();
     let unknown = unknown_capabilities(&rules, &grammars);
-    for warning in unknown.into_iter().chain(unknown_protocols(&rules, &protocols)) {
+    let implied = super::implied_capabilities(&rules, &grammars);
+    for warning in unknown.into_iter().chain(unknown_protocols(&rules, &protocols)).chain(implied) {
         tell(&format!("warning: {warning}"));
     }
     let defaults = Limits::default();
@@ -88,7 +89,9 @@ fn offering(
         if found.iter().all(|(protocol, _)| *protocol != route.protocol) {
             let mut sources = Source::offering(&route.listens, name).to_vec();
             sources.extend(super::sources(&flags.rules)?);
-            found.push((route.protocol.clone(), Arc::new(super::compile(&sources)?.seeded(seed))));
+            let rules = super::compile(&sources)?.seeded(seed);
+            let rules = if flags.rules.enforce { rules.enforcing() } else { rules };
+            found.push((route.protocol.clone(), Arc::new(rules)));
         }
     }
     Ok(found)
