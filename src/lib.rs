@@ -156,8 +156,8 @@
 //!   ([`grammar::Then`]), and lists, secrets and states are keys. There is no language in the tables.
 //! - **Forms** ([`event::Form`]) say how lines look, and are all that tells protocols apart in the core: [`wire`] has a reader
 //!   for each, the session asks the form how many lines make the next text (`session/read.rs`), and everything else is in
-//!   the tables. No module but [`explain`] asks which command this is (the session does of one: RSET is no
-//!   greeting), and none which protocol. Where explanations need the
+//!   the tables. No module but [`explain`] asks which command this is (the session does of two: RSET is no
+//!   greeting, and USER names who logs in), and none which protocol. Where explanations need the
 //!   number of a section, `explain/book.rs` has it.
 //! - **Without tags, order is all there is.** A reply answers the oldest command; a count says how many it has (LMTP, PRDR). A
 //!   reply too many is said once, and pairs again as soon as a command is alone. Of commands that are too many to be kept,

@@ -100,8 +100,6 @@ pub struct Route {
     /// With this a STARTTLS of the client's is followed on both legs, if neither has TLS; else what comes behind it is
     /// relayed as it is.
     pub means: Option<Arc<Means>>,
-    /// The lanes in which rules may edit, `[client, server]`; only reported.
-    pub edit: [bool; 2],
 }
 
 /// A route with the address that it got.
@@ -293,15 +291,16 @@ async fn connection<F>(
     F: Fn(&Route, u64) -> Session,
 {
     let mut report = Report::new(plan.events.clone(), number, plan.clock, plan.limits.patience);
+    let mut session = (plan.make)(&route, number).with_client(&client.ip().to_string());
     let opened = Opened {
         protocol: route.protocol.clone(),
         client: client.to_string(),
         server: format!("{}://{}", route.scheme, route.server),
-        edit: route.edit,
+        edit: session.edits(),
+        rules: session.rules(),
     };
     let events = vec![Event { from: Peer::Client, what: What::Opened(Box::new(opened)) }];
     report.put(&mut Batch { events, ..Batch::default() }, Instant::now());
-    let mut session = (plan.make)(&route, number).with_client(&client.ip().to_string());
     session = session.under_tls([route.identity.is_some() && !route.own[0], route.trust.is_some() && !route.own[1]]);
     let follows = route.means.is_some() && route.identity.is_none() && route.trust.is_none();
     if follows {

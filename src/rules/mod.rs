@@ -6,6 +6,7 @@
 //! has counted belongs to one connection, and lies outside of the rules ([`Progress`]).
 
 mod action;
+pub mod book;
 mod condition;
 mod draft;
 mod fault;
@@ -330,6 +331,13 @@ impl Rules {
             rule.enforced |= hides && rule.lanes[Peer::Client.index()];
         }
         self
+    }
+
+    /// True if a condition asks who has logged in.
+    #[must_use]
+    pub fn asks_for_user(&self) -> bool {
+        let asks = |condition: &Condition| condition.asks(condition::Field::User);
+        self.rules.iter().any(|rule| rule.condition.as_ref().is_some_and(asks))
     }
 
     /// True if a rule is enforced.
