@@ -113,7 +113,8 @@ Examples:
       on the screen, and in a file (a new one with mode 0600)
 
 Rules, one to an option --rule or to a line of a file:
-  drop-capability PATTERN...      add-capability NAME...
+  drop-capability PATTERN... [enforced]
+  add-capability NAME...
   only-capabilities NAME...       replace-capability OLD NEW
   s/REGEX/REPLACEMENT/flags       flags: g (all), i (any case), N (the Nth)
   replace-text \"...\"              replace-code \"[...]\"
@@ -122,10 +123,10 @@ Rules, one to an option --rule or to a line of a file:
 each perhaps with: when CONDITION, for instance
   when from == server && !(state == selected) && command in {FETCH, STORE}
   fields:       from conn protocol state command tag status code text size
-                capability tls client
+                capability tls client user
   comparisons:  == != ~ (regex) in {A, B}; for conn and size also < and >
 and perhaps with: once, times N, after N, chance P (10% or 0.1); each connection
-counts for itself. @FILE among names stands for the names in a file.
+counts for itself. SIGHUP reads files of rules again. @FILE among names stands for the names in a file.
 Order: --only-caps, --drop-cap, --replace-cap, --add-cap, --rule, --rules.
 
 Ctrl-C ends all connections, prints their summaries, and exits with 0.
@@ -203,6 +204,9 @@ pub struct RuleFlags {
     /// 'OLD NEW')
     #[arg(long, value_name = "OLD=NEW")]
     pub replace_cap: Vec<String>,
+    /// Refuse what capabilities that are taken away would have allowed: commands, mechanisms, literals, parameters
+    #[arg(long)]
+    pub enforce: bool,
     /// Any rule: an action, and when it applies (see below)
     #[arg(long, value_name = "RULE")]
     pub rule: Vec<String>,
@@ -294,7 +298,7 @@ pub struct Demo {
 /// Flags of `explain`.
 #[derive(Debug, Args)]
 #[command(after_help = "For instance: QRESYNC, SELECT, UID FETCH, OVERQUOTA, AUTH=PLAIN, SCRAM-SHA-256, '\\Seen',\n\
-CHUNKING, 250, 5.7.8, -ERR")]
+CHUNKING, 250, 5.7.8, -ERR; drop-capability and every other word of the language of rules")]
 pub struct Explain {
     /// The word, in any case; some have two, such as UID FETCH
     #[arg(required = true, value_name = "WORD", allow_hyphen_values = true)]

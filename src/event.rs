@@ -191,6 +191,8 @@ pub struct Opened {
     pub server: String,
     /// The lanes in which rules may edit: `[client, server]`. The others are only looked at.
     pub edit: [bool; 2],
+    /// The rules, as the user wrote them, in their order.
+    pub rules: Vec<Arc<str>>,
 }
 
 /// A complete text and what it turned out to be.

@@ -98,6 +98,9 @@
 //!   that wait, so that its answer comes in its turn; a reply of the server's never finds it there. A command of ours to the
 //!   server waits like any other, and what answers it is not sent on. Where we may have to speak, the server's lane is in edit: so
 //!   no incomplete line of its stands before our words, and inside DEFLATE there is a compressor.
+//! - **What is enforced is what the client was offered** (`session/enforce.rs`): a use is refused if an enforced rule takes away a
+//!   capability that allows it, and none that allows it is in the last list that the client got. The rules name capabilities; which
+//!   uses they allow is in the grammar, but for a few arguments of IMAP.
 //! - **A dropped text takes along what belongs to it** ([`session::lane::Fate`]), to the next text that begins a frame. A literal that
 //!   would have waited for leave is taken for granted if the command was dropped, and is not expected if we answer it.
 //! - **An emptied ENABLE names X-HIDDEN.** ENABLE without a name would be an error, and dropping the command would
@@ -162,8 +165,8 @@
 //!   ([`grammar::Then`]), and lists, secrets and states are keys. There is no language in the tables.
 //! - **Forms** ([`event::Form`]) say how lines look, and are all that tells protocols apart in the core: [`wire`] has a reader
 //!   for each, the session asks the form how many lines make the next text (`session/read.rs`), and everything else is in
-//!   the tables. No module but [`explain`] asks which command this is (the session does of one: RSET is no
-//!   greeting), and none which protocol. Where explanations need the
+//!   the tables. No module but [`explain`] asks which command this is (the session does of two: RSET is no
+//!   greeting, and USER names who logs in), and none which protocol. Where explanations need the
 //!   number of a section, `explain/book.rs` has it.
 //! - **Without tags, order is all there is.** A reply answers the oldest command; a count says how many it has (LMTP, PRDR). A
 //!   reply too many is said once, and pairs again as soon as a command is alone. Of commands that are too many to be kept,

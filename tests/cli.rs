@@ -387,6 +387,77 @@ fn an_unknown_capability_is_a_warning() {
 }
 
 #[test]
+fn words_of_rules_are_explained_with_an_example() {
+    for (word, expected) in [
+        ("drop-capability", "drop-capability IDLE AUTH=* enforced"),
+        ("chance", "chance 10%"),
+        ("client", "without its port"),
+        ("s/a/b/", "RECENT/ when from == server"),
+    ] {
+        let output = run(&["explain", word]);
+        assert_eq!(output.status.code(), Some(0), "{word}");
+        assert!(text(&output.stdout).contains(expected), "{word}: {}", text(&output.stdout));
+    }
+    assert!(text(&run(&["explain", "insert-befor"]).stdout).contains("insert-before"));
+}
+
+/// The next line that the program says, and begins like this.
+fn told(scope: &Scope, start: &str) -> String {
+    loop {
+        let line = scope.lines.recv_timeout(PATIENCE).expect("it is said in time");
+        if line.starts_with(start) {
+            return line;
+        }
+    }
+}
+
+#[test]
+fn a_hangup_reads_the_rules_again_and_wrong_ones_change_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (file, names) = (folder.path().join("rules"), folder.path().join("names"));
+    let (rules, names_path) = (file.to_str().expect("UTF-8"), names.to_str().expect("UTF-8"));
+    std::fs::write(&names, "A # the first\n").expect("a file");
+    std::fs::write(&file, format!("drop-capability @{names_path}\ns/never/x/ chance 1%\n")).expect("a file");
+    let hangup = |scope: &Scope| {
+        let id = scope.child.id().to_string();
+        assert!(Command::new("kill").args(["-HUP", &id]).status().expect("kill runs").success());
+    };
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback can be listened on");
+    let address = listener.local_addr().expect("it has an address");
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            stream?.write_all(b"* OK [CAPABILITY A B] hi\r\n")?;
+        }
+        std::io::Result::Ok(())
+    });
+    let scope = Scope::start(address, &["--rules", rules, "--seed", "7"]);
+    let greeting = |scope: &Scope| line(&mut BufReader::new(scope.connect()));
+    assert_eq!(greeting(&scope), "* OK [CAPABILITY B] hi\r\n");
+    std::fs::write(&names, "B\n").expect("a file");
+    hangup(&scope);
+    told(&scope, "the rules were read again");
+    assert_eq!(greeting(&scope), "* OK [CAPABILITY A] hi\r\n");
+    std::fs::write(&file, "drop-capabilty A\n").expect("a file");
+    hangup(&scope);
+    let problem = told(&scope, "error: ");
+    assert!(problem.contains(":1:1: `drop-capabilty` is no action"), "{problem}");
+    told(&scope, "  the old rules stay");
+    assert_eq!(greeting(&scope), "* OK [CAPABILITY A] hi\r\n");
+    let (code, log, said) = scope.interrupt();
+    assert_eq!(code, Some(0), "{said}");
+    assert!(log.contains("rule `s/never/x/ chance 1%`: never applied"), "{log}");
+    assert!(!said.contains("--seed"), "the seed was given: {said}");
+}
+
+#[test]
+fn the_seed_of_chances_is_told() {
+    let (_held, nobody) = nobody();
+    let route = format!("127.0.0.1:0=imap://{nobody}");
+    let lines = first_lines(&["proxy", &route, "--rule", "s/a/b/ chance 10%"], 1);
+    assert!(lines[0].starts_with("the chances of rules have the seed ") && lines[0].contains("; --seed "), "{lines:?}");
+}
+
+#[test]
 fn the_demo_shows_the_main_job() {
     let output = run(&["demo"]);
     let log = text(&output.stdout);

@@ -126,6 +126,7 @@ fn run(dialogue: &Dialogue, chunking: Chunking, grammar: &Arc<Grammar>) -> (Stri
         client: "127.0.0.1:50000".to_owned(),
         server: format!("{}://mail.example.org:{}", grammar.name, grammar.port),
         edit: session.edits(),
+        rules: session.rules(),
     };
     scope.out.report(Peer::Client, What::Opened(Box::new(opened)));
     scope.carry(&[]);

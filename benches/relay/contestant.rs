@@ -196,7 +196,6 @@ async fn be_relay(scheme: &str, server: SocketAddr, folder: &Path) {
         trust,
         own: [false; 2],
         means: None,
-        edit: [false; 2],
     };
     let relay = Relay::bind(vec![route], Limits::default()).await.expect("a port");
     eprintln!("listening on {scheme}://{} -> {server}", relay.routes()[0].address);

@@ -222,7 +222,10 @@ impl Explainer {
                 self.notes.push(finding::layer(*layer, from, self.book));
             }
             What::Lag { events, bytes } => self.lag(*events, *bytes),
-            What::Opened(_) => self.began = Some(at),
+            What::Opened(opened) => {
+                self.began = Some(at);
+                opened.rules.iter().for_each(|rule| self.tallies.know(rule));
+            }
             What::Tls(facts) => {
                 self.secured |= from == Peer::Server;
                 self.hurdles.legs[from.index()] = true;

@@ -83,6 +83,13 @@ impl Tallies {
         }
     }
 
+    /// Knows of a rule that has not fired.
+    pub fn know(&mut self, rule: &Arc<str>) {
+        if self.rules.len() < MAX_RULES && self.rules.iter().all(|(known, _)| known != rule) {
+            self.rules.push((Arc::clone(rule), 0));
+        }
+    }
+
     /// Counts a rule that fired.
     pub fn fired(&mut self, rule: &Arc<str>) {
         if let Some((_, count)) = self.rules.iter_mut().find(|(known, _)| known == rule) {
@@ -150,6 +157,11 @@ mod tests {
             tallies.fired(&Arc::from(format!("rule {n}")));
         }
         tallies.fired(&Arc::from("rule 0"));
+        let mut quiet = Tallies::default();
+        quiet.know(&Arc::from("a"));
+        quiet.know(&Arc::from("a"));
+        quiet.fired(&Arc::from("b"));
+        assert_eq!(quiet.rules, [(Arc::from("a"), 0), (Arc::from("b"), 1)]);
         assert_eq!(tallies.rules.len(), MAX_RULES);
         assert_eq!(tallies.rules[0].1, 2);
     }

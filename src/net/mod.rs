@@ -100,8 +100,6 @@ pub struct Route {
     /// With this a STARTTLS of the client's is followed on both legs, if neither has TLS; else what comes behind it is
     /// relayed as it is.
     pub means: Option<Arc<Means>>,
-    /// The lanes in which rules may edit, `[client, server]`; only reported.
-    pub edit: [bool; 2],
 }
 
 /// A route with the address that it got.
@@ -293,27 +291,27 @@ async fn connection<F>(
     F: Fn(&Route, u64) -> Session,
 {
     let mut report = Report::new(plan.events.clone(), number, plan.clock, plan.limits.patience);
+    // Boxed, and so is what it takes to connect: what is held while something is awaited takes room in this task.
+    let session = Box::new(session(&plan, &route, client, number));
     let opened = Opened {
         protocol: route.protocol.clone(),
         client: client.to_string(),
         server: format!("{}://{}", route.scheme, route.server),
-        edit: route.edit,
+        edit: session.edits(),
+        rules: session.rules(),
     };
     let events = vec![Event { from: Peer::Client, what: What::Opened(Box::new(opened)) }];
     report.put(&mut Batch { events, ..Batch::default() }, Instant::now());
     let mut stop = plan.stop.clone();
-    // Boxed: what it takes to connect is not carried along by an idle connection.
     let opening = Box::pin(open(&plan, &route, socket, over, &mut report, &mut stop)).await;
-    // Made only now, and moved into a box at once: what is held while something is awaited takes room in this task.
-    let session = session(&plan, &route, client, number);
     match opening {
         Ok(legs) => {
             let upgrade = follows(&route) || route.own != [false; 2];
             let upgrade = upgrade.then(|| Upgrade { route: route.clone(), limit: plan.limits.connect_timeout });
-            let pump = Box::new(Pump::new(legs, session, report, plan.limits.idle_timeout, upgrade));
+            let pump = Box::new(Pump::new(legs, *session, report, plan.limits.idle_timeout, upgrade));
             pump.run(&mut stop).await;
         }
-        Err((by, why)) => Box::pin(unopened(session, report, by, why, &mut stop)).await,
+        Err((by, why)) => Box::pin(unopened(*session, report, by, why, &mut stop)).await,
     }
 }
 

@@ -115,6 +115,17 @@ pub enum NamesAction {
 }
 
 impl NamesAction {
+    /// True if it takes this name away.
+    #[must_use]
+    pub fn hides(&self, name: &[u8]) -> bool {
+        match self {
+            NamesAction::Drop(patterns, _) => any(patterns, name),
+            NamesAction::Only(patterns) => !any(patterns, name) && !is_revision(name),
+            NamesAction::Replace(old, new) => old.matches(name) && !name.eq_ignore_ascii_case(new),
+            NamesAction::Add(_) => false,
+        }
+    }
+
     /// True if it would put a name with a blank into a list: on one line that would be two names.
     #[must_use]
     pub fn puts_blank(&self) -> bool {

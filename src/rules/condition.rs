@@ -138,7 +138,7 @@ pub const FIELDS: &[FieldRow] = &[
         row(Field::Check, "check", Scale::Word),
         "is not known when a rule runs: a text passes the rules first and is checked afterwards",
     ),
-    later(row(Field::User, "user", Scale::Word), "is not known to rules in this version"),
+    row(Field::User, "user", Scale::Word),
     row(Field::Client, "client", Scale::Word),
 ];
 
@@ -284,6 +284,16 @@ impl Condition {
         }
     }
 
+    /// True if it asks about this field.
+    #[must_use]
+    pub fn asks(&self, of: Field) -> bool {
+        match self {
+            Condition::All(parts) | Condition::Any(parts) => parts.iter().any(|part| part.asks(of)),
+            Condition::Not(inner) => inner.asks(of),
+            Condition::Test(field, _) => *field == of,
+        }
+    }
+
     /// The words that it compares this field with.
     #[must_use]
     pub fn words(&self, of: Field) -> Vec<&[u8]> {
@@ -391,6 +401,7 @@ impl Facts for Scene<'_> {
             }
             Field::Tag => self.tag(),
             Field::Client => self.client.as_bytes(),
+            Field::User => self.user.as_bytes(),
             Field::Status => {
                 let (status, mark): (&[u8], _) = match self.reading.kind {
                     Kind::Reply { status, word, .. } => (status.word().as_bytes(), word.of(self.text)),
@@ -409,7 +420,7 @@ impl Facts for Scene<'_> {
                 }
                 _ => b"",
             },
-            Field::Latency | Field::Rule | Field::Check | Field::User => return Fact::Unknown,
+            Field::Latency | Field::Rule | Field::Check => return Fact::Unknown,
         };
         if found.is_empty() { Fact::Absent } else { Fact::word(found) }
     }

@@ -6,6 +6,7 @@
 //! has counted belongs to one connection, and lies outside of the rules ([`Progress`]).
 
 mod action;
+pub mod book;
 mod condition;
 mod draft;
 mod fault;
@@ -47,6 +48,8 @@ struct Rule {
     limits: Option<(usize, Limits)>,
     /// Per sender, whether the condition can hold.
     lanes: [bool; 2],
+    /// What it takes out of lists is refused too.
+    enforced: bool,
 }
 
 /// One rule as the user wrote it, and where.
@@ -234,7 +237,13 @@ impl Source {
         let can_hold = |from| condition.as_ref().is_none_or(|when| when.evaluate(&Sender(from)) != Truth::No);
         let lanes = [can_hold(Peer::Client), can_hold(Peer::Server)];
         let limits = (!limits.is_empty()).then_some((0, limits));
-        Ok(Rule { written: Arc::clone(&self.written), action, condition, limits, lanes })
+        let enforced = matches!(action, Action::Names(NamesAction::Drop(_, true)));
+        if enforced && !lanes[Peer::Client.index()] {
+            let at = self.text.to_ascii_lowercase().find("enforced").unwrap_or(0);
+            let what = "the condition never holds for what a client sends, so nothing could be refused";
+            return Err(self.problem(at, "enforced".len(), what, "leave out `enforced`, or the part about the sender"));
+        }
+        Ok(Rule { written: Arc::clone(&self.written), action, condition, limits, lanes, enforced })
     }
 
     /// Adds the names of a file to those of an action. `file` is a part of the rule.
@@ -322,6 +331,44 @@ impl Rules {
         Rules { seed, ..self }
     }
 
+    /// The same rules, of which all that take capabilities away are enforced.
+    #[must_use]
+    pub fn enforcing(mut self) -> Self {
+        for rule in &mut self.rules {
+            let hides = matches!(&rule.action, Action::Names(names) if !matches!(names, NamesAction::Add(_)));
+            rule.enforced |= hides && rule.lanes[Peer::Client.index()];
+        }
+        self
+    }
+
+    /// True if a condition asks who has logged in.
+    #[must_use]
+    pub fn asks_for_user(&self) -> bool {
+        let asks = |condition: &Condition| condition.asks(condition::Field::User);
+        self.rules.iter().any(|rule| rule.condition.as_ref().is_some_and(asks))
+    }
+
+    /// True if a rule is enforced.
+    #[must_use]
+    pub fn has_enforced(&self) -> bool {
+        self.rules.iter().any(|rule| rule.enforced)
+    }
+
+    /// The enforced rule that takes this capability away, if its condition holds for the text.
+    #[must_use]
+    pub fn enforced(&self, scene: &Scene<'_>, name: &str) -> Option<&Arc<str>> {
+        let hides = |rule: &&Rule| matches!(&rule.action, Action::Names(names) if names.hides(name.as_bytes()));
+        let holds = |rule: &&Rule| rule.condition.as_ref().is_none_or(|when| when.evaluate(scene) == Truth::Yes);
+        self.rules.iter().filter(|rule| rule.enforced).filter(hides).find(holds).map(|rule| &rule.written)
+    }
+
+    /// True if a rule takes away this capability by its name, rather than all others.
+    #[must_use]
+    pub fn drops(&self, name: &str) -> bool {
+        let drops = |action: &Action| matches!(action, Action::Names(names @ NamesAction::Drop(..)) if names.hides(name.as_bytes()));
+        self.rules.iter().any(|rule| drops(&rule.action))
+    }
+
     /// True if a rule has a chance.
     #[must_use]
     pub fn has_chances(&self) -> bool {
@@ -357,7 +404,9 @@ impl Rules {
         self.rules.iter().any(|rule| {
             let own = rule.lanes[from.index()] && rule.action.touches(from);
             // What a rule says to the server is answered, and what it refuses is too.
-            own || (from == Peer::Server && rule.lanes[Peer::Client.index()] && rule.action.has_answers())
+            own || (from == Peer::Server
+                && rule.lanes[Peer::Client.index()]
+                && (rule.enforced || rule.action.has_answers()))
         })
     }
 
@@ -431,7 +480,6 @@ const fn whole(scene: &Scene<'_>) -> Result<bool, &'static str> {
 /// What an action is called that the language has and this version does not.
 fn unavailable(action: &Action) -> Option<String> {
     match action {
-        Action::Names(NamesAction::Drop(_, true)) => Some("`enforced`".to_owned()),
         Action::Fault(fault) => Some(fault.to_string()),
         _ => None,
     }

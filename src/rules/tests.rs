@@ -430,3 +430,21 @@ fn faults_are_known_and_not_in_this_version() {
         assert!(problem.what.starts_with(what), "{problem}");
     }
 }
+
+#[test]
+fn what_is_enforced_is_told_by_the_command() {
+    let reading = imap::read(Peer::Client, b"a1 IDLE\r\n");
+    let scene = scene(Peer::Client, b"a1 IDLE\r\n", &reading, &|_| None);
+    let hidden = |rules: &Rules, name: &str| rules.enforced(&scene, name).is_some();
+    let drop = rules(&["drop-capability IDLE AUTH=* enforced when state == selected", "drop-capability MOVE"]);
+    assert!(drop.has_enforced() && hidden(&drop, "idle") && hidden(&drop, "AUTH=PLAIN"));
+    assert!(!hidden(&drop, "MOVE") && !hidden(&drop, "SORT") && drop.drops("MOVE"));
+    let drop = drop.enforcing();
+    assert!(hidden(&drop, "MOVE"));
+    let elsewhere = rules(&["drop-capability IDLE enforced when state == logout"]);
+    assert!(!hidden(&elsewhere, "IDLE"));
+    let only = rules(&["only-capabilities IDLE", "add-capability X"]).enforcing();
+    assert!(hidden(&only, "MOVE") && !hidden(&only, "IDLE") && !hidden(&only, "IMAP4rev1") && !only.drops("MOVE"));
+    let never = Rules::compile(&[Source::rule(1, "drop-capability IDLE enforced when from == server")]).unwrap_err();
+    assert!(never.what.starts_with("the condition never holds for what a client sends"), "{never}");
+}

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::enforce::Refused;
 use super::lane::Fate;
 use super::secret::Masked;
 use super::{Outbox, Session};
@@ -57,8 +58,15 @@ impl Session {
         if !self.lanes[from.index()].edit {
             return Plan::default();
         }
-        let Some(edit) = self.judged(from, text, reading, first, late) else { return Plan::default() };
-        let rules::Edit { bytes, mut fired, mut refused, dropped, answer, inserted } = edit;
+        let (edit, enforced) = self.judged(from, text, reading, first, late);
+        let Some(edit) = edit.or_else(|| enforced.is_some().then(rules::Edit::default)) else {
+            return Plan::default();
+        };
+        let rules::Edit { bytes, mut fired, mut refused, dropped, mut answer, inserted } = edit;
+        if let Some((rule, reply)) = enforced.filter(|_| !dropped && answer.is_none()) {
+            fired.push(rule);
+            answer = Some(reply.map(|reply| Arc::from(reply.as_bytes())));
+        }
         let mut fate = match (dropped, &answer) {
             (false, None) => Fate::Sent,
             (true, _) => Fate::Dropped,
@@ -96,8 +104,16 @@ impl Session {
         Plan { fate, edited: (!nothing).then(|| Box::new(edited)), bytes }
     }
 
-    /// What the rules make of a text. What they would have done to one that comes too late does not count.
-    fn judged(&mut self, from: Peer, text: &[u8], reading: &Reading, first: bool, late: bool) -> Option<rules::Edit> {
+    /// What the rules make of a text, and which of them refuses it for a capability that it takes away. What they would have
+    /// done to one that comes too late does not count.
+    fn judged(
+        &mut self,
+        from: Peer,
+        text: &[u8],
+        reading: &Reading,
+        first: bool,
+        late: bool,
+    ) -> (Option<rules::Edit>, Option<Refused>) {
         let command = self.verb_of(text, reading);
         let (form, gather) = (self.grammar.form, self.gather(from));
         let mut progress = if late { self.progress.clone() } else { std::mem::take(&mut self.progress) };
@@ -117,10 +133,11 @@ impl Session {
             user: &self.user,
         };
         let edit = self.rules.edit(&scene, &mut progress);
+        let enforced = if late { None } else { self.enforced(&scene) };
         if !late {
             self.progress = progress;
         }
-        edit
+        (edit, enforced)
     }
 
     /// The verb of the command that a text is or answers, in upper case; empty if there is none.

@@ -8,6 +8,7 @@
 mod deflate;
 pub mod dialogue;
 mod edit;
+mod enforce;
 pub mod lane;
 mod message;
 pub mod outbox;
@@ -17,6 +18,7 @@ mod secret;
 mod starttls;
 mod subject;
 mod turn;
+mod user;
 mod wait;
 
 use std::ops::Range;
@@ -34,6 +36,7 @@ use own::Own;
 use secret::Mask;
 use starttls::StartTls;
 pub use starttls::Upgrade;
+use user::Login;
 
 /// So many events are reported in one call at the most, give or take those that one text brings about.
 pub const MAX_EVENTS: usize = 1024;
@@ -50,6 +53,7 @@ pub struct Session {
     client: Box<str>,
     /// Who has logged in.
     user: Box<str>,
+    login: Login,
     lanes: [Lane; 2],
     dialogue: Dialogue,
     state: State,
@@ -86,6 +90,7 @@ impl Session {
             connection,
             client: Box::default(),
             user: Box::default(),
+            login: Login::default(),
             lanes,
             dialogue,
             state,
@@ -104,6 +109,12 @@ impl Session {
     pub fn with_client(mut self, address: &str) -> Self {
         self.client = address.into();
         self
+    }
+
+    /// The rules, as the user wrote them, in their order.
+    #[must_use]
+    pub fn rules(&self) -> Vec<Arc<str>> {
+        self.rules.names().cloned().collect()
     }
 
     /// In which lanes a rule may edit: `[client, server]`.
@@ -332,6 +343,9 @@ impl Session {
         let away = self.lane(from).fate != Fate::Sent;
         let frame = self.number(from, whole, &reading);
         let masked = self.masked(from, whole, &reading);
+        if !away {
+            self.name_user(from, frame, whole, &reading);
+        }
         let edit = plan.edited(self, (whole, &reading), &masked, out);
         let mut oddities = self.oddities(from, whole, &reading, &masked);
         oddities.extend(relay.manner.oddity());
@@ -353,6 +367,9 @@ impl Session {
         }
         let turn = self.pair(from, whole, &reading, &mut oddities);
         let instead = edit.as_ref().filter(|edit| !edit.fired.is_empty()).map(|edit| edit.bytes);
+        if from == Peer::Server && !away && reading.list.as_ref().is_some_and(|list| list.kind.offers()) {
+            self.hear(whole, &reading, instead.map(|span| span.of(&out.batch.bytes)));
+        }
         if relay.manner.is_new() && self.consents(from, &reading, &turn) {
             // The client must not begin before the server's leg is secured.
             let gone = std::mem::take(&mut self.lane(from).gone);

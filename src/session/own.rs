@@ -36,6 +36,8 @@ pub(super) struct Own {
     waiting: usize,
     /// There was a line of ours to the server.
     inserted: bool,
+    /// What the client was offered last, as far as there is room; `None` before the first list.
+    pub offered: Option<Vec<Box<str>>>,
 }
 
 impl Session {

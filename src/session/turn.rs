@@ -362,6 +362,7 @@ impl Session {
 
     /// A command has its last reply: the state may change, and what the client sent ahead can be read.
     fn answered(&mut self, command: InFlight, status: Status, out: &mut Outbox) -> Expect {
+        self.settle_user(&command, status);
         // A message that was sent is gone, whatever became of it.
         let lines = matches!(command.then, Some(Then::ClientDot | Then::ClientDotNow));
         let over = command.sent && (lines || command.each);

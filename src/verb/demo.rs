@@ -13,11 +13,10 @@ use tokio::time::{sleep, timeout};
 
 use super::proxy::bind;
 use super::route::Route;
-use super::scope::{self, Plan, tell};
+use super::scope::{self, Plan, RuleSets, Shared, tell};
 use super::secure::Secure;
 use super::{log, rules};
 use crate::cli::{self, RuleFlags};
-use crate::event::Peer;
 use crate::grammar::Grammar;
 use crate::net::Limits;
 use crate::problem::Problem;
@@ -61,13 +60,11 @@ pub fn run(flags: &cli::Demo) -> Result<u8, Problem> {
     tell("A small server, a small client, and imapscope between them, as if you had started");
     tell(&format!("  imapscope proxy {}=imap://{address} --drop-cap {DROPPED}", route.listen));
     tell("The server offers LITERAL+, the client never hears of it: see how it sends its message.");
-    let edit = [Peer::Client, Peer::Server].map(|peer| rules.touches(peer));
     let plan = Plan {
-        offering: Vec::new(),
-        routes: vec![bind(route, edit, &Secure::default())],
+        routes: vec![bind(route, &Secure::default())],
         limits: Limits::default(),
         grammars: vec![grammar],
-        rules,
+        rules: Shared::new(RuleSets { rules, offering: Vec::new() }),
         sinks,
         show_secrets: flags.log.show_secrets,
     };

@@ -12,6 +12,7 @@ use crate::grammar::{
     mechanism, mechanisms, prefix,
 };
 use crate::problem::Problem;
+use crate::rules;
 use crate::wording::nearest;
 
 /// Lines are folded at this column.
@@ -67,6 +68,13 @@ fn explain_to(grammars: &[Arc<Grammar>], wanted: &str, out: &mut dyn Write) -> i
         )?;
         return Ok(1);
     }
+    if let Some(entry) = rules::book::about(wanted) {
+        known = true;
+        sheet.head(entry.word, wanted, &format!("{} of rules", entry.sort))?;
+        sheet.row("does", entry.does)?;
+        sheet.row("written", entry.shape)?;
+        sheet.row("example", entry.example)?;
+    }
     if known {
         return Ok(0);
     }
@@ -76,6 +84,7 @@ fn explain_to(grammars: &[Arc<Grammar>], wanted: &str, out: &mut dyn Write) -> i
         writeln!(sheet.out, "`{}` is not known.", wanted.escape_debug())?;
     }
     let names = grammars.iter().flat_map(|g| g.names()).chain(mechanisms().iter().map(Named::name));
+    let names = names.chain(rules::book::ENTRIES.iter().map(|entry| entry.word));
     // Numbers that are spelled alike mean nothing alike.
     let near = if wanted.bytes().all(|b| b.is_ascii_digit()) { None } else { nearest(wanted, names) };
     if let Some(near) = near {

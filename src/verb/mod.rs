@@ -104,7 +104,33 @@ fn written(result: io::Result<()>) -> u8 {
 /// # Errors
 /// A rule or file that cannot be read, with its place and remedy.
 pub fn rules(flags: &RuleFlags) -> Result<Rules, Problem> {
-    Ok(compile(&sources(flags, &[])?)?.seeded(flags.seed.unwrap_or(0)))
+    compiled(flags, &sources(flags, &[])?, flags.seed.unwrap_or(0))
+}
+
+/// Rules with what flags say of all of them.
+fn compiled(flags: &RuleFlags, sources: &[Source], seed: u64) -> Result<Rules, Problem> {
+    let rules = compile(sources)?.seeded(seed);
+    Ok(if flags.enforce { rules.enforcing() } else { rules })
+}
+
+/// What is said of capabilities that rules take away and others that stay bring along: a warning each. That a revision of
+/// the protocol has much in it is not told.
+#[must_use]
+pub fn implied_capabilities(rules: &Rules, grammars: &[Arc<Grammar>]) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for grammar in grammars {
+        for capability in
+            grammar.capabilities.iter().filter(|it| !it.name.starts_with("IMAP4") && !rules.drops(&it.name))
+        {
+            for implied in capability.implies.iter().filter(|name| rules.drops(name)) {
+                let name = &capability.name;
+                warnings.push(format!(
+                    "{implied} is taken away, and {name} is not, which brings it along where it is offered"
+                ));
+            }
+        }
+    }
+    warnings
 }
 
 /// Rules of which some may name files.
@@ -127,7 +153,7 @@ pub fn seed() -> u64 {
 ///
 /// # Errors
 /// As [`rules`].
-pub fn rules_of(flags: &cli::Proxy, first: &[Source], starttls: &[&str]) -> Result<Rules, Problem> {
+pub fn rules_of(flags: &cli::Proxy, first: &[Source], starttls: &[&str], seed: u64) -> Result<Rules, Problem> {
     let mut hide = Vec::new();
     if flags.tls.starttls == cli::StartTls::Hide && !starttls.is_empty() {
         hide.push(("--starttls hide", starttls.join(",")));
@@ -135,7 +161,7 @@ pub fn rules_of(flags: &cli::Proxy, first: &[Source], starttls: &[&str]) -> Resu
     if flags.compress == cli::Compress::Hide {
         hide.push(("--compress hide", "COMPRESS*,XFEATURE-COMPRESS*".to_owned()));
     }
-    compile(&[first, &sources(&flags.rules, &hide)?].concat())
+    compiled(&flags.rules, &[first, &sources(&flags.rules, &hide)?].concat(), seed)
 }
 
 fn sources(flags: &RuleFlags, hide: &[(&str, String)]) -> Result<Vec<Source>, Problem> {

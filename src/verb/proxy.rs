@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use super::protocols::{Protocols, Tls};
 use super::route::Route;
-use super::scope::{self, Plan, tell};
+use super::scope::{self, Plan, RuleSets, Shared, tell};
 use super::secure::Secure;
 use super::{log, rules_of, unknown_capabilities, unknown_protocols};
 use crate::cli;
-use crate::event::Peer;
 use crate::grammar::Grammar;
 use crate::net::{self, Endpoint, Limits};
 use crate::problem::Problem;
@@ -22,17 +21,17 @@ pub fn run(flags: &cli::Proxy) -> Result<u8, Problem> {
     let protocols = Protocols::with(&flags.grammar)?;
     let routes = flags.routes.iter().map(|text| Route::read(text, &protocols)).collect::<Result<Vec<_>, _>>()?;
     apart(&routes, &flags.routes)?;
-    let rules = rules_of(flags, &[], &offered(&routes, &protocols))?;
     let seed = flags.rules.seed.unwrap_or_else(super::seed);
+    let sets = rule_sets(flags, &routes, &protocols, seed)?;
+    let rules = sets.rules.clone();
     if rules.has_chances() && flags.rules.seed.is_none() {
         tell(&format!("the chances of rules have the seed {seed}; --seed {seed} gives the same ones again"));
     }
-    let rules = Arc::new(rules.seeded(seed));
-    let offering = offering(flags, &routes, &protocols, seed)?;
     let used = |grammar: &&Arc<Grammar>| routes.iter().any(|route| route.protocol == grammar.name);
     let grammars: Vec<_> = protocols.grammars().iter().filter(used).cloned().collect();
     let unknown = unknown_capabilities(&rules, &grammars);
-    for warning in unknown.into_iter().chain(unknown_protocols(&rules, &protocols)) {
+    let implied = super::implied_capabilities(&rules, &grammars);
+    for warning in unknown.into_iter().chain(unknown_protocols(&rules, &protocols)).chain(implied) {
         tell(&format!("warning: {warning}"));
     }
     let defaults = Limits::default();
@@ -43,16 +42,20 @@ pub fn run(flags: &cli::Proxy) -> Result<u8, Problem> {
         ..defaults
     };
     let secure = Secure::read(&flags.tls, &routes)?;
-    let routes = routes.into_iter().map(|route| {
-        let own = offering.iter().find(|(protocol, _)| route.tls[0] == Tls::Own && *protocol == route.protocol);
-        let rules = own.map_or(&rules, |(_, rules)| rules);
-        let edit = [Peer::Client, Peer::Server].map(|peer| rules.touches(peer));
-        bind(route, edit, &secure)
-    });
-    let routes = routes.collect();
+    let bound = routes.iter().map(|route| bind(route.clone(), &secure)).collect();
     let sinks = log::open(&flags.log)?;
-    let plan = Plan { routes, limits, grammars, rules, offering, sinks, show_secrets: flags.log.show_secrets };
-    match scope::run(plan, |_| interrupted()) {
+    let shared = Shared::new(sets);
+    let plan =
+        Plan { routes: bound, limits, grammars, rules: shared.clone(), sinks, show_secrets: flags.log.show_secrets };
+    let again = || match rule_sets(flags, &routes, &protocols, seed) {
+        Ok(sets) => {
+            shared.replace(sets);
+            tell("the rules were read again; new connections have them");
+        }
+        Err(problem) => tell(&format!("error: {problem}\n  the old rules stay")),
+    };
+    let files = !flags.rules.rules.is_empty();
+    match scope::run(plan, |_| async { if files { tending(again).await } else { interrupted().await } }) {
         Ok(code) => Ok(code),
         // The flags were fine: that the port is taken is no mistake in writing.
         Err(problem) => {
@@ -60,6 +63,12 @@ pub fn run(flags: &cli::Proxy) -> Result<u8, Problem> {
             Ok(1)
         }
     }
+}
+
+/// The rules of all routes.
+fn rule_sets(flags: &cli::Proxy, routes: &[Route], protocols: &Protocols, seed: u64) -> Result<RuleSets, Problem> {
+    let rules = Arc::new(rules_of(flags, &[], &offered(routes, protocols), seed)?);
+    Ok(RuleSets { rules, offering: offering(flags, routes, protocols, seed)? })
 }
 
 /// What STARTTLS is called in the lists of these routes, but for those that have one of their own.
@@ -90,7 +99,7 @@ fn offering(
         if found.iter().all(|(protocol, _)| *protocol != route.protocol) {
             let first = starttls(route, protocols).map(|name| Source::offering(&route.listens, name));
             let first = first.as_ref().map_or(&[][..], |first| &first[..]);
-            found.push((route.protocol.clone(), Arc::new(rules_of(flags, first, &[])?.seeded(seed))));
+            found.push((route.protocol.clone(), Arc::new(rules_of(flags, first, &[], seed)?)));
         }
     }
     Ok(found)
@@ -112,7 +121,7 @@ fn apart(routes: &[Route], written: &[String]) -> Result<(), Problem> {
 }
 
 /// A route for the relay.
-pub(super) fn bind(route: Route, edit: [bool; 2], secure: &Secure) -> net::Route {
+pub(super) fn bind(route: Route, secure: &Secure) -> net::Route {
     let [client, server] = route.tls;
     let has = |leg| leg != Tls::Asked;
     net::Route {
@@ -127,8 +136,26 @@ pub(super) fn bind(route: Route, edit: [bool; 2], secure: &Secure) -> net::Route
         protocol: route.protocol,
         scheme: route.scheme,
         means: secure.means.clone().filter(|_| route.tls == [Tls::Asked; 2]),
-        edit,
     }
+}
+
+/// Waits as [`interrupted`], and does something at each SIGHUP until then.
+#[cfg(unix)]
+async fn tending(again: impl Fn()) -> u8 {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut hangups) = signal(SignalKind::hangup()) else { return interrupted().await };
+    let mut end = std::pin::pin!(interrupted());
+    loop {
+        tokio::select! {
+            code = &mut end => return code,
+            Some(()) = hangups.recv() => again(),
+        }
+    }
+}
+
+#[cfg(not(unix))]
+async fn tending(_: impl Fn()) -> u8 {
+    interrupted().await
 }
 
 /// Waits for Ctrl-C or SIGTERM. A second one while connections end does not wait for them.

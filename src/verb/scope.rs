@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::thread;
 
 use tokio::sync::watch;
@@ -23,6 +23,39 @@ use crate::sink::{Sink, Sinks};
 /// Events may take so many octets between the relay and the log before the relay waits.
 const QUEUE: usize = 8 * 1024 * 1024;
 
+/// The rules of all routes.
+#[derive(Debug, Clone, Default)]
+pub struct RuleSets {
+    /// On routes that offer clients no TLS of our own.
+    pub rules: Arc<Rules>,
+    /// On those that do, by protocol.
+    pub offering: Vec<(String, Arc<Rules>)>,
+}
+
+/// Rules that may be replaced while connections run: each keeps those that it began with.
+#[derive(Debug, Clone, Default)]
+pub struct Shared(Arc<RwLock<RuleSets>>);
+
+impl Shared {
+    /// These rules.
+    #[must_use]
+    pub fn new(sets: RuleSets) -> Self {
+        Shared(Arc::new(RwLock::new(sets)))
+    }
+
+    /// From now on, new connections have these rules.
+    pub fn replace(&self, sets: RuleSets) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = sets;
+    }
+
+    /// The rules of a route.
+    fn of(&self, route: &Route) -> Arc<Rules> {
+        let sets = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let own = sets.offering.iter().find(|(protocol, _)| route.own[0] && *protocol == route.protocol);
+        own.map_or(&sets.rules, |(_, rules)| rules).clone()
+    }
+}
+
 /// Everything that was decided before the first socket is opened.
 pub struct Plan {
     /// What to relay.
@@ -31,10 +64,8 @@ pub struct Plan {
     pub limits: Limits,
     /// The protocols of the routes.
     pub grammars: Vec<Arc<Grammar>>,
-    /// What to rewrite: on routes that offer clients no TLS of our own, and on those that do, each by its protocol.
-    pub rules: Arc<Rules>,
-    /// See `rules`.
-    pub offering: Vec<(String, Arc<Rules>)>,
+    /// What to rewrite.
+    pub rules: Shared,
     /// Where the log goes.
     pub sinks: Sinks,
     /// Whether passwords are shown.
@@ -65,7 +96,7 @@ where
     U: FnOnce(Vec<SocketAddr>) -> F,
     F: Future<Output = u8>,
 {
-    let Plan { routes, limits, grammars, rules, offering, sinks, show_secrets } = plan;
+    let Plan { routes, limits, grammars, rules, sinks, show_secrets } = plan;
     let relay = Relay::bind(routes, limits).await?;
     let mut addresses = Vec::new();
     for bound in relay.routes() {
@@ -87,8 +118,7 @@ where
     let (stop, stopped) = watch::channel(false);
     let make = move |route: &Route, number| {
         let grammar = named(&grammars, &route.protocol).expect("the plan has the grammars of its routes");
-        let own = offering.iter().find(|(protocol, _)| route.own[0] && *protocol == route.protocol);
-        Session::new(number, grammar, own.map_or(&rules, |(_, rules)| rules).clone())
+        Session::new(number, grammar, rules.of(route))
     };
     let serving = tokio::spawn(relay.serve(make, sender, stopped, tell));
     let code = until(addresses).await;

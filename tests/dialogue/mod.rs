@@ -146,7 +146,8 @@ fn rules(flags: &[String]) -> Result<Rules, String> {
     let words: Vec<String> = words.collect();
     match Cli::try_parse_from(&words).map_err(|error| error.to_string())?.verb {
         Verb::Proxy(proxy) => {
-            imapscope::verb::rules_of(&proxy, &[], &["STARTTLS", "STLS"]).map_err(|problem| problem.to_string())
+            imapscope::verb::rules_of(&proxy, &[], &["STARTTLS", "STLS"], proxy.rules.seed.unwrap_or(0))
+                .map_err(|problem| problem.to_string())
         }
         _ => Err("the flags are those of proxy".to_owned()),
     }

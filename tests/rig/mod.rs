@@ -47,7 +47,6 @@ pub fn route(server: SocketAddr) -> Route {
         own: [false; 2],
         trust: None,
         means: None,
-        edit: [false; 2],
     }
 }
 

@@ -141,6 +141,7 @@ pub fn opened(millisecond: u64, connection: u64, edit: [bool; 2]) -> Made {
         client: format!("127.0.0.1:{}", 54_320 + connection),
         server: "mail.example.org:143".into(),
         edit,
+        rules: Vec::new(),
     };
     Made::new(millisecond, connection, Peer::Client, What::Opened(Box::new(opened)))
 }

@@ -271,7 +271,6 @@ impl Stage {
             trust: set.trust,
             own: set.own,
             means: set.means,
-            edit: [false; 2],
         };
         let relay = Relay::bind(vec![route], set.limits).await.unwrap();
         let address = relay.routes()[0].address;

@@ -1,0 +1,260 @@
+//! The language of rules in words: every action, modifier, field and operator, with what it does and an example. What is
+//! asked about is shown from here; what can be written is decided by `parse`.
+
+/// What is said of one word of the language.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry {
+    /// As it is written.
+    pub word: &'static str,
+    /// `action`, `modifier`, `field` or `operator`.
+    pub sort: &'static str,
+    /// With what belongs to it.
+    pub shape: &'static str,
+    /// What it does or is.
+    pub does: &'static str,
+    /// A whole rule.
+    pub example: &'static str,
+}
+
+const fn entry(
+    sort: &'static str,
+    word: &'static str,
+    shape: &'static str,
+    does: &'static str,
+    example: &'static str,
+) -> Entry {
+    Entry { word, sort, shape, does, example }
+}
+
+/// Every word of the language.
+pub const ENTRIES: &[Entry] = &[
+    entry(
+        "action",
+        "drop-capability",
+        "drop-capability PATTERN... [enforced]",
+        "Takes capabilities out of every list that the server prints, and out of the client's ENABLE; with `enforced`, refuses what they would have allowed.",
+        "drop-capability IDLE AUTH=* enforced",
+    ),
+    entry(
+        "action",
+        "add-capability",
+        "add-capability NAME...",
+        "Puts capabilities into every list that the server prints.",
+        "add-capability IDLE",
+    ),
+    entry(
+        "action",
+        "only-capabilities",
+        "only-capabilities PATTERN... [@FILE]",
+        "Takes all other capabilities out of every list that the server prints.",
+        "only-capabilities IMAP4rev1 IDLE",
+    ),
+    entry(
+        "action",
+        "replace-capability",
+        "replace-capability OLD NEW",
+        "Puts one capability in the place of another.",
+        "replace-capability LITERAL+ LITERAL-",
+    ),
+    entry(
+        "action",
+        "s",
+        "s/REGEX/REPLACEMENT/flags",
+        "Replaces what a regular expression finds, in each line of a text, as sed does.",
+        r"s/(\d+) EXISTS/\1 RECENT/ when from == server",
+    ),
+    entry(
+        "action",
+        "replace-text",
+        "replace-text \"TEXT\"",
+        "Puts another human text into a reply.",
+        "replace-text \"try again\" when status == NO",
+    ),
+    entry(
+        "action",
+        "replace-code",
+        "replace-code \"[CODE]\"",
+        "Puts another response code into a reply, or the first; \"\" takes it away.",
+        "replace-code \"[UNAVAILABLE]\" when status == NO",
+    ),
+    entry(
+        "action",
+        "insert-before",
+        "insert-before \"LINE\"",
+        "Says a line to the receiver of a text, before it.",
+        "insert-before \"* 1 EXPUNGE\" when command == NOOP && status == OK",
+    ),
+    entry(
+        "action",
+        "insert-after",
+        "insert-after \"LINE\"",
+        "Says a line to the receiver of a text, behind all that belongs to it.",
+        "insert-after \"* 5 EXISTS\" when command == NOOP && status == OK",
+    ),
+    entry(
+        "action",
+        "drop",
+        "drop",
+        "Takes a text away, with its literals, lines and octets.",
+        "drop when command == NOOP && from == client",
+    ),
+    entry(
+        "action",
+        "refuse",
+        "refuse COMMAND [with \"REPLY\"]",
+        "Answers a command, which the server does not get.",
+        "refuse FETCH with \"NO [LIMIT] not today\"",
+    ),
+    entry("modifier", "once", "once", "The rule acts once in a connection.", "s/EXISTS/RECENT/ once"),
+    entry(
+        "modifier",
+        "times",
+        "times N",
+        "The rule acts so many times in a connection at the most.",
+        "s/EXISTS/RECENT/ times 3",
+    ),
+    entry(
+        "modifier",
+        "after",
+        "after N",
+        "The rule passes over the first texts on which it would act, so many in a connection.",
+        "s/EXISTS/RECENT/ after 2 times 3",
+    ),
+    entry(
+        "modifier",
+        "chance",
+        "chance P",
+        "The rule acts on a share of the texts on which it would act, by a seed that --seed gives.",
+        "s/EXISTS/RECENT/ chance 10%",
+    ),
+    entry(
+        "modifier",
+        "when",
+        "when CONDITION",
+        "The rule acts on texts for which the condition holds, as they were received.",
+        "drop when from == server && !(state == selected)",
+    ),
+    entry(
+        "modifier",
+        "enforced",
+        "drop-capability PATTERN... enforced",
+        "Also refuses what the capability would have allowed, as a server without it.",
+        "drop-capability IDLE enforced",
+    ),
+    entry(
+        "field",
+        "from",
+        "from == client",
+        "Who sent it: client or server.",
+        "drop when from == server && text ~ RECENT",
+    ),
+    entry("field", "conn", "conn == N", "The number of the connection.", "s/OK/NO/ when conn > 3"),
+    entry(
+        "field",
+        "protocol",
+        "protocol == NAME",
+        "The name of the protocol's description.",
+        "drop-capability SIZE when protocol == smtp",
+    ),
+    entry("field", "state", "state == STATE", "The state in which it was sent.", "refuse FETCH when state == selected"),
+    entry(
+        "field",
+        "command",
+        "command == COMMAND",
+        "The command that this is or answers.",
+        "replace-text \"no\" when command == SELECT",
+    ),
+    entry("field", "tag", "tag == TAG", "The tag, * or +.", "drop when tag == *"),
+    entry(
+        "field",
+        "status",
+        "status == STATUS",
+        "The status of a reply, or how it begins.",
+        "replace-text \"busy\" when status in {NO, 450, -ERR}",
+    ),
+    entry("field", "code", "code == CODE", "The response code of a reply.", "replace-code \"\" when code == ALERT"),
+    entry(
+        "field",
+        "text",
+        "text ~ REGEX",
+        "The line, without its line end.",
+        "drop when text ~ \"^[*] [0-9]+ RECENT\"",
+    ),
+    entry("field", "size", "size > N", "The length in octets, with the line end.", "drop when size > 1000"),
+    entry(
+        "field",
+        "capability",
+        "capability == NAME",
+        "The names in its list of capabilities.",
+        "add-capability X-B when capability == X-A",
+    ),
+    entry(
+        "field",
+        "tls",
+        "tls == SIDES",
+        "The sides that are under TLS: none, client, server or both.",
+        "drop-capability AUTH=PLAIN when tls == none",
+    ),
+    entry(
+        "field",
+        "client",
+        "client ~ REGEX",
+        "The address of the client, without its port.",
+        "drop-capability IDLE when client ~ \"^10[.]0[.]\"",
+    ),
+    entry("field", "user", "user == NAME", "Who has logged in.", "drop-capability IDLE when user == bob"),
+    entry("operator", "==", "FIELD == VALUE", "Equal, in any case.", "drop when command == NOOP"),
+    entry(
+        "operator",
+        "!=",
+        "FIELD != VALUE",
+        "There, and not equal, in any case.",
+        "drop when command != NOOP && from == client",
+    ),
+    entry(
+        "operator",
+        "~",
+        "FIELD ~ REGEX",
+        "Matched by a regular expression: a word, \"...\" or /.../i.",
+        "drop when text ~ /recent/i",
+    ),
+    entry(
+        "operator",
+        "in",
+        "FIELD in {A, B}",
+        "Equal to one of these.",
+        "refuse STORE when state in {selected, authenticated}",
+    ),
+    entry("operator", "<", "FIELD < N", "Below, for conn and size.", "drop when size < 10"),
+    entry("operator", ">", "FIELD > N", "Above, for conn and size.", "drop when size > 10"),
+    entry("operator", "&&", "A && B", "Both hold.", "drop when from == server && size > 10"),
+    entry("operator", "||", "A || B", "One of them holds at least.", "drop when size < 10 || size > 1000"),
+    entry("operator", "!", "!A", "It does not hold.", "drop when !(from == server)"),
+];
+
+/// What is said of a word, which is spelled as it is here.
+#[must_use]
+pub fn about(word: &str) -> Option<&'static Entry> {
+    let sed = if word.starts_with("s/") { "s" } else { word };
+    ENTRIES.iter().find(|entry| entry.word == sed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::condition::FIELDS;
+    use super::super::{Rules, Source};
+    use super::*;
+
+    #[test]
+    fn every_example_is_right_and_every_word_is_there() {
+        for entry in ENTRIES {
+            let rules = Rules::compile(&[Source::rule(1, entry.example)]);
+            assert!(rules.is_ok(), "{}: {}", entry.word, rules.unwrap_err());
+            assert!(entry.example.contains(entry.word), "{}", entry.word);
+        }
+        for row in FIELDS.iter().filter(|row| row.not_in_rules.is_none()) {
+            assert!(about(row.word).is_some_and(|entry| entry.sort == "field"), "{}", row.word);
+        }
+        assert_eq!(about("s/a/b/").map(|entry| entry.word), Some("s"));
+    }
+}

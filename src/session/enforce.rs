@@ -1,0 +1,157 @@
+//! What a capability that a rule takes away would have allowed, where that is enforced: commands, mechanisms, literals and
+//! parameters, from the grammar. Such a command is answered as by a server without the capability.
+
+use std::sync::Arc;
+
+use super::Session;
+use super::secret::unquoted;
+use crate::event::{Form, Kind, ListKind, Peer, Reading};
+use crate::grammar::{Command, Then};
+use crate::rules::Scene;
+use crate::wire;
+
+/// So many names of a list are remembered, of so many octets at the most.
+const NAMES: usize = 256;
+const NAME: usize = 64;
+
+/// The largest literal that LITERAL- lets a client send at once (RFC 7888 section 5).
+const LITERAL_MINUS: u64 = 4096;
+
+/// So many parameters of a command are looked at.
+const PARAMETERS: usize = 16;
+
+/// A rule, and what is answered; what the protocol says to unknown commands if `None`.
+pub(super) type Refused = (Arc<str>, Option<&'static str>);
+
+impl Session {
+    /// A list of the server's says what is offered: remembered as the client gets it.
+    pub(super) fn hear(&mut self, text: &[u8], reading: &Reading, sent: Option<&[u8]>) {
+        if !self.rules.has_enforced() {
+            return;
+        }
+        let new = sent.map(|sent| wire::reread(self.grammar.form, Peer::Server, reading, sent));
+        let (text, reading) = (sent.unwrap_or(text), new.as_ref().unwrap_or(reading));
+        let Some(list) = &reading.list else {
+            // A code of which nothing is left.
+            self.own.offered = Some(Vec::new());
+            return;
+        };
+        let lines = matches!(list.kind, ListKind::Lines(_));
+        let names = list.items.iter().filter(|item| item.name.len() <= NAME).take(NAMES).map(|item| {
+            let name = String::from_utf8_lossy(item.name.of(text)).to_ascii_uppercase();
+            if lines && item.part { format!("AUTH={name}").into() } else { name.into() }
+        });
+        self.own.offered = Some(names.collect());
+    }
+
+    /// Why a command is refused, if it makes use of what an enforced rule takes away.
+    pub(super) fn enforced(&self, scene: &Scene<'_>) -> Option<Refused> {
+        if scene.from != Peer::Client || !scene.first || !self.rules.has_enforced() {
+            return None;
+        }
+        let Kind::Command { verb, arguments, .. } = scene.reading.kind else { return None };
+        let known = self.grammar.command(verb.of(scene.text))?;
+        let arguments = arguments.of(scene.text);
+        let form = self.grammar.form;
+        let waits = scene.reading.literal.is_none_or(|literal| literal.synchronizing);
+        if form == Form::Imap && !waits {
+            let len = scene.reading.literal.map_or(0, |literal| literal.len);
+            let needs: &[&str] = if len > LITERAL_MINUS { &["LITERAL+"] } else { &["LITERAL+", "LITERAL-"] };
+            if let Some(rule) = self.lacks(scene, needs) {
+                return Some((rule, Some("BAD this literal has to wait")));
+            }
+        }
+        if known.then == Some(Then::Sasl) {
+            return self.mechanism(scene, known, arguments);
+        }
+        if let Some(rule) = self.lacks(scene, &known.needs) {
+            return Some((rule, None));
+        }
+        match form {
+            Form::Imap => self.imap_feature(scene, known, arguments),
+            Form::Codes => self.parameter(scene, known, arguments),
+            _ => None,
+        }
+    }
+
+    /// The rule that takes away one of these, of which one would do, and the client was offered none.
+    fn lacks<S: AsRef<str>>(&self, scene: &Scene<'_>, needs: &[S]) -> Option<Arc<str>> {
+        let rule = needs.iter().find_map(|need| self.rules.enforced(scene, need.as_ref()))?;
+        let offered = self.own.offered.as_deref().unwrap_or_default();
+        let has = |need: &S| offered.iter().any(|name| self.grammar.covers(name, need.as_ref()));
+        (!needs.iter().any(has)).then(|| Arc::clone(rule))
+    }
+
+    /// A login: by its mechanism, and by whether something comes along with it.
+    fn mechanism(&self, scene: &Scene<'_>, known: &Command, arguments: &[u8]) -> Option<Refused> {
+        let mut words = arguments.split(|&b| b == b' ').filter(|word| !word.is_empty());
+        let name = unquoted(words.next()?);
+        if name.len() > NAME {
+            return None;
+        }
+        let form = self.grammar.form;
+        let need = format!("AUTH={}", String::from_utf8_lossy(name).to_ascii_uppercase());
+        // On lists of lines, mechanisms go with the line that they stand on.
+        let line: &[&str] = if form == Form::Imap { &[] } else { &["AUTH", "SASL"] };
+        let whole = line
+            .iter()
+            .find(|line| self.rules.enforced(scene, line).is_some())
+            .and_then(|line| self.lacks(scene, &[line]));
+        let unknown = match form {
+            Form::Codes => "504 5.5.4 mechanism not known",
+            Form::Pop3 => "-ERR mechanism not known",
+            Form::Managesieve => "NO \"mechanism not known\"",
+            _ => "NO mechanism not known",
+        };
+        if let Some(rule) = self.lacks(scene, &[need]).or(whole) {
+            return Some((rule, Some(unknown)));
+        }
+        let first = form == Form::Imap && words.next().is_some();
+        if let Some(rule) = first.then(|| self.lacks(scene, &["SASL-IR"])).flatten() {
+            return Some((rule, Some("BAD no initial response is known here")));
+        }
+        let needs: Vec<&String> = known.needs.iter().filter(|need| !need.starts_with("AUTH")).collect();
+        self.lacks(scene, &needs).map(|rule| (rule, None))
+    }
+
+    /// What a command of IMAP makes use of besides itself.
+    fn imap_feature(&self, scene: &Scene<'_>, known: &Command, arguments: &[u8]) -> Option<Refused> {
+        let upper = arguments[..arguments.len().min(4096)].to_ascii_uppercase();
+        let has = |word: &[u8]| upper.windows(word.len()).any(|window| window == word);
+        let needs: &[&str] = match known.name.as_str() {
+            "SEARCH" | "UID SEARCH" if upper.starts_with(b"RETURN") => &["ESEARCH"],
+            "SORT" | "UID SORT" if upper.starts_with(b"RETURN") => &["ESORT"],
+            "LIST" if upper.starts_with(b"(") || has(b" RETURN (") => &["LIST-EXTENDED"],
+            "SELECT" | "EXAMINE" if has(b"(QRESYNC") => &["QRESYNC"],
+            "SELECT" | "EXAMINE" if has(b"(CONDSTORE") => &["CONDSTORE", "QRESYNC"],
+            "FETCH" | "UID FETCH" if has(b"CHANGEDSINCE") || has(b"MODSEQ") => &["CONDSTORE", "QRESYNC"],
+            "STORE" | "UID STORE" if has(b"UNCHANGEDSINCE") => &["CONDSTORE", "QRESYNC"],
+            "STATUS" if has(b"HIGHESTMODSEQ") => &["CONDSTORE", "QRESYNC"],
+            "COMPRESS" => {
+                let need = format!("COMPRESS={}", String::from_utf8_lossy(upper.trim_ascii()));
+                return self.lacks(scene, &[need]).map(|rule| (rule, None));
+            }
+            _ => return None,
+        };
+        self.lacks(scene, needs).map(|rule| (rule, Some("BAD arguments not known")))
+    }
+
+    /// The parameters behind the address of MAIL and RCPT (RFC 5321 section 4.1.1.11).
+    fn parameter(&self, scene: &Scene<'_>, known: &Command, arguments: &[u8]) -> Option<Refused> {
+        let vocabulary = self.grammar.vocabulary(&format!("{} parameter", known.name.to_ascii_lowercase()))?;
+        let behind = arguments.iter().position(|&b| b == b'>').map_or(arguments.len(), |at| at + 1);
+        let words = arguments[behind..].split(|&b| b == b' ').filter(|word| !word.is_empty()).take(PARAMETERS);
+        words.into_iter().find_map(|word| {
+            let mut parts = word.splitn(2, |&b| b == b'=');
+            let (key, value) = (parts.next()?, parts.next().unwrap_or_default());
+            let found = vocabulary.get(key)?;
+            // BODY=8BITMIME is named as the extension is.
+            let named = found.needs.iter().find(|need| need.as_bytes().eq_ignore_ascii_case(value));
+            let rule = match named {
+                Some(need) => self.lacks(scene, std::slice::from_ref(need)),
+                None => self.lacks(scene, &found.needs),
+            };
+            rule.map(|rule| (rule, Some("555 5.5.4 parameter not known")))
+        })
+    }
+}
