@@ -235,7 +235,7 @@ pub const ENTRIES: &[Entry] = &[
 /// What is said of a word, which is spelled as it is here.
 #[must_use]
 pub fn about(word: &str) -> Option<&'static Entry> {
-    let sed = word.starts_with("s/").then_some("s").unwrap_or(word);
+    let sed = if word.starts_with("s/") { "s" } else { word };
     ENTRIES.iter().find(|entry| entry.word == sed)
 }
 

@@ -105,7 +105,8 @@ fn written(result: io::Result<()>) -> u8 {
 /// A rule or file that cannot be read, with its place and remedy.
 pub fn rules(flags: &RuleFlags) -> Result<Rules, Problem> {
     let rules = compile(&sources(flags)?)?.seeded(flags.seed.unwrap_or(0));
-    Ok(if flags.enforce { rules.enforcing() } else { rules })
+    let rules = if flags.enforce { rules.enforcing() } else { rules };
+    Ok(if flags.dry_run { rules.dry() } else { rules })
 }
 
 /// What is said of capabilities that rules take away and others that stay bring along: a warning each. That a revision of

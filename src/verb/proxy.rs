@@ -96,7 +96,8 @@ fn offering(
         let Some(name) = how.and_then(|how| how.capability.as_ref()) else { continue };
         if found.iter().all(|(protocol, _)| *protocol != route.protocol) {
             let mut sources = Source::offering(&route.listens, name).to_vec();
-            sources.extend(super::sources(&flags.rules)?);
+            // Of a dry run, these two are left.
+            sources.extend(if flags.rules.dry_run { Vec::new() } else { super::sources(&flags.rules)? });
             let rules = super::compile(&sources)?.seeded(seed);
             let rules = if flags.rules.enforce { rules.enforcing() } else { rules };
             found.push((route.protocol.clone(), Arc::new(rules)));
