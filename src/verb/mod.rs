@@ -230,6 +230,18 @@ mod tests {
     }
 
     #[test]
+    fn what_another_capability_brings_along_is_a_warning() {
+        let warnings = |drop: &str| {
+            let flags = RuleFlags { drop_cap: vec![drop.to_owned()], ..RuleFlags::default() };
+            implied_capabilities(&rules(&flags).expect("the rule is right"), &[Grammar::builtin("imap").expect("IMAP")])
+        };
+        let told = warnings("CONDSTORE");
+        assert!(told.iter().any(|it| it.starts_with("CONDSTORE is taken away, and QRESYNC is not")), "{told:?}");
+        assert_eq!(warnings("CONDSTORE,QRESYNC"), [""; 0]);
+        assert_eq!(warnings("IDLE"), [""; 0]);
+    }
+
+    #[test]
     fn a_condition_names_a_description_and_no_scheme() {
         let flags = RuleFlags {
             rule: ["imap", "submission", "smpt", "{POP3, xmpp}"]
