@@ -213,6 +213,9 @@ pub struct RuleFlags {
     /// A file of rules, one a line, # begins a comment
     #[arg(long, value_name = "FILE")]
     pub rules: Vec<PathBuf>,
+    /// Change nothing; the log tells what rules would do
+    #[arg(long)]
+    pub dry_run: bool,
     /// Where the chances of rules begin, so that they are the same in every run [default: another each time, which is told]
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,

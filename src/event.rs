@@ -233,6 +233,8 @@ pub struct Edited {
     pub refused: Vec<(Arc<str>, String)>,
     /// It was taken away, and imapscope answers it.
     pub answered: bool,
+    /// Rules that would do something, and what, where nothing is to be changed; `bytes` is what would be sent instead then.
+    pub would: Vec<(Arc<str>, &'static str)>,
     /// It is not the peer's but ours, said because of this rule.
     pub made: Option<Arc<str>>,
 }

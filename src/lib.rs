@@ -94,6 +94,7 @@
 //! - **What rules count lies in the session** ([`rules::Progress`]), not in the rules, which all connections share: so a run does
 //!   not depend on how connections come together, and chances (a generator of our own, the seed plus the connection's
 //!   number) are the same in every run.
+//! - **A dry run is a tap** that asks the rules all the same; what they would do is in the event, and goes nowhere.
 //! - **What we say ourselves pairs with nothing but what it answers** (`session/own.rs`). A refused command keeps its place among those
 //!   that wait, so that its answer comes in its turn; a reply of the server's never finds it there. A command of ours to the
 //!   server waits like any other, and what answers it is not sent on. Where we may have to speak, the server's lane is in edit: so

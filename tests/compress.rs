@@ -96,6 +96,23 @@ fn with_rules_what_is_inside_is_edited_and_compressed_anew() {
 }
 
 #[test]
+fn what_we_say_ourselves_is_compressed_too() {
+    let lines =
+        ["refuse CAPABILITY", "insert-after \"* 9 EXISTS\" when text ~ \"^[*] 1 FETCH\"", "drop when text ~ BYE"];
+    let sources: Vec<Source> = lines.iter().zip(1..).map(|(line, nth)| Source::rule(nth, line)).collect();
+    for step in [1, 7, 100_000] {
+        let (run, left) = inside(Rules::compile(&sources).expect("rules"), step);
+        // Our answer comes before all that the server says inside.
+        let heard = String::from_utf8(unpacked(&[&run.ours[0][..], &left[1]].concat())).expect("UTF-8");
+        let said = String::from_utf8(said(Peer::Server)).expect("UTF-8");
+        // The literal's frame ends with the empty line behind it.
+        let want = said.replace(")\r\na3", "* 9 EXISTS\r\n)\r\na3").replace("* BYE\r\n", "");
+        assert_eq!(heard, format!("a2 BAD command unknown [imapscope]\r\n{want}"), "{step} octets at a time");
+        assert_eq!(unpacked(&left[0]), b"a3 FETCH 1 BODY[]\r\na4 LOGOUT\r\n", "{step} octets at a time");
+    }
+}
+
+#[test]
 fn a_bomb_is_passed_on_and_not_read() {
     for rules in [Rules::default(), Rules::compile(&[Source::rule(1, "drop-capability IDLE")]).expect("a rule")] {
         let mut run = Run::with(rules);

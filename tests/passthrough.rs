@@ -382,6 +382,8 @@ proptest! {
             prop_assert_eq!(left, said);
         }
         whole.check();
+        let dry = run(Run::with(rules(&lines).dry()), &steps, &Cutting::Whole);
+        prop_assert!(dry.output == dry.input && dry.ours.iter().all(Vec::is_empty));
     }
 }
 

@@ -4,7 +4,7 @@
 #![no_main]
 
 use imapscope::event::{Form, MAX_TEXT, Peer, Reading, State};
-use imapscope::rules::{Rules, Scene, Source};
+use imapscope::rules::{Edit, Rules, Scene, Source};
 use imapscope::wire::{self, Cut, Framer, Gather, body, imap, status};
 use libfuzzer_sys::fuzz_target;
 
@@ -41,7 +41,35 @@ fn scene<'a>(
     read: &'a dyn Fn(&[u8]) -> Option<Reading>,
 ) -> Scene<'a> {
     let (state, protocol, connection, command) = (State::Selected, "imap", 1, "FETCH");
-    Scene { from, text, reading, read, state, tls: [false; 2], protocol, connection, command, form: Form::Imap, first: true, client: "10.0.0.1", user: "bob" }
+    Scene {
+        from,
+        text,
+        reading,
+        read,
+        state,
+        tls: [false; 2],
+        protocol,
+        connection,
+        command,
+        form: Form::Imap,
+        first: true,
+        client: "10.0.0.1",
+        user: "bob",
+    }
+}
+
+/// What is sent in the place of a text that is not taken away as a whole.
+fn changed(edit: Edit) -> Option<Vec<u8>> {
+    if edit.dropped || edit.answer.is_some() {
+        assert!(edit.bytes.as_ref().is_some_and(Vec::is_empty) && !edit.fired.is_empty());
+        return None;
+    }
+    assert!(
+        edit.inserted
+            .iter()
+            .all(|it| it.line.ends_with(b"\r\n") && body(&it.line).iter().all(|b| !b"\r\n\0".contains(b)))
+    );
+    edit.bytes
 }
 
 fn literal(reading: &Reading) -> Option<(u64, bool, bool)> {
@@ -63,7 +91,9 @@ fuzz_target!(|input: &[u8]| {
         let Some((reading, len)) = first(form, text) else { continue };
         let text = &text[..len];
         let read = |text: &[u8]| cut(form, text);
-        let Some(bytes) = rules.edit(&scene(Peer::Server, text, &reading, &read), &mut rules.begin(1)).and_then(|edit| edit.bytes) else {
+        let Some(bytes) =
+            rules.edit(&scene(Peer::Server, text, &reading, &read), &mut rules.begin(1)).and_then(changed)
+        else {
             continue;
         };
         assert!(bytes.len() <= MAX_TEXT);
@@ -77,7 +107,9 @@ fuzz_target!(|input: &[u8]| {
     for from in [Peer::Client, Peer::Server] {
         let reading = imap::read(from, text);
         let read = |text: &[u8]| Some(imap::read(from, text));
-        let Some(bytes) = rules.edit(&scene(from, text, &reading, &read), &mut rules.begin(1)).and_then(|edit| edit.bytes) else { continue };
+        let Some(bytes) = rules.edit(&scene(from, text, &reading, &read), &mut rules.begin(1)).and_then(changed) else {
+            continue;
+        };
         assert!(bytes.len() <= MAX_TEXT);
         let extra = bytes.len() - body(&bytes).len();
         assert_eq!(extra, text.len() - body(text).len(), "the line end stays");

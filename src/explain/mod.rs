@@ -282,6 +282,16 @@ impl Explainer {
             Peer::Server => self.server(text, shown, decoded, at),
         };
         self.rules(from, text, sent);
+        if let Some(edit) = text.edit.as_ref().filter(|edit| !edit.would.is_empty()) {
+            for (rule, what) in &edit.would {
+                let said = format!("{rule} would {what}");
+                self.notes.push(Note { kind: NoteKind::Rule, about: Some(rule.to_string()), text: said, rfc: None });
+            }
+            if !edit.bytes.is_empty() {
+                let instead = phrase::excerpt(wire::body(edit.bytes.of(bytes)));
+                self.notes.push(note(NoteKind::Rule, format!("would be sent: {instead}"), ""));
+            }
+        }
         if text.reading.list.is_some() || sent_reading.as_ref().is_some_and(|reading| reading.list.is_some()) {
             self.list(text, shown, sent.zip(sent_reading.as_ref()));
             if from == Peer::Server {

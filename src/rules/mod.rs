@@ -34,6 +34,7 @@ use parse::Verb;
 pub struct Rules {
     rules: Vec<Rule>,
     seed: u64,
+    dry: bool,
 }
 
 /// Gives the content of a file that a rule names, or why it cannot.
@@ -322,13 +323,25 @@ impl Rules {
             }
             rules.push(rule);
         }
-        Ok(Rules { rules, seed: 0 })
+        Ok(Rules { rules, seed: 0, dry: false })
     }
 
     /// The same rules, with the chances that belong to this seed.
     #[must_use]
     pub fn seeded(self, seed: u64) -> Self {
         Rules { seed, ..self }
+    }
+
+    /// The same rules, of which none does what it says: it is only told what they would do.
+    #[must_use]
+    pub fn dry(self) -> Self {
+        Rules { dry: true, ..self }
+    }
+
+    /// True if it is only to be told what they would do.
+    #[must_use]
+    pub const fn is_dry(&self) -> bool {
+        self.dry
     }
 
     /// The same rules, of which all that take capabilities away are enforced.
@@ -401,13 +414,14 @@ impl Rules {
     /// True if a rule can touch what this peer sends, or have something said in its place.
     #[must_use]
     pub fn touches(&self, from: Peer) -> bool {
-        self.rules.iter().any(|rule| {
-            let own = rule.lanes[from.index()] && rule.action.touches(from);
-            // What a rule says to the server is answered, and what it refuses is too.
-            own || (from == Peer::Server
-                && rule.lanes[Peer::Client.index()]
-                && (rule.enforced || rule.action.has_answers()))
-        })
+        !self.dry
+            && self.rules.iter().any(|rule| {
+                let own = rule.lanes[from.index()] && rule.action.touches(from);
+                // What a rule says to the server is answered, and what it refuses is too.
+                own || (from == Peer::Server
+                    && rule.lanes[Peer::Client.index()]
+                    && (rule.enforced || rule.action.has_answers()))
+            })
     }
 
     /// Applies all rules to a text; `None` if none of them matches, or none of those that match changes anything.

@@ -34,7 +34,10 @@ impl Plan {
         out: &mut Outbox,
     ) -> Option<Box<Edited>> {
         let mut edited = self.edited?;
-        let bytes = self.bytes.as_deref().filter(|_| !edited.fired.is_empty() && self.fate == Fate::Sent);
+        let bytes = self
+            .bytes
+            .as_deref()
+            .filter(|_| (!edited.fired.is_empty() || !edited.would.is_empty()) && self.fate == Fate::Sent);
         if let Some(bytes) = bytes {
             edited.bytes = out.keep(bytes);
             edited.secrets = session.secrets_of_edit(text, reading, masked, bytes);
@@ -55,7 +58,11 @@ impl Session {
         [first, late]: [bool; 2],
         out: &mut Outbox,
     ) -> Plan {
-        if !self.lanes[from.index()].edit {
+        if self.rules.is_dry() {
+            return self.suppose(from, text, reading, first);
+        }
+        let lane = &self.lanes[from.index()];
+        if !lane.edit || lane.due {
             return Plan::default();
         }
         let (edit, enforced) = self.judged(from, text, reading, first, late);
@@ -102,6 +109,29 @@ impl Session {
         let edited = Edited { fired, refused, ..Edited::default() };
         let nothing = edited.fired.is_empty() && edited.refused.is_empty();
         Plan { fate, edited: (!nothing).then(|| Box::new(edited)), bytes }
+    }
+
+    /// What the rules would do to a text.
+    fn suppose(&mut self, from: Peer, text: &[u8], reading: &Reading, first: bool) -> Plan {
+        let (edit, enforced) = self.judged(from, text, reading, first, false);
+        let edit = edit.unwrap_or_default();
+        let gone = edit.dropped || edit.answer.is_some();
+        let last = edit.fired.len().saturating_sub(1);
+        let mut would: Vec<(Arc<str>, &'static str)> = Vec::new();
+        for (nth, rule) in edit.fired.into_iter().enumerate() {
+            let what = match (nth == last, edit.dropped, edit.answer.is_some()) {
+                (true, true, _) => "drop this",
+                (true, false, true) => "refuse this",
+                _ => "change this",
+            };
+            would.push((rule, what));
+        }
+        would.extend(enforced.filter(|_| !gone).map(|(rule, _)| (rule, "refuse this")));
+        would.extend(edit.inserted.into_iter().map(|line| (line.rule, "insert a line here")));
+        let nothing = would.is_empty() && edit.refused.is_empty();
+        let edited = Edited { would, refused: edit.refused, ..Edited::default() };
+        let bytes = edit.bytes.filter(|_| !gone);
+        Plan { fate: Fate::Sent, edited: (!nothing).then(|| Box::new(edited)), bytes }
     }
 
     /// What the rules make of a text, and which of them refuses it for a capability that it takes away. What they would have

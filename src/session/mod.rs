@@ -368,7 +368,9 @@ impl Session {
         let turn = self.pair(from, whole, &reading, &mut oddities);
         let instead = edit.as_ref().filter(|edit| !edit.fired.is_empty()).map(|edit| edit.bytes);
         if from == Peer::Server && !away && reading.list.as_ref().is_some_and(|list| list.kind.offers()) {
-            self.hear(whole, &reading, instead.map(|span| span.of(&out.batch.bytes)));
+            // What would be sent counts where nothing is changed.
+            let heard = edit.as_ref().map(|edit| edit.bytes).filter(|span| !span.is_empty());
+            self.hear(whole, &reading, heard.map(|span| span.of(&out.batch.bytes)));
         }
         if relay.manner.is_new() && self.consents(from, &reading, &turn) {
             // The client must not begin before the server's leg is secured.

@@ -73,7 +73,8 @@ impl Session {
     fn answer_own(&mut self, out: &mut Outbox) {
         loop {
             let server = &self.lanes[Peer::Server.index()];
-            let amid = server.frame.is_some() || server.block.is_some() || server.gone > 0 || server.finished;
+            let amid =
+                server.frame.is_some() || server.block.is_some() || server.gone > 0 || server.finished || server.due;
             if amid || self.state == State::Greeting || self.waits(Peer::Server) {
                 return;
             }
@@ -172,7 +173,8 @@ impl Session {
     /// True if a line of ours can stand where a lane is now.
     fn is_between(&self, from: Peer) -> bool {
         let lane = &self.lanes[from.index()];
-        let busy = lane.frame.is_some() || lane.block.is_some() || lane.wait.is_some() || lane.sasl.is_some();
+        let busy =
+            lane.frame.is_some() || lane.block.is_some() || lane.wait.is_some() || lane.sasl.is_some() || lane.due;
         let idles = from == Peer::Client && self.dialogue.idle().is_some();
         !busy && !idles && !self.waits(from)
     }

@@ -195,7 +195,8 @@ impl Session {
             return self.shut(from);
         }
         let lane = self.lane(from);
-        (lane.due, lane.edit, lane.frame) = (true, false, None);
+        // What is held of a line is held to its end: `edit` stays.
+        (lane.due, lane.frame) = (true, None);
         Expect::Line
     }
 

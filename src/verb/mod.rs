@@ -110,7 +110,8 @@ pub fn rules(flags: &RuleFlags) -> Result<Rules, Problem> {
 /// Rules with what flags say of all of them.
 fn compiled(flags: &RuleFlags, sources: &[Source], seed: u64) -> Result<Rules, Problem> {
     let rules = compile(sources)?.seeded(seed);
-    Ok(if flags.enforce { rules.enforcing() } else { rules })
+    let rules = if flags.enforce { rules.enforcing() } else { rules };
+    Ok(if flags.dry_run { rules.dry() } else { rules })
 }
 
 /// What is said of capabilities that rules take away and others that stay bring along: a warning each. That a revision of
@@ -243,6 +244,18 @@ mod tests {
         let warning = &warnings(&["imap", "smtp"], "CHUNKNIG")[0];
         assert!(warning.contains("is known in imap or smtp; did you mean CHUNKING"), "{warning}");
         assert!(warnings(&["smtp"], "COMPRESS=DEFLATE")[0].contains("COMPRESS=DEFLATE"));
+    }
+
+    #[test]
+    fn what_another_capability_brings_along_is_a_warning() {
+        let warnings = |drop: &str| {
+            let flags = RuleFlags { drop_cap: vec![drop.to_owned()], ..RuleFlags::default() };
+            implied_capabilities(&rules(&flags).expect("the rule is right"), &[Grammar::builtin("imap").expect("IMAP")])
+        };
+        let told = warnings("CONDSTORE");
+        assert!(told.iter().any(|it| it.starts_with("CONDSTORE is taken away, and QRESYNC is not")), "{told:?}");
+        assert_eq!(warnings("CONDSTORE,QRESYNC"), [""; 0]);
+        assert_eq!(warnings("IDLE"), [""; 0]);
     }
 
     #[test]

@@ -99,7 +99,10 @@ fn offering(
         if found.iter().all(|(protocol, _)| *protocol != route.protocol) {
             let first = starttls(route, protocols).map(|name| Source::offering(&route.listens, name));
             let first = first.as_ref().map_or(&[][..], |first| &first[..]);
-            found.push((route.protocol.clone(), Arc::new(rules_of(flags, first, &[], seed)?)));
+            // Of a dry run, these two are left.
+            let dry = flags.rules.dry_run;
+            let rules = if dry { super::compile(first)? } else { rules_of(flags, first, &[], seed)? };
+            found.push((route.protocol.clone(), Arc::new(rules)));
         }
     }
     Ok(found)
