@@ -172,6 +172,8 @@ pub enum What {
         /// How many octets of arena they held.
         bytes: u64,
     },
+    /// What a rule was to do behind so many octets of data did not happen: fewer came, or were there to be stopped.
+    Missed(Arc<str>),
     /// The peer will send no more (half-close); the other direction may go on.
     HalfClosed,
     /// The connection is over.
@@ -227,6 +229,8 @@ pub struct Edited {
     pub fired: Vec<Arc<str>>,
     /// Rules that matched and were not applied, each with the reason.
     pub refused: Vec<(Arc<str>, String)>,
+    /// Rules that do something to the connection, each with what it does: `delayed 2.00 s`. They change no octet.
+    pub faults: Vec<(Arc<str>, String)>,
 }
 
 /// What one text turned out to be. All spans are relative to the text.

@@ -226,7 +226,7 @@ impl Explainer {
             }
             What::Abrupt => self.notes.push(tls::abrupt()),
             What::Closed(closed) => self.silent(closed, at),
-            What::HalfClosed => {}
+            What::HalfClosed | What::Missed(_) => {}
         }
         None
     }
@@ -400,6 +400,11 @@ impl Explainer {
             self.tallies.fired(rule);
             let what = format!("{} by {rule}", if dropped { "dropped" } else { "changed" });
             self.notes.push(Note { kind: NoteKind::Rule, about: Some(rule.to_string()), text: what, rfc: None });
+        }
+        for (rule, what) in &edit.faults {
+            self.tallies.fired(rule);
+            let text = format!("{what} by {rule}");
+            self.notes.push(Note { kind: NoteKind::Rule, about: Some(rule.to_string()), text, rfc: None });
         }
         for (rule, why) in &edit.refused {
             let text = format!("not applied: {why}");

@@ -12,6 +12,7 @@ pub mod queue;
 mod report;
 mod socket;
 pub mod tls;
+mod trouble;
 mod upgrade;
 
 use std::fmt;

@@ -99,6 +99,8 @@ pub struct Edit {
     pub fired: Vec<Arc<str>>,
     /// The rules that matched and were not applied, each with the reason.
     pub refused: Vec<(Arc<str>, String)>,
+    /// What is to happen on the way, and the rules that say so.
+    pub faults: Vec<(Arc<str>, Fault)>,
 }
 
 impl fmt::Debug for Scene<'_> {
@@ -336,6 +338,13 @@ impl Rules {
             if rule.condition.as_ref().is_some_and(|when| when.evaluate(scene) != Truth::Yes) {
                 continue;
             }
+            if let Action::Fault(fault) = rule.action {
+                // A command or response has one beginning, whatever literals are in it.
+                if scene.first && rule.limits.is_none_or(|(nth, limits)| progress.turn(nth, &limits)) {
+                    edit.faults.push((Arc::clone(&rule.written), fault));
+                }
+                continue;
+            }
             // Only what a rule would do shows whether it has something to count.
             let before = rule.limits.map(|limits| (limits, draft.clone()));
             match draft.act(&rule.action) {
@@ -352,7 +361,7 @@ impl Rules {
             // What was changed was changed back.
             edit.fired.clear();
         }
-        (edit.bytes.is_some() || !edit.refused.is_empty()).then_some(edit)
+        (edit.bytes.is_some() || !edit.refused.is_empty() || !edit.faults.is_empty()).then_some(edit)
     }
 }
 
@@ -360,12 +369,11 @@ impl Rules {
 fn unavailable(action: &Action) -> Option<String> {
     match action {
         Action::Names(NamesAction::Drop(_, true)) => Some("`enforced`".to_owned()),
-        Action::Names(_) | Action::Substitute(_) => None,
+        Action::Names(_) | Action::Substitute(_) | Action::Fault(_) => None,
         Action::Words(words) => Some(format!("to replace {words:?}")),
         Action::Insert(line) => Some(format!("to insert {line:?}")),
         Action::Drop => Some("`drop`".to_owned()),
         Action::Refuse(refusal) => Some(format!("to refuse {refusal:?}")),
-        Action::Fault(fault) => Some(fault.to_string()),
     }
 }
 

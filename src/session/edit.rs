@@ -1,5 +1,7 @@
 //! What the rules do to a text: they look at it in the light of the session, and what they make of it is sent in its place.
 
+use std::sync::Arc;
+
 use super::secret::Masked;
 use super::{Outbox, Session};
 use crate::event::{Edited, Form, Kind, Peer, Reading};
@@ -25,7 +27,11 @@ impl Session {
         let bytes = edit.bytes.as_deref().unwrap_or(text);
         if late {
             let why = "its first octets were already on their way when the rest could be read";
-            edited.refused.extend(edited.fired.drain(..).map(|rule| (rule, why.to_owned())));
+            let faults = edit.faults.into_iter().map(|(rule, _)| rule);
+            edited.refused.extend(edited.fired.drain(..).chain(faults).map(|rule| (rule, why.to_owned())));
+        } else if !edit.faults.is_empty() {
+            edited.faults = edit.faults.iter().map(|(rule, fault)| (Arc::clone(rule), fault.told())).collect();
+            self.lane(from).struck = edit.faults;
         }
         if !edited.fired.is_empty() {
             edited.bytes = out.keep(bytes);

@@ -8,6 +8,7 @@
 mod deflate;
 pub mod dialogue;
 mod edit;
+mod fault;
 pub mod lane;
 mod message;
 pub mod outbox;
@@ -23,11 +24,12 @@ use std::sync::Arc;
 
 use crate::event::{Closed, Data, DataKind, Form, Kind, Oddity, Peer, Reading, Span, State, Text, What};
 use crate::grammar::Grammar;
+pub use crate::rules::Trouble;
 use crate::rules::{Progress, Rules};
 use crate::wire::{self, Cut, Expect, Framer, imap, managesieve};
 use dialogue::Dialogue;
 use lane::{Block, Lane, Manner, Start, Wait, start};
-pub use outbox::{Outbox, Step};
+pub use outbox::{Fault, Outbox, Piece, Step};
 use secret::Mask;
 use starttls::StartTls;
 pub use starttls::Upgrade;
@@ -176,6 +178,7 @@ impl Session {
         let mut manner = manner;
         while !input.is_empty() {
             let before = chunk.len() - input.len();
+            self.relax(from, out);
             if manner.is_new() && before > 0 && out.batch.events.len() >= MAX_EVENTS {
                 self.lane(from).framer = framer;
                 return before;
@@ -232,6 +235,7 @@ impl Session {
             }
         }
         self.lane(from).framer = framer;
+        self.relax(from, out);
         chunk.len()
     }
 
@@ -262,7 +266,7 @@ impl Session {
                 None
             }
             Cut::Data { bytes, done } => {
-                relay.pass(from, out);
+                self.pass_data(from, relay, out);
                 let lane = self.lane(from);
                 let block = lane.block.as_mut()?;
                 block.feed(bytes, relay.manner);
@@ -315,6 +319,7 @@ impl Session {
             self.listen(whole, &reading);
         }
         let turn = self.pair(from, whole, &reading, &mut oddities);
+        let begin = self.strike(from, frame, out);
         let instead = edit.as_ref().filter(|edit| !edit.fired.is_empty()).map(|edit| edit.bytes);
         if relay.manner.is_new() && self.consents(from, &reading, &turn) {
             // The client must not begin before the server's leg is secured.
@@ -347,7 +352,11 @@ impl Session {
         }
         let at = out.batch.events.len();
         out.report(from, What::Text(text));
+        let passed = begin.map(|begin| begin..out.octets(from.other()));
         let expect = self.conclude(from, &reading, turn, out);
+        if let Some(passed) = passed {
+            self.arm(from, frame, passed, at, out);
+        }
         // What follows from a text may be reported in the same breath; the reading moves into its event last.
         if let What::Text(text) = &mut out.batch.events[at].what {
             text.reading = reading;
@@ -424,6 +433,7 @@ impl Session {
         }
         self.flush(from, None, out);
         self.report_block(from, true, out);
+        self.disarm(from, out);
         self.lane(from).finished = true;
     }
 

@@ -44,6 +44,7 @@ impl Pump {
             self.tell(Peer::Client, What::Tls(Box::new(facts)));
         }
         self.session.secured();
+        self.words_first = !begins.next.is_empty();
         self.ahead[Peer::Server.index()].splice(0..0, begins.next);
         self.moved = Instant::now();
         Ok(())
