@@ -120,6 +120,8 @@ Rules, one to an option --rule or to a line of a file:
   replace-text \"...\"              replace-code \"[...]\"
   insert-before \"LINE\"            insert-after \"LINE\"
   drop                            refuse COMMAND [with \"NO reply\"]
+  delay 2s   throttle 10k   slice 1   stall   close   reset
+                                  each perhaps with: at-byte N
 each perhaps with: when CONDITION, for instance
   when from == server && !(state == selected) && command in {FETCH, STORE}
   fields:       from conn protocol state command tag status code text size

@@ -174,6 +174,8 @@ pub enum What {
         /// How many octets of arena they held.
         bytes: u64,
     },
+    /// What a rule was to do behind so many octets of data did not happen: fewer came, or were there to be stopped.
+    Missed(Arc<str>),
     /// The peer will send no more (half-close); the other direction may go on.
     HalfClosed,
     /// The connection is over.
@@ -237,6 +239,8 @@ pub struct Edited {
     pub would: Vec<(Arc<str>, &'static str)>,
     /// It is not the peer's but ours, said because of this rule.
     pub made: Option<Arc<str>>,
+    /// Rules that do something to the connection, each with what it does: `delayed 2.00 s`. They change no octet.
+    pub faults: Vec<(Arc<str>, String)>,
 }
 
 /// What one text turned out to be. All spans are relative to the text.

@@ -86,6 +86,9 @@
 //! - **Tap and edit are one path.** A lane is in edit only if a rule can touch it ([`rules::Rules::touches`]); a
 //!   condition such as `from == server` is evaluated in advance, with three values, to find out. The first line of a
 //!   log says which lanes are.
+//! - **A fault is a step among octets.** The session puts it where it stands in what a peer is to get (`session/fault.rs`); the
+//!   pump, which has the clock, does it when the octets before it have left (`net/trouble.rs`). Octets that wait for it lie in the
+//!   lane as those do that a socket does not take, so that backpressure needs nothing new.
 //! - **Edits are spans of the original.** No message is serialised anew. An edit that would change the line end, the
 //!   announced literal, or break the line is refused, and the refusal is an event, not silence.
 //! - **Rules run in the order of writing, options in an order of their own**: `--only-caps`, `--drop-cap`,

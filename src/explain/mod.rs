@@ -234,7 +234,7 @@ impl Explainer {
             What::Hello(hello) => self.notes.push(tls::hello(hello, from)),
             What::Abrupt => self.notes.push(tls::abrupt()),
             What::Closed(closed) => self.silent(closed, at),
-            What::HalfClosed => {}
+            What::HalfClosed | What::Missed(_) => {}
         }
         None
     }
@@ -437,6 +437,11 @@ impl Explainer {
                 self.tallies.fired(rule);
             }
             let text = format!("{what} {rule}");
+            self.notes.push(Note { kind: NoteKind::Rule, about: Some(rule.to_string()), text, rfc: None });
+        }
+        for (rule, what) in &edit.faults {
+            self.tallies.fired(rule);
+            let text = format!("{what} by {rule}");
             self.notes.push(Note { kind: NoteKind::Rule, about: Some(rule.to_string()), text, rfc: None });
         }
         for (rule, why) in &edit.refused {

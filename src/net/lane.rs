@@ -4,8 +4,10 @@
 use std::cell::RefCell;
 use std::io::IoSlice;
 use std::ops::Range;
+use std::task::Context;
 
-use crate::session::Outbox;
+use super::trouble::{Next, Troubles};
+use crate::session::{Fault, Outbox};
 
 /// The size of a read, in octets.
 pub const READ: usize = 256 * 1024;
@@ -57,18 +59,53 @@ fn give_back(buffer: Vec<u8>) {
     }
 }
 
-/// Octets on their way to one peer that its socket did not take yet. Owns no memory while there are none.
+/// Octets on their way to one peer that its socket did not take yet. Owns no memory while there are none and nothing
+/// happens to them.
 #[derive(Debug, Default)]
 pub struct Lane {
     bytes: Vec<u8>,
     range: Range<usize>,
+    troubles: Option<Box<Troubles>>,
 }
 
 impl Lane {
-    /// True if nothing waits.
+    /// True if nothing waits, and nothing is to happen.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.range.is_empty()
+        self.range.is_empty() && !self.is_marked()
+    }
+
+    /// True if nothing happens to what goes this way: [`Lane::next`] need not be asked.
+    #[must_use]
+    pub const fn is_calm(&self) -> bool {
+        self.troubles.is_none()
+    }
+
+    /// True if something is to happen yet.
+    #[must_use]
+    pub fn is_marked(&self) -> bool {
+        self.troubles.as_ref().is_some_and(|troubles| troubles.is_marked())
+    }
+
+    /// True if nothing leaves any more.
+    #[must_use]
+    pub fn is_stalled(&self) -> bool {
+        self.troubles.as_ref().is_some_and(|troubles| troubles.is_stalled())
+    }
+
+    /// Lets something happen behind what waits.
+    pub fn mark(&mut self, fault: &Fault) {
+        self.troubles.get_or_insert_default().mark(self.range.len(), fault.clone());
+    }
+
+    /// What is to be done with what waits, in a lane that is not calm.
+    pub fn next(&mut self, cx: &mut Context<'_>) -> Next {
+        let Some(troubles) = &mut self.troubles else { return Next::Nothing };
+        let next = troubles.poll(self.range.len(), cx);
+        if troubles.is_over() && next == Next::Nothing {
+            self.troubles = None;
+        }
+        next
     }
 
     /// How many octets wait.
@@ -88,8 +125,8 @@ impl Lane {
         if piece.is_empty() {
             return;
         }
-        if self.is_empty() {
-            self.clear();
+        if self.range.is_empty() {
+            self.free();
         }
         self.bytes.truncate(self.range.end);
         self.bytes.extend_from_slice(piece);
@@ -98,8 +135,8 @@ impl Lane {
 
     /// Keeps `rest` of a read buffer: by copy if it is small, else by taking the buffer.
     pub fn keep(&mut self, buffer: &mut Vec<u8>, rest: Range<usize>) {
-        if self.is_empty() && rest.len() > COPY {
-            self.clear();
+        if self.range.is_empty() && rest.len() > COPY {
+            self.free();
             self.bytes = std::mem::take(buffer);
             self.range = rest;
         } else {
@@ -109,14 +146,23 @@ impl Lane {
 
     /// `count` octets were sent.
     pub fn sent(&mut self, count: usize) {
-        self.range.start += count.min(self.range.len());
-        if self.is_empty() {
-            self.clear();
+        let count = count.min(self.range.len());
+        self.range.start += count;
+        if let Some(troubles) = &mut self.troubles {
+            troubles.sent(count);
+        }
+        if self.range.is_empty() {
+            self.free();
         }
     }
 
-    /// Forgets what waits, and gives the memory back.
+    /// Forgets what waits and what was to happen, and gives the memory back.
     pub fn clear(&mut self) {
+        self.troubles = None;
+        self.free();
+    }
+
+    fn free(&mut self) {
         self.range = 0..0;
         if self.bytes.capacity() > 0 {
             give_back(std::mem::take(&mut self.bytes));

@@ -5,6 +5,7 @@
 //! reading that would feed it. So two peers that both only write cannot block us.
 
 mod secure;
+mod trouble;
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
@@ -23,7 +24,7 @@ use super::stopped;
 use super::tls::broken;
 use super::upgrade::Upgrade;
 use crate::event::{Batch, Closed, Closer, Peer, What};
-use crate::session::{Session, Upgrade as Begins};
+use crate::session::{Piece, Session, Trouble, Upgrade as Begins};
 
 /// Octets that a session may have answered to a peer that does not read them, before we stop reading from it.
 const ANSWERS: usize = 64 * 1024;
@@ -64,6 +65,10 @@ pub struct Pump {
     sent: [u64; 2],
     /// Octets that were read and wait, for they may belong under TLS.
     ahead: [Vec<u8>; 2],
+    /// What waits of the server comes before all that the client says.
+    words_first: bool,
+    /// What a rule made of the end.
+    fate: Option<Trouble>,
     /// TLS that is to begin.
     begins: Option<Begins>,
     upgrade: Option<Upgrade>,
@@ -110,6 +115,8 @@ impl Pump {
             received: [0; 2],
             sent: [0; 2],
             ahead: Default::default(),
+            words_first: false,
+            fate: None,
             begins: None,
             upgrade,
             width: [FIRST; 2],
@@ -158,7 +165,10 @@ impl Pump {
                     let by = Closer::Peer(self.first.unwrap_or(Peer::Client));
                     return Poll::Ready(Some(End { by, why: None }));
                 }
-                Ok(false) => return self.poll_alarm(cx).map(Some),
+                Ok(false) => match self.left_behind() {
+                    Some(peer) => return Poll::Ready(Some(End { by: Closer::Peer(peer), why: None })),
+                    None => return self.poll_alarm(cx).map(Some),
+                },
                 Err(end) => return Poll::Ready(Some(end)),
             }
         }
@@ -193,6 +203,11 @@ impl Pump {
     /// The write arm to `to`: what waits in its lane, then the half-close.
     fn write(&mut self, to: Peer, cx: &mut Context<'_>) -> Result<bool, End> {
         let at = to.index();
+        if !self.lanes[at].is_calm()
+            && let Some(moved) = self.write_troubled(to, cx)?
+        {
+            return Ok(moved);
+        }
         let lane = &mut self.lanes[at];
         let done = if !lane.is_empty() {
             self.legs[at].poll_write(cx, &[lane.waiting()])
@@ -231,10 +246,11 @@ impl Pump {
         let (at, to) = (from.index(), from.other().index());
         let muted = self.broken.is_some_and(|(peer, _)| peer != from);
         if !room || muted || self.ended[at] || !self.lanes[to].is_empty() || self.answers[at] > ANSWERS {
-            return Ok(false);
+            let looks = room && !muted && !self.ended[at] && self.lanes[to].is_stalled();
+            return if looks { self.look_out(from, cx) } else { Ok(false) };
         }
         // What stands for the server's next words comes before what the client says behind TLS.
-        if self.begins.is_some() || (from == Peer::Client && !self.ahead[to].is_empty()) {
+        if self.begins.is_some() || (from == Peer::Client && self.words_first) {
             return Ok(false);
         }
         if self.session.waits(from) {
@@ -247,6 +263,7 @@ impl Pump {
                 self.ahead[at].drain(..count);
                 if self.ahead[at].is_empty() {
                     self.ahead[at] = Vec::new();
+                    self.words_first &= from == Peer::Client;
                 }
                 self.give(from, count, desk, cx)
             });
@@ -315,6 +332,11 @@ impl Pump {
             done?;
             self.go_on(desk)?;
             start += taken;
+            if start < count && self.lanes[from.other().index()].is_marked() {
+                // What is to happen is bounded by what one call brings about.
+                self.ahead[from.index()].splice(0..0, desk.buffer[start..count].iter().copied());
+                break;
+            }
         }
         self.width[from.index()] = next_width(self.width[from.index()], count, events);
         Ok(true)
@@ -380,6 +402,15 @@ impl Pump {
             return Ok(0..0);
         }
         let bytes = &desk.buffer[chunk.clone()];
+        if desk.out.is_troubled(to) || !self.lanes[at].is_calm() {
+            for piece in desk.out.steps(to, bytes) {
+                match piece {
+                    Piece::Octets(octets) => self.lanes[at].add(octets),
+                    Piece::Fault(fault) => self.lanes[at].mark(fault),
+                }
+            }
+            return Ok(0..0);
+        }
         let mut pieces = desk.out.pieces(to, bytes);
         loop {
             let mut run: [&[u8]; PIECES] = [&[]; PIECES];
@@ -445,8 +476,16 @@ impl Pump {
     /// Reports the end and closes both legs in the way that fits it.
     async fn finish(mut self: Box<Self>, end: End, stop: &mut watch::Receiver<bool>) {
         let last = lend(|desk| self.say_last(&end, desk));
-        let Pump { legs: [client, server], report, .. } = *self;
+        let Pump { legs: [client, server], report, fate, .. } = *self;
         match end.by {
+            Closer::Ours if fate == Some(Trouble::Reset) => {
+                client.reset();
+                server.reset();
+            }
+            Closer::Ours if fate.is_some() => {
+                report.end(last, stop).await;
+                return trouble::part([client, server], stop).await;
+            }
             Closer::Reset(Peer::Client) => server.reset(),
             Closer::Reset(Peer::Server) => client.reset(),
             _ => drop((client, server)),
@@ -479,7 +518,7 @@ impl Pump {
         for to in [Peer::Client, Peer::Server] {
             let _ = self.send(to, 0..0, desk, cx);
         }
-        if end.by == Closer::Ours {
+        if end.by == Closer::Ours && self.fate != Some(Trouble::Reset) {
             // Under TLS an end is to be told from a cut; whoever does not take it now is not waited for.
             for leg in &mut self.legs {
                 let _ = leg.poll_shutdown(cx);

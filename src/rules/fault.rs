@@ -1,6 +1,5 @@
 //! Faults: what a rule does to the connection instead of to a text. Only the wish; whoever moves octets fulfils it.
 
-use std::fmt;
 use std::time::Duration;
 
 use crate::wording::{amount, duration};
@@ -10,7 +9,8 @@ use crate::wording::{amount, duration};
 pub struct Fault {
     /// What is done.
     pub what: Trouble,
-    /// Behind so many octets of the literal or body that follows the text; at the text itself if `None`.
+    /// Behind so many octets of the first literal or body that belongs to the text, or of the text if none does; before
+    /// the text if `None`.
     pub at_byte: Option<u64>,
 }
 
@@ -19,11 +19,11 @@ pub struct Fault {
 pub enum Trouble {
     /// What comes waits for so long: one year at the most.
     Delay(Duration),
-    /// From here on so many octets leave in a second; one at the least.
+    /// From here to the end of the command or response so many octets leave in a second; one at the least.
     Throttle(u64),
-    /// From here on so many octets leave in a write; one at the least.
+    /// From here to the end of the command or response so many octets leave in a write; one at the least.
     Slice(u64),
-    /// Nothing more is passed on, and the connection stays open.
+    /// Nothing more is passed on in this direction, and the connection stays open.
     Stall,
     /// The connection is closed.
     Close,
@@ -31,16 +31,21 @@ pub enum Trouble {
     Reset,
 }
 
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.what {
-            Trouble::Delay(time) => write!(f, "a delay of {}", duration(time))?,
-            Trouble::Throttle(rate) => write!(f, "a throttle to {} a second", amount(rate, "octet"))?,
-            Trouble::Slice(size) => write!(f, "a cut into slices of {}", amount(size, "octet"))?,
-            Trouble::Stall => f.write_str("a stall")?,
-            Trouble::Close => f.write_str("a close")?,
-            Trouble::Reset => f.write_str("a reset")?,
+impl Fault {
+    /// What is done, for people: `delayed 2.00 s`, `stalled behind 5 octets`.
+    #[must_use]
+    pub fn told(&self) -> String {
+        let what = match self.what {
+            Trouble::Delay(time) => format!("delayed {}", duration(time)),
+            Trouble::Throttle(rate) => format!("throttled to {} a second", amount(rate, "octet")),
+            Trouble::Slice(size) => format!("sent in slices of {}", amount(size, "octet")),
+            Trouble::Stall => "stalled".to_owned(),
+            Trouble::Close => "connection closed".to_owned(),
+            Trouble::Reset => "connection reset".to_owned(),
+        };
+        match self.at_byte {
+            None => what,
+            Some(at) => format!("{what} behind {}", amount(at, "octet")),
         }
-        self.at_byte.map_or(Ok(()), |at| write!(f, " behind {}", amount(at, "octet")))
     }
 }

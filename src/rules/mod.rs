@@ -107,6 +107,8 @@ pub struct Edit {
     pub fired: Vec<Arc<str>>,
     /// The rules that matched and were not applied, each with the reason.
     pub refused: Vec<(Arc<str>, String)>,
+    /// What is to happen on the way, and the rules that say so.
+    pub faults: Vec<(Arc<str>, Fault)>,
     /// It is taken away, with all that belongs to it; `bytes` is empty then. The last rule that fired has done it.
     pub dropped: bool,
     /// It is a command, and is taken away and answered: with this behind the tag, or with what the protocol says to unknown
@@ -229,11 +231,6 @@ impl Source {
         let parse::Sentence { mut action, condition, limits, files } = found;
         for file in files {
             self.add(&mut action, file, read)?;
-        }
-        if let Some(what) = unavailable(&action) {
-            let start = self.text.len() - self.text.trim_start().len();
-            let len = self.text.trim().split([' ', '\t']).next().map_or(0, str::len);
-            return Err(self.problem(start, len, &format!("{what} is not in this version"), ""));
         }
         let can_hold = |from| condition.as_ref().is_none_or(|when| when.evaluate(&Sender(from)) != Truth::No);
         let lanes = [can_hold(Peer::Client), can_hold(Peer::Server)];
@@ -437,6 +434,13 @@ impl Rules {
                 continue;
             }
             let gone = edit.dropped || edit.answer.is_some();
+            if let Action::Fault(fault) = rule.action {
+                // A command or response has one beginning, whatever literals are in it.
+                if scene.first && rule.limits.is_none_or(|(nth, limits)| progress.turn(nth, &limits)) {
+                    edit.faults.push((Arc::clone(&rule.written), fault));
+                }
+                continue;
+            }
             if gone && !matches!(rule.action, Action::Insert(_)) {
                 continue;
             }
@@ -465,7 +469,8 @@ impl Rules {
             // What was changed was changed back.
             edit.fired.clear();
         }
-        (edit.bytes.is_some() || !edit.refused.is_empty() || !edit.inserted.is_empty()).then_some(edit)
+        let acts = !edit.refused.is_empty() || !edit.inserted.is_empty() || !edit.faults.is_empty();
+        (edit.bytes.is_some() || acts).then_some(edit)
     }
 }
 
@@ -489,14 +494,6 @@ impl Edit {
 /// Whether a text begins what it belongs to.
 const fn whole(scene: &Scene<'_>) -> Result<bool, &'static str> {
     if scene.first { Ok(true) } else { Err("this goes on with what was begun before, and cannot be parted from it") }
-}
-
-/// What an action is called that the language has and this version does not.
-fn unavailable(action: &Action) -> Option<String> {
-    match action {
-        Action::Fault(fault) => Some(fault.to_string()),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

@@ -420,14 +420,41 @@ fn names_come_from_a_file() {
 }
 
 #[test]
-fn faults_are_known_and_not_in_this_version() {
-    for (line, what) in [
-        ("delay 2s", "a delay of 2.00 s is not in this version"),
-        ("throttle 10k at-byte 5", "a throttle to 10,000 octets a second behind 5 octets is not in"),
-        ("slice 1 when from == server", "a cut into slices of 1 octet is not in"),
+fn faults_are_told_and_leave_the_text_alone() {
+    for (line, told) in [
+        ("delay 2s", "delayed 2.00 s"),
+        ("throttle 10k at-byte 5", "throttled to 10,000 octets a second behind 5 octets"),
+        ("slice 1 when from == client", "sent in slices of 1 octet"),
+        ("stall", "stalled"),
+        ("close at-byte 0", "connection closed behind 0 octets"),
+        ("reset", "connection reset"),
     ] {
-        let problem = Rules::compile(&[Source::rule(1, line)]).unwrap_err();
-        assert!(problem.what.starts_with(what), "{problem}");
+        let rules = Rules::compile(&[Source::rule(1, line)]).unwrap();
+        assert!(rules.touches(Peer::Client) && rules.touches(Peer::Server) != line.contains("when"));
+        let text = b"a NOOP\r\n";
+        let reading = crate::wire::read(Form::Imap, Peer::Client, text);
+        let mut progress = rules.begin(1);
+        let mut scene = Scene {
+            from: Peer::Client,
+            text,
+            form: Form::Imap,
+            reading: &reading,
+            read: &|_| None,
+            first: true,
+            state: State::Authenticated,
+            tls: [false; 2],
+            protocol: "imap",
+            connection: 1,
+            command: "NOOP",
+            client: "",
+            user: "",
+        };
+        let edit = rules.edit(&scene, &mut progress).unwrap();
+        assert_eq!((edit.bytes, edit.fired.len(), edit.refused.len()), (None, 0, 0));
+        let [(rule, fault)] = &edit.faults[..] else { panic!("{line}") };
+        assert_eq!((&**rule, fault.told().as_str()), (line, told));
+        scene.first = false;
+        assert_eq!(rules.edit(&scene, &mut progress), None, "what goes on behind a literal has begun before");
     }
 }
 

@@ -9,7 +9,7 @@ use miniz_oxide::inflate::stream::{InflateState, inflate};
 use miniz_oxide::{DataFormat, MZError, MZFlush, MZStatus};
 
 use super::lane::{Block, Manner};
-use super::{MAX_EVENTS, Outbox, Session};
+use super::{MAX_EVENTS, Outbox, Piece, Session};
 use crate::event::{DataKind, Layer, Oddity, Peer};
 
 /// So many octets are inflated at once.
@@ -146,7 +146,7 @@ impl Session {
             whole = sound;
             let stuck = plain.len() < PIECE && used == chunk.len();
             if fresh && edit {
-                self.edit_inside(from, &plain, out, &mut sent);
+                self.edit_inside(from, &plain, &mut layer, out, &mut sent);
             } else {
                 let manner = if fresh { Manner::Inside } else { manner };
                 self.go_on(from, &plain, manner, out);
@@ -189,14 +189,26 @@ impl Session {
     }
 
     /// Deals with inflated octets that rules may edit; adds to `sent` what is to be sent on.
-    fn edit_inside(&mut self, from: Peer, plain: &[u8], out: &mut Outbox, sent: &mut Vec<u8>) {
+    fn edit_inside(&mut self, from: Peer, plain: &[u8], layer: &mut Deflate, out: &mut Outbox, sent: &mut Vec<u8>) {
         let mut inner = Outbox::default();
         std::mem::swap(&mut inner.batch, &mut out.batch);
         let mut at = 0;
         while at < plain.len() {
             let rest = &plain[at..];
             at += self.go_on(from, rest, Manner::Fresh, &mut inner);
-            inner.pieces(from.other(), rest).for_each(|piece| sent.extend_from_slice(piece));
+            for step in inner.steps(from.other(), rest) {
+                match step {
+                    Piece::Octets(octets) => sent.extend_from_slice(octets),
+                    Piece::Fault(fault) => {
+                        // What is before it must be readable by itself.
+                        if let Some(packed) = layer.pack(sent) {
+                            out.send(from.other(), &packed);
+                        }
+                        sent.clear();
+                        out.fault(from.other(), fault.clone());
+                    }
+                }
+            }
             // What we answer the peer itself goes through the layer of the other lane, if it has one.
             let back: Vec<&[u8]> = inner.pieces(from, rest).collect();
             out.send(from, &back.concat());

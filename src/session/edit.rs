@@ -69,7 +69,7 @@ impl Session {
         let Some(edit) = edit.or_else(|| enforced.is_some().then(rules::Edit::default)) else {
             return Plan::default();
         };
-        let rules::Edit { bytes, mut fired, mut refused, dropped, mut answer, inserted } = edit;
+        let rules::Edit { bytes, mut fired, mut refused, dropped, mut answer, inserted, faults } = edit;
         if let Some((rule, reply)) = enforced.filter(|_| !dropped && answer.is_none()) {
             fired.push(rule);
             answer = Some(reply.map(|reply| Arc::from(reply.as_bytes())));
@@ -106,8 +106,17 @@ impl Session {
             let put = if late { Err(LATE) } else { self.insert(from, line, out) };
             refused.extend(put.err().map(|why| (rule, why.to_owned())));
         }
-        let edited = Edited { fired, refused, ..Edited::default() };
-        let nothing = edited.fired.is_empty() && edited.refused.is_empty();
+        let mut edited = Edited { fired, refused, ..Edited::default() };
+        // Nothing happens to what is not sent.
+        if fate == Fate::Sent {
+            if late {
+                edited.refused.extend(faults.into_iter().map(|(rule, _)| (rule, LATE.to_owned())));
+            } else if !faults.is_empty() {
+                edited.faults = faults.iter().map(|(rule, fault)| (Arc::clone(rule), fault.told())).collect();
+                self.lane(from).struck = faults;
+            }
+        }
+        let nothing = edited.fired.is_empty() && edited.refused.is_empty() && edited.faults.is_empty();
         Plan { fate, edited: (!nothing).then(|| Box::new(edited)), bytes }
     }
 
@@ -128,6 +137,7 @@ impl Session {
         }
         would.extend(enforced.filter(|_| !gone).map(|(rule, _)| (rule, "refuse this")));
         would.extend(edit.inserted.into_iter().map(|line| (line.rule, "insert a line here")));
+        would.extend(edit.faults.into_iter().filter(|_| !gone).map(|(rule, _)| (rule, "disturb the connection here")));
         let nothing = would.is_empty() && edit.refused.is_empty();
         let edited = Edited { would, refused: edit.refused, ..Edited::default() };
         let bytes = edit.bytes.filter(|_| !gone);

@@ -1,11 +1,14 @@
 //! One direction of a connection: its framer, the frame and the data block in progress, and the octets that cannot be
 //! classified before the other side has spoken.
 
+use std::sync::Arc;
+
 use super::deflate::Deflate;
+use super::fault::Armed;
 use super::secret::Mask;
 use super::subject::Subject;
 use crate::event::{DataKind, Hello, MAX_HEAD, Oddity, Reading};
-use crate::rules::Insertion;
+use crate::rules::{Fault, Insertion};
 use crate::wire::hello::Reader;
 use crate::wire::{Framer, PROXY};
 
@@ -182,6 +185,10 @@ pub struct Lane {
     pub after: Vec<Insertion>,
     /// The data block in progress.
     pub block: Option<Box<Block>>,
+    /// What rules do to the connection at the text in progress.
+    pub struck: Vec<(Arc<str>, Fault)>,
+    /// What they still have to do within its frame.
+    pub armed: Option<Box<Armed>>,
     /// What its octets wait for, and the frame whose answer decides it.
     pub wait: Option<(Wait, u64)>,
     /// The octets that wait.

@@ -9,6 +9,7 @@ mod deflate;
 pub mod dialogue;
 mod edit;
 mod enforce;
+mod fault;
 pub mod lane;
 mod message;
 pub mod outbox;
@@ -26,12 +27,13 @@ use std::sync::Arc;
 
 use crate::event::{Closed, Data, DataKind, Form, Kind, Oddity, Peer, Reading, Span, State, Text, What};
 use crate::grammar::Grammar;
+pub use crate::rules::Trouble;
 use crate::rules::{Progress, Rules};
 use crate::wire::{self, Cut, Expect, Framer, imap, managesieve};
 use dialogue::Dialogue;
 use edit::Plan;
 use lane::{Block, Fate, Lane, Manner, Start, Wait, start};
-pub use outbox::{Outbox, Step};
+pub use outbox::{Fault, Outbox, Piece, Step};
 use own::Own;
 use secret::Mask;
 use starttls::StartTls;
@@ -193,6 +195,7 @@ impl Session {
         let mut manner = manner;
         while !input.is_empty() {
             let before = chunk.len() - input.len();
+            self.relax(from, out);
             if manner.is_new() && before > 0 && out.batch.events.len() >= MAX_EVENTS {
                 self.lane(from).framer = framer;
                 return before;
@@ -255,6 +258,7 @@ impl Session {
             }
         }
         self.lane(from).framer = framer;
+        self.relax(from, out);
         chunk.len()
     }
 
@@ -290,10 +294,10 @@ impl Session {
                 None
             }
             Cut::Data { bytes, done } => {
-                let lane = self.lane(from);
-                if lane.fate == Fate::Sent {
-                    relay.pass(from, out);
+                if self.lane(from).fate == Fate::Sent {
+                    self.pass_data(from, relay, out);
                 }
+                let lane = self.lane(from);
                 let block = lane.block.as_mut()?;
                 block.feed(bytes, relay.manner);
                 block.over = done;
@@ -366,6 +370,7 @@ impl Session {
             oddities.push(Oddity::InsteadOfTls);
         }
         let turn = self.pair(from, whole, &reading, &mut oddities);
+        let begin = self.strike(from, frame, out);
         let instead = edit.as_ref().filter(|edit| !edit.fired.is_empty()).map(|edit| edit.bytes);
         if from == Peer::Server && !away && reading.list.as_ref().is_some_and(|list| list.kind.offers()) {
             // What would be sent counts where nothing is changed.
@@ -403,7 +408,11 @@ impl Session {
         }
         let at = out.batch.events.len();
         out.report(from, What::Text(text));
+        let passed = begin.map(|begin| begin..out.octets(from.other()));
         let expect = self.conclude(from, &reading, turn, out);
+        if let Some(passed) = passed {
+            self.arm(from, frame, passed, at, out);
+        }
         // What follows from a text may be reported in the same breath; the reading moves into its event last.
         if let What::Text(text) = &mut out.batch.events[at].what {
             text.reading = reading;
@@ -481,6 +490,7 @@ impl Session {
         }
         self.flush(from, None, out);
         self.report_block(from, true, out);
+        self.disarm(from, out);
         self.lane(from).finished = true;
     }
 

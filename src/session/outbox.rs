@@ -1,17 +1,38 @@
 //! What a session wants sent and reported: per direction a queue of steps, and a batch of events. Owned by the driver.
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use super::Upgrade;
+use super::{Trouble, Upgrade};
 use crate::event::{Batch, Event, Peer, Span, What};
 
-/// One piece to send.
+/// What a rule does to the octets for a peer, from a place among them on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// `None` ends all throttles and slices that have begun.
+    pub what: Option<Trouble>,
+    /// The rule, as the user wrote it.
+    pub rule: Arc<str>,
+}
+
+/// A step, for the driver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Piece<'a> {
+    /// These octets are to be sent.
+    Octets(&'a [u8]),
+    /// This is to happen behind the octets before it.
+    Fault(&'a Fault),
+}
+
+/// One piece to send, or what happens before the next one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// This range of the chunk that was just received.
     Pass(Range<usize>),
     /// This range of the outbox's own octets.
     Own(Range<usize>),
+    /// This happens behind the octets before it.
+    Fault(Fault),
 }
 
 /// Steps for which room is kept between calls.
@@ -28,6 +49,8 @@ pub struct Outbox {
     /// The connection cannot go on, and why. The driver ends it.
     pub failed: Option<String>,
     steps: [Vec<Step>; 2],
+    /// There is a fault among the steps.
+    troubled: [bool; 2],
     own: Vec<u8>,
 }
 
@@ -71,6 +94,47 @@ impl Outbox {
         self.batch.bytes = bytes;
     }
 
+    /// Lets something happen behind the octets that a peer is to get so far.
+    pub fn fault(&mut self, to: Peer, fault: Fault) {
+        self.troubled[to.index()] = true;
+        self.steps[to.index()].push(Step::Fault(fault));
+    }
+
+    /// Lets something happen behind the first `at` octets that a peer is to get.
+    pub fn fault_at(&mut self, to: Peer, at: usize, fault: Fault) {
+        self.troubled[to.index()] = true;
+        let steps = &mut self.steps[to.index()];
+        let mut before = at;
+        for index in 0..steps.len() {
+            let (Step::Pass(range) | Step::Own(range)) = &mut steps[index] else { continue };
+            if before < range.len() {
+                let rest = range.start + before..range.end;
+                range.end = rest.start;
+                let rest = if matches!(steps[index], Step::Pass(_)) { Step::Pass(rest) } else { Step::Own(rest) };
+                steps.splice(index + 1..index + 1, [Step::Fault(fault), rest]);
+                return;
+            }
+            before -= range.len();
+        }
+        steps.push(Step::Fault(fault));
+    }
+
+    /// How many octets a peer is to get so far.
+    #[must_use]
+    pub fn octets(&self, to: Peer) -> usize {
+        let octets = |step: &Step| match step {
+            Step::Pass(range) | Step::Own(range) => range.len(),
+            Step::Fault(_) => 0,
+        };
+        self.steps[to.index()].iter().map(octets).sum()
+    }
+
+    /// True if something happens to what goes to a peer: then [`Outbox::steps`] says where.
+    #[must_use]
+    pub const fn is_troubled(&self, to: Peer) -> bool {
+        self.troubled[to.index()]
+    }
+
     /// Reports an event.
     pub fn report(&mut self, from: Peer, what: What) {
         self.batch.events.push(Event { from, what });
@@ -85,9 +149,18 @@ impl Outbox {
 
     /// What goes to a peer, in order; `chunk` is what was just received.
     pub fn pieces<'a>(&'a self, to: Peer, chunk: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+        self.steps(to, chunk).filter_map(|piece| match piece {
+            Piece::Octets(octets) => Some(octets),
+            Piece::Fault(_) => None,
+        })
+    }
+
+    /// The same with what happens between them.
+    pub fn steps<'a>(&'a self, to: Peer, chunk: &'a [u8]) -> impl Iterator<Item = Piece<'a>> {
         self.steps[to.index()].iter().map(move |step| match step {
-            Step::Pass(range) => &chunk[range.clone()],
-            Step::Own(range) => &self.own[range.clone()],
+            Step::Pass(range) => Piece::Octets(&chunk[range.clone()]),
+            Step::Own(range) => Piece::Octets(&self.own[range.clone()]),
+            Step::Fault(fault) => Piece::Fault(fault),
         })
     }
 
@@ -97,7 +170,35 @@ impl Outbox {
             steps.clear();
             steps.shrink_to(KEEP);
         }
+        self.troubled = [false; 2];
         self.own.clear();
         self.own.shrink_to(KEEP * size_of::<Step>());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_stands_behind_any_octet() {
+        for at in 0..=8 {
+            let mut out = Outbox::default();
+            out.send(Peer::Client, b"ab");
+            out.pass(Peer::Client, 0..4);
+            out.send(Peer::Client, b"gh");
+            out.fault_at(Peer::Client, at, Fault { what: None, rule: "here".into() });
+            let (mut before, mut all, mut met) = (0, Vec::new(), 0);
+            for step in out.steps(Peer::Client, b"cdef") {
+                match step {
+                    Piece::Octets(octets) => all.extend_from_slice(octets),
+                    Piece::Fault(_) => (before, met) = (all.len(), met + 1),
+                }
+            }
+            assert_eq!((before, met, &all[..], out.octets(Peer::Client)), (at, 1, &b"abcdefgh"[..], 8));
+            assert!(out.is_troubled(Peer::Client) && !out.is_troubled(Peer::Server));
+            out.clear();
+            assert!(!out.is_troubled(Peer::Client));
+        }
     }
 }

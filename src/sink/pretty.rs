@@ -207,6 +207,11 @@ impl<W: Write + Send> Pretty<W> {
             self.page.words(Ink::Code, &format!("rule `{rule}`"));
             self.page.end();
         }
+        for (rule, what) in &edit.faults {
+            self.page.remark();
+            self.page.words(Ink::Code, &format!("rule `{rule}`: {what}"));
+            self.page.end();
+        }
         for (rule, reason) in &edit.refused {
             self.page.remark();
             self.page.words(Ink::Code, &format!("rule `{rule}` was not applied: "));
@@ -363,6 +368,12 @@ impl<W: Write + Send> Sink for Pretty<W> {
                 let (events, bytes) = (amount(*events, "event"), amount(*bytes, "octet"));
                 let text = format!("! the log could not keep up: {events} ({bytes}) are missing; the relay went on");
                 self.say(event, Ink::Bad, &text);
+                self.notes(event);
+            }
+            What::Missed(rule) => {
+                let text =
+                    format!("rule `{rule}` did nothing: the data had no such octet, or it was on its way already");
+                self.say(event, Ink::Code, &text);
                 self.notes(event);
             }
             What::HalfClosed => {

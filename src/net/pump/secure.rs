@@ -45,6 +45,7 @@ impl Pump {
         }
         self.session.secured();
         self.ahead[Peer::Server.index()].splice(0..0, begins.next);
+        self.words_first = !self.ahead[Peer::Server.index()].is_empty();
         self.moved = Instant::now();
         Ok(())
     }
