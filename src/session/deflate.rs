@@ -189,14 +189,7 @@ impl Session {
     }
 
     /// Deals with inflated octets that rules may edit; adds to `sent` what is to be sent on.
-    fn edit_inside(
-        &mut self,
-        from: Peer,
-        plain: &[u8],
-        layer: &mut Deflate,
-        out: &mut Outbox,
-        sent: &mut Vec<u8>,
-    ) {
+    fn edit_inside(&mut self, from: Peer, plain: &[u8], layer: &mut Deflate, out: &mut Outbox, sent: &mut Vec<u8>) {
         let mut inner = Outbox::default();
         std::mem::swap(&mut inner.batch, &mut out.batch);
         let mut at = 0;

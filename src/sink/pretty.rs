@@ -366,7 +366,8 @@ impl<W: Write + Send> Sink for Pretty<W> {
                 self.notes(event);
             }
             What::Missed(rule) => {
-                let text = format!("rule `{rule}` did nothing: the data had no such octet, or it was on its way already");
+                let text =
+                    format!("rule `{rule}` did nothing: the data had no such octet, or it was on its way already");
                 self.say(event, Ink::Code, &text);
                 self.notes(event);
             }

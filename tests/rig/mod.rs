@@ -11,7 +11,7 @@ use imapscope::event::{Closed, Event, What};
 use imapscope::grammar::Grammar;
 use imapscope::net::queue::{Receiver, channel};
 use imapscope::net::{Endpoint, Limits, Relay, Route};
-use imapscope::rules::Rules;
+use imapscope::rules::{Rules, Source};
 use imapscope::session::Session;
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
@@ -55,6 +55,12 @@ pub fn route(server: SocketAddr) -> Route {
 pub fn session() -> Session {
     let grammar = Grammar::builtin("imap").expect("IMAP is built in");
     Session::new(1, grammar, Arc::new(Rules::default()))
+}
+
+/// These rules.
+pub fn compiled(rules: &[&str]) -> Rules {
+    let sources: Vec<Source> = rules.iter().enumerate().map(|(nth, rule)| Source::rule(nth + 1, rule)).collect();
+    Rules::compile(&sources).expect("the rules are right")
 }
 
 /// A server socket for a test to accept on.
@@ -124,6 +130,22 @@ impl Rig {
         let serving = tokio::spawn(relay.serve(|_, _| session(), sender, stopped, |notice| panic!("{notice}")));
         let (collect, events) = mpsc::unbounded_channel();
         (Rig { address, stop, serving, events, seen: Vec::new() }, receiver, collect)
+    }
+
+    /// A relay of this protocol with rules.
+    pub async fn ruled(server: SocketAddr, limits: Limits, protocol: &'static str, rules: &[&str]) -> Rig {
+        let route = Route { protocol: protocol.into(), ..route(server) };
+        let relay = Relay::bind(vec![route], limits).await.unwrap();
+        let address = relay.routes()[0].address;
+        let (sender, receiver) = channel(QUEUE);
+        let (stop, stopped) = watch::channel(false);
+        let rules = Arc::new(compiled(rules));
+        let grammar = Grammar::builtin(protocol).expect("it is built in");
+        let make = move |_: &Route, number| Session::new(number, grammar.clone(), rules.clone());
+        let serving = tokio::spawn(relay.serve(make, sender, stopped, |notice| panic!("{notice}")));
+        let (collect, events) = mpsc::unbounded_channel();
+        consume(receiver, collect);
+        Rig { address, stop, serving, events, seen: Vec::new() }
     }
 
     pub async fn connect(&self) -> TcpStream {

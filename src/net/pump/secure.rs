@@ -44,8 +44,8 @@ impl Pump {
             self.tell(Peer::Client, What::Tls(Box::new(facts)));
         }
         self.session.secured();
-        self.words_first = !begins.next.is_empty();
         self.ahead[Peer::Server.index()].splice(0..0, begins.next);
+        self.words_first = !self.ahead[Peer::Server.index()].is_empty();
         self.moved = Instant::now();
         Ok(())
     }
