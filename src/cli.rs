@@ -109,6 +109,10 @@ Rules, one to an option --rule or to a line of a file:
   drop-capability PATTERN...      add-capability NAME...
   only-capabilities NAME...       replace-capability OLD NEW
   s/REGEX/REPLACEMENT/flags       flags: g (all), i (any case), N (the Nth)
+  delay 2s     throttle 10k       hold, or slow down to so many octets a second
+  slice N      stall              N octets a write; nothing more in this direction
+  close        reset              end the connection
+      these six perhaps with: at-byte N (of the literal or message that follows)
 each perhaps with: when CONDITION, for instance
   when from == server && !(state == selected) && command in {FETCH, STORE}
   fields:       from conn protocol state command tag status code text size
