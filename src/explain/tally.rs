@@ -90,6 +90,16 @@ impl Tallies {
         }
     }
 
+    /// A rule that was counted did nothing after all.
+    pub fn missed(&mut self, rule: &Arc<str>) {
+        if let Some(at) = self.rules.iter().position(|(known, _)| known == rule) {
+            self.rules[at].1 = self.rules[at].1.saturating_sub(1);
+            if self.rules[at].1 == 0 {
+                self.rules.remove(at);
+            }
+        }
+    }
+
     /// Counts a finding, if its culprit is known.
     pub fn found(&mut self, culprit: Option<Peer>) {
         if let Some(peer) = culprit {

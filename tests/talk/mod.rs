@@ -186,6 +186,7 @@ impl Talk {
             secrets: Vec::new(),
             fired: vec![Arc::from("drop-capability IDLE")],
             refused: Vec::new(),
+            ..Edited::default()
         }));
         self.put(Peer::Server, What::Text(text), arena)
     }
