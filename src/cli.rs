@@ -120,8 +120,10 @@ Rules, one to an option --rule or to a line of a file:
   replace-text \"...\"              replace-code \"[...]\"
   insert-before \"LINE\"            insert-after \"LINE\"
   drop                            refuse COMMAND [with \"NO reply\"]
-  delay 2s   throttle 10k   slice 1   stall   close   reset
-                                  each perhaps with: at-byte N
+  delay 2s     throttle 10k       hold, or slow down to so many octets a second
+  slice N      stall              N octets a write; nothing more in this direction
+  close        reset              end the connection
+      these six perhaps with: at-byte N (of the literal or message that follows)
 each perhaps with: when CONDITION, for instance
   when from == server && !(state == selected) && command in {FETCH, STORE}
   fields:       from conn protocol state command tag status code text size

@@ -38,6 +38,7 @@
 //! | data | octets that no rule edits: literals, messages, lines to a dot, overlong texts, what lies under a layer. Relayed as they come, counted, kept by their head |
 //! | frame | one command or response: a text, then data and texts in turn. Numbered per connection |
 //! | reading | what a text turned out to be: its kind, spans of its parts, its literal, its list of names |
+//! | fault | what a rule does to the connection: octets wait, leave slowly, or end |
 //! | tap, edit | a lane in which no rule can change anything; one in which a rule may |
 //! | mark, note, finding | the role of a span; an explanation; a note that names a violation and its culprit |
 //! | rule, action, condition | what the user wrote: when the condition holds, the action acts |
@@ -86,9 +87,6 @@
 //! - **Tap and edit are one path.** A lane is in edit only if a rule can touch it ([`rules::Rules::touches`]); a
 //!   condition such as `from == server` is evaluated in advance, with three values, to find out. The first line of a
 //!   log says which lanes are.
-//! - **A fault is a step among octets.** The session puts it where it stands in what a peer is to get (`session/fault.rs`); the
-//!   pump, which has the clock, does it when the octets before it have left (`net/trouble.rs`). Octets that wait for it lie in the
-//!   lane as those do that a socket does not take, so that backpressure needs nothing new.
 //! - **Edits are spans of the original.** No message is serialised anew. An edit that would change the line end, the
 //!   announced literal, or break the line is refused, and the refusal is an event, not silence.
 //! - **Rules run in the order of writing, options in an order of their own**: `--only-caps`, `--drop-cap`,
@@ -165,6 +163,13 @@
 //! - **The roots are the system's.** Roots in the program would grow old, and believe whom an administrator has ceased to.
 //! - **The local authority is one file**, key and certificate together, put in its place by a link: of two processes that
 //!   start at once one wins, and nobody sees half of it. The certificate for clients is a copy.
+//! - **Faults are places among the octets.** The session knows no clock: it puts a fault between two pieces of what a peer is to
+//!   get ([`session::Step::Fault`]), and ends what lasts behind its frame (`session/fault.rs`). A lane of the pump has marks at these
+//!   places (`net/trouble.rs`), and writes up to the next one; while one waits the lane is not empty, so that the other peer
+//!   is not read, as with any peer that is slow. Without faults this costs a branch. A place within data is counted in octets as
+//!   received; a lane in which a fault may act is in edit, so that a text is whole before something happens to it.
+//! - **What a rule does to the connection is not what it does to the text**: [`event::Edited`] has both apart, for a text with a fault
+//!   is sent as it came. Latencies are measured when octets come, and a delay of ours is not in them.
 //! - **A protocol is a table and a small reader.** What may follow a command is one of a few words
 //!   ([`grammar::Then`]), and lists, secrets and states are keys. There is no language in the tables.
 //! - **Forms** ([`event::Form`]) say how lines look, and are all that tells protocols apart in the core: [`wire`] has a reader
@@ -211,6 +216,7 @@
 //! |---|---|
 //! | a word of IMAP | `grammars/imap.toml`, and its name in `tests/data/names.txt` |
 //! | an action | `rules/action.rs`, its syntax in `rules/parse.rs`, and what it does in `rules/draft.rs` (to a text) or `session/edit.rs` (to more); a dialogue |
+//! | a fault | `rules/fault.rs`, its syntax, and `net/trouble.rs`, where it happens |
 //! | a field of conditions | a row of `FIELDS` in `rules/condition.rs`, and its fact |
 //! | a finding | [`event::Oddity`] where the session sees it, or a note in [`explain`]; a dialogue that has it and one that has not |
 //! | an output | a file in `sink/`, its name in [`sink::KINDS`], an arm in [`sink::open`] |

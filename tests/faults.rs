@@ -230,12 +230,11 @@ fn what_did_not_happen_is_told() {
     ] {
         run.feed(from, octets.as_bytes(), 5);
     }
-    run.feed(C, b"NOOP\r\n", 100);
-    assert_eq!(run.missed(), 2, "of one too little came, and what was refused never came");
+    assert_eq!(run.missed(), 2, "one was too short, one was refused and never came");
     run.feed(C, b"DATA\r\n", 100);
     run.end(C);
     assert_eq!(run.missed(), 3);
-    assert!(!String::from_utf8_lossy(&run.went[S.index()]).contains('<') || run.octets == run.went);
+    assert_eq!(run.octets, run.went);
     let mut run = Run::new("smtp", 1, &["reset at-byte 8"]);
     run.feed(S, b"220 h\r\n220 hello\r\n", 100);
     assert_eq!(run.refused(), ["the text has 7 octets only"]);

@@ -19,7 +19,13 @@ use libfuzzer_sys::fuzz_target;
 fn rules(edit: bool) -> Rules {
     let drop = ["X-NOBODY-HAS-THIS".to_owned()];
     let drop = if edit { &drop[..] } else { &[] };
-    Rules::compile(&Source::options(Options { drop, ..Options::default() })).expect("the rule is well-formed")
+    let mut sources = Source::options(Options { drop, ..Options::default() });
+    if edit {
+        // Faults stand between octets, and change none.
+        let faults = ["slice 1 after 1", "stall at-byte 3", "delay 1s at-byte 0 times 2"];
+        sources.extend(faults.iter().enumerate().map(|(nth, fault)| Source::rule(nth + 1, fault)));
+    }
+    Rules::compile(&sources).expect("the rules are well-formed")
 }
 
 /// What becomes of a STARTTLS.

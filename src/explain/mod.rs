@@ -234,7 +234,8 @@ impl Explainer {
             What::Hello(hello) => self.notes.push(tls::hello(hello, from)),
             What::Abrupt => self.notes.push(tls::abrupt()),
             What::Closed(closed) => self.silent(closed, at),
-            What::HalfClosed | What::Missed(_) => {}
+            What::Missed(rule) => self.tallies.missed(rule),
+            What::HalfClosed => {}
         }
         None
     }

@@ -99,6 +99,13 @@ impl Tallies {
         }
     }
 
+    /// A rule that was counted did nothing after all.
+    pub fn missed(&mut self, rule: &Arc<str>) {
+        if let Some((_, count)) = self.rules.iter_mut().find(|(known, _)| known == rule) {
+            *count = count.saturating_sub(1);
+        }
+    }
+
     /// Counts a finding, if its culprit is known.
     pub fn found(&mut self, culprit: Option<Peer>) {
         if let Some(peer) = culprit {

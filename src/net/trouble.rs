@@ -191,56 +191,60 @@ mod tests {
         Fault { what, rule: "a rule".into() }
     }
 
-    /// Lets octets leave as they may: how many and when, in milliseconds.
-    async fn leave(troubles: &mut Troubles, mut waiting: usize) -> Vec<(u128, usize)> {
-        let (begun, mut seen) = (Instant::now(), Vec::new());
+    /// Lets octets leave as they may: how many and when, in milliseconds by a clock of its own.
+    fn leave(troubles: &mut Troubles, mut waiting: usize) -> Vec<(u128, usize)> {
+        let begun = Instant::now();
+        let (mut now, mut seen) = (begun, Vec::new());
         while waiting > 0 {
-            let next = std::future::poll_fn(|cx| match troubles.poll(waiting, cx) {
-                Next::Wait => std::task::Poll::Pending,
-                next => std::task::Poll::Ready(next),
-            });
-            let Next::Write(count) = next.await else { panic!("nothing else is to do") };
-            troubles.sent(count);
-            waiting -= count;
-            seen.push((begun.elapsed().as_millis(), count));
+            match troubles.step(waiting, now) {
+                Ok(Next::Write(count)) => {
+                    troubles.sent(count);
+                    waiting -= count;
+                    seen.push((now.duration_since(begun).as_millis(), count));
+                }
+                Ok(next) => panic!("{next:?}"),
+                Err(due) => now = due,
+            }
         }
+        troubles.step(0, now).unwrap();
         seen
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_delay_begins_when_what_is_before_it_has_left() {
+    #[test]
+    fn a_delay_begins_when_what_is_before_it_has_left() {
         let mut troubles = Troubles::default();
         troubles.mark(3, fault(Some(Trouble::Delay(Duration::from_secs(2)))));
         troubles.mark(5, fault(Some(Trouble::Delay(Duration::from_secs(1)))));
-        assert_eq!(leave(&mut troubles, 9).await, [(0, 3), (2000, 2), (3000, 4)]);
+        assert_eq!(leave(&mut troubles, 9), [(0, 3), (2000, 2), (3000, 4)]);
         assert!(troubles.is_over());
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn slices_and_throttles_last_until_they_are_ended() {
+    #[test]
+    fn slices_and_throttles_last_until_they_are_ended() {
         let mut troubles = Troubles::default();
         troubles.mark(0, fault(Some(Trouble::Slice(2))));
         troubles.mark(5, fault(None));
-        assert_eq!(leave(&mut troubles, 9).await, [(0, 2), (0, 2), (0, 1), (0, 4)]);
+        assert_eq!(leave(&mut troubles, 9), [(0, 2), (0, 2), (0, 1), (0, 4)]);
         assert!(troubles.is_over());
         troubles.mark(0, fault(Some(Trouble::Throttle(100))));
         troubles.mark(35, fault(None));
-        let seen = leave(&mut troubles, 50).await;
+        let seen = leave(&mut troubles, 50);
         assert_eq!(seen, [(0, 10), (100, 10), (200, 10), (250, 5), (250, 15)]);
         troubles.mark(0, fault(Some(Trouble::Throttle(1))));
-        assert_eq!(leave(&mut troubles, 3).await, [(0, 1), (1000, 1), (2000, 1)]);
+        assert_eq!(leave(&mut troubles, 3), [(0, 1), (1000, 1), (2000, 1)]);
         assert!(!troubles.is_over() && !troubles.is_marked(), "it lasts while nothing waits");
         troubles.mark(0, fault(Some(Trouble::Throttle(u64::MAX))));
-        assert_eq!(leave(&mut troubles, 1_000_000).await, [(0, 1_000_000)]);
+        assert_eq!(leave(&mut troubles, 1_000_000), [(0, 1_000_000)]);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn nothing_leaves_behind_an_end_or_a_stall() {
+    #[test]
+    fn nothing_leaves_behind_an_end_or_a_stall() {
         let cx = &mut Context::from_waker(Waker::noop());
         for what in [Trouble::Close, Trouble::Reset, Trouble::Stall] {
             let mut troubles = Troubles::default();
             troubles.mark(1, fault(Some(what)));
-            assert_eq!(leave(&mut troubles, 1).await, [(0, 1)]);
+            assert_eq!(troubles.poll(1, cx), Next::Write(1));
+            troubles.sent(1);
             let stalls = what == Trouble::Stall;
             let end = if stalls { Next::Wait } else { Next::End(fault(Some(what))) };
             assert_eq!((troubles.poll(5, cx), troubles.poll(5, cx)), (end.clone(), end));
