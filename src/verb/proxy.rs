@@ -55,7 +55,7 @@ pub fn run(flags: &cli::Proxy) -> Result<u8, Problem> {
         Err(problem) => tell(&format!("error: {problem}\n  the old rules stay")),
     };
     let files = !flags.rules.rules.is_empty();
-    match scope::run(plan, |_| async { if files { tending(again).await } else { interrupted().await } }) {
+    match scope::run(plan, |_| tending(files.then_some(again))) {
         Ok(code) => Ok(code),
         // The flags were fine: that the port is taken is no mistake in writing.
         Err(problem) => {
@@ -142,46 +142,57 @@ pub(super) fn bind(route: Route, secure: &Secure) -> net::Route {
     }
 }
 
-/// Waits as [`interrupted`], and does something at each SIGHUP until then.
+/// Waits as [`interrupted`], and does something at each SIGHUP until then. Signals are caught from the call on.
 #[cfg(unix)]
-async fn tending(again: impl Fn()) -> u8 {
+fn tending(again: Option<impl Fn()>) -> impl Future<Output = u8> {
     use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut hangups) = signal(SignalKind::hangup()) else { return interrupted().await };
-    let mut end = std::pin::pin!(interrupted());
-    loop {
-        tokio::select! {
-            code = &mut end => return code,
-            Some(()) = hangups.recv() => again(),
+    let hangups = again.as_ref().and_then(|_| signal(SignalKind::hangup()).ok());
+    let end = interrupted();
+    async move {
+        let (Some(again), Some(mut hangups)) = (again, hangups) else { return end.await };
+        let mut end = std::pin::pin!(end);
+        loop {
+            tokio::select! {
+                code = &mut end => return code,
+                Some(()) = hangups.recv() => again(),
+            }
         }
     }
 }
 
 #[cfg(not(unix))]
-async fn tending(_: impl Fn()) -> u8 {
-    interrupted().await
+fn tending(_: Option<impl Fn()>) -> impl Future<Output = u8> {
+    interrupted()
 }
 
 /// Waits for Ctrl-C or SIGTERM. A second one while connections end does not wait for them.
-async fn interrupted() -> u8 {
-    signalled().await;
-    tokio::spawn(async {
-        signalled().await;
-        std::process::exit(130);
-    });
-    0
+fn interrupted() -> impl Future<Output = u8> {
+    let first = signalled();
+    async move {
+        first.await;
+        let second = signalled();
+        tokio::spawn(async move {
+            second.await;
+            std::process::exit(130);
+        });
+        0
+    }
 }
 
 #[cfg(unix)]
-async fn signalled() {
+fn signalled() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        // Without signals only the end of the process ends the proxy.
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+    // Caught from here on, and not only once somebody waits: who reads that we listen may end us at once.
+    let caught = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    async move {
+        let (Ok(mut interrupt), Ok(mut terminate)) = caught else {
+            // Without signals only the end of the process ends the proxy.
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
     }
 }
 

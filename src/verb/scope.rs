@@ -98,14 +98,14 @@ where
 {
     let Plan { routes, limits, grammars, rules, sinks, show_secrets } = plan;
     let relay = Relay::bind(routes, limits).await?;
-    let mut addresses = Vec::new();
+    // What ends us is waited for before anybody hears that we listen.
+    let until = until(relay.routes().iter().map(|bound| bound.address).collect());
     for bound in relay.routes() {
         let (Route { listens, scheme, server, .. }, address) = (&bound.route, bound.address);
         tell(&format!("listening on {listens}://{address} -> {scheme}://{server}"));
         if !address.ip().is_loopback() {
             tell(&format!("  {address} is not loopback: whoever reaches it can use this route and is seen in the log"));
         }
-        addresses.push(address);
     }
     let (sender, receiver) = queue::channel(QUEUE);
     let consumer = thread::Builder::new().name("log".to_owned()).spawn({
@@ -121,7 +121,7 @@ where
         Session::new(number, grammar, rules.of(route))
     };
     let serving = tokio::spawn(relay.serve(make, sender, stopped, tell));
-    let code = until(addresses).await;
+    let code = until.await;
     // Nobody listens only if serving has failed, which the join below reports.
     let _ = stop.send(true);
     let served = serving.await;
