@@ -309,11 +309,17 @@ async fn connection<F>(
         Ok(legs) => {
             let upgrade = follows(&route) || route.own != [false; 2];
             let upgrade = upgrade.then(|| Upgrade { route: route.clone(), limit: plan.limits.connect_timeout });
-            let pump = Box::new(Pump::new(legs, *session, report, plan.limits.idle_timeout, upgrade));
+            let pump = Box::new(Pump::new(legs, unboxed(session), report, plan.limits.idle_timeout, upgrade));
             pump.run(&mut stop).await;
         }
-        Err((by, why)) => Box::pin(unopened(*session, report, by, why, &mut stop)).await,
+        Err((by, why)) => Box::pin(unopened(unboxed(session), report, by, why, &mut stop)).await,
     }
+}
+
+/// The session without its box. The box ends here: one that is moved out of lasts as long as its variable, which is as long
+/// as the connection.
+fn unboxed(session: Box<Session>) -> Session {
+    *session
 }
 
 /// True if a STARTTLS of the client's is followed.
