@@ -107,6 +107,7 @@ fn batch(lines: &[Vec<u8>]) -> Batch {
             more: false,
             state: State::Selected,
             secrets: Vec::new(),
+            decoded: None,
             oddities: Vec::new(),
         };
         batch.events.push(Event { from: Peer::Server, what: What::Text(text) });

@@ -59,7 +59,10 @@ fn main() {
                 let start = Instant::now();
                 for number in 0..LINES {
                     made.millisecond = number / 20; // some twenty lines come in one read
-                    made.put_into(&mut pretty).expect("nowhere has room");
+                    made.put_into(&mut pretty).expect("memory has room");
+                    if pretty.is_full() {
+                        pretty.flush().expect("nowhere has room");
+                    }
                 }
                 pretty.end().expect("nowhere has room");
                 (LINES * made.bytes.len() as u64) as f64 / start.elapsed().as_secs_f64() / 1e6

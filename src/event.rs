@@ -4,6 +4,7 @@
 //! one arena, and events point into it with a [`Span`]. `net` stamps a batch with its time, `explain` adds marks
 //! and notes and masks secrets, and a sink sees an [`Explained`] event and nothing else.
 
+mod data;
 mod explained;
 mod protocol;
 mod tls;
@@ -12,6 +13,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use data::{Data, DataKind, MAX_HEAD, MAX_OCTETS, MAX_SUBJECT, Octets};
 pub use explained::{Explained, Fate, Mark, Note, NoteKind, Role, Summary, Tally};
 pub use protocol::{Form, State};
 pub use tls::{Certificate, Hello, TlsFacts, Verdict};
@@ -19,12 +21,6 @@ pub use tls::{Certificate, Hello, TlsFacts, Verdict};
 /// The largest text that is held or read as one piece, in octets (line end included). What is longer is
 /// [`DataKind::Overlong`] data: relayed and counted, shown by its head.
 pub const MAX_TEXT: usize = 64 * 1024;
-
-/// How many octets of a data block are kept for the log ([`Data::head`]).
-pub const MAX_HEAD: usize = 512;
-
-/// How many octets of a message's subject are kept ([`Data::subject`]).
-pub const MAX_SUBJECT: usize = 256;
 
 /// One of the two ends of a connection. A lane is named by the peer that sends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -157,6 +153,8 @@ pub enum What {
     Opened(Box<Opened>),
     /// Complete line(s) that rules may edit.
     Text(Text),
+    /// Octets of a data block as they come, where an output wants them all. How they are cut means nothing.
+    Octets(Octets),
     /// Octets that no rule edits, reported once, when they are complete or were cut off.
     Data(Data),
     /// The leg to this peer is under TLS from its first octet on; everything else is what lies inside.
@@ -218,8 +216,21 @@ pub struct Text {
     pub state: State,
     /// Octets that must not be shown, relative to the text, in order and apart from each other.
     pub secrets: Vec<Span>,
+    /// What it says of credentials. The explainer puts it there, for it can be told only while nothing is hidden yet.
+    pub decoded: Option<Box<Decoded>>,
     /// What was odd about it on the wire.
     pub oddities: Vec<Oddity>,
+}
+
+/// What a text says of credentials, secrets hidden.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Decoded {
+    /// In words.
+    pub text: String,
+    /// Who logs in, in the SASL exchange in progress, once it has been said.
+    pub user: Option<String>,
+    /// The first octet of the exchange's GS2 header (RFC 5801 section 4), once it has been said.
+    pub header: Option<u8>,
 }
 
 /// What rules did to a text.
@@ -416,50 +427,6 @@ pub struct Item {
     pub parameters: Span,
     /// True for a login mechanism on the line of the item before: `PLAIN` there is called `AUTH=PLAIN` here.
     pub part: bool,
-}
-
-/// A block of octets that no rule edits.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Data {
-    /// The frame it belongs to.
-    pub frame: u64,
-    /// What kind of block.
-    pub kind: DataKind,
-    /// Octets that came.
-    pub len: u64,
-    /// Octets that were announced, if any were; larger than `len` when the peer stopped early.
-    pub announced: Option<u64>,
-    /// The first [`MAX_HEAD`] octets or fewer, into the arena.
-    pub head: Span,
-    /// The subject, if these are lines of a message and it was found ([`MAX_SUBJECT`]); into the arena.
-    pub subject: Span,
-    /// True if it must not be shown: the head then is there for decoding only.
-    pub secret: bool,
-    /// The state in which it was sent.
-    pub state: State,
-    /// What was odd about it on the wire.
-    pub oddities: Vec<Oddity>,
-}
-
-/// The kinds of data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DataKind {
-    /// The octets of a literal.
-    Literal,
-    /// A line longer than [`MAX_TEXT`], whole.
-    Overlong,
-    /// Everything after an upgrade, or a layer that cannot be read.
-    Opaque,
-    /// A binary PROXY protocol header.
-    Proxy,
-    /// Lines of the client's to a dot: a message (DATA).
-    Message,
-    /// The octets of a chunk of a message (BDAT).
-    Chunk,
-    /// Lines of the server's to a dot: a message (RETR), or a listing (LIST).
-    Lines,
-    /// What came behind STARTTLS and before TLS, and is too much to be read.
-    Rest,
 }
 
 /// A layer that begins under the protocol.

@@ -5,13 +5,31 @@ use super::book::Book;
 use super::phrase::quote;
 use super::sasl::{self, Exchange, Said};
 use super::{Explainer, add, finding, phrase};
-use crate::event::{Data, DataKind, Kind, Note, NoteKind, Peer, Span, Text};
+use crate::event::{Data, DataKind, Decoded, Kind, Note, NoteKind, Peer, Span, Text};
 use crate::grammar::{Then, mechanism};
 use crate::wire::{body, imap};
 
 impl Explainer {
-    /// What a text says about credentials, as a note; its secrets are remembered and added to the text's.
+    /// What a text says about credentials, as a note; its secrets are remembered and added to the text's. What comes from a
+    /// recording was decoded before its secrets were hidden, and brings along what was found.
     pub(super) fn decode(&mut self, from: Peer, text: &mut Text, bytes: &[u8]) -> Option<Note> {
+        let note = self.decode_octets(from, text, bytes);
+        if self.vault.is_sealed() {
+            let decoded = text.decoded.as_deref()?;
+            if let Some(exchange) = &mut self.exchange {
+                (exchange.user, exchange.header) = (decoded.user.clone(), decoded.header);
+            }
+            return Some(finding::note(NoteKind::Decoded, decoded.text.clone(), ""));
+        }
+        text.decoded = note.as_ref().map(|note| {
+            let exchange = self.exchange.as_ref();
+            let user = exchange.and_then(|exchange| exchange.user.clone());
+            Box::new(Decoded { text: note.text.clone(), user, header: exchange.and_then(|exchange| exchange.header) })
+        });
+        note
+    }
+
+    fn decode_octets(&mut self, from: Peer, text: &mut Text, bytes: &[u8]) -> Option<Note> {
         let raw = text.bytes.of(bytes);
         let note = match (from, text.reading.kind) {
             (Peer::Client, Kind::Command { tag: _, verb, arguments }) => {

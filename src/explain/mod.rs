@@ -10,6 +10,7 @@ pub mod imap;
 mod list;
 mod login;
 pub mod mark;
+mod octets;
 pub mod phrase;
 pub mod sasl;
 pub mod secret;
@@ -85,6 +86,8 @@ pub struct Explainer {
     hurdles: hurdle::Hurdles,
     /// The client's last text announced a literal that it did not wait with.
     unasked: bool,
+    /// Of each lane, octets of data that may hold the beginning of a secret.
+    tails: octets::Tails,
     marks: Vec<Mark>,
     sent_marks: Vec<Mark>,
     notes: Vec<Note>,
@@ -163,10 +166,17 @@ impl Explainer {
             reason: list::Reason::default(),
             hurdles: hurdle::Hurdles::default(),
             unasked: false,
+            tails: octets::Tails::default(),
             marks: Vec::new(),
             sent_marks: Vec::new(),
             notes: Vec::new(),
         }
+    }
+
+    /// The same for the events of a recording, whose secrets are hidden already, or shown if it was made so.
+    #[must_use]
+    pub fn of_recording(grammar: Arc<Grammar>, show_secrets: bool) -> Self {
+        Explainer { vault: Vault::sealed(show_secrets), ..Self::new(grammar, show_secrets) }
     }
 
     /// Explains all events of a batch in order. An event's secrets are masked in the batch's arena (filler `*`, same
@@ -177,6 +187,12 @@ impl Explainer {
         let mut events = std::mem::take(&mut batch.events);
         self.marks.reserve(MARKS);
         for event in &mut events {
+            self.octets_before(batch.connection, event, &mut batch.bytes, at, put);
+            if let What::Octets(octets) = &event.what
+                && octets.bytes.is_empty()
+            {
+                continue;
+            }
             self.marks.clear();
             self.sent_marks.clear();
             self.notes.clear();
@@ -235,7 +251,7 @@ impl Explainer {
             What::Abrupt => self.notes.push(tls::abrupt()),
             What::Closed(closed) => self.silent(closed, at),
             What::Missed(rule) => self.tallies.missed(rule),
-            What::HalfClosed => {}
+            What::HalfClosed | What::Octets(_) => {}
         }
         None
     }
@@ -526,6 +542,7 @@ fn slices<'a>(what: &What, bytes: &'a [u8]) -> (&'a [u8], Option<&'a [u8]>) {
     match what {
         What::Text(text) => (text.bytes.of(bytes), replaced(text).map(|span| span.of(bytes))),
         What::Data(data) => (data.head.of(bytes), None),
+        What::Octets(octets) => (octets.bytes.of(bytes), None),
         _ => (&[], None),
     }
 }

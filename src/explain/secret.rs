@@ -33,6 +33,8 @@ pub const FILLER: u8 = b'*';
 #[derive(Debug)]
 pub struct Vault {
     show: bool,
+    /// Everything that has to be hidden is hidden already.
+    sealed: bool,
     known: VecDeque<Known>,
 }
 
@@ -64,13 +66,37 @@ impl Vault {
     /// An empty one; with `show` it hides nothing and remembers nothing.
     #[must_use]
     pub const fn new(show: bool) -> Self {
-        Vault { show, known: VecDeque::new() }
+        Vault { show, sealed: false, known: VecDeque::new() }
+    }
+
+    /// The same for what comes from a recording: what was to be hidden is filler already, and filler is no secret.
+    #[must_use]
+    pub const fn sealed(show: bool) -> Self {
+        Vault { show, sealed: true, known: VecDeque::new() }
+    }
+
+    /// True if everything that has to be hidden is hidden already.
+    #[must_use]
+    pub const fn is_sealed(&self) -> bool {
+        self.sealed
+    }
+
+    /// The most octets that a remembered secret, in any of its forms, may have; 0 if none is remembered.
+    #[must_use]
+    pub fn reach(&self) -> usize {
+        self.known.iter().flat_map(|known| known.coded().map(<[u8]>::len).chain([known.plain.len()])).max().unwrap_or(0)
     }
 
     /// True if nothing is hidden.
     #[must_use]
     pub const fn shows(&self) -> bool {
         self.show
+    }
+
+    /// True if of a remembered secret only the beginning is known.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.known.iter().any(|known| known.cut)
     }
 
     /// Remembers octets that were hidden.
@@ -84,7 +110,7 @@ impl Vault {
     }
 
     fn keep(&mut self, secret: &[u8], cut: bool) {
-        if self.show || secret.len() < MIN_SECRET {
+        if self.show || self.sealed || secret.len() < MIN_SECRET {
             return;
         }
         let bytes = secret[..secret.len().min(MAX_SECRET)].to_ascii_uppercase();

@@ -25,7 +25,9 @@ mod wait;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::event::{Closed, Data, DataKind, Form, Kind, Oddity, Peer, Reading, Span, State, Text, What};
+use crate::event::{
+    Closed, Data, DataKind, Form, Kind, MAX_OCTETS, Octets, Oddity, Peer, Reading, Span, State, Text, What,
+};
 use crate::grammar::Grammar;
 pub use crate::rules::Trouble;
 use crate::rules::{Progress, Rules};
@@ -70,6 +72,8 @@ pub struct Session {
     tls: StartTls,
     /// What rules have us say.
     own: Own,
+    /// All octets of data are reported.
+    octets: bool,
     /// What came behind a false end of the last message.
     suspect: Option<Vec<u8>>,
 }
@@ -103,7 +107,15 @@ impl Session {
             untold: false,
             tls: StartTls::default(),
             own: Own::default(),
+            octets: false,
         }
+    }
+
+    /// The same, and with it all octets of data are reported as they come ([`What::Octets`]): for outputs that keep them.
+    #[must_use]
+    pub const fn reporting_octets(mut self, octets: bool) -> Self {
+        self.octets = octets;
+        self
     }
 
     /// The same with the client's address, without its port: for conditions.
@@ -283,27 +295,41 @@ impl Session {
                 let reading = self.read(from, whole);
                 let frame = self.number(from, whole, &reading);
                 let masked = self.masked(from, whole, &reading);
-                let mut block = Block::new(DataKind::Overlong, frame, None, masked.mask != Mask::Nothing);
-                block.feed(whole, relay.manner);
+                let block = Block::new(DataKind::Overlong, frame, None, masked.mask != Mask::Nothing);
                 let lane = self.lane(from);
                 if let Some(open) = &mut lane.frame {
                     open.mask = masked.mask;
                 }
                 lane.block = Some(Box::new(block));
                 lane.long = Some(Box::new(reading));
+                self.feed(from, whole, relay.manner, out);
                 None
             }
             Cut::Data { bytes, done } => {
                 if self.lane(from).fate == Fate::Sent {
                     self.pass_data(from, relay, out);
                 }
-                let lane = self.lane(from);
-                let block = lane.block.as_mut()?;
-                block.feed(bytes, relay.manner);
+                self.feed(from, bytes, relay.manner, out);
+                let block = self.lane(from).block.as_mut()?;
                 block.over = done;
                 let said = std::mem::take(&mut block.said);
                 said.into_iter().for_each(|hello| out.report(from, What::Hello(Box::new(hello))));
                 None
+            }
+        }
+    }
+
+    /// Octets belong to the data block in progress.
+    fn feed(&mut self, from: Peer, bytes: &[u8], manner: Manner, out: &mut Outbox) {
+        let octets = self.octets;
+        let Some(block) = &mut self.lane(from).block else { return };
+        block.feed(bytes, manner);
+        // What was smuggled has been reported as part of its message.
+        if octets && manner != Manner::Smuggled {
+            let (frame, kind, secret) = (block.frame, block.kind, block.secret);
+            for piece in bytes.chunks(MAX_OCTETS) {
+                let bytes = out.keep(piece);
+                out.report(from, What::Octets(Octets { frame, kind, bytes, secret }));
             }
         }
     }
@@ -400,6 +426,7 @@ impl Session {
             more: turn.more(),
             state: self.state,
             secrets: masked.spans,
+            decoded: None,
             oddities,
         };
         if let Some(open) = &mut self.lane(from).frame {
@@ -532,6 +559,7 @@ impl Session {
             more: false,
             state: self.state,
             secrets: masked.spans,
+            decoded: None,
             oddities: oddity.into_iter().chain([cut_off]).chain(away.then_some(Oddity::Dropped)).collect(),
         };
         out.report(from, What::Text(text));

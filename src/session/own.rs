@@ -127,6 +127,7 @@ impl Session {
             more: false,
             state: self.state,
             secrets,
+            decoded: None,
             oddities: vec![Oddity::Ours],
         };
         out.report(from, What::Text(text));

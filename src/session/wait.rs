@@ -101,9 +101,9 @@ impl Session {
         if !rest.is_empty() {
             self.frames += 1;
             // Nobody has looked whether there is a secret in it.
-            let mut block = Block::new(DataKind::Rest, self.frames, None, true);
-            block.feed(rest, Manner::Injected);
+            let block = Block::new(DataKind::Rest, self.frames, None, true);
             self.lane(from).block = Some(Box::new(block));
+            self.feed(from, rest, Manner::Injected, out);
             self.report_block(from, false, out);
         }
         let lane = self.lane(from);
@@ -139,6 +139,7 @@ impl Session {
                     more: false,
                     state: self.state,
                     secrets: Vec::new(),
+                    decoded: None,
                     oddities: Vec::new(),
                 };
                 out.report(from, What::Text(text));

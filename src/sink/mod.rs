@@ -30,15 +30,24 @@ const PLANNED: [&str; 5] = ["json", "record", "pcapng", "raw", "html"];
 
 /// A consumer of explained events.
 pub trait Sink: Send {
-    /// Takes one event. May buffer.
+    /// Takes one event. What can be seen outside may wait for [`Sink::flush`].
     fn put(&mut self, event: &Explained<'_>) -> io::Result<()>;
+    /// True if so much waits that it should be written out before more comes.
+    fn is_full(&self) -> bool {
+        false
+    }
+    /// True for one that needs all octets of data ([`What::Octets`](crate::event::What::Octets)), and not their head only.
+    fn wants_octets(&self) -> bool {
+        false
+    }
     /// Makes all that was put visible; called when nothing more is waiting.
     fn flush(&mut self) -> io::Result<()>;
     /// No more events will come.
     fn end(&mut self) -> io::Result<()>;
 }
 
-/// Several sinks as one. A sink that fails is dropped and its error given back once; the others go on.
+/// Several sinks as one. A sink that fails is dropped and its error given back once; the others go on. All are written out
+/// together, in the order in which they were added: what the first one lacks, none of the others shows.
 #[derive(Default)]
 pub struct Sinks {
     sinks: Vec<(String, Box<dyn Sink>)>,
@@ -73,7 +82,16 @@ impl Sinks {
 
 impl Sink for Sinks {
     fn put(&mut self, event: &Explained<'_>) -> io::Result<()> {
-        self.each(|sink| sink.put(event))
+        self.each(|sink| sink.put(event))?;
+        if self.is_full() { self.flush() } else { Ok(()) }
+    }
+
+    fn is_full(&self) -> bool {
+        self.sinks.iter().any(|(_, sink)| sink.is_full())
+    }
+
+    fn wants_octets(&self) -> bool {
+        self.sinks.iter().any(|(_, sink)| sink.wants_octets())
     }
 
     fn flush(&mut self) -> io::Result<()> {

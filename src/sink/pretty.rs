@@ -20,7 +20,7 @@ use crate::event::{
 };
 use crate::wording::{amount, duration, thousands};
 
-/// The buffer is written out when it holds so many octets.
+/// The buffer should be written out when it holds so many octets.
 const FULL: usize = 128 * 1024;
 
 /// A folded block shows its first line, up to so many octets.
@@ -331,11 +331,15 @@ impl<W: Write + Send> Pretty<W> {
 
 impl<W: Write + Send> Sink for Pretty<W> {
     fn put(&mut self, event: &Explained<'_>) -> io::Result<()> {
+        if matches!(event.event.what, What::Octets(_)) {
+            return Ok(());
+        }
         if self.numbers.enter(event.connection) {
             self.prefix_of = None;
         }
         let Event { from, what } = event.event;
         match what {
+            What::Octets(_) => {}
             What::Text(text) => self.text(event, *from, text),
             What::Data(data) => self.data(event, *from, data),
             What::Opened(opened) => self.opened(event, opened),
@@ -382,7 +386,11 @@ impl<W: Write + Send> Sink for Pretty<W> {
             }
         }
         self.begun = true;
-        if self.page.out.len() >= FULL { self.write_out() } else { Ok(()) }
+        Ok(())
+    }
+
+    fn is_full(&self) -> bool {
+        self.page.out.len() >= FULL
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -22,6 +23,9 @@ use crate::sink::{Sink, Sinks};
 
 /// Events may take so many octets between the relay and the log before the relay waits.
 const QUEUE: usize = 8 * 1024 * 1024;
+
+/// So long a connection waits for an output that is to keep everything, such as a recording on a slow disk.
+const RECORDING: Duration = Duration::from_secs(60);
 
 /// The rules of all routes.
 #[derive(Debug, Clone, Default)]
@@ -96,7 +100,11 @@ where
     U: FnOnce(Vec<SocketAddr>) -> F,
     F: Future<Output = u8>,
 {
-    let Plan { routes, limits, grammars, rules, sinks, show_secrets } = plan;
+    let Plan { routes, mut limits, grammars, rules, sinks, show_secrets } = plan;
+    let octets = sinks.wants_octets();
+    if octets {
+        limits.patience = RECORDING;
+    }
     let relay = Relay::bind(routes, limits).await?;
     // What ends us is waited for before anybody hears that we listen.
     let until = until(relay.routes().iter().map(|bound| bound.address).collect());
@@ -118,7 +126,7 @@ where
     let (stop, stopped) = watch::channel(false);
     let make = move |route: &Route, number| {
         let grammar = named(&grammars, &route.protocol).expect("the plan has the grammars of its routes");
-        Session::new(number, grammar, rules.of(route))
+        Session::new(number, grammar, rules.of(route)).reporting_octets(octets)
     };
     let serving = tokio::spawn(relay.serve(make, sender, stopped, tell));
     let code = until.await;

@@ -7,7 +7,7 @@ pub mod log;
 
 use std::sync::Arc;
 
-use imapscope::event::{Closed, Closer, DataKind, Layer, ListKind, MAX_TEXT, Oddity, Peer, Span, What};
+use imapscope::event::{Closed, Closer, DataKind, Layer, ListKind, MAX_OCTETS, MAX_TEXT, Oddity, Peer, Span, What};
 use imapscope::grammar::Grammar;
 use imapscope::rules::Rules;
 use imapscope::session::{Outbox, Session, Upgrade};
@@ -39,8 +39,10 @@ pub struct Run {
     pub input: [Vec<u8>; 2],
     /// What left, by the sender of the lane.
     pub output: [Vec<u8>; 2],
-    /// What was reported.
+    /// What was reported, but for the octets of data.
     pub events: Vec<Seen>,
+    /// All that was reported as a peer's, put together: texts and octets of data.
+    pub whole: [Vec<u8>; 2],
     /// What came before TLS began and was carried to nobody, by sender. It is in no input.
     pub slipped: [Vec<u8>; 2],
     /// How often TLS began on both legs.
@@ -70,8 +72,9 @@ impl Run {
     /// A session of this protocol, with these rules.
     pub fn by(grammar: Arc<Grammar>, rules: Rules) -> Self {
         Run {
-            session: Session::new(1, grammar, Arc::new(rules)),
+            session: Session::new(1, grammar, Arc::new(rules)).reporting_octets(true),
             input: Default::default(),
+            whole: Default::default(),
             output: Default::default(),
             events: Vec::new(),
             slipped: Default::default(),
@@ -190,7 +193,22 @@ impl Run {
         self.out.clear();
         let batch = std::mem::take(&mut self.out.batch);
         self.most = self.most.max(batch.events.len());
-        self.events.extend(batch.events.into_iter().map(|event| resolve(event.from, event.what, &batch.bytes)));
+        for event in batch.events {
+            let whole = &mut self.whole[event.from.index()];
+            match &event.what {
+                What::Octets(octets) => {
+                    assert!((1..=MAX_OCTETS).contains(&octets.bytes.len()), "{octets:?}");
+                    whole.extend_from_slice(octets.bytes.of(&batch.bytes));
+                    continue;
+                }
+                // What is read twice is there already, and what is ours is no peer's.
+                What::Text(text) if !text.oddities.iter().any(|o| matches!(o, Oddity::Smuggled | Oddity::Ours)) => {
+                    whole.extend_from_slice(text.bytes.of(&batch.bytes));
+                }
+                _ => {}
+            }
+            self.events.push(resolve(event.from, event.what, &batch.bytes));
+        }
     }
 
     /// True if a lane was compressed, or was taken for it because an answer took too long.
@@ -245,6 +263,24 @@ impl Run {
 
     /// What must hold of every event, whatever the peers sent.
     pub fn check(&self) {
+        // What is read a second time, and waits then, is reported a second time.
+        let twice = |seen: &Seen| match &seen.what {
+            What::Text(text) => text.oddities.contains(&Oddity::Smuggled),
+            What::Data(data) => data.oddities.contains(&Oddity::Smuggled),
+            _ => false,
+        };
+        for peer in [Peer::Client, Peer::Server] {
+            let (whole, input) = (&self.whole[peer.index()], &self.input[peer.index()]);
+            if !self.compressed() && self.slipped[peer.index()].is_empty() && !self.events.iter().any(twice) {
+                assert!(
+                    whole == input,
+                    "{}
+{}",
+                    String::from_utf8_lossy(whole),
+                    String::from_utf8_lossy(input)
+                );
+            }
+        }
         for seen in &self.events {
             match &seen.what {
                 What::Text(text) => {

@@ -107,6 +107,7 @@ pub fn text(millisecond: u64, connection: u64, from: Peer, state: State, bytes: 
         more: false,
         state,
         secrets: Vec::new(),
+        decoded: None,
         oddities: Vec::new(),
     };
     Made { bytes: bytes.to_vec(), ..Made::new(millisecond, connection, from, What::Text(text)) }

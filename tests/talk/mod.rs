@@ -103,6 +103,7 @@ impl Talk {
             more: false,
             state: self.state,
             secrets: Vec::new(),
+            decoded: None,
             oddities: Vec::new(),
         }
     }
