@@ -232,6 +232,12 @@ pub struct LogFlags {
     /// Where the log goes: pretty (standard output) or pretty:FILE (emptied first); repeatable [default: pretty]
     #[arg(short, long, value_name = "KIND[:PATH]")]
     pub output: Vec<String>,
+    /// Keep everything in a recording, for `imapscope read`: short for -o record:FILE, beside the log on standard output
+    #[arg(short = 'w', long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+    /// Begin another file (FILE.1, FILE.2, ...) when a recording has so many octets: 500k, 100M, 2G
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub rotate: Option<u64>,
     /// When to use colour
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = Color::Auto)]
     pub color: Color,
@@ -359,6 +365,22 @@ fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Reads a number of octets: digits, and k, M or G for powers of 1024.
+fn size(text: &str) -> Result<u64, String> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let unit = match &text[digits..] {
+        "" => 0,
+        "k" | "K" => 10,
+        "M" => 20,
+        "G" => 30,
+        _ => return Err("a number with k, M or G behind it was expected, such as 500k, 100M, 2G".to_owned()),
+    };
+    match text[..digits].parse::<u64>().ok().and_then(|count| count.checked_mul(1 << unit)) {
+        Some(size @ 1024..) => Ok(size),
+        _ => Err("a size from 1k on was expected, such as 500k, 100M, 2G".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -367,6 +389,16 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_have_units_and_bounds() {
+        assert_eq!(size("2k"), Ok(2048));
+        assert_eq!(size("1024"), Ok(1024));
+        assert_eq!(size("3G"), Ok(3 << 30));
+        for wrong in ["", "0", "1023", "1", "M", "5T", "-2k", "99999999999999999999k", "1é"] {
+            assert!(size(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -6,15 +6,20 @@
 
 mod data;
 mod explained;
+mod list;
 mod protocol;
 mod tls;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 pub use data::{Data, DataKind, MAX_HEAD, MAX_OCTETS, MAX_SUBJECT, Octets};
 pub use explained::{Explained, Fate, Mark, Note, NoteKind, Role, Summary, Tally};
+pub use list::{Item, List, ListKind};
 pub use protocol::{Form, State};
 pub use tls::{Certificate, Hello, TlsFacts, Verdict};
 
@@ -23,7 +28,8 @@ pub use tls::{Certificate, Hello, TlsFacts, Verdict};
 pub const MAX_TEXT: usize = 64 * 1024;
 
 /// One of the two ends of a connection. A lane is named by the peer that sends on it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Peer {
     /// The mail client, which connected to us.
     Client,
@@ -70,7 +76,8 @@ impl Time {
 }
 
 /// A half-open range of octets: of a batch's arena, or of one text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(into = "(u32, u32)", from = "(u32, u32)")]
 pub struct Span {
     /// First octet.
     pub start: u32,
@@ -107,6 +114,18 @@ impl Span {
     #[must_use]
     pub const fn shifted(self, by: usize) -> Self {
         Span { start: self.start + by as u32, end: self.end + by as u32 }
+    }
+}
+
+impl From<(u32, u32)> for Span {
+    fn from((start, end): (u32, u32)) -> Self {
+        Span { start, end }
+    }
+}
+
+impl From<Span> for (u32, u32) {
+    fn from(span: Span) -> Self {
+        (span.start, span.end)
     }
 }
 
@@ -181,10 +200,13 @@ pub enum What {
 }
 
 /// The facts of a new connection.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
 pub struct Opened {
     /// The grammar's name: `imap`.
     pub protocol: String,
+    /// The form of its lines.
+    pub form: Form,
     /// The client's address and port.
     pub client: String,
     /// The server as the route names it, with port.
@@ -223,52 +245,72 @@ pub struct Text {
 }
 
 /// What a text says of credentials, secrets hidden.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
 pub struct Decoded {
     /// In words.
     pub text: String,
-    /// Who logs in, in the SASL exchange in progress, once it has been said.
+    /// The mechanism of the SASL exchange in progress; empty without one.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub mechanism: String,
+    /// Who logs in, in that exchange, once it has been said.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
     /// The first octet of the exchange's GS2 header (RFC 5801 section 4), once it has been said.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub header: Option<u8>,
 }
 
 /// What rules did to a text.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
 pub struct Edited {
     /// What was sent instead, into the arena; empty if it was dropped, and where no rule has fired.
+    #[serde(skip)]
     pub bytes: Span,
     /// Octets of the sent text that must not be shown, relative to it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<Span>,
     /// The rules that changed it, as the user wrote them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fired: Vec<Arc<str>>,
     /// Rules that matched and were not applied, each with the reason.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<(Arc<str>, String)>,
     /// It was taken away, and imapscope answers it.
+    #[serde(skip_serializing_if = "is_false")]
     pub answered: bool,
     /// Rules that would do something, and what, where nothing is to be changed; `bytes` is what would be sent instead then.
-    pub would: Vec<(Arc<str>, &'static str)>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub would: Vec<(Arc<str>, Cow<'static, str>)>,
     /// It is not the peer's but ours, said because of this rule.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub made: Option<Arc<str>>,
     /// Rules that do something to the connection, each with what it does: `delayed 2.00 s`. They change no octet.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<(Arc<str>, String)>,
 }
 
 /// What one text turned out to be. All spans are relative to the text.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
 pub struct Reading {
     /// Its shape.
     pub kind: Kind,
     /// The literal that it announces at its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub literal: Option<Literal>,
     /// The list of names in it that capability rules act on.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub list: Option<List>,
     /// Where reading stopped, if the text could not be read to its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub stopped: Option<u32>,
 }
 
 /// The shapes of a text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// A client's command. For an empty tag or verb the span is empty.
     Command {
@@ -326,7 +368,8 @@ pub enum Kind {
 }
 
 /// The status word of a reply (RFC 9051 section 7.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Status {
     /// Success or information.
     Ok,
@@ -355,7 +398,8 @@ impl Status {
 }
 
 /// Traffic of other protocols that is recognised at the start of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Foreign {
     /// A TLS handshake record: the peer expects TLS where plain text is spoken.
     Tls,
@@ -370,7 +414,8 @@ pub enum Foreign {
 }
 
 /// A literal announced at the end of a text (RFC 9051 section 4.3, RFC 7888, RFC 3516).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Literal {
     /// The announcement, `{` to `}`, with a `~` before it.
     pub span: Span,
@@ -382,55 +427,9 @@ pub struct Literal {
     pub binary: bool,
 }
 
-/// A list of names that capability rules act on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct List {
-    /// Which list it is.
-    pub kind: ListKind,
-    /// The list with what goes when nothing is left of it: for a response code the brackets and the space behind them.
-    pub whole: Span,
-    /// Its tokens, in order.
-    pub items: Vec<Item>,
-}
-
-/// Where a list of names stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ListKind {
-    /// An untagged CAPABILITY response.
-    Data,
-    /// A CAPABILITY response code.
-    Code,
-    /// The arguments of the client's ENABLE.
-    Enable,
-    /// An untagged ENABLED response.
-    Enabled,
-    /// The lines of a reply, each with a name (EHLO, CAPA, the capabilities of ManageSieve).
-    Lines(Form),
-}
-
-impl ListKind {
-    /// True if the list says what the server offers, rather than what the client wants of it.
-    #[must_use]
-    pub const fn offers(self) -> bool {
-        matches!(self, ListKind::Data | ListKind::Code | ListKind::Lines(_))
-    }
-}
-
-/// One token of a list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Item {
-    /// The token.
-    pub name: Span,
-    /// The token with the blanks before it, in a list of lines the whole line: what has to go for the token to go.
-    pub with_space: Span,
-    /// In a list of lines, what follows the name; empty elsewhere.
-    pub parameters: Span,
-    /// True for a login mechanism on the line of the item before: `PLAIN` there is called `AUTH=PLAIN` here.
-    pub part: bool,
-}
-
 /// A layer that begins under the protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Layer {
     /// TLS, after STARTTLS or from the first octet.
     Tls,
@@ -441,7 +440,8 @@ pub enum Layer {
 }
 
 /// What may be wrong with a text or data block on the wire. Never a reason to stop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Oddity {
     /// Ended by LF without CR.
     BareLf,
@@ -503,7 +503,8 @@ pub enum Oddity {
 }
 
 /// A dot on what looks like a line of its own, and is not between CRLF and CRLF.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct FalseEnd {
     /// The line end before the dot.
     pub before: LineEnd,
@@ -512,7 +513,8 @@ pub struct FalseEnd {
 }
 
 /// The line ends that are seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum LineEnd {
     /// CR LF
     CrLf,
@@ -534,8 +536,14 @@ impl LineEnd {
     }
 }
 
+/// For fields of recordings that are left out where they say nothing.
+const fn is_false(value: &bool) -> bool {
+    !*value
+}
+
 /// The end of a connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub struct Closed {
     /// Who ended it.
     pub by: Closer,
@@ -550,7 +558,8 @@ pub struct Closed {
 }
 
 /// Who ended a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Closer {
     /// This peer closed first.
     Peer(Peer),

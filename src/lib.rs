@@ -71,6 +71,7 @@
 //! | [`session`] | one connection: lanes, and who waits for what | event, grammar, wire, rules |
 //! | [`explain`] | what events mean | event, grammar, wire |
 //! | [`sink`] | how things look | event |
+//! | [`recording`] | what connections reported, in a file | event, sink, wire |
 //! | [`net`] | sockets, TLS, time, the queue; not what octets mean | event, session |
 //! | [`cli`] | flags, declared once | nothing |
 //! | [`verb`] | everything: here the parts meet | all of them |
@@ -258,6 +259,7 @@ pub mod explain;
 pub mod grammar;
 pub mod net;
 pub mod problem;
+pub mod recording;
 pub mod rules;
 pub mod session;
 pub mod sink;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Module, what of ours it may import besides itself, `problem` and `wording`.
-const IMPORTS: [(&str, &[&str]); 12] = [
+const IMPORTS: [(&str, &[&str]); 13] = [
     ("event", &[]),
     ("problem", &[]),
     ("wording", &[]),
@@ -15,9 +15,10 @@ const IMPORTS: [(&str, &[&str]); 12] = [
     ("session", &["event", "grammar", "wire", "rules"]),
     ("explain", &["event", "grammar", "wire"]),
     ("sink", &["event"]),
+    ("recording", &["event", "sink", "wire"]),
     ("net", &["event", "session"]),
     ("cli", &[]),
-    ("verb", &["cli", "event", "explain", "grammar", "net", "rules", "session", "sink", "wire"]),
+    ("verb", &["cli", "event", "explain", "grammar", "net", "recording", "rules", "session", "sink", "wire"]),
 ];
 
 /// Modules that are given everything and take nothing: no clock, no environment, no files, no output.

@@ -7,9 +7,10 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use imapscope::event::{Certificate, Closed, Closer, Opened, Peer, Time, TlsFacts, Verdict, What};
+use imapscope::event::{Batch, Certificate, Closed, Closer, Opened, Peer, Time, TlsFacts, Verdict, What};
 use imapscope::explain::Explainer;
 use imapscope::grammar::Grammar;
+use imapscope::recording::{Head, Reader, State, Writer};
 use imapscope::session::{Outbox, Session};
 use imapscope::sink::Sink;
 use imapscope::sink::pretty::Pretty;
@@ -70,7 +71,8 @@ fn check(file: &Path) -> Result<(), String> {
     let chunkings = [Chunking::Whole, Chunking::Single, Chunking::Random(1), Chunking::Random(2), Chunking::Joined];
     let mut first: Option<String> = None;
     for chunking in chunkings {
-        let (log, sent) = run(&dialogue, chunking, &grammar);
+        let (log, sent, recorded) = run(&dialogue, chunking, &grammar);
+        recorded?;
         for peer in [Peer::Client, Peer::Server] {
             let expected = dialogue.expected(peer);
             if sent[peer.index()] != expected {
@@ -110,12 +112,13 @@ fn protocol(file: &Path, dialogue: &Dialogue) -> Result<Arc<Grammar>, String> {
 }
 
 /// Runs a dialogue through the very parts that run live; gives the log, and what the client and the server were sent.
-fn run(dialogue: &Dialogue, chunking: Chunking, grammar: &Arc<Grammar>) -> (String, [Vec<u8>; 2]) {
-    let mut session = Session::new(1, grammar.clone(), dialogue.rules.clone());
-    let written = Written::default();
+fn run(dialogue: &Dialogue, chunking: Chunking, grammar: &Arc<Grammar>) -> (String, [Vec<u8>; 2], Result<(), String>) {
+    let mut session = Session::new(1, grammar.clone(), dialogue.rules.clone()).reporting_octets(true);
+    let (written, recorded) = (Written::default(), Written::default());
     let mut scope = Scope {
         explainer: Explainer::new(grammar.clone(), false),
         sink: dialogue::log(written.clone()),
+        recording: Writer::new(recorded.clone(), Head::default()),
         out: Outbox::default(),
         now: START,
         sent: [Vec::new(), Vec::new()],
@@ -123,6 +126,7 @@ fn run(dialogue: &Dialogue, chunking: Chunking, grammar: &Arc<Grammar>) -> (Stri
     };
     let opened = Opened {
         protocol: grammar.name.clone(),
+        form: grammar.form,
         client: "127.0.0.1:50000".to_owned(),
         server: format!("{}://mail.example.org:{}", grammar.name, grammar.port),
         edit: session.edits(),
@@ -172,7 +176,32 @@ fn run(dialogue: &Dialogue, chunking: Chunking, grammar: &Arc<Grammar>) -> (Stri
     session.ended(closer.unwrap_or(Peer::Client), end, &mut scope.out);
     scope.carry(&[]);
     scope.sink.flush().expect("a log in memory cannot fail");
-    (written.text(), scope.sent)
+    scope.recording.flush().expect("a recording in memory cannot fail");
+    let (log, recording) = (written.text(), recorded.text());
+    let (again, copy) = read_again(&recording, grammar);
+    let copied =
+        if copy == recording { Ok(()) } else { Err(format!("the copy differs\n{}", differences(&recording, &copy))) };
+    let same = if again == log { copied } else { Err(format!("its recording differs\n{}", differences(&log, &again))) };
+    (log, scope.sent, same)
+}
+
+/// The log that a recording gives, and another recording made of it.
+fn read_again(recording: &str, grammar: &Arc<Grammar>) -> (String, String) {
+    let (written, recorded) = (Written::default(), Written::default());
+    let mut reader = Reader::new(recording.as_bytes()).expect("it is in memory");
+    let mut explainer = Explainer::of_recording(grammar.clone(), false);
+    let (mut sink, mut copy) = (dialogue::log(written.clone()), Writer::new(recorded.clone(), Head::default()));
+    let mut batch = Batch::default();
+    while reader.next(&mut batch).expect("it is in memory") == State::Events {
+        explainer.explain(&mut batch, &mut |event| {
+            sink.put(event).expect("a log in memory cannot fail");
+            copy.put(event).expect("a recording in memory cannot fail");
+        });
+    }
+    assert_eq!(reader.finish(), [""; 0]);
+    sink.flush().expect("a log in memory cannot fail");
+    copy.flush().expect("a recording in memory cannot fail");
+    (written.text(), recorded.text())
 }
 
 /// What the log tells of TLS on a leg.
@@ -199,6 +228,7 @@ fn facts(peer: Peer, name: &str) -> TlsFacts {
 struct Scope {
     explainer: Explainer,
     sink: Pretty<Written>,
+    recording: Writer<Written>,
     out: Outbox,
     now: Time,
     sent: [Vec<u8>; 2],
@@ -216,8 +246,11 @@ impl Scope {
         let mut batch = std::mem::take(&mut self.out.batch);
         self.out.clear();
         (batch.connection, batch.at) = (1, self.now);
-        let sink = &mut self.sink;
-        self.explainer.explain(&mut batch, &mut |event| sink.put(event).expect("a log in memory cannot fail"));
+        let (sink, recording) = (&mut self.sink, &mut self.recording);
+        self.explainer.explain(&mut batch, &mut |event| {
+            sink.put(event).expect("a log in memory cannot fail");
+            recording.put(event).expect("a recording in memory cannot fail");
+        });
     }
 }
 

@@ -88,7 +88,7 @@ async fn inside_all_is_as_without_on_either_leg() {
             }
             let (closed, events, log) = stage.closed().await;
             assert_eq!((closed.by, closed.why), (Closer::Peer(Peer::Client), None), "{log}");
-            let octets = |peer| talk.iter().filter(|said| said.0 == peer).map(|said| said.1.len() as u64).sum();
+            let octets = |peer| talk.iter().filter(|said| said.0 == peer).map(|said| said.1.len() as u64).sum::<u64>();
             assert_eq!(closed.received, [octets(C), octets(S)], "what is counted is what lies inside");
             assert_eq!((facts(&events, C).len(), facts(&events, S).len()), (here.into(), there.into()));
             assert!(!log.contains("wonderland7") && !log.contains("d29uZGVybGFuZDc") && log.contains("alice"), "{log}");

@@ -1,5 +1,7 @@
 //! Octets that no rule edits: literals, messages, what is too long or cannot be read.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Oddity, Span, State};
 
 /// How many octets of a data block are kept for the log ([`Data::head`]).
@@ -48,7 +50,8 @@ pub struct Data {
 }
 
 /// The kinds of data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum DataKind {
     /// The octets of a literal.
     Literal,

@@ -18,6 +18,8 @@ pub struct Explained<'a> {
     pub bytes: &'a [u8],
     /// A text as sent, where a rule changed it; empty when it was dropped.
     pub sent: Option<&'a [u8]>,
+    /// With a text, what rules made of it or would make; with a data block, its subject. Empty if there is none.
+    pub beside: &'a [u8],
     /// Roles of parts of `bytes`, in order and apart from each other.
     pub marks: &'a [Mark],
     /// Roles of parts of `sent`.

@@ -1,7 +1,10 @@
 //! What differs from protocol to protocol in the nouns: the form of the lines, and the states of a connection.
 
+use serde::{Deserialize, Serialize};
+
 /// How the lines of a protocol look, and so how texts are cut and read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Form {
     /// Tags, literals, untagged data (RFC 9051 section 2.2).
     Imap,
@@ -51,7 +54,8 @@ impl Form {
 
 /// Where a connection stands: the states of IMAP (RFC 9051 section 3), of POP3 (RFC 1939 section 3), of an SMTP session
 /// and its mail transaction (RFC 5321 section 4.1.4), and those around them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum State {
     /// Before the server's greeting.
     #[default]

@@ -1,8 +1,13 @@
 //! What is known of TLS on one leg: what the handshake settled, and the certificate that was shown. And what is seen of one
 //! that others make with each other.
 
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
 /// What a TLS handshake settled on one leg.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
 pub struct TlsFacts {
     /// The version: `TLS 1.3`.
     pub version: String,
@@ -23,7 +28,8 @@ pub struct TlsFacts {
 }
 
 /// What was made of a certificate.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// imapscope showed it, and the client went on with it.
     #[default]
@@ -35,7 +41,8 @@ pub enum Verdict {
 }
 
 /// What a certificate says (RFC 5280 section 4.1). Its texts are cut to a bounded length.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
 pub struct Certificate {
     /// Whom it is about.
     pub subject: String,
@@ -54,7 +61,8 @@ pub struct Certificate {
 }
 
 /// What a peer says in the clear while it begins TLS with the other peer, and not with us.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Hello {
     /// The client's offer (RFC 8446 section 4.1.2).
     Client {
@@ -88,7 +96,7 @@ pub enum Hello {
         name: String,
     },
     /// The hello could not be read, and why.
-    Unread(&'static str),
+    Unread(Cow<'static, str>),
     /// Where TLS was to begin comes neither TLS nor text.
     NoTls,
 }

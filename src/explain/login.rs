@@ -17,14 +17,20 @@ impl Explainer {
         if self.vault.is_sealed() {
             let decoded = text.decoded.as_deref()?;
             if let Some(exchange) = &mut self.exchange {
-                (exchange.user, exchange.header) = (decoded.user.clone(), decoded.header);
+                exchange.take_over(decoded, from == Peer::Client);
             }
             return Some(finding::note(NoteKind::Decoded, decoded.text.clone(), ""));
         }
         text.decoded = note.as_ref().map(|note| {
-            let exchange = self.exchange.as_ref();
-            let user = exchange.and_then(|exchange| exchange.user.clone());
-            Box::new(Decoded { text: note.text.clone(), user, header: exchange.and_then(|exchange| exchange.header) })
+            Box::new(match &self.exchange {
+                Some(exchange) => Decoded {
+                    text: note.text.clone(),
+                    mechanism: exchange.mechanism.clone(),
+                    user: exchange.user.clone(),
+                    header: exchange.header,
+                },
+                None => Decoded { text: note.text.clone(), ..Decoded::default() },
+            })
         });
         note
     }

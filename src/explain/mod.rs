@@ -201,7 +201,7 @@ impl Explainer {
                 What::Closed(_) => Some(self.summary(at)),
                 _ => None,
             };
-            let (bytes, sent) = slices(&event.what, &batch.bytes);
+            let (bytes, sent, beside) = slices(&event.what, &batch.bytes);
             for note in &self.notes {
                 if let NoteKind::Finding(culprit) = note.kind {
                     self.tallies.found(culprit);
@@ -213,6 +213,7 @@ impl Explainer {
                 event,
                 bytes,
                 sent,
+                beside,
                 marks: &self.marks,
                 sent_marks: &self.sent_marks,
                 latency,
@@ -537,13 +538,16 @@ impl Explainer {
     }
 }
 
-/// The octets of an event, and what was sent instead.
-fn slices<'a>(what: &What, bytes: &'a [u8]) -> (&'a [u8], Option<&'a [u8]>) {
+/// The octets of an event, what was sent instead, and what else it points at.
+fn slices<'a>(what: &What, bytes: &'a [u8]) -> (&'a [u8], Option<&'a [u8]>, &'a [u8]) {
     match what {
-        What::Text(text) => (text.bytes.of(bytes), replaced(text).map(|span| span.of(bytes))),
-        What::Data(data) => (data.head.of(bytes), None),
-        What::Octets(octets) => (octets.bytes.of(bytes), None),
-        _ => (&[], None),
+        What::Text(text) => {
+            let beside = text.edit.as_ref().map_or(&[][..], |edit| edit.bytes.of(bytes));
+            (text.bytes.of(bytes), replaced(text).map(|span| span.of(bytes)), beside)
+        }
+        What::Data(data) => (data.head.of(bytes), None, data.subject.of(bytes)),
+        What::Octets(octets) => (octets.bytes.of(bytes), None, &[]),
+        _ => (&[], None, &[]),
     }
 }
 

@@ -61,6 +61,7 @@ impl Explainer {
                         event: &Event { from, what },
                         bytes: &tail.bytes,
                         sent: None,
+                        beside: &[],
                         marks: &[],
                         sent_marks: &[],
                         latency: None,

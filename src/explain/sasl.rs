@@ -6,6 +6,7 @@ use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::phrase::{excerpt, quote};
+use crate::event::Decoded;
 use crate::grammar::{Decode, mechanism};
 
 /// Base64 as peers write it: padded or not.
@@ -73,6 +74,14 @@ impl Exchange {
         self.decode = Decode::Opaque;
         self.step += 1;
         self.user = None;
+    }
+
+    /// Takes over what was found in a message before its secrets were hidden; `spoken`: it was the client's.
+    pub fn take_over(&mut self, decoded: &Decoded, spoken: bool) {
+        self.step = self.step.max(u32::from(spoken));
+        self.mechanism.clone_from(&decoded.mechanism);
+        self.user.clone_from(&decoded.user);
+        self.header = decoded.header;
     }
 
     /// True if the client has sent nothing that could log in, by a mechanism that needs something.

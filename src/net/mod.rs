@@ -296,6 +296,7 @@ async fn connection<F>(
     let session = Box::new(session(&plan, &route, client, number));
     let opened = Opened {
         protocol: route.protocol.clone(),
+        form: session.form(),
         client: client.to_string(),
         server: format!("{}://{}", route.scheme, route.server),
         edit: session.edits(),

@@ -139,6 +139,7 @@ impl Session {
         would.extend(edit.inserted.into_iter().map(|line| (line.rule, "insert a line here")));
         would.extend(edit.faults.into_iter().filter(|_| !gone).map(|(rule, _)| (rule, "disturb the connection here")));
         let nothing = would.is_empty() && edit.refused.is_empty();
+        let would = would.into_iter().map(|(rule, what)| (rule, what.into())).collect();
         let edited = Edited { would, refused: edit.refused, ..Edited::default() };
         let bytes = edit.bytes.filter(|_| !gone);
         Plan { fate: Fate::Sent, edited: (!nothing).then(|| Box::new(edited)), bytes }

@@ -15,6 +15,7 @@ mod message;
 pub mod outbox;
 mod own;
 mod read;
+mod relay;
 mod secret;
 mod starttls;
 mod subject;
@@ -22,7 +23,6 @@ mod turn;
 mod user;
 mod wait;
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use crate::event::{
@@ -37,6 +37,7 @@ use edit::Plan;
 use lane::{Block, Fate, Lane, Manner, Start, Wait, start};
 pub use outbox::{Fault, Outbox, Piece, Step};
 use own::Own;
+use relay::Relay;
 use secret::Mask;
 use starttls::StartTls;
 pub use starttls::Upgrade;
@@ -123,6 +124,12 @@ impl Session {
     pub fn with_client(mut self, address: &str) -> Self {
         self.client = address.into();
         self
+    }
+
+    /// The form of the protocol's lines.
+    #[must_use]
+    pub fn form(&self) -> Form {
+        self.grammar.form
     }
 
     /// The rules, as the user wrote them, in their order.
@@ -563,33 +570,5 @@ impl Session {
             oddities: oddity.into_iter().chain([cut_off]).chain(away.then_some(Oddity::Dropped)).collect(),
         };
         out.report(from, What::Text(text));
-    }
-}
-
-/// Where the octets of a piece come from, and whether they are still to be sent.
-#[derive(Debug)]
-struct Relay<'a> {
-    chunk: &'a [u8],
-    range: Range<usize>,
-    manner: Manner,
-}
-
-impl Relay<'_> {
-    /// Sends the piece on.
-    fn pass(&self, from: Peer, out: &mut Outbox) {
-        if self.manner == Manner::Fresh {
-            out.pass(from.other(), self.range.clone());
-        }
-    }
-
-    /// Sends on what of a complete text was not sent before; its last `fresh` octets are this piece.
-    fn pass_rest(&self, from: Peer, whole: &[u8], fresh: usize, gone: &mut usize, out: &mut Outbox) {
-        debug_assert!(self.chunk[self.range.clone()].len() == fresh, "a cut consumes what it says");
-        let held = whole.len() - fresh;
-        if !matches!(self.manner, Manner::Kept | Manner::Ours) {
-            out.send(from.other(), &whole[(*gone).min(held)..held]);
-        }
-        self.pass(from, out);
-        *gone = 0;
     }
 }

@@ -215,6 +215,7 @@ mod tests {
             event: &event,
             bytes: b"",
             sent: None,
+            beside: &[],
             marks: &[],
             sent_marks: &[],
             latency: None,

@@ -120,7 +120,7 @@ impl Reader {
     /// From here on nothing is read.
     fn unread(&mut self, why: &'static str, said: &mut Vec<Hello>) {
         if !self.greeted {
-            said.push(Hello::Unread(why));
+            said.push(Hello::Unread(why.into()));
         }
         (self.over, self.greeted) = (true, true);
     }
@@ -480,7 +480,7 @@ mod tests {
     #[test]
     fn what_is_no_hello_is_said_to_be_none() {
         let why = |from, octets: &[u8]| match always(from, octets).as_slice() {
-            [Hello::Unread(why)] => *why,
+            [Hello::Unread(why)] => why.clone().into_owned(),
             other => panic!("{other:?}"),
         };
         assert_eq!(why(Peer::Client, &record(22, &[1, 0, 0x40, 0, 0])), "it is longer than 16 KiB");

@@ -79,6 +79,7 @@ impl Made {
             event: &self.event,
             bytes: &self.bytes,
             sent: self.sent.as_deref(),
+            beside: &[],
             marks: &self.marks,
             sent_marks: &self.sent_marks,
             latency: self.latency,
@@ -139,6 +140,7 @@ pub fn data(millisecond: u64, from: Peer, kind: DataKind, len: u64, head: &[u8])
 pub fn opened(millisecond: u64, connection: u64, edit: [bool; 2]) -> Made {
     let opened = Opened {
         protocol: "imap".into(),
+        form: imapscope::event::Form::Imap,
         client: format!("127.0.0.1:{}", 54_320 + connection),
         server: "mail.example.org:143".into(),
         edit,

@@ -1,0 +1,55 @@
+//! Recordings: what connections reported, as lines of JSON, written as it happens and read again.
+//!
+//! A recording holds the events of the session with their octets, secrets replaced by filler of the same length; what they
+//! mean is explained anew by whoever reads it, by the code that explains a live connection. What a rule did, when things
+//! happened and what a login said cannot be found out again, and so they are written down. Knows events and how texts are
+//! read; knows no session, no explainer and no look.
+//!
+//! The first line says `{"imapscope":1,…}`: see [`Head`]. Each line behind it is an event: see [`line::Line`].
+
+pub mod line;
+mod read;
+mod write;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::{Form, Peer, Reading};
+use crate::wire;
+pub use read::{MAX_OPEN, Reader, State, is_recording};
+pub use write::Writer;
+
+/// The version of the format that is written, and the newest that is understood.
+pub const FORMAT: u32 = 1;
+
+/// The longest line that is read, in octets. The longest that is written has some 2 MiB: a list of names that fills a text.
+pub const MAX_LINE: usize = 16 * 1024 * 1024;
+
+/// The first line.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Head {
+    /// The version of the format.
+    pub imapscope: u32,
+    /// The version of the program that wrote it.
+    pub program: String,
+    /// The routes, as they were given.
+    pub routes: Vec<String>,
+    /// The protocols: the names of their descriptions, and the forms of their lines.
+    pub protocols: BTreeMap<String, Form>,
+    /// Passwords and tokens stand in it as they came.
+    pub secrets: bool,
+    /// Of a recording in several files, which one it is, from 0.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub part: u32,
+}
+
+const fn is_zero(part: &u32) -> bool {
+    *part == 0
+}
+
+/// How a text reads if nothing but its form tells: what differs from this is written down.
+fn plain(form: Form, from: Peer, first: bool, text: &[u8]) -> Reading {
+    if first { wire::read(form, from, text) } else { wire::read_more(form, from, text) }
+}

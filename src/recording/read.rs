@@ -1,0 +1,458 @@
+//! Reading a recording: lines in, batches of events out. What is damaged is passed over and told with its line.
+
+use std::collections::HashMap;
+use std::io::{self, BufRead};
+use std::mem;
+
+use memchr::memchr;
+
+use super::line::{Block, Line, Octets, Other};
+use super::{FORMAT, Head, MAX_LINE, plain};
+use crate::event::{
+    Batch, Data, Event, Form, Kind, MAX_HEAD, MAX_OCTETS, MAX_TEXT, Octets as Piece, Oddity, Opened, Peer, Reading,
+    Span, Text, Time, What,
+};
+
+/// So many connections may be open at a time; those beyond are passed over.
+pub const MAX_OPEN: usize = 100_000;
+
+/// A batch takes events while its arena has fewer octets, and it has fewer events than a session reports at once.
+const BATCH: usize = 256 * 1024;
+
+/// See [`BATCH`].
+const EVENTS: usize = 1024;
+
+/// So many remarks are made; what comes then is counted.
+const REMARKS: u64 = 20;
+
+/// True for the first octets of a recording.
+#[must_use]
+pub fn is_recording(start: &[u8]) -> bool {
+    let word = br#"{"imapscope":"#;
+    start.len() >= word.len() && start.starts_with(word)
+}
+
+/// What a call of [`Reader::next`] has found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Events, which are in the batch.
+    Events,
+    /// Nothing more now. What is a file's end, and whether more may come, the caller knows.
+    End,
+}
+
+/// A recording that is being read.
+#[derive(Debug)]
+pub struct Reader<R> {
+    input: R,
+    head: Head,
+    /// The line in progress, where it does not lie in the input's buffer as a whole.
+    line: Vec<u8>,
+    /// The line in progress is too long, and is passed over.
+    skipping: bool,
+    /// Lines so far.
+    number: u64,
+    open: HashMap<u64, Lane>,
+    remarks: Vec<String>,
+    /// Remarks so far.
+    remarked: u64,
+}
+
+/// What has to be known of a connection.
+#[derive(Debug, Default)]
+struct Lane {
+    form: Form,
+    heads: [Vec<u8>; 2],
+}
+
+impl<R: BufRead> Reader<R> {
+    /// Reads the first line.
+    ///
+    /// # Errors
+    /// What the input cannot give.
+    pub fn new(input: R) -> io::Result<Self> {
+        let mut reader = Reader {
+            input,
+            head: Head::default(),
+            line: Vec::new(),
+            skipping: false,
+            number: 0,
+            open: HashMap::new(),
+            remarks: Vec::new(),
+            remarked: 0,
+        };
+        let mut first = Vec::new();
+        if reader.take_line(&mut first)? {
+            reader.first(&first);
+        }
+        Ok(reader)
+    }
+
+    fn first(&mut self, line: &[u8]) {
+        match serde_json::from_slice::<Head>(line) {
+            Ok(head) if head.imapscope > FORMAT => {
+                let text = format!(
+                    "written by imapscope {} in version {} of the format, and this is imapscope {}, which knows version \
+                    {FORMAT}: what cannot be read is passed over",
+                    head.program,
+                    head.imapscope,
+                    env!("CARGO_PKG_VERSION")
+                );
+                self.head = head;
+                self.remark(text);
+            }
+            Ok(head) => self.head = head,
+            Err(error) => self.remark(format!("the first line should say what the recording is: {error}")),
+        }
+    }
+
+    /// What the first line says.
+    #[must_use]
+    pub const fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// The number of the last line, from 1.
+    #[must_use]
+    pub const fn line_number(&self) -> u64 {
+        self.number
+    }
+
+    /// What is to be told of damage since the last call, each with its line.
+    pub fn remarks(&mut self) -> Vec<String> {
+        mem::take(&mut self.remarks)
+    }
+
+    /// How much was damaged.
+    #[must_use]
+    pub const fn remarked(&self) -> u64 {
+        self.remarked
+    }
+
+    /// What is to be told at the end: a line that is not complete, and remarks that were not made.
+    pub fn finish(&mut self) -> Vec<String> {
+        if !self.line.is_empty() || self.skipping {
+            self.number += 1;
+            self.line.clear();
+            self.skipping = false;
+            self.remark("the file ends in the middle of this line".to_owned());
+        }
+        let mut last = self.remarks();
+        if self.remarked > REMARKS {
+            last.push(format!("{} more lines are damaged", self.remarked - REMARKS));
+        }
+        last
+    }
+
+    /// Puts the next events into `batch`, which is emptied first: those of one connection and one moment.
+    ///
+    /// # Errors
+    /// What the input cannot give.
+    pub fn next(&mut self, batch: &mut Batch) -> io::Result<State> {
+        batch.bytes.clear();
+        batch.events.clear();
+        let mut line = Vec::new();
+        while batch.events.is_empty() {
+            if !self.take_line(&mut line)? {
+                return Ok(State::End);
+            }
+            self.event(&line, batch);
+        }
+        // Lines of one moment begin with the same octets.
+        let start = moment(&line).to_vec();
+        while !start.is_empty() && batch.events.len() < EVENTS && batch.bytes.len() < BATCH && self.goes_on(&start)? {
+            if !self.take_line(&mut line)? {
+                break;
+            }
+            self.event(&line, batch);
+        }
+        Ok(State::Events)
+    }
+
+    /// True if a whole line lies in the input's buffer that begins so.
+    fn goes_on(&mut self, start: &[u8]) -> io::Result<bool> {
+        if !self.line.is_empty() || self.skipping {
+            return Ok(false);
+        }
+        let buffer = self.input.fill_buf()?;
+        Ok(buffer.starts_with(start) && memchr(b'\n', buffer).is_some())
+    }
+
+    /// Takes the next complete line, without its end; false if there is none.
+    fn take_line(&mut self, line: &mut Vec<u8>) -> io::Result<bool> {
+        line.clear();
+        loop {
+            let buffer = match self.input.fill_buf() {
+                Ok(buffer) => buffer,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            if buffer.is_empty() {
+                return Ok(false);
+            }
+            let end = memchr(b'\n', buffer);
+            let piece = &buffer[..end.unwrap_or(buffer.len())];
+            if self.line.len() + piece.len() > MAX_LINE {
+                self.line.clear();
+                self.skipping = true;
+            }
+            if !self.skipping {
+                self.line.extend_from_slice(piece);
+            }
+            let used = piece.len() + usize::from(end.is_some());
+            self.input.consume(used);
+            if end.is_none() {
+                continue;
+            }
+            self.number += 1;
+            if mem::take(&mut self.skipping) {
+                self.remark(format!("a line of more than {MAX_LINE} octets is passed over"));
+            } else if !self.line.is_empty() {
+                mem::swap(line, &mut self.line);
+                self.line.clear();
+                return Ok(true);
+            }
+        }
+    }
+
+    fn remark(&mut self, what: String) {
+        self.remarked += 1;
+        if self.remarked <= REMARKS {
+            self.remarks.push(format!("{}: {what}", self.number));
+        }
+    }
+
+    /// Adds the event of a line to a batch.
+    fn event(&mut self, line: &[u8], batch: &mut Batch) {
+        let event: Line<'_> = match serde_json::from_slice(line) {
+            Ok(event) => event,
+            Err(error) => {
+                let column = error.column();
+                return self.remark(format!("column {column}: no event of a recording, passed over: {error}"));
+            }
+        };
+        if batch.events.is_empty() {
+            (batch.connection, batch.at) = (event.conn, Time(event.at));
+        } else if (batch.connection, batch.at) != (event.conn, Time(event.at)) {
+            // Two fields of one name: whoever wrote this wanted to confuse.
+            return self.remark("not the moment that its first octets say; passed over".to_owned());
+        }
+        let (number, from) = (event.conn, event.from);
+        if !self.enter(&event, batch) {
+            return;
+        }
+        let before = batch.bytes.len();
+        let what = match self.open.get_mut(&number) {
+            Some(lane) => what(event, lane, batch),
+            None => Err("its connection is not open"),
+        };
+        match what {
+            Ok(Some(what)) => {
+                if matches!(what, What::Closed(_)) {
+                    self.open.remove(&number);
+                }
+                batch.events.push(Event { from, what });
+            }
+            Ok(None) => {}
+            Err(why) => {
+                batch.bytes.truncate(before);
+                self.remark(format!("{why}; passed over"));
+            }
+        }
+    }
+
+    /// Sees to it that a connection is open before its first event; false for an event that is to be passed over.
+    fn enter(&mut self, event: &Line<'_>, batch: &mut Batch) -> bool {
+        let known = self.open.contains_key(&event.conn);
+        let (Some(Other::Opened(opened)) | Some(Other::Continued(opened))) = &event.event else {
+            if known {
+                return true;
+            }
+            // Its beginning is lost. All that has to be known is the protocol.
+            let Some((protocol, form)) = self.head.protocols.first_key_value() else {
+                self.remark(format!("connection {} has no beginning in this file; passed over", event.conn));
+                return false;
+            };
+            let opened = Opened { protocol: protocol.clone(), form: *form, ..Opened::default() };
+            self.remark(format!("the beginning of connection {} is missing", event.conn));
+            return self.admit(event.conn, &opened, batch);
+        };
+        if known {
+            let begins = matches!(event.event, Some(Other::Opened(_)));
+            if begins {
+                self.remark(format!("connection {} begins a second time; passed over", event.conn));
+            }
+            return false;
+        }
+        self.admit(event.conn, opened, batch);
+        false
+    }
+
+    fn admit(&mut self, number: u64, opened: &Opened, batch: &mut Batch) -> bool {
+        if self.open.len() >= MAX_OPEN {
+            self.remark(format!("more than {MAX_OPEN} connections are open; connection {number} is passed over"));
+            return false;
+        }
+        self.open.insert(number, Lane { form: opened.form, ..Lane::default() });
+        batch.events.push(Event { from: Peer::Client, what: What::Opened(Box::new(opened.clone())) });
+        true
+    }
+}
+
+/// The octets of a line that tell its moment and its connection, as we write them.
+fn moment(line: &[u8]) -> &[u8] {
+    let commas = memchr::memchr_iter(b',', line).nth(1);
+    commas.map(|at| &line[..=at]).filter(|start| start.starts_with(br#"{"at":"#)).unwrap_or_default()
+}
+
+/// The event of a line; nothing for a line without one.
+fn what(line: Line<'_>, lane: &mut Lane, batch: &mut Batch) -> Result<Option<What>, &'static str> {
+    if let Some(other) = line.event {
+        return Ok(Some(match other {
+            Other::Opened(_) | Other::Continued(_) => return Ok(None),
+            Other::Tls(facts) => What::Tls(facts),
+            Other::Hello(hello) => What::Hello(hello),
+            Other::Abrupt => What::Abrupt,
+            Other::Upgrade(layer) => What::Upgrade(layer),
+            Other::Lag(events, bytes) => What::Lag { events, bytes },
+            Other::Missed(rule) => What::Missed(rule),
+            Other::HalfClosed => What::HalfClosed,
+            Other::Closed(closed) => What::Closed(closed),
+        }));
+    }
+    if line.data.is_some() {
+        return data(line, lane, batch).map(Some);
+    }
+    let kind = line.piece;
+    let bytes = match (line.line.as_ref(), line.text.as_ref(), line.base64.as_ref(), line.hidden) {
+        (Some(text), ..) => keep(batch, &Octets::Line(text.clone()))?,
+        (_, Some(text), ..) => keep(batch, &Octets::Text(text.clone()))?,
+        (_, _, Some(text), _) => keep(batch, &Octets::Base64(text.clone()))?,
+        (_, _, _, Some(hidden)) if kind.is_some() && hidden as usize <= MAX_OCTETS => {
+            let start = batch.bytes.len();
+            batch.bytes.resize(start + hidden as usize, b'*');
+            Span::new(start, batch.bytes.len())
+        }
+        _ => return Err("neither octets nor anything else that a recording has"),
+    };
+    let frame = line.frame.ok_or("a text or a piece of data without its frame")?;
+    if let Some(kind) = kind {
+        let octets = bytes.of(&batch.bytes);
+        let head = &mut lane.heads[line.from.index()];
+        head.extend_from_slice(&octets[..octets.len().min(MAX_HEAD - head.len())]);
+        // Longer ones than are written: a tail may have been joined to a piece.
+        if octets.len() > MAX_OCTETS * 2 {
+            return Err("a piece of data that is too long");
+        }
+        return Ok(Some(What::Octets(Piece { frame, kind, bytes, secret: line.hidden.is_some() })));
+    }
+    text(line, frame, lane.form, bytes, batch).map(Some)
+}
+
+fn text(line: Line<'_>, frame: u64, form: Form, bytes: Span, batch: &mut Batch) -> Result<What, &'static str> {
+    let octets = bytes.of(&batch.bytes);
+    if octets.len() > MAX_TEXT {
+        return Err("a text that is too long");
+    }
+    let len = octets.len();
+    let reading = line.reading.unwrap_or_else(|| plain(form, line.from, !line.more, octets));
+    if !fits(&reading, len) || !apart(&line.secrets, len) || !line.odd.iter().all(|odd| inside(*odd, len)) {
+        return Err("its parts do not lie inside of the text");
+    }
+    let mut edit = line.edit.map(Box::new);
+    if let Some(sent) = &line.sent {
+        let span = keep(batch, sent)?;
+        let edit = edit.as_mut().ok_or("what was sent instead, and no rule")?;
+        edit.bytes = span;
+    }
+    if edit.as_ref().is_some_and(|edit| !apart(&edit.secrets, edit.bytes.len())) {
+        return Err("its parts do not lie inside of the text");
+    }
+    Ok(What::Text(Text {
+        frame,
+        first: !line.more,
+        bytes,
+        edit,
+        reading,
+        answers: line.answers,
+        more: line.unfinished,
+        state: line.state.unwrap_or_default(),
+        secrets: line.secrets,
+        decoded: line.decoded.map(Box::new),
+        oddities: line.odd,
+    }))
+}
+
+fn data(line: Line<'_>, lane: &mut Lane, batch: &mut Batch) -> Result<What, &'static str> {
+    let Some(Block { kind, len, announced, head, subject, secret }) = line.data else {
+        return Err("no block of data");
+    };
+    let begun = mem::take(&mut lane.heads[line.from.index()]);
+    let head = match &head {
+        Some(head) => keep(batch, head)?,
+        None => {
+            let start = batch.bytes.len();
+            batch.bytes.extend_from_slice(&begun);
+            Span::new(start, batch.bytes.len())
+        }
+    };
+    let subject = subject.map_or(Ok(Span::default()), |subject| keep(batch, &subject))?;
+    if head.len() > MAX_HEAD {
+        return Err("the beginning of its data is too long");
+    }
+    Ok(What::Data(Data {
+        frame: line.frame.ok_or("a block of data without its frame")?,
+        kind,
+        len,
+        announced,
+        head,
+        subject,
+        secret,
+        state: line.state.unwrap_or_default(),
+        oddities: line.odd,
+    }))
+}
+
+fn keep(batch: &mut Batch, octets: &Octets<'_>) -> Result<Span, &'static str> {
+    let start = batch.bytes.len();
+    if octets.append(&mut batch.bytes) {
+        Ok(Span::new(start, batch.bytes.len()))
+    } else {
+        Err("its octets are no base64")
+    }
+}
+
+/// True if all parts of a reading lie inside of a text of so many octets.
+fn fits(reading: &Reading, len: usize) -> bool {
+    let lies = |span: Span| span.start <= span.end && span.end as usize <= len;
+    let kind = match reading.kind {
+        Kind::Command { tag, verb, arguments } => lies(tag) && lies(verb) && lies(arguments),
+        Kind::Reply { tag, word, code, text, .. } => lies(tag) && lies(word) && lies(text) && code.is_none_or(lies),
+        Kind::GoAhead { word, text } => lies(word) && lies(text),
+        Kind::Info { number, name, arguments } => number.is_none_or(lies) && lies(name) && lies(arguments),
+        Kind::More | Kind::Done | Kind::Sasl | Kind::Cancel | Kind::Blank | Kind::Foreign(_) | Kind::Unknown => true,
+    };
+    let listed = reading.list.as_ref().is_none_or(|list| {
+        let item = |item: &crate::event::Item| lies(item.name) && lies(item.with_space) && lies(item.parameters);
+        lies(list.whole) && list.items.iter().all(item)
+    });
+    let literal = reading.literal.is_none_or(|literal| lies(literal.span));
+    kind && listed && literal && reading.stopped.is_none_or(|at| at as usize <= len)
+}
+
+/// True if spans are in order, apart from each other, and inside of so many octets.
+fn apart(spans: &[Span], len: usize) -> bool {
+    let mut last = 0;
+    spans.iter().all(|span| {
+        let fine = span.start >= last && span.end > span.start && span.end as usize <= len;
+        last = span.end;
+        fine
+    })
+}
+
+const fn inside(odd: Oddity, len: usize) -> bool {
+    match odd {
+        Oddity::BareCr(at) | Oddity::Nul(at) | Oddity::OpenQuote(at) | Oddity::NotALiteral(at) => at as usize <= len,
+        _ => true,
+    }
+}
