@@ -50,6 +50,9 @@ pub enum Verb {
     Proxy(Box<Proxy>),
     /// The main job on embedded parts: a small server, a small client, the real relay between them
     Demo(Demo),
+    /// Show, filter or convert a recording
+    #[command(after_long_help = READ_EXAMPLES)]
+    Read(Box<Read>),
     /// What a command, capability, response, code, flag or SASL mechanism means
     Explain(Explain),
     /// The protocol descriptions that imapscope works from
@@ -308,6 +311,65 @@ pub struct Demo {
     pub log: LogFlags,
 }
 
+const READ_EXAMPLES: &str = "\
+A FILE is what `imapscope proxy -w FILE` has written; - is standard input. Of a
+recording in several files, give all of them in their order. Secrets that were
+hidden when it was made are not in it.
+
+A TIME is a moment (2026-03-02T10:00:00Z, or without Z in local time), a time of
+the day on which the recording begins (10:00:05), or so long after its first
+event (90s, 5m).
+
+Examples:
+  imapscope read session.imapscope
+      the log as it was, with colours on a terminal
+  imapscope read session.imapscope --conn 2 --since 10s --until 30s
+      one connection, for a while
+  imapscope read session.imapscope --conn 2 -o record:second.imapscope
+      a recording of one connection, to share it
+  imapscope read --follow session.imapscope
+      also what is still to come
+  ssh host cat session.imapscope | imapscope read -
+      from elsewhere";
+
+/// Flags of `read`.
+#[derive(Debug, Args)]
+pub struct Read {
+    /// Recordings; - is standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Only the connection of this number; repeatable
+    #[arg(long, value_name = "N", help_heading = "Selection")]
+    pub conn: Vec<u64>,
+    /// Only what this side has sent
+    #[arg(long, value_name = "SIDE", value_enum, help_heading = "Selection")]
+    pub side: Option<Side>,
+    /// Only what happened then or later
+    #[arg(long, value_name = "TIME", help_heading = "Selection")]
+    pub since: Option<String>,
+    /// Only what happened before that, or then
+    #[arg(long, value_name = "TIME", help_heading = "Selection")]
+    pub until: Option<String>,
+    /// Wait for more at the end of the file, until Ctrl-C
+    #[arg(long)]
+    pub follow: bool,
+    /// A protocol description of your own, for a recording that was made with it; repeatable
+    #[arg(long, value_name = "FILE")]
+    pub grammar: Vec<PathBuf>,
+    /// Flags for outputs.
+    #[command(flatten)]
+    pub log: LogFlags,
+}
+
+/// One of the two ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Side {
+    /// What the client has sent
+    Client,
+    /// What the server has sent
+    Server,
+}
+
 /// Flags of `explain`.
 #[derive(Debug, Args)]
 #[command(after_help = "For instance: QRESYNC, SELECT, UID FETCH, OVERQUOTA, AUTH=PLAIN, SCRAM-SHA-256, '\\Seen',\n\
@@ -350,7 +412,7 @@ pub enum Ca {
 }
 
 /// Reads a span of time: digits and a unit.
-fn duration(text: &str) -> Result<Duration, String> {
+pub fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let unit = match &text[digits..] {
         "ms" => 1,

@@ -1,7 +1,7 @@
 //! Reading a recording: lines in, batches of events out. What is damaged is passed over and told with its line.
 
 use std::collections::HashMap;
-use std::io::{self, BufRead};
+use std::io::{self, BufRead, BufReader, Read};
 use std::mem;
 
 use memchr::memchr;
@@ -18,6 +18,9 @@ pub const MAX_OPEN: usize = 100_000;
 
 /// A batch takes events while its arena has fewer octets, and it has fewer events than a session reports at once.
 const BATCH: usize = 256 * 1024;
+
+/// So many octets of the input are read at once.
+const BUFFER: usize = 256 * 1024;
 
 /// See [`BATCH`].
 const EVENTS: usize = 1024;
@@ -44,7 +47,7 @@ pub enum State {
 /// A recording that is being read.
 #[derive(Debug)]
 pub struct Reader<R> {
-    input: R,
+    input: BufReader<R>,
     head: Head,
     /// The line in progress, where it does not lie in the input's buffer as a whole.
     line: Vec<u8>,
@@ -65,14 +68,14 @@ struct Lane {
     heads: [Vec<u8>; 2],
 }
 
-impl<R: BufRead> Reader<R> {
+impl<R: Read> Reader<R> {
     /// Reads the first line.
     ///
     /// # Errors
     /// What the input cannot give.
     pub fn new(input: R) -> io::Result<Self> {
         let mut reader = Reader {
-            input,
+            input: BufReader::with_capacity(BUFFER, input),
             head: Head::default(),
             line: Vec::new(),
             skipping: false,
@@ -81,11 +84,26 @@ impl<R: BufRead> Reader<R> {
             remarks: Vec::new(),
             remarked: 0,
         };
-        let mut first = Vec::new();
-        if reader.take_line(&mut first)? {
-            reader.first(&first);
-        }
+        reader.begin()?;
         Ok(reader)
+    }
+
+    /// Goes on with another file of the same recording. The one before is at its end, and [`Reader::finish`] was called.
+    ///
+    /// # Errors
+    /// What the input cannot give.
+    pub fn go_on(&mut self, input: R) -> io::Result<()> {
+        self.input = BufReader::with_capacity(BUFFER, input);
+        (self.number, self.remarked) = (0, 0);
+        self.begin()
+    }
+
+    fn begin(&mut self) -> io::Result<()> {
+        let mut first = Vec::new();
+        if self.take_line(&mut first)? {
+            self.first(&first);
+        }
+        Ok(())
     }
 
     fn first(&mut self, line: &[u8]) {
@@ -104,6 +122,12 @@ impl<R: BufRead> Reader<R> {
             Ok(head) => self.head = head,
             Err(error) => self.remark(format!("the first line should say what the recording is: {error}")),
         }
+    }
+
+    /// True if what has been read so far holds no further line: the next call may have to wait for the input.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        memchr(b'\n', self.input.buffer()).is_none()
     }
 
     /// What the first line says.
@@ -160,7 +184,7 @@ impl<R: BufRead> Reader<R> {
         }
         // Lines of one moment begin with the same octets.
         let start = moment(&line).to_vec();
-        while !start.is_empty() && batch.events.len() < EVENTS && batch.bytes.len() < BATCH && self.goes_on(&start)? {
+        while !start.is_empty() && batch.events.len() < EVENTS && batch.bytes.len() < BATCH && self.goes_on(&start) {
             if !self.take_line(&mut line)? {
                 break;
             }
@@ -170,12 +194,9 @@ impl<R: BufRead> Reader<R> {
     }
 
     /// True if a whole line lies in the input's buffer that begins so.
-    fn goes_on(&mut self, start: &[u8]) -> io::Result<bool> {
-        if !self.line.is_empty() || self.skipping {
-            return Ok(false);
-        }
-        let buffer = self.input.fill_buf()?;
-        Ok(buffer.starts_with(start) && memchr(b'\n', buffer).is_some())
+    fn goes_on(&self, start: &[u8]) -> bool {
+        let fresh = self.line.is_empty() && !self.skipping;
+        fresh && self.input.buffer().starts_with(start) && !self.is_drained()
     }
 
     /// Takes the next complete line, without its end; false if there is none.

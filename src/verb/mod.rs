@@ -3,14 +3,17 @@
 
 pub mod ca;
 pub mod demo;
+pub mod desk;
 pub mod explain;
 pub mod grammar;
 pub mod log;
 pub mod protocols;
 pub mod proxy;
+pub mod read;
 pub mod route;
 pub mod scope;
 pub mod secure;
+pub mod select;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -36,6 +39,7 @@ pub fn run(verb: Verb) -> Result<u8, Problem> {
     match verb {
         Verb::Proxy(flags) => proxy::run(&flags),
         Verb::Demo(flags) => demo::run(&flags),
+        Verb::Read(flags) => read::run(&flags),
         Verb::Explain(flags) => {
             let (words, files) = apart(flags)?;
             explain::explain_from(&Protocols::with(&files)?, &words.join(" "), out)

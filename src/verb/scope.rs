@@ -1,7 +1,6 @@
 //! The running parts: the relay in the runtime's threads, and beside it one thread in which everything is explained
 //! and shown. Octets never wait for what is made of them, but for a bounded time when the log cannot keep up.
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -11,8 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::event::{Batch, What};
-use crate::explain::Explainer;
+use super::desk::{Desk, named};
 use crate::grammar::Grammar;
 use crate::net::queue::{self, Receiver};
 use crate::net::{Limits, Relay, Route};
@@ -117,8 +115,8 @@ where
     }
     let (sender, receiver) = queue::channel(QUEUE);
     let consumer = thread::Builder::new().name("log".to_owned()).spawn({
-        let grammars = grammars.clone();
-        move || consume(receiver, sinks, &grammars, show_secrets)
+        let desk = Desk::new(grammars.clone(), sinks, show_secrets);
+        move || consume(receiver, desk)
     });
     let consumer = consumer.map_err(|error| {
         Problem::new("imapscope", format!("the system gave no thread: {error}"), "allow more processes or memory")
@@ -139,73 +137,20 @@ where
 }
 
 /// Explains and shows what comes, until nothing more can come. Returns false if an output failed.
-fn consume(mut events: Receiver, sinks: Sinks, grammars: &[Arc<Grammar>], show_secrets: bool) -> bool {
-    let mut desk = Desk { explainers: HashMap::new(), sinks, fine: true };
+fn consume(mut events: Receiver, mut desk: Desk) -> bool {
     let mut next = events.recv();
     while let Some(mut batch) = next {
-        desk.explain(&mut batch, grammars, show_secrets);
+        desk.explain(&mut batch);
         events.recycle(batch);
         next = match events.try_recv() {
             Some(batch) => Some(batch),
             None => {
-                desk.shown(|sinks| sinks.flush());
+                desk.flush();
                 events.recv()
             }
         };
     }
-    desk.shown(|sinks| sinks.end());
-    desk.fine
-}
-
-/// The protocol of this name.
-fn named(grammars: &[Arc<Grammar>], name: &str) -> Option<Arc<Grammar>> {
-    grammars.iter().find(|grammar| grammar.name == name).cloned()
-}
-
-/// What explains and shows: an explainer a connection, and the outputs.
-struct Desk {
-    /// Boxed, so that room for more of them costs little.
-    explainers: HashMap<u64, Box<Explainer>>,
-    sinks: Sinks,
-    fine: bool,
-}
-
-impl Desk {
-    fn explain(&mut self, batch: &mut Batch, grammars: &[Arc<Grammar>], show_secrets: bool) {
-        let number = batch.connection;
-        let over = batch.events.iter().any(|event| matches!(event.what, What::Closed(_)));
-        let mut explainers = std::mem::take(&mut self.explainers);
-        // The opening names the protocol. It comes first, and is never lost.
-        for event in &batch.events {
-            if let What::Opened(opened) = &event.what
-                && let Some(grammar) = named(grammars, &opened.protocol)
-            {
-                explainers.insert(number, Box::new(Explainer::new(grammar, show_secrets)));
-            }
-        }
-        if let Some(explainer) = explainers.get_mut(&number) {
-            explainer.explain(batch, &mut |event| self.shown(|sinks| sinks.put(event)));
-        }
-        if over {
-            explainers.remove(&number);
-        }
-        self.explainers = explainers;
-    }
-
-    /// Reports the failure of an output, which is then left out; the relay and the other outputs go on.
-    fn shown(&mut self, act: impl FnOnce(&mut Sinks) -> io::Result<()>) {
-        match act(&mut self.sinks) {
-            Ok(()) => {}
-            // Whoever closes the pipe has read enough: that is no failure.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-                tell("nobody reads the log any more; the relay goes on without it");
-            }
-            Err(error) => {
-                self.fine = false;
-                tell(&format!("error: output {error}; the relay goes on without it"));
-            }
-        }
-    }
+    desk.end()
 }
 
 /// Says something on standard error that concerns no connection. If nobody reads it, nothing is lost.
