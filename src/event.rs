@@ -189,10 +189,21 @@ pub struct Opened {
     pub client: String,
     /// The server as the route names it, with port.
     pub server: String,
+    /// Its route.
+    pub route: Arc<RouteName>,
     /// The lanes in which rules may edit: `[client, server]`. The others are only looked at.
     pub edit: [bool; 2],
     /// The rules, as the user wrote them, in their order.
     pub rules: Vec<Arc<str>>,
+}
+
+/// What a route is called.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RouteName {
+    /// Its place on the command line, from 1.
+    pub number: u32,
+    /// As the user wrote it; empty if nobody has.
+    pub written: String,
 }
 
 /// A complete text and what it turned out to be.

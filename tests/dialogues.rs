@@ -7,12 +7,11 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use imapscope::event::{Certificate, Closed, Closer, Opened, Peer, Time, TlsFacts, Verdict, What};
+use imapscope::event::{Certificate, Closed, Closer, Opened, Peer, RouteName, Time, TlsFacts, Verdict, What};
 use imapscope::explain::Explainer;
 use imapscope::grammar::Grammar;
 use imapscope::session::{Outbox, Session};
 use imapscope::sink::Sink;
-use imapscope::sink::pretty::Pretty;
 
 mod dialogue;
 use dialogue::{Dialogue, Step, Written};
@@ -111,11 +110,12 @@ fn protocol(file: &Path, dialogue: &Dialogue) -> Result<Arc<Grammar>, String> {
 
 /// Runs a dialogue through the very parts that run live; gives the log, and what the client and the server were sent.
 fn run(dialogue: &Dialogue, chunking: Chunking, grammar: &Arc<Grammar>) -> (String, [Vec<u8>; 2]) {
-    let mut session = Session::new(1, grammar.clone(), dialogue.rules.clone());
+    let route = Arc::new(RouteName { number: 1, written: dialogue::ROUTE.to_owned() });
+    let mut session = Session::new(1, grammar.clone(), dialogue.rules.clone()).on_route(route.clone());
     let written = Written::default();
     let mut scope = Scope {
         explainer: Explainer::new(grammar.clone(), false),
-        sink: dialogue::log(written.clone()),
+        sink: dialogue::log(written.clone(), dialogue.filter.as_ref()),
         out: Outbox::default(),
         now: START,
         sent: [Vec::new(), Vec::new()],
@@ -125,6 +125,7 @@ fn run(dialogue: &Dialogue, chunking: Chunking, grammar: &Arc<Grammar>) -> (Stri
         protocol: grammar.name.clone(),
         client: "127.0.0.1:50000".to_owned(),
         server: format!("{}://mail.example.org:{}", grammar.name, grammar.port),
+        route,
         edit: session.edits(),
         rules: session.rules(),
     };
@@ -198,7 +199,7 @@ fn facts(peer: Peer, name: &str) -> TlsFacts {
 /// The driver of a dialogue: the parts of a live connection, without sockets and clocks.
 struct Scope {
     explainer: Explainer,
-    sink: Pretty<Written>,
+    sink: Box<dyn Sink>,
     out: Outbox,
     now: Time,
     sent: [Vec<u8>; 2],

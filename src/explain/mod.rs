@@ -72,6 +72,8 @@ pub struct Explainer {
     idle: Option<Idle>,
     /// The user that USER has named (POP3).
     named: Option<String>,
+    /// Who has logged in.
+    user: Option<Box<str>>,
     /// Commands have replies, as far as the grammar tells.
     replies: bool,
     /// Of SMTP: a login has succeeded.
@@ -157,6 +159,7 @@ impl Explainer {
             exchange: None,
             idle: None,
             named: None,
+            user: None,
             replies,
             authenticated: false,
             recipients: Vec::new(),
@@ -216,6 +219,7 @@ impl Explainer {
                 marks: &self.marks,
                 sent_marks: &self.sent_marks,
                 latency,
+                user: self.user.as_deref(),
                 notes: &self.notes,
                 summary: summary.as_ref(),
             });

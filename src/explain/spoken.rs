@@ -485,7 +485,9 @@ impl Explainer {
                 if !listed && !pending.listed {
                     self.offers.forget();
                 }
-                logged_in(user.as_ref().or(pending.subject.as_ref()))
+                let user = user.as_ref().or(pending.subject.as_ref());
+                self.user = user.map(|user| user.as_str().into());
+                logged_in(user)
             }
             (Status::Ok, Some(State::Authenticated)) if pending.state == State::Selected => {
                 "the mailbox is closed".into()
@@ -493,6 +495,7 @@ impl Explainer {
             (Status::Ok, Some(State::NotAuthenticated)) => {
                 self.offers.forget();
                 self.reason = Reason::Reset;
+                self.user = None;
                 "logged out, and the connection can be used for another login".into()
             }
             (Status::Ok | Status::Bye, Some(State::Logout)) => "the session is over".into(),
@@ -526,6 +529,7 @@ impl Explainer {
             (Status::Ok, _) if pending.login => {
                 self.reason = Reason::Login;
                 self.authenticated = true;
+                self.user = user.as_ref().map(|user| user.as_str().into());
                 logged_in(user.as_ref())
             }
             (Status::Ok, Some(State::Logout)) => "the session is over".into(),

@@ -38,6 +38,7 @@ fn scene<'a>(
         first: true,
         client: "",
         user: "",
+        route: None,
     }
 }
 
@@ -448,6 +449,7 @@ fn faults_are_told_and_leave_the_text_alone() {
             command: "NOOP",
             client: "",
             user: "",
+            route: None,
         };
         let edit = rules.edit(&scene, &mut progress).unwrap();
         assert_eq!((edit.bytes, edit.fired.len(), edit.refused.len()), (None, 0, 0));

@@ -26,7 +26,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::event::{
-    Closed, Data, DataKind, Form, Kind, MAX_OCTETS, Octets, Oddity, Peer, Reading, Span, State, Text, What,
+    Closed, Data, DataKind, Form, Kind, MAX_OCTETS, Octets, Oddity, Peer, Reading, RouteName, Span, State, Text, What,
 };
 use crate::grammar::Grammar;
 pub use crate::rules::Trouble;
@@ -55,6 +55,8 @@ pub struct Session {
     connection: u64,
     /// The client's address.
     client: Box<str>,
+    /// Its route, for conditions.
+    route: Option<Arc<RouteName>>,
     /// Who has logged in.
     user: Box<str>,
     login: Login,
@@ -95,6 +97,7 @@ impl Session {
             rules,
             connection,
             client: Box::default(),
+            route: None,
             user: Box::default(),
             login: Login::default(),
             lanes,
@@ -122,6 +125,13 @@ impl Session {
     #[must_use]
     pub fn with_client(mut self, address: &str) -> Self {
         self.client = address.into();
+        self
+    }
+
+    /// The same with the name of its route: for conditions.
+    #[must_use]
+    pub fn on_route(mut self, route: Arc<RouteName>) -> Self {
+        self.route = Some(route);
         self
     }
 

@@ -28,6 +28,9 @@ pub const KINDS: [&str; 1] = ["pretty"];
 /// The kinds that are named already and that this version does not have.
 const PLANNED: [&str; 5] = ["json", "record", "pcapng", "raw", "html"];
 
+/// The kinds that a person looks at, and in which a filter may leave out what is not wanted.
+const FOR_EYES: [&str; 3] = ["pretty", "json", "html"];
+
 /// A consumer of explained events.
 pub trait Sink: Send {
     /// Takes one event. What can be seen outside may wait for [`Sink::flush`].
@@ -40,10 +43,38 @@ pub trait Sink: Send {
     fn wants_octets(&self) -> bool {
         false
     }
+    /// Takes note of an event that is not to be shown: of what it changes for those that are.
+    fn skip(&mut self, _: &Explained<'_>) {}
     /// Makes all that was put visible; called when nothing more is waiting.
     fn flush(&mut self) -> io::Result<()>;
     /// No more events will come.
     fn end(&mut self) -> io::Result<()>;
+}
+
+impl<S: Sink + ?Sized> Sink for Box<S> {
+    fn put(&mut self, event: &Explained<'_>) -> io::Result<()> {
+        (**self).put(event)
+    }
+
+    fn skip(&mut self, event: &Explained<'_>) {
+        (**self).skip(event);
+    }
+
+    fn is_full(&self) -> bool {
+        (**self).is_full()
+    }
+
+    fn wants_octets(&self) -> bool {
+        (**self).wants_octets()
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        (**self).flush()
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        (**self).end()
+    }
 }
 
 /// Several sinks as one. A sink that fails is dropped and its error given back once; the others go on. All are written out
@@ -94,6 +125,10 @@ impl Sink for Sinks {
         self.sinks.iter().any(|(_, sink)| sink.wants_octets())
     }
 
+    fn skip(&mut self, event: &Explained<'_>) {
+        self.sinks.iter_mut().for_each(|(_, sink)| sink.skip(event));
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         self.each(|sink| sink.flush())
     }
@@ -107,6 +142,12 @@ impl Sink for Sinks {
 #[must_use]
 pub fn is_standard(output: &str) -> bool {
     matches!(output.split_once(':'), None | Some((_, "-")))
+}
+
+/// True if an output `KIND[:PATH]` may leave something out: recordings, and what other programs take apart, are whole.
+#[must_use]
+pub fn is_for_eyes(output: &str) -> bool {
+    FOR_EYES.contains(&output.split_once(':').map_or(output, |(kind, _)| kind))
 }
 
 /// Whether an output `KIND[:PATH]` can be meant, without opening it.
@@ -218,6 +259,7 @@ mod tests {
             marks: &[],
             sent_marks: &[],
             latency: None,
+            user: None,
             notes: &[],
             summary: None,
         })
@@ -253,6 +295,7 @@ mod tests {
             assert!(problem.what.contains(what), "{problem}");
             assert!(problem.origin.contains(output) && !problem.help.is_empty(), "{problem}");
         }
+        assert!(is_for_eyes("pretty") && is_for_eyes("pretty:log") && !is_for_eyes("record:log"));
         assert!(is_standard("pretty") && is_standard("pretty:-") && !is_standard("pretty:log"));
     }
 

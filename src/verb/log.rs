@@ -1,19 +1,30 @@
-//! From the output flags to open sinks.
+//! From the output flags to open sinks, some of them behind a filter.
 
 use std::io::{self, IsTerminal};
 
 use terminal_size::{Width, terminal_size};
 
 use crate::cli::{self, LogFlags};
+use crate::event::Explained;
 use crate::problem::Problem;
+use crate::rules::filter::{Filter, Watch};
 use crate::sink::style::{Body, Color, Look, Surroundings, TimeStyle};
-use crate::sink::{Sinks, check, is_standard, open as open_sink};
+use crate::sink::{Sink, Sinks, check, is_for_eyes, is_standard, open as open_sink};
 
-/// Opens what the flags ask for; the pretty log on standard output if they say nothing.
+/// What the flags want to be shown; `None` for everything.
+///
+/// # Errors
+/// A condition that cannot be read.
+pub fn filter(flags: &LogFlags) -> Result<Option<Filter>, Problem> {
+    flags.filter.as_deref().map(Filter::read).transpose()
+}
+
+/// Opens what the flags ask for; the pretty log on standard output if they say nothing. What is for eyes shows only what
+/// the filter lets through.
 ///
 /// # Errors
 /// An unknown kind, or a file that cannot be written.
-pub fn open(flags: &LogFlags) -> Result<Sinks, Problem> {
+pub fn open(flags: &LogFlags, filter: Option<&Filter>) -> Result<Sinks, Problem> {
     let body = flags.body.as_deref().map_or(Ok(Body::default()), str::parse)?;
     let color = match flags.color {
         cli::Color::Auto => Color::Auto,
@@ -45,9 +56,48 @@ pub fn open(flags: &LogFlags) -> Result<Sinks, Problem> {
         let terminal = is_standard(output) && io::stdout().is_terminal();
         let width = terminal.then(terminal_size).flatten().map(|(Width(columns), _)| columns);
         let look = Look { color: color.decide(&around, terminal), width, time, body };
-        sinks.add(output, open_sink(output, look)?);
+        let sink = open_sink(output, look)?;
+        match filter.filter(|_| is_for_eyes(output)) {
+            Some(filter) => sinks.add(output, Box::new(Filtered::new(filter.clone(), sink))),
+            None => sinks.add(output, sink),
+        }
     }
     Ok(sinks)
+}
+
+/// A sink that is given only what a filter lets through.
+pub struct Filtered<S> {
+    watch: Watch,
+    sink: S,
+}
+
+impl<S: Sink> Filtered<S> {
+    /// This sink behind this filter.
+    pub fn new(filter: Filter, sink: S) -> Self {
+        Filtered { watch: Watch::new(filter), sink }
+    }
+}
+
+impl<S: Sink> Sink for Filtered<S> {
+    fn put(&mut self, event: &Explained<'_>) -> io::Result<()> {
+        if self.watch.shows(event) {
+            return self.sink.put(event);
+        }
+        self.sink.skip(event);
+        Ok(())
+    }
+
+    fn skip(&mut self, event: &Explained<'_>) {
+        self.sink.skip(event);
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.sink.flush()
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        self.sink.end()
+    }
 }
 
 /// True if two outputs `KIND[:PATH]` go to the same place, as far as their paths tell: `./a` is `a`.

@@ -36,6 +36,7 @@ impl Made {
             marks: Vec::new(),
             sent_marks: Vec::new(),
             latency: None,
+            user: None,
             notes: Vec::new(),
             summary: None,
         }
@@ -141,6 +142,7 @@ pub fn opened(millisecond: u64, connection: u64, edit: [bool; 2]) -> Made {
         protocol: "imap".into(),
         client: format!("127.0.0.1:{}", 54_320 + connection),
         server: "mail.example.org:143".into(),
+        route: Default::default(),
         edit,
         rules: Vec::new(),
     };
