@@ -188,7 +188,7 @@ fn mistakes_have_their_place() {
         ("latency > 200", "--filter:11", "`200` is no time", "200ms"),
         ("latency > 5h", "--filter:11", "`5h` is no time", "200ms"),
         ("latency == 200ms", "--filter:9", "is a time, which is never met exactly", "latency > 200ms"),
-        ("latency >= 200ms", "--filter:11", "no time", "200ms"),
+        ("latency >= 200ms", "--filter:9", "there is no >=", "latency > 200ms"),
         ("from == me", "--filter:9", "`me` is no value of `from`", "client server"),
         ("from == client once", "--filter:16", "`once` does not belong here", "&& and ||"),
         ("(from == client))", "--filter:17", "`)` does not belong here", "no ( for this )"),

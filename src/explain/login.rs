@@ -103,6 +103,12 @@ impl Explainer {
         note
     }
 
+    /// The server has agreed to a login: in words.
+    pub(super) fn logged_in(&mut self, user: Option<&String>) -> String {
+        self.user = user.map(|user| user.as_str().into());
+        user.map_or_else(|| "logged in".to_owned(), |user| format!("logged in as {user}"))
+    }
+
     /// True if a challenge repeats a secret of the client's, in base64 or decoded.
     fn echoed(&self, challenge: &[u8]) -> bool {
         self.vault.knows(challenge) || sasl::decode(challenge).is_some_and(|decoded| self.vault.knows(&decoded))

@@ -71,7 +71,7 @@ pub struct Explainer {
     exchange: Option<Exchange>,
     idle: Option<Idle>,
     /// The user that USER has named (POP3).
-    named: Option<String>,
+    named: Option<Box<str>>,
     /// Who has logged in.
     user: Option<Box<str>>,
     /// Commands have replies, as far as the grammar tells.

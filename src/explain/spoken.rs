@@ -158,7 +158,7 @@ impl Explainer {
             whole,
         };
         if self.book == Book::Pop3 && known.is_some_and(|known| known.name == "USER") {
-            self.named.clone_from(&pending.subject);
+            self.named = pending.subject.as_deref().map(Box::from);
         }
         if !self.replies {
             return;
@@ -199,7 +199,7 @@ impl Explainer {
             return Some(address(arguments.of(shown)));
         }
         if self.book == Book::Pop3 && known.name == "PASS" {
-            return self.named.clone();
+            return self.named.as_deref().map(str::to_owned);
         }
         if self.book == Book::Pop3 && known.name == "USER" {
             return Some(phrase::excerpt(arguments.of(shown).trim_ascii()));
@@ -485,9 +485,7 @@ impl Explainer {
                 if !listed && !pending.listed {
                     self.offers.forget();
                 }
-                let user = user.as_ref().or(pending.subject.as_ref());
-                self.user = user.map(|user| user.as_str().into());
-                logged_in(user)
+                self.logged_in(user.as_ref().or(pending.subject.as_ref()))
             }
             (Status::Ok, Some(State::Authenticated)) if pending.state == State::Selected => {
                 "the mailbox is closed".into()
@@ -529,8 +527,7 @@ impl Explainer {
             (Status::Ok, _) if pending.login => {
                 self.reason = Reason::Login;
                 self.authenticated = true;
-                self.user = user.as_ref().map(|user| user.as_str().into());
-                logged_in(user.as_ref())
+                self.logged_in(user.as_ref())
             }
             (Status::Ok, Some(State::Logout)) => "the session is over".into(),
             (Status::Ok, _) if pending.then == Some(Then::ClientDot) && !message && !pending.granted => {
@@ -578,10 +575,6 @@ fn last(arguments: &[u8]) -> bool {
         .filter(|word| !word.is_empty())
         .nth(1)
         .is_some_and(|word| word.eq_ignore_ascii_case(b"LAST"))
-}
-
-fn logged_in(user: Option<&String>) -> String {
-    user.map_or_else(|| "logged in".to_owned(), |user| format!("logged in as {user}"))
 }
 
 /// The address between angle brackets, or the first word behind the colon (RFC 5321 section 4.1.1.3).

@@ -164,8 +164,13 @@ fn relation<'a>(line: &'a str, row: &FieldRow) -> Parsed<'a, Relation> {
             let help = "< and > compare numbers: conn and size; words are compared with == != ~ and in";
             return fault(line, 1, format!("`{}` is not a number", row.word), help);
         }
-        if line[1..].starts_with('=') && row.scale == Scale::Number {
-            let help = "to include the number itself, take the next one: size < 101";
+        if line[1..].starts_with('=') {
+            let time = row.scale == Scale::Time;
+            let help = if time {
+                "write latency > 200ms"
+            } else {
+                "to include the number itself, take the next one: size < 101"
+            };
             return fault(line, 2, format!("there is no {sign}="), help);
         }
         let (rest, value) = value(&line[1..], row)?;
