@@ -12,8 +12,9 @@ use super::Source;
 use super::condition::{Condition, Field, Truth};
 use super::fact::{Fact, Facts};
 use super::parse;
-use crate::event::{Edited, Explained, Kind, NoteKind, Opened, Peer, RouteName, State, Text, What};
+use crate::event::{Edited, Explained, Kind, Note, NoteKind, Opened, Peer, RouteName, State, Text, What};
 use crate::problem::Problem;
+use crate::wording::amount;
 
 /// So many commands without an answer are remembered of a connection; of more, the oldest is forgotten.
 const MAX_PENDING: usize = 1024;
@@ -23,7 +24,10 @@ const MAX_VERB: usize = 64;
 
 /// What the user wants to see.
 #[derive(Debug, Clone)]
-pub struct Filter(Arc<Condition>);
+pub struct Filter {
+    condition: Arc<Condition>,
+    written: Arc<str>,
+}
 
 impl Filter {
     /// Reads a condition.
@@ -39,17 +43,17 @@ impl Filter {
             let at = text.len().saturating_sub(fault.at.len());
             source.problem(at, fault.len, &fault.what, &fault.help)
         })?;
-        Ok(Filter(Arc::new(condition)))
+        Ok(Filter { condition: Arc::new(condition), written: source.written })
     }
 
     /// The protocols that it names, as the user wrote them.
     pub fn protocols(&self) -> impl Iterator<Item = Cow<'_, str>> {
-        self.0.words(Field::Protocol).into_iter().map(String::from_utf8_lossy)
+        self.condition.words(Field::Protocol).into_iter().map(String::from_utf8_lossy)
     }
 
     /// The routes that it names, as the user wrote them.
     pub fn routes(&self) -> impl Iterator<Item = Cow<'_, str>> {
-        self.0.words(Field::Route).into_iter().map(String::from_utf8_lossy)
+        self.condition.words(Field::Route).into_iter().map(String::from_utf8_lossy)
     }
 }
 
@@ -70,11 +74,20 @@ impl Watch {
     /// True if this event is to be shown. Wants all events of all connections, in their order.
     pub fn shows(&mut self, event: &Explained<'_>) -> bool {
         let connection = self.connections.entry(event.connection).or_default();
-        let shown = connection.shows(event, &self.filter.0);
+        let shown = connection.shows(event, &self.filter.condition);
+        connection.hidden += u64::from(!shown);
         if matches!(event.event.what, What::Closed(_)) {
             self.connections.remove(&event.connection);
         }
         shown
+    }
+
+    /// What is to be said of a connection before its last event: that its log is not whole.
+    #[must_use]
+    pub fn told(&self, connection: u64) -> Option<Note> {
+        let hidden = self.connections.get(&connection).map(|it| it.hidden).filter(|hidden| *hidden > 0)?;
+        let text = format!("not shown: {}, by --filter {}", amount(hidden, "event"), self.filter.written);
+        Some(Note { kind: NoteKind::Session, about: None, text, rfc: None })
     }
 }
 
@@ -89,6 +102,8 @@ struct Connection {
     frames: [Frame; 2],
     /// The commands that wait for their answer: their frames and verbs.
     pending: VecDeque<(u64, Box<[u8]>)>,
+    /// So many events were not shown.
+    hidden: u64,
 }
 
 /// A command or response of which parts may be still to come.

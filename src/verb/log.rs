@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal};
 use terminal_size::{Width, terminal_size};
 
 use crate::cli::{self, LogFlags};
-use crate::event::Explained;
+use crate::event::{Explained, Note, What};
 use crate::problem::Problem;
 use crate::rules::filter::{Filter, Watch};
 use crate::sink::style::{Body, Color, Look, Surroundings, TimeStyle};
@@ -80,11 +80,19 @@ impl<S: Sink> Filtered<S> {
 
 impl<S: Sink> Sink for Filtered<S> {
     fn put(&mut self, event: &Explained<'_>) -> io::Result<()> {
-        if self.watch.shows(event) {
-            return self.sink.put(event);
+        let last = matches!(event.event.what, What::Closed(_));
+        let told = last.then(|| self.watch.told(event.connection)).flatten();
+        if !self.watch.shows(event) {
+            self.sink.skip(event);
+            return Ok(());
         }
-        self.sink.skip(event);
-        Ok(())
+        match told {
+            None => self.sink.put(event),
+            Some(told) => {
+                let notes: Vec<Note> = event.notes.iter().cloned().chain([told]).collect();
+                self.sink.put(&Explained { notes: &notes, ..*event })
+            }
+        }
     }
 
     fn skip(&mut self, event: &Explained<'_>) {
