@@ -266,6 +266,10 @@ impl Explainer {
         if self.book != Book::Imap {
             return self.parameters(known, arguments);
         }
+        let first = known.needs.iter().any(|need| self.offers.offers(&self.grammar, need));
+        if let Some(need) = crate::grammar::member(&known.name, arguments).filter(|_| first) {
+            self.used(&known.name, &[need]);
+        }
         match known.name.as_str() {
             "ENABLE" => {
                 for name in words.take(16).filter(|name| name.len() <= MAX_NAME) {
