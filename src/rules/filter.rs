@@ -199,6 +199,8 @@ impl Connection {
             }
             What::Text(text) if text.state == State::Greeting && text.answers.is_none() => None,
             What::Text(text) => text.answers.map_or_else(oldest, of),
+            // A line that is too long to be read has no text.
+            _ if from == Peer::Server => of(frame).or_else(oldest),
             _ => of(frame),
         };
         found.map(|(_, verb)| verb.clone()).unwrap_or_default()

@@ -425,16 +425,14 @@ impl Rules {
         named.into_iter().map(String::from_utf8_lossy)
     }
 
-    /// What rules put into lists: the rule, and the capability.
-    pub fn additions(&self) -> impl Iterator<Item = (&Arc<str>, Cow<'_, str>)> {
-        let added = |rule: &'_ Rule| match &rule.action {
-            Action::Names(NamesAction::Add(names)) => names.clone(),
-            _ => Vec::new(),
-        };
-        let of = move |rule: &'_ Rule| {
-            added(rule).into_iter().map(|name| String::from_utf8_lossy(&name).into_owned().into())
-        };
-        self.rules.iter().flat_map(move |rule| of(rule).map(move |name| (&rule.written, name)))
+    /// What rules put into lists, of each that does: the rule, and the names.
+    pub fn additions(&self) -> impl Iterator<Item = (&Arc<str>, Vec<Cow<'_, str>>)> {
+        self.rules.iter().filter_map(|rule| match &rule.action {
+            Action::Names(NamesAction::Add(names)) => {
+                Some((&rule.written, names.iter().map(|name| String::from_utf8_lossy(name)).collect()))
+            }
+            _ => None,
+        })
     }
 
     /// The protocols that conditions name, as the user wrote them.

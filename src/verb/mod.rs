@@ -135,11 +135,12 @@ pub fn implied_capabilities(rules: &Rules, grammars: &[Arc<Grammar>]) -> Vec<Str
     warnings
 }
 
-/// What is said of capabilities that rules announce in the server's place: a warning each.
+/// What is said of rules that announce capabilities in the server's place: a warning each.
 #[must_use]
 pub fn added_capabilities(rules: &Rules) -> Vec<String> {
-    let told = |(rule, name): (&Arc<str>, _)| {
-        format!("{rule}: a server that does not have {name} will not do what a client asks for because of it")
+    let told = |(rule, names): (&Arc<str>, Vec<Cow<'_, str>>)| {
+        let names = names.join(" and ");
+        format!("{rule}: a server that does not have {names} will not do what clients ask for because of it")
     };
     rules.additions().filter(|_| !rules.is_dry()).map(told).collect()
 }
@@ -284,6 +285,30 @@ mod tests {
         assert!(told.iter().any(|it| it.starts_with("CONDSTORE is taken away, and QRESYNC is not")), "{told:?}");
         assert_eq!(warnings("CONDSTORE,QRESYNC"), [""; 0]);
         assert_eq!(warnings("IDLE"), [""; 0]);
+    }
+
+    #[test]
+    fn what_is_announced_in_the_place_of_the_server_is_a_warning() {
+        let mut flags = RuleFlags { add_cap: vec!["IDLE,X-A".to_owned()], ..RuleFlags::default() };
+        let told = |flags: &RuleFlags| added_capabilities(&rules(flags).expect("the rule is right"));
+        let warnings = told(&flags);
+        assert!(
+            warnings[0].starts_with("--add-cap IDLE,X-A: a server that does not have IDLE and X-A "),
+            "{warnings:?}"
+        );
+        assert_eq!(warnings.len(), 1);
+        flags.dry_run = true;
+        assert_eq!(told(&flags), [""; 0], "nothing is announced");
+        flags.add_cap.clear();
+        flags.only_caps = vec!["IDLE".to_owned()];
+        assert_eq!(told(&RuleFlags { dry_run: false, ..flags }), [""; 0]);
+    }
+
+    #[test]
+    fn a_route_has_a_number_that_is_given() {
+        let names = ["1", "2", "3", "0", "imap://h"].map(Cow::Borrowed);
+        let told = unknown_routes(names.into_iter(), 2);
+        assert_eq!(told, ["there is no route 3: 2 are given", "there is no route 0: 2 are given"]);
     }
 
     #[test]

@@ -62,7 +62,7 @@ pub fn run(flags: &cli::Proxy) -> Result<u8, Problem> {
         }
         Err(problem) => tell(&format!("error: {problem}\n  the old rules stay")),
     };
-    let files = !flags.rules.rules.is_empty();
+    let files = !flags.rules.rules.is_empty() || flags.rules.caps_like.is_some();
     match scope::run(plan, |_| tending(files.then_some(again))) {
         Ok(code) => Ok(code),
         // The flags were fine: that the port is taken is no mistake in writing.
