@@ -66,7 +66,7 @@ fn shown(condition: &str) -> Vec<String> {
     let route = Arc::new(RouteName { number: 2, written: ":0=imap://two.example.org".to_owned() });
     let opened = Opened { protocol: "imap".into(), client: "[::1]:40000".into(), route, ..Opened::default() };
     out.report(Peer::Client, What::Opened(Box::new(opened)));
-    out.report(Peer::Server, What::Tls(Box::new(TlsFacts::default())));
+    out.report(Peer::Server, What::Tls(Box::default()));
     scope.carry(&mut out);
     for (from, line) in LINES {
         scope.now += if *from == Peer::Server { 10_000_000 } else { 0 };

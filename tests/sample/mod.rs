@@ -36,7 +36,6 @@ impl Made {
             marks: Vec::new(),
             sent_marks: Vec::new(),
             latency: None,
-            user: None,
             notes: Vec::new(),
             summary: None,
         }
@@ -83,6 +82,7 @@ impl Made {
             marks: &self.marks,
             sent_marks: &self.sent_marks,
             latency: self.latency,
+            user: None,
             notes: &self.notes,
             summary: self.summary.as_ref(),
         })
