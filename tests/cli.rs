@@ -393,7 +393,7 @@ fn a_filter_shows_what_matches_and_a_wrong_one_is_refused() {
     assert_eq!(output.status.code(), Some(0), "{log}");
     let lines: Vec<&str> = log.lines().filter(|line| line.starts_with("#1 S") || line.starts_with("#1 C")).collect();
     assert_eq!(lines.len(), 4, "{log}");
-    assert!(lines[3].ends_with("OK Select completed"), "{log}");
+    assert!(lines[3].ends_with("a2 OK [READ-WRITE] Select completed"), "{log}");
     assert!(log.contains("not shown: ") && log.contains("| LOGOUT "), "the summary is whole: {log}");
     let said = refused(&["proxy", "imap://mail.example.org", "-f", "latency > 200"]);
     assert!(said.contains("--filter:11") && said.contains("^^^") && said.contains("200ms"), "{said}");

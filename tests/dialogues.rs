@@ -111,7 +111,7 @@ fn protocol(file: &Path, dialogue: &Dialogue) -> Result<Arc<Grammar>, String> {
 /// Runs a dialogue through the very parts that run live; gives the log, and what the client and the server were sent.
 fn run(dialogue: &Dialogue, chunking: Chunking, grammar: &Arc<Grammar>) -> (String, [Vec<u8>; 2]) {
     let route = Arc::new(RouteName { number: 1, written: dialogue::ROUTE.to_owned() });
-    let mut session = Session::new(1, grammar.clone(), dialogue.rules.clone()).on_route(route.clone());
+    let mut session = Session::new(1, grammar.clone(), dialogue.rules.clone()).with_client("127.0.0.1", route.clone());
     let written = Written::default();
     let mut scope = Scope {
         explainer: Explainer::new(grammar.clone(), false),

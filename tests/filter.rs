@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use imapscope::event::{Batch, Closed, Closer, Opened, Peer, RouteName, Time, TlsFacts, What};
+use imapscope::event::{Batch, Closed, Closer, Opened, Peer, RouteName, Time, What};
 use imapscope::explain::Explainer;
 use imapscope::grammar::Grammar;
 use imapscope::rules::filter::{Filter, Watch};

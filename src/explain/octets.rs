@@ -64,6 +64,7 @@ impl Explainer {
                         marks: &[],
                         sent_marks: &[],
                         latency: None,
+                        user: None,
                         notes: &[],
                         summary: None,
                     });

@@ -158,7 +158,7 @@ impl Explainer {
             whole,
         };
         if self.book == Book::Pop3 && known.is_some_and(|known| known.name == "USER") {
-            self.named = pending.subject.as_deref().map(Box::from);
+            self.who.get_or_insert_default().named.clone_from(&pending.subject);
         }
         if !self.replies {
             return;
@@ -199,7 +199,7 @@ impl Explainer {
             return Some(address(arguments.of(shown)));
         }
         if self.book == Book::Pop3 && known.name == "PASS" {
-            return self.named.as_deref().map(str::to_owned);
+            return self.who.as_ref().and_then(|who| who.named.clone());
         }
         if self.book == Book::Pop3 && known.name == "USER" {
             return Some(phrase::excerpt(arguments.of(shown).trim_ascii()));
@@ -497,7 +497,7 @@ impl Explainer {
             (Status::Ok, Some(State::NotAuthenticated)) => {
                 self.offers.forget();
                 self.reason = Reason::Reset;
-                self.user = None;
+                self.who = None;
                 "logged out, and the connection can be used for another login".into()
             }
             (Status::Ok | Status::Bye, Some(State::Logout)) => "the session is over".into(),

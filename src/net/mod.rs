@@ -335,8 +335,7 @@ fn session<F>(plan: &Plan<F>, route: &Route, client: SocketAddr, number: u64) ->
 where
     F: Fn(&Route, u64) -> Session,
 {
-    let mut session =
-        (plan.make)(route, number).with_client(&client.ip().to_string()).on_route(Arc::clone(&route.name));
+    let mut session = (plan.make)(route, number).with_client(&client.ip().to_string(), Arc::clone(&route.name));
     session = session.under_tls([route.identity.is_some() && !route.own[0], route.trust.is_some() && !route.own[1]]);
     if follows(route) {
         session = session.following_tls();

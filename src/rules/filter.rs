@@ -75,7 +75,7 @@ impl Watch {
     pub fn shows(&mut self, event: &Explained<'_>) -> bool {
         let connection = self.connections.entry(event.connection).or_default();
         let shown = connection.shows(event, &self.filter.condition);
-        connection.hidden += u64::from(!shown);
+        connection.hidden += u64::from(!shown && !matches!(event.event.what, What::Octets(_)));
         if matches!(event.event.what, What::Closed(_)) {
             self.connections.remove(&event.connection);
         }
@@ -134,6 +134,11 @@ impl Connection {
                 (text.frame, part)
             }
             What::Data(data) => (data.frame, self.part(from, data.frame, true)),
+            // They follow what announced them: what is judged comes behind them.
+            What::Octets(octets) => {
+                let last = &self.frames[from.index()];
+                return last.number == octets.frame && last.shown;
+            }
             what => {
                 self.learn(from, what);
                 let seen = Seen { event, connection: self, command: b"", part: Part::Around };

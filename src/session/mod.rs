@@ -121,17 +121,10 @@ impl Session {
         self
     }
 
-    /// The same with the client's address, without its port: for conditions.
+    /// The same with the client's address, without its port, and the route that it came by: for conditions.
     #[must_use]
-    pub fn with_client(mut self, address: &str) -> Self {
-        self.client = address.into();
-        self
-    }
-
-    /// The same with the name of its route: for conditions.
-    #[must_use]
-    pub fn on_route(mut self, route: Arc<RouteName>) -> Self {
-        self.route = Some(route);
+    pub fn with_client(mut self, address: &str, route: Arc<RouteName>) -> Self {
+        (self.client, self.route) = (address.into(), Some(route));
         self
     }
 

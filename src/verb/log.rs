@@ -99,6 +99,14 @@ impl<S: Sink> Sink for Filtered<S> {
         self.sink.skip(event);
     }
 
+    fn is_full(&self) -> bool {
+        self.sink.is_full()
+    }
+
+    fn wants_octets(&self) -> bool {
+        self.sink.wants_octets()
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         self.sink.flush()
     }
