@@ -69,7 +69,7 @@
 //! | [`wording`] | how numbers, times and suggestions are said | nothing |
 //! | [`grammar`] | what words mean and what follows them, from TOML | event |
 //! | [`wire`] | where texts end and how they read; octets only | event |
-//! | [`rules`] | what the user wants changed | event, wire |
+//! | [`rules`] | what the user wants changed, and what shown | event, wire |
 //! | [`session`] | one connection: lanes, and who waits for what | event, grammar, wire, rules |
 //! | [`explain`] | what events mean | event, grammar, wire |
 //! | [`sink`] | how things look | event |

@@ -6,8 +6,9 @@ use imapscope::event::{Batch, Closed, Closer, Opened, Peer, RouteName, Time, Wha
 use imapscope::explain::Explainer;
 use imapscope::grammar::Grammar;
 use imapscope::rules::filter::{Filter, Watch};
-use imapscope::rules::{Rules, Source};
+use imapscope::rules::{Options, Rules, Source};
 use imapscope::session::{Outbox, Session};
+use proptest::prelude::*;
 
 /// What happens; 10 ms pass before each line of the server's.
 const LINES: &[(Peer, &str)] = &[
@@ -45,6 +46,7 @@ impl Scope {
                     What::Text(_) | What::Data(_) => bytes,
                     What::Opened(_) => "(opened)".to_owned(),
                     What::Tls(_) => "(tls)".to_owned(),
+                    What::Lag { .. } => "(lag)".to_owned(),
                     What::HalfClosed => "(half)".to_owned(),
                     What::Closed(_) => "(closed)".to_owned(),
                     other => format!("{other:?}"),
@@ -73,6 +75,7 @@ fn shown(condition: &str) -> Vec<String> {
         assert_eq!(session.receive(*from, line.as_bytes(), &mut out), line.len());
         scope.carry(&mut out);
     }
+    out.report(Peer::Client, What::Lag { events: 1, bytes: 10 });
     session.closed(Peer::Client, &mut out);
     let end = Closed { by: Closer::Ours, why: None, received: [0; 2], sent: [0; 2], inflated: [(0, 0); 2] };
     session.ended(Peer::Client, end, &mut out);
@@ -138,7 +141,7 @@ fn what_concerns_the_connection_is_shown_unless_it_contradicts() {
     let around = |condition: &str| -> Vec<String> {
         shown(condition).into_iter().filter(|line| line.starts_with('(')).collect()
     };
-    let all = ["(opened)", "(tls)", "(half)", "(closed)"];
+    let all = ["(opened)", "(tls)", "(lag)", "(half)", "(closed)"];
     for condition in [
         "command == FETCH",
         "!(command == FETCH)",
@@ -154,7 +157,7 @@ fn what_concerns_the_connection_is_shown_unless_it_contradicts() {
     {
         assert_eq!(around(condition), [""; 0], "{condition}");
     }
-    assert_eq!(around("from == server"), ["(opened)", "(tls)", "(closed)"]);
+    assert_eq!(around("from == server"), ["(opened)", "(tls)", "(lag)", "(closed)"]);
     assert_eq!(around("user == alice"), ["(opened)", "(tls)"], "nobody was known yet");
 }
 
@@ -200,4 +203,30 @@ fn mistakes_have_their_place() {
         assert!(problem.what.contains('^') && problem.help.contains(help), "{problem}");
     }
     assert!(Filter::read("from == client\n").expect_err("a line break").what.contains("line break"));
+}
+
+proptest! {
+    #[test]
+    fn no_string_is_too_odd_to_be_a_filter(
+        line in ".*",
+        near in "(latency|text|route|check|from)( |==|!=|<|>|~|in |[{}(),\"/µs0-9m]|any|&&|!){0,20}",
+    ) {
+        for line in [line, near] {
+            if let Err(problem) = Filter::read(&line) {
+                prop_assert!(problem.origin.starts_with("--filter:"), "{}", problem);
+                prop_assert!(!problem.to_string().contains(['\0', '\x1b', '\r']), "{}", problem);
+            }
+        }
+    }
+
+    #[test]
+    fn no_file_is_too_odd_to_have_capabilities(
+        content in "([*] CAPABILITY |CAPA|[+]OK|250[- ]|\"SASL\" |\"IMPLEMENTATION\" |=>|[.]| |é|\u{fffd}|AUTH|[\\[\\]{}*=a-z\"\r\n\t]){0,60}",
+    ) {
+        let sources = Source::options(Options { like: Some("a file"), ..Options::default() });
+        let found = Rules::compile_with(&sources, &|_| Ok(content.clone()));
+        if let Err(problem) = found {
+            prop_assert!(!problem.to_string().contains(['\0', '\x1b', '\r']), "{}", problem);
+        }
+    }
 }

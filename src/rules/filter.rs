@@ -142,8 +142,7 @@ impl Connection {
             what => {
                 self.learn(from, what);
                 let seen = Seen { event, connection: self, command: b"", part: Part::Around };
-                // What is missing concerns whoever reads on, whatever is looked for.
-                return matches!(what, What::Lag { .. }) || condition.evaluate(&seen) != Truth::No;
+                return condition.evaluate(&seen) != Truth::No;
             }
         };
         if part == Part::First {
@@ -284,9 +283,11 @@ impl Facts for Seen<'_> {
     fn fact(&self, field: Field) -> Fact<'_> {
         let Seen { event, connection, .. } = self;
         let opens = matches!(event.event.what, What::Opened(_));
+        // These concern both peers, whoever has caused them.
+        let both = matches!(event.event.what, What::Opened(_) | What::Closed(_) | What::Lag { .. });
         match field {
-            Field::From | Field::Tls if opens => Fact::Unknown,
-            Field::From if matches!(event.event.what, What::Closed(_)) => Fact::Unknown,
+            Field::From if both => Fact::Unknown,
+            Field::Tls if opens => Fact::Unknown,
             Field::From => Fact::word(event.event.from.word().as_bytes()),
             Field::Conn => Fact::Number(event.connection),
             Field::Protocol => self.about(Fact::word_if_any(connection.protocol.as_bytes())),
