@@ -130,11 +130,13 @@ Rules, one to an option --rule or to a line of a file:
 each perhaps with: when CONDITION, for instance
   when from == server && !(state == selected) && command in {FETCH, STORE}
   fields:       from conn protocol state command tag status code text size
-                capability tls client user
+                capability tls client user route
   comparisons:  == != ~ (regex) in {A, B}; for conn and size also < and >
+--filter takes a CONDITION too, with latency (< and >), rule and check besides:
+  command == FETCH && latency > 200ms || check == any
 and perhaps with: once, times N, after N, chance P (10% or 0.1); each connection
 counts for itself. SIGHUP reads files of rules again. @FILE among names stands for the names in a file.
-Order: --only-caps, --drop-cap, --replace-cap, --add-cap, --rule, --rules.
+Order: --caps-like, --only-caps, --drop-cap, --replace-cap, --add-cap, --rule, --rules.
 
 Ctrl-C ends all connections, prints their summaries, and exits with 0.
 Exit codes: 0 fine, 1 a failure that was reported, 2 a wrong command line.";
@@ -192,7 +194,7 @@ pub struct TlsFlags {
     pub key: Option<PathBuf>,
 }
 
-/// Flags that make rules. First `--only-caps` takes away, then `--drop-cap`; then `--replace-cap` and `--add-cap` put
+/// Flags that make rules. First `--caps-like` and `--only-caps` take away, then `--drop-cap`; then `--replace-cap` and `--add-cap` put
 /// something there; `--rule` comes next, in the order of writing, and `--rules` last.
 #[derive(Debug, Clone, Args, Default)]
 #[command(next_help_heading = "Rules")]
@@ -203,6 +205,9 @@ pub struct RuleFlags {
     /// Put capabilities into every list the server prints
     #[arg(long, value_name = "NAME,...")]
     pub add_cap: Vec<String>,
+    /// Leave only the capabilities that this file has: names, or a log or transcript of another server with its lists
+    #[arg(long, value_name = "FILE")]
+    pub caps_like: Option<String>,
     /// Leave only these of the capabilities the server prints (in IMAP, its base IMAP4rev1 or rev2 stays unless one of
     /// them is named)
     #[arg(long, value_name = "NAME,...")]
@@ -241,6 +246,10 @@ pub struct LogFlags {
     /// Begin another file (FILE.1, FILE.2, ...) when a recording has so many octets: 500k, 100M, 2G
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub rotate: Option<u64>,
+    /// Show only what matches, such as 'command == FETCH && latency > 200ms' (`imapscope explain filter`); recordings keep
+    /// everything
+    #[arg(short, long, value_name = "CONDITION")]
+    pub filter: Option<String>,
     /// When to use colour
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = Color::Auto)]
     pub color: Color,

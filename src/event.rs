@@ -4,6 +4,7 @@
 //! one arena, and events point into it with a [`Span`]. `net` stamps a batch with its time, `explain` adds marks
 //! and notes and masks secrets, and a sink sees an [`Explained`] event and nothing else.
 
+mod connection;
 mod data;
 mod explained;
 mod list;
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use connection::{Closed, Closer, Opened, RouteName};
 pub use data::{Data, DataKind, MAX_HEAD, MAX_OCTETS, MAX_SUBJECT, Octets};
 pub use explained::{Explained, Fate, Mark, Note, NoteKind, Role, Summary, Tally};
 pub use list::{Item, List, ListKind};
@@ -197,24 +199,6 @@ pub enum What {
     HalfClosed,
     /// The connection is over.
     Closed(Box<Closed>),
-}
-
-/// The facts of a new connection.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", default)]
-pub struct Opened {
-    /// The grammar's name: `imap`.
-    pub protocol: String,
-    /// The form of its lines.
-    pub form: Form,
-    /// The client's address and port.
-    pub client: String,
-    /// The server as the route names it, with port.
-    pub server: String,
-    /// The lanes in which rules may edit: `[client, server]`. The others are only looked at.
-    pub edit: [bool; 2],
-    /// The rules, as the user wrote them, in their order.
-    pub rules: Vec<Arc<str>>,
 }
 
 /// A complete text and what it turned out to be.
@@ -539,36 +523,4 @@ impl LineEnd {
 /// For fields of recordings that are left out where they say nothing.
 const fn is_false(value: &bool) -> bool {
     !*value
-}
-
-/// The end of a connection.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Closed {
-    /// Who ended it.
-    pub by: Closer,
-    /// How, as a sentence for people where it was not a plain close.
-    pub why: Option<String>,
-    /// Octets received from `[client, server]`.
-    pub received: [u64; 2],
-    /// Octets sent on to `[client, server]`.
-    pub sent: [u64; 2],
-    /// Of `[client, server]`: octets that came compressed, and how many they were.
-    pub inflated: [(u64, u64); 2],
-}
-
-/// Who ended a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Closer {
-    /// This peer closed first.
-    Peer(Peer),
-    /// This peer reset the connection.
-    Reset(Peer),
-    /// The server could not be reached.
-    Unreachable,
-    /// There was to be TLS with this peer, and it came to nothing.
-    Tls(Peer),
-    /// imapscope itself: interrupt, time limit, connection limit.
-    Ours,
 }

@@ -17,7 +17,7 @@
 //!                                       ▼
 //!                        Explainer      marks, notes, findings, latency; masks secrets    ◄── Grammar
 //!                                       ▼
-//!                        Sinks          pretty
+//!                        Sinks          pretty, perhaps behind a filter
 //! ```
 //!
 //! One task a connection moves octets between two sockets and a [`session::Session`]. The session does no input or
@@ -41,6 +41,8 @@
 //! | fault | what a rule does to the connection: octets wait, leave slowly, or end |
 //! | tap, edit | a lane in which no rule can change anything; one in which a rule may |
 //! | mark, note, finding | the role of a span; an explanation; a note that names a violation and its culprit |
+//! | filter | a condition that says what is shown |
+//! | family | capabilities with one head: `THREAD=REFERENCES` is one of `THREAD=*` ([`grammar::member`]) |
 //! | rule, action, condition | what the user wrote: when the condition holds, the action acts |
 //!
 //! # Invariants
@@ -67,7 +69,7 @@
 //! | [`wording`] | how numbers, times and suggestions are said | nothing |
 //! | [`grammar`] | what words mean and what follows them, from TOML | event |
 //! | [`wire`] | where texts end and how they read; octets only | event |
-//! | [`rules`] | what the user wants changed | event, wire |
+//! | [`rules`] | what the user wants changed, and what shown | event, wire |
 //! | [`session`] | one connection: lanes, and who waits for what | event, grammar, wire, rules |
 //! | [`explain`] | what events mean | event, grammar, wire |
 //! | [`sink`] | how things look | event |
@@ -90,9 +92,16 @@
 //!   log says which lanes are.
 //! - **Edits are spans of the original.** No message is serialised anew. An edit that would change the line end, the
 //!   announced literal, or break the line is refused, and the refusal is an event, not silence.
-//! - **Rules run in the order of writing, options in an order of their own**: `--only-caps`, `--drop-cap`,
-//!   `--replace-cap`, `--add-cap`. On a command line the order of flags is chance; this one gives each flag the
+//! - **Rules run in the order of writing, options in an order of their own**: `--caps-like`, `--only-caps`,
+//!   `--drop-cap`, `--replace-cap`, `--add-cap`. On a command line the order of flags is chance; this one gives each flag the
 //!   effect that it names.
+//! - **A filter is a condition over explained events** ([`rules::filter`]), in front of each sink that is for eyes and of no
+//!   other: recordings stay whole. Which command a reply answers it remembers from events alone, so that it does the same to a
+//!   recording. It judges a frame by its first text: a part that is looked at by itself can say yes, and never no
+//!   (three values again), or `!(text ~ FETCH)` would show the literals of FETCH. Sinks are told of what they do not show, for
+//!   their marks depend on it; the log says how much is missing.
+//! - **What another server lists is read by the readers of [`wire`]** (`rules/like.rs`), line by line, from whatever a person has kept: it
+//!   only takes away, so that what is misread costs a capability, and invents none.
 //! - **What rules count lies in the session** ([`rules::Progress`]), not in the rules, which all connections share: so a run does
 //!   not depend on how connections come together, and chances (a generator of our own, the seed plus the connection's
 //!   number) are the same in every run.
@@ -218,7 +227,7 @@
 //! | a word of IMAP | `grammars/imap.toml`, and its name in `tests/data/names.txt` |
 //! | an action | `rules/action.rs`, its syntax in `rules/parse.rs`, and what it does in `rules/draft.rs` (to a text) or `session/edit.rs` (to more); a dialogue |
 //! | a fault | `rules/fault.rs`, its syntax, and `net/trouble.rs`, where it happens |
-//! | a field of conditions | a row of `FIELDS` in `rules/condition.rs`, and its fact |
+//! | a field of conditions | a row of `FIELDS` in `rules/condition.rs`, its fact in `rules/fact.rs` and `rules/filter.rs`, and what `explain` says (`rules/book.rs`) |
 //! | a finding | [`event::Oddity`] where the session sees it, or a note in [`explain`]; a dialogue that has it and one that has not |
 //! | an output | a file in `sink/`, its name in [`sink::KINDS`], an arm in [`sink::open`] |
 //! | a layer | in a leg (TLS): `net/leg.rs`, and `net/upgrade.rs` for one that begins in the middle; in a lane (DEFLATE): `session/deflate.rs`. [`session::Session::receive`] may take less than a chunk: the driver comes back with the rest |

@@ -387,6 +387,46 @@ fn an_unknown_capability_is_a_warning() {
 }
 
 #[test]
+fn a_filter_shows_what_matches_and_a_wrong_one_is_refused() {
+    let output = run(&["demo", "-f", "command == SELECT && from == server", "--time", "none"]);
+    let log = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{log}");
+    let lines: Vec<&str> = log.lines().filter(|line| line.starts_with("#1 S") || line.starts_with("#1 C")).collect();
+    assert_eq!(lines.len(), 4, "{log}");
+    assert!(lines[3].ends_with("a2 OK [READ-WRITE] Select completed"), "{log}");
+    assert!(log.contains("not shown: ") && log.contains("| LOGOUT "), "the summary is whole: {log}");
+    let said = refused(&["proxy", "imap://mail.example.org", "-f", "latency > 200"]);
+    assert!(said.contains("--filter:11") && said.contains("^^^") && said.contains("200ms"), "{said}");
+    assert!(refused(&["demo", "-f", "size >"]).contains("--filter:7"));
+    let said = refused(&["proxy", "imap://mail.example.org", "--rule", "drop when latency > 1s"]);
+    assert!(said.contains("is not known when a rule runs"), "{said}");
+    let (_held, nobody) = nobody();
+    let route = format!("127.0.0.1:0=imap://{nobody}");
+    let said = first_lines(&["proxy", &route, "-f", "protocol == imaps || route == 2"], 2);
+    assert!(said[0].contains("did you mean imap?") && said[1].contains("no route 2"), "{said:?}");
+}
+
+#[test]
+fn another_server_s_capabilities_come_from_a_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("a, b.log");
+    let path = file.to_str().expect("UTF-8");
+    std::fs::write(&file, b"\xff\n* CAPABILITY IMAP4rev1 IDLE CONSTORE\n").expect("a file");
+    let (_held, nobody) = nobody();
+    let route = format!("127.0.0.1:0=imap://{nobody}");
+    let said = first_lines(&["proxy", &route, "--caps-like", path, "--add-cap", "X-A"], 3);
+    assert!(said[0].contains("no capability CONSTORE is known"), "{said:?}");
+    assert!(said[1].starts_with("warning: --add-cap X-A: a server that does not have X-A"), "{said:?}");
+    assert!(said[2].starts_with("listening"), "{said:?}");
+    for (content, what) in [("{\"imapscope\":\"1\"}\n", "this is a recording"), ("# none\n", "there is no name in")] {
+        std::fs::write(&file, content).expect("a file");
+        let said = refused(&["proxy", "imap://mail.example.org", "--caps-like", path]);
+        assert!(said.contains("--caps-like") && said.contains(what), "{said}");
+    }
+    assert!(refused(&["proxy", "imap://h", "--caps-like", "/nowhere/x"]).contains("/nowhere/x cannot be read"));
+}
+
+#[test]
 fn words_of_rules_are_explained_with_an_example() {
     for (word, expected) in [
         ("drop-capability", "drop-capability IDLE AUTH=* enforced"),

@@ -7,13 +7,12 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use imapscope::event::{Batch, Certificate, Closed, Closer, Opened, Peer, Time, TlsFacts, Verdict, What};
+use imapscope::event::{Batch, Certificate, Closed, Closer, Opened, Peer, RouteName, Time, TlsFacts, Verdict, What};
 use imapscope::explain::Explainer;
 use imapscope::grammar::Grammar;
 use imapscope::recording::{Head, Reader, State, Writer};
 use imapscope::session::{Outbox, Session};
 use imapscope::sink::Sink;
-use imapscope::sink::pretty::Pretty;
 
 mod dialogue;
 use dialogue::{Dialogue, Step, Written};
@@ -113,11 +112,13 @@ fn protocol(file: &Path, dialogue: &Dialogue) -> Result<Arc<Grammar>, String> {
 
 /// Runs a dialogue through the very parts that run live; gives the log, and what the client and the server were sent.
 fn run(dialogue: &Dialogue, chunking: Chunking, grammar: &Arc<Grammar>) -> (String, [Vec<u8>; 2], Result<(), String>) {
-    let mut session = Session::new(1, grammar.clone(), dialogue.rules.clone()).reporting_octets(true);
+    let route = Arc::new(RouteName { number: 1, written: dialogue::ROUTE.to_owned() });
+    let session = Session::new(1, grammar.clone(), dialogue.rules.clone()).with_client("127.0.0.1", route.clone());
+    let mut session = session.reporting_octets(true);
     let (written, recorded) = (Written::default(), Written::default());
     let mut scope = Scope {
         explainer: Explainer::new(grammar.clone(), false),
-        sink: dialogue::log(written.clone()),
+        sink: dialogue::log(written.clone(), dialogue.filter.as_ref()),
         recording: Writer::new(recorded.clone(), Head::default()),
         out: Outbox::default(),
         now: START,
@@ -129,6 +130,7 @@ fn run(dialogue: &Dialogue, chunking: Chunking, grammar: &Arc<Grammar>) -> (Stri
         form: grammar.form,
         client: "127.0.0.1:50000".to_owned(),
         server: format!("{}://mail.example.org:{}", grammar.name, grammar.port),
+        route,
         edit: session.edits(),
         rules: session.rules(),
     };
@@ -178,7 +180,7 @@ fn run(dialogue: &Dialogue, chunking: Chunking, grammar: &Arc<Grammar>) -> (Stri
     scope.sink.flush().expect("a log in memory cannot fail");
     scope.recording.flush().expect("a recording in memory cannot fail");
     let (log, recording) = (written.text(), recorded.text());
-    let (again, copy) = read_again(&recording, grammar);
+    let (again, copy) = read_again(&recording, dialogue, grammar);
     let copied =
         if copy == recording { Ok(()) } else { Err(format!("the copy differs\n{}", differences(&recording, &copy))) };
     let same = if again == log { copied } else { Err(format!("its recording differs\n{}", differences(&log, &again))) };
@@ -186,11 +188,12 @@ fn run(dialogue: &Dialogue, chunking: Chunking, grammar: &Arc<Grammar>) -> (Stri
 }
 
 /// The log that a recording gives, and another recording made of it.
-fn read_again(recording: &str, grammar: &Arc<Grammar>) -> (String, String) {
+fn read_again(recording: &str, dialogue: &Dialogue, grammar: &Arc<Grammar>) -> (String, String) {
     let (written, recorded) = (Written::default(), Written::default());
     let mut reader = Reader::new(recording.as_bytes()).expect("it is in memory");
     let mut explainer = Explainer::of_recording(grammar.clone(), false);
-    let (mut sink, mut copy) = (dialogue::log(written.clone()), Writer::new(recorded.clone(), Head::default()));
+    let (mut sink, mut copy) =
+        (dialogue::log(written.clone(), dialogue.filter.as_ref()), Writer::new(recorded.clone(), Head::default()));
     let mut batch = Batch::default();
     while reader.next(&mut batch).expect("it is in memory") == State::Events {
         explainer.explain(&mut batch, &mut |event| {
@@ -227,7 +230,7 @@ fn facts(peer: Peer, name: &str) -> TlsFacts {
 /// The driver of a dialogue: the parts of a live connection, without sockets and clocks.
 struct Scope {
     explainer: Explainer,
-    sink: Pretty<Written>,
+    sink: Box<dyn Sink>,
     recording: Writer<Written>,
     out: Outbox,
     now: Time,

@@ -28,6 +28,7 @@ fn edit(rules: &Rules, from: Peer, text: &[u8]) -> Option<Edit> {
             first: true,
             client: "",
             user: "",
+            route: None,
         },
         &mut rules.begin(1),
     )
@@ -241,6 +242,7 @@ fn sent(lines: &[String], form: Form, text: &str) -> Vec<u8> {
             first: true,
             client: "",
             user: "",
+            route: None,
         },
         &mut rules.begin(1),
     );
@@ -487,6 +489,7 @@ proptest! {
                     first: true,
                     client: "",
                     user: "",
+                    route: None,
                 }, &mut rules.begin(1));
                 if let Some(sent) = edit.and_then(|edit| edit.bytes) {
                     prop_assert_eq!(&sent[body(&sent).len()..], &text[body(text).len()..]);

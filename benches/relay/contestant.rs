@@ -186,6 +186,7 @@ async fn be_relay(scheme: &str, server: SocketAddr, folder: &Path) {
     };
     let protocol = if scheme == "imaps" { "imap" } else { scheme };
     let route = Route {
+        name: Default::default(),
         listen: Endpoint::new("127.0.0.1", 0),
         server: Endpoint::new(server.ip().to_string(), server.port()),
         protocol: protocol.into(),

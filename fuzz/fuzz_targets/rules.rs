@@ -55,6 +55,7 @@ fn scene<'a>(
         first: true,
         client: "10.0.0.1",
         user: "bob",
+        route: None,
     }
 }
 

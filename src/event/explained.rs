@@ -26,6 +26,8 @@ pub struct Explained<'a> {
     pub sent_marks: &'a [Mark],
     /// For a reply, how long after the end of its command it came.
     pub latency: Option<Duration>,
+    /// Who has logged in, as far as it is known.
+    pub user: Option<&'a str>,
     /// Explanations, in the order in which they should be read.
     pub notes: &'a [Note],
     /// With [`What::Closed`](super::What::Closed): the connection in numbers.

@@ -9,6 +9,15 @@ use crate::event::{Data, DataKind, Decoded, Kind, Note, NoteKind, Peer, Span, Te
 use crate::grammar::{Then, mechanism};
 use crate::wire::{body, imap};
 
+/// Who logs in.
+#[derive(Debug, Default)]
+pub(super) struct Who {
+    /// The user that USER has named (POP3).
+    pub named: Option<String>,
+    /// The user whom the server has let in.
+    pub user: Option<String>,
+}
+
 impl Explainer {
     /// What a text says about credentials, as a note; its secrets are remembered and added to the text's. What comes from a
     /// recording was decoded before its secrets were hidden, and brings along what was found.
@@ -107,6 +116,14 @@ impl Explainer {
             text.secrets.iter().for_each(|span| self.vault.remember_token(span.of(raw)));
         }
         note
+    }
+
+    /// The server has agreed to a login: in words.
+    pub(super) fn logged_in(&mut self, user: Option<&String>) -> String {
+        if user.is_some() || self.who.is_some() {
+            self.who.get_or_insert_default().user = user.cloned();
+        }
+        user.map_or_else(|| "logged in".to_owned(), |user| format!("logged in as {user}"))
     }
 
     /// True if a challenge repeats a secret of the client's, in base64 or decoded.

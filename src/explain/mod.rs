@@ -70,8 +70,8 @@ pub struct Explainer {
     pending: VecDeque<Pending>,
     exchange: Option<Exchange>,
     idle: Option<Idle>,
-    /// The user that USER has named (POP3).
-    named: Option<String>,
+    /// Who logs in, once it has been said.
+    who: Option<Box<login::Who>>,
     /// Commands have replies, as far as the grammar tells.
     replies: bool,
     /// Of SMTP: a login has succeeded.
@@ -156,7 +156,7 @@ impl Explainer {
             pending: VecDeque::with_capacity(1),
             exchange: None,
             idle: None,
-            named: None,
+            who: None,
             replies,
             authenticated: false,
             recipients: Vec::new(),
@@ -217,6 +217,7 @@ impl Explainer {
                 marks: &self.marks,
                 sent_marks: &self.sent_marks,
                 latency,
+                user: self.who.as_ref().and_then(|who| who.user.as_deref()),
                 notes: &self.notes,
                 summary: summary.as_ref(),
             });

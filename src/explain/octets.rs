@@ -65,6 +65,7 @@ impl Explainer {
                         marks: &[],
                         sent_marks: &[],
                         latency: None,
+                        user: None,
                         notes: &[],
                         summary: None,
                     });

@@ -158,7 +158,7 @@ impl Explainer {
             whole,
         };
         if self.book == Book::Pop3 && known.is_some_and(|known| known.name == "USER") {
-            self.named.clone_from(&pending.subject);
+            self.who.get_or_insert_default().named.clone_from(&pending.subject);
         }
         if !self.replies {
             return;
@@ -199,7 +199,7 @@ impl Explainer {
             return Some(address(arguments.of(shown)));
         }
         if self.book == Book::Pop3 && known.name == "PASS" {
-            return self.named.clone();
+            return self.who.as_ref().and_then(|who| who.named.clone());
         }
         if self.book == Book::Pop3 && known.name == "USER" {
             return Some(phrase::excerpt(arguments.of(shown).trim_ascii()));
@@ -265,6 +265,10 @@ impl Explainer {
         }
         if self.book != Book::Imap {
             return self.parameters(known, arguments);
+        }
+        let first = known.needs.iter().any(|need| self.offers.offers(&self.grammar, need));
+        if let Some(need) = crate::grammar::member(&known.name, arguments).filter(|_| first) {
+            self.used(&known.name, &[need]);
         }
         match known.name.as_str() {
             "ENABLE" => {
@@ -485,7 +489,7 @@ impl Explainer {
                 if !listed && !pending.listed {
                     self.offers.forget();
                 }
-                logged_in(user.as_ref().or(pending.subject.as_ref()))
+                self.logged_in(user.as_ref().or(pending.subject.as_ref()))
             }
             (Status::Ok, Some(State::Authenticated)) if pending.state == State::Selected => {
                 "the mailbox is closed".into()
@@ -493,6 +497,7 @@ impl Explainer {
             (Status::Ok, Some(State::NotAuthenticated)) => {
                 self.offers.forget();
                 self.reason = Reason::Reset;
+                self.who = None;
                 "logged out, and the connection can be used for another login".into()
             }
             (Status::Ok | Status::Bye, Some(State::Logout)) => "the session is over".into(),
@@ -526,7 +531,7 @@ impl Explainer {
             (Status::Ok, _) if pending.login => {
                 self.reason = Reason::Login;
                 self.authenticated = true;
-                logged_in(user.as_ref())
+                self.logged_in(user.as_ref())
             }
             (Status::Ok, Some(State::Logout)) => "the session is over".into(),
             (Status::Ok, _) if pending.then == Some(Then::ClientDot) && !message && !pending.granted => {
@@ -574,10 +579,6 @@ fn last(arguments: &[u8]) -> bool {
         .filter(|word| !word.is_empty())
         .nth(1)
         .is_some_and(|word| word.eq_ignore_ascii_case(b"LAST"))
-}
-
-fn logged_in(user: Option<&String>) -> String {
-    user.map_or_else(|| "logged in".to_owned(), |user| format!("logged in as {user}"))
 }
 
 /// The address between angle brackets, or the first word behind the colon (RFC 5321 section 4.1.1.3).

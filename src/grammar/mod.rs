@@ -4,6 +4,7 @@
 //! Names that end in `*` are patterns; the exact name wins, then the longest prefix. `grammars/README.md` has the format.
 
 mod desk;
+mod family;
 mod load;
 mod mechanism;
 mod raw;
@@ -16,6 +17,7 @@ use serde::Deserialize;
 use crate::event::{Form, State, Status};
 use crate::problem::Problem;
 use crate::wording::nearest;
+pub use family::member;
 pub use mechanism::{Decode, Mechanism, Message, mechanism, mechanisms};
 pub use table::{Named, Table, prefix};
 

@@ -39,7 +39,7 @@ use tls::handshake::{self, Outcome};
 use tls::{Identity, Means, Terms, Trust};
 use upgrade::Upgrade;
 
-use crate::event::{Batch, Closed, Closer, Event, Opened, Peer, What};
+use crate::event::{Batch, Closed, Closer, Event, Opened, Peer, RouteName, What};
 use crate::problem::Problem;
 use crate::session::{Outbox, Session};
 use crate::wording::amount;
@@ -79,6 +79,8 @@ impl fmt::Display for Endpoint {
 /// Where to listen, and where what comes there goes. The two legs have TLS or not, each for itself.
 #[derive(Debug, Clone)]
 pub struct Route {
+    /// What it is called where a connection is to be told from others.
+    pub name: Arc<RouteName>,
     /// Where clients connect.
     pub listen: Endpoint,
     /// The server.
@@ -299,6 +301,7 @@ async fn connection<F>(
         form: session.form(),
         client: client.to_string(),
         server: format!("{}://{}", route.scheme, route.server),
+        route: Arc::clone(&route.name),
         edit: session.edits(),
         rules: session.rules(),
     };
@@ -333,7 +336,7 @@ fn session<F>(plan: &Plan<F>, route: &Route, client: SocketAddr, number: u64) ->
 where
     F: Fn(&Route, u64) -> Session,
 {
-    let mut session = (plan.make)(route, number).with_client(&client.ip().to_string());
+    let mut session = (plan.make)(route, number).with_client(&client.ip().to_string(), Arc::clone(&route.name));
     session = session.under_tls([route.identity.is_some() && !route.own[0], route.trust.is_some() && !route.own[1]]);
     if follows(route) {
         session = session.following_tls();

@@ -1,4 +1,4 @@
-//! The language of rules in words: every action, modifier, field and operator, with what it does and an example. What is
+//! The language of rules and filters in words: every action, modifier, field and operator, with what it does and an example. What is
 //! asked about is shown from here; what can be written is decided by `parse`.
 
 /// What is said of one word of the language.
@@ -6,13 +6,13 @@
 pub struct Entry {
     /// As it is written.
     pub word: &'static str,
-    /// `action`, `modifier`, `field` or `operator`.
+    /// `action`, `modifier`, `field` or `operator` of rules; or what it is of filters.
     pub sort: &'static str,
     /// With what belongs to it.
     pub shape: &'static str,
     /// What it does or is.
     pub does: &'static str,
-    /// A whole rule.
+    /// A whole rule, or a condition of a filter.
     pub example: &'static str,
 }
 
@@ -25,6 +25,12 @@ const fn entry(
 ) -> Entry {
     Entry { word, sort, shape, does, example }
 }
+
+/// Options that are not short for a rule.
+const OPTION: &str = "option";
+
+/// What only filters can ask about.
+const FIELD_OF_FILTERS: &str = "field of filters";
 
 /// Every word of the language.
 pub const ENTRIES: &[Entry] = &[
@@ -258,6 +264,48 @@ pub const ENTRIES: &[Entry] = &[
         "The address of the client, without its port.",
         "drop-capability IDLE when client ~ \"^10[.]0[.]\"",
     ),
+    entry(
+        "field",
+        "route",
+        "route == N",
+        "The route of the connection: its place on the command line, from 1; or, with ~, as it is written there.",
+        "drop-capability IDLE when route == 2",
+    ),
+    entry(
+        OPTION,
+        "filter",
+        "--filter 'CONDITION'",
+        "Shows only what the condition of --filter holds for. A command or response is judged by its first line, and what goes on with it follows; what concerns the connection as a whole is shown unless it contradicts, and the summary at the end is of everything.",
+        "--filter 'command == FETCH && latency > 200ms'",
+    ),
+    entry(
+        OPTION,
+        "caps-like",
+        "--caps-like FILE",
+        "Takes all capabilities out of every list that the server prints but those in the file: names, or a log or transcript with the lists of another server. What only the other server has is not added.",
+        "--caps-like other-server.log",
+    ),
+    entry(
+        FIELD_OF_FILTERS,
+        "latency",
+        "latency > T",
+        "How long after its command a reply came (500us, 200ms, 2s, 1m); compared with < and >.",
+        "latency > 200ms",
+    ),
+    entry(
+        FIELD_OF_FILTERS,
+        "rule",
+        "rule ~ REGEX",
+        "The rules that did something to it, would have done, or could not, as they are written; `any` is each of them.",
+        "rule == any",
+    ),
+    entry(
+        FIELD_OF_FILTERS,
+        "check",
+        "check == client",
+        "The findings about it (lines with !): client or server, who is to blame; `any` is each of them; with ~, what they say.",
+        "check == any && from == client",
+    ),
     entry("field", "user", "user == NAME", "Who has logged in.", "drop-capability IDLE when user == bob"),
     entry("operator", "==", "FIELD == VALUE", "Equal, in any case.", "drop when command == NOOP"),
     entry(
@@ -281,8 +329,8 @@ pub const ENTRIES: &[Entry] = &[
         "Equal to one of these.",
         "refuse STORE when state in {selected, authenticated}",
     ),
-    entry("operator", "<", "FIELD < N", "Below, for conn and size.", "drop when size < 10"),
-    entry("operator", ">", "FIELD > N", "Above, for conn and size.", "drop when size > 10"),
+    entry("operator", "<", "FIELD < N", "Below, for conn and size, and the latency of filters.", "drop when size < 10"),
+    entry("operator", ">", "FIELD > N", "Above, for conn and size, and the latency of filters.", "drop when size > 10"),
     entry("operator", "&&", "A && B", "Both hold.", "drop when from == server && size > 10"),
     entry("operator", "||", "A || B", "One of them holds at least.", "drop when size < 10 || size > 1000"),
     entry("operator", "!", "!A", "It does not hold.", "drop when !(from == server)"),
@@ -298,18 +346,29 @@ pub fn about(word: &str) -> Option<&'static Entry> {
 #[cfg(test)]
 mod tests {
     use super::super::condition::FIELDS;
+    use super::super::filter::Filter;
     use super::super::{Rules, Source};
     use super::*;
 
     #[test]
     fn every_example_is_right_and_every_word_is_there() {
         for entry in ENTRIES {
-            let rules = Rules::compile(&[Source::rule(1, entry.example)]);
-            assert!(rules.is_ok(), "{}: {}", entry.word, rules.unwrap_err());
+            let condition = match entry.sort {
+                OPTION => entry.example.strip_prefix("--filter '").and_then(|rest| rest.strip_suffix('\'')),
+                FIELD_OF_FILTERS => Some(entry.example),
+                _ => None,
+            };
+            let found = match condition {
+                Some(condition) => Filter::read(condition).map(|_| ()),
+                None if entry.sort == OPTION => Ok(()),
+                None => Rules::compile(&[Source::rule(1, entry.example)]).map(|_| ()),
+            };
+            assert!(found.is_ok(), "{}: {}", entry.word, found.unwrap_err());
             assert!(entry.example.contains(entry.word), "{}", entry.word);
         }
-        for row in FIELDS.iter().filter(|row| row.not_in_rules.is_none()) {
-            assert!(about(row.word).is_some_and(|entry| entry.sort == "field"), "{}", row.word);
+        for row in FIELDS {
+            let sort = if row.not_in_rules.is_none() { "field" } else { FIELD_OF_FILTERS };
+            assert!(about(row.word).is_some_and(|entry| entry.sort == sort), "{}", row.word);
         }
         assert_eq!(about("s/a/b/").map(|entry| entry.word), Some("s"));
     }

@@ -1,13 +1,13 @@
 //! The condition language: what `when` says about a text. Knows the fields and what they may be compared with, and
-//! evaluates a parsed condition over whatever gives it facts; knows no syntax (that is `parse`) and no action.
+//! evaluates a parsed condition over whatever gives it facts (`fact`); knows no syntax (that is `parse`) and no action.
 //!
 //! Truth has three values, so that a condition can be asked what it says when only a part of the facts is known.
 
 use regex::bytes::Regex;
 
-use super::Scene;
+use super::fact::{Fact, Facts};
 use super::lines::called;
-use crate::event::{Item, Kind, Peer};
+use crate::event::{Item, Peer};
 use crate::wire::body;
 use crate::wire::status::lines;
 
@@ -48,6 +48,8 @@ pub enum Field {
     User,
     /// The client's address.
     Client,
+    /// The route of the connection.
+    Route,
 }
 
 /// What a field is compared with.
@@ -61,6 +63,8 @@ pub enum Scale {
     OneOfOrMark(&'static [&'static str]),
     /// A whole number.
     Number,
+    /// A time with its unit; in nanoseconds once it is read.
+    Time,
 }
 
 /// A row of the table of fields.
@@ -124,7 +128,7 @@ pub const FIELDS: &[FieldRow] = &[
     of_server(row(Field::Code, "code", Scale::Word)),
     row(Field::Text, "text", Scale::Word),
     later(
-        of_server(row(Field::Latency, "latency", Scale::Number)),
+        of_server(row(Field::Latency, "latency", Scale::Time)),
         "is not known when a rule runs: a text passes the rules first and is timed afterwards",
     ),
     row(Field::Size, "size", Scale::Number),
@@ -140,6 +144,7 @@ pub const FIELDS: &[FieldRow] = &[
     ),
     row(Field::User, "user", Scale::Word),
     row(Field::Client, "client", Scale::Word),
+    row(Field::Route, "route", Scale::Word),
 ];
 
 impl Field {
@@ -148,54 +153,6 @@ impl Field {
     pub fn row(self) -> &'static FieldRow {
         FIELDS.iter().find(|row| row.field == self).unwrap_or(&FIELDS[0])
     }
-}
-
-/// What is known about one field of one text.
-#[derive(Debug, Clone, Copy)]
-pub enum Fact<'a> {
-    /// The text has no such thing: every comparison is false.
-    Absent,
-    /// It cannot be said now.
-    Unknown,
-    /// A word. Equality holds for either form, a regex sees the whole.
-    Word {
-        /// The short form: a verb without `UID `, a response code's name.
-        word: &'a [u8],
-        /// All of it.
-        whole: &'a [u8],
-    },
-    /// The lines of a text: each of them, or all together, can be what is looked for.
-    Lines(&'a [u8]),
-    /// How a reply begins.
-    Status {
-        /// The status that it comes to; empty for a continuation request.
-        status: &'a [u8],
-        /// The mark as it stands there: `250`, `+OK`; `OK` where that is the status.
-        mark: &'a [u8],
-    },
-    /// A number.
-    Number(u64),
-    /// Several words: equality holds if one of them is equal.
-    Names {
-        /// What the items point into.
-        text: &'a [u8],
-        /// The words.
-        items: &'a [Item],
-    },
-}
-
-impl<'a> Fact<'a> {
-    /// A word that has one form only.
-    #[must_use]
-    pub const fn word(word: &'a [u8]) -> Self {
-        Fact::Word { word, whole: word }
-    }
-}
-
-/// Whatever a condition can be evaluated over.
-pub trait Facts {
-    /// What is known about a field.
-    fn fact(&self, field: Field) -> Fact<'_>;
 }
 
 /// The value of a condition. The order makes `&&` the smaller and `||` the larger one.
@@ -280,7 +237,10 @@ impl Condition {
                 any
             }
             Condition::Not(inner) => inner.evaluate(facts).not(),
-            Condition::Test(field, relation) => relation.compare(facts.fact(*field)),
+            Condition::Test(field, relation) => match relation.compare(facts.fact(*field)) {
+                Truth::No if facts.is_partial(*field) => Truth::Maybe,
+                truth => truth,
+            },
         }
     }
 
@@ -333,6 +293,16 @@ impl Relation {
             (Fact::Names { text, items }, Relation::OneOf(values)) => named(text, items, |name| among(values, name)),
             (Fact::Names { text, items }, Relation::NoneOf(values)) => !named(text, items, |name| among(values, name)),
             (Fact::Names { text, items }, Relation::Matches(regex)) => named(text, items, |name| regex.is_match(name)),
+            (Fact::Route { number, written }, Relation::OneOf(values)) => {
+                values.iter().any(|it| is_route(it, number, written))
+            }
+            (Fact::Route { number, written }, Relation::NoneOf(values)) => {
+                !values.iter().any(|it| is_route(it, number, written))
+            }
+            (Fact::Route { written, .. }, Relation::Matches(regex)) => regex.is_match(written.as_bytes()),
+            (Fact::Several(words), Relation::OneOf(values)) => several(&words, values),
+            (Fact::Several(words), Relation::NoneOf(values)) => !words.is_empty() && !several(&words, values),
+            (Fact::Several(words), Relation::Matches(regex)) => words.iter().any(|word| regex.is_match(word)),
             (Fact::Number(number), Relation::OneOfNumbers(values)) => values.contains(&number),
             (Fact::Number(number), Relation::NoneOfNumbers(values)) => !values.contains(&number),
             (Fact::Number(number), Relation::Below(limit)) => number < *limit,
@@ -359,103 +329,29 @@ fn named(text: &[u8], items: &[Item], test: impl Fn(&[u8]) -> bool) -> bool {
     items.iter().any(|item| called(item, text, &test).is_some())
 }
 
+/// The word for whatever there is, where a text can have several.
+const ANY: &[u8] = b"any";
+
+/// True if one of the words is among the values; `any` is every word.
+fn several(words: &[&[u8]], values: &[Vec<u8>]) -> bool {
+    words.iter().any(|word| among(values, word)) || (!words.is_empty() && among(values, ANY))
+}
+
+fn is_route(value: &[u8], number: u32, written: &str) -> bool {
+    let digits = std::str::from_utf8(value).ok().and_then(|digits| digits.parse().ok());
+    digits == Some(number) || value.eq_ignore_ascii_case(written.as_bytes())
+}
+
 fn among(values: &[Vec<u8>], word: &[u8]) -> bool {
     values.iter().any(|value| value.eq_ignore_ascii_case(word))
 }
 
-impl Facts for Scene<'_> {
-    fn fact(&self, field: Field) -> Fact<'_> {
-        let row = field.row();
-        if row.not_in_rules.is_some() {
-            return Fact::Unknown;
-        }
-        if row.only.is_some_and(|only| only != self.from) {
-            return Fact::Absent;
-        }
-        let found = match field {
-            Field::From => self.from.word().as_bytes(),
-            Field::Protocol => self.protocol.as_bytes(),
-            Field::State => self.state.word().as_bytes(),
-            Field::Tls => match self.tls {
-                [false, false] => "none",
-                [true, false] => "client",
-                [false, true] => "server",
-                [true, true] => "both",
-            }
-            .as_bytes(),
-            Field::Text => return Fact::Lines(self.text),
-            Field::Conn => return Fact::Number(self.connection),
-            Field::Size => return Fact::Number(self.text.len() as u64),
-            Field::Command => {
-                let whole = self.command.as_bytes();
-                let short = whole.get(..4).filter(|start| start.eq_ignore_ascii_case(b"UID ")).map(|_| &whole[4..]);
-                return if whole.is_empty() {
-                    Fact::Absent
-                } else {
-                    Fact::Word { word: short.unwrap_or(whole), whole }
-                };
-            }
-            Field::Capability => {
-                let names = self.reading.list.as_ref();
-                return names.map_or(Fact::Absent, |list| Fact::Names { text: self.text, items: &list.items });
-            }
-            Field::Tag => self.tag(),
-            Field::Client => self.client.as_bytes(),
-            Field::User => self.user.as_bytes(),
-            Field::Status => {
-                let (status, mark): (&[u8], _) = match self.reading.kind {
-                    Kind::Reply { status, word, .. } => (status.word().as_bytes(), word.of(self.text)),
-                    Kind::GoAhead { word, .. } => (b"", word.of(self.text)),
-                    // A reply that begins with 1 says something beforehand.
-                    Kind::Info { name, .. } if is_mark(name.of(self.text)) => (b"", name.of(self.text)),
-                    _ => return Fact::Absent,
-                };
-                return Fact::Status { status, mark };
-            }
-            Field::Code => match self.reading.kind {
-                Kind::Reply { code: Some(code), .. } => {
-                    let whole = code.of(self.text);
-                    let word = whole.split(|&b| b == b' ').next().unwrap_or_default();
-                    return Fact::Word { word, whole };
-                }
-                _ => b"",
-            },
-            Field::Latency | Field::Rule | Field::Check => return Fact::Unknown,
-        };
-        if found.is_empty() { Fact::Absent } else { Fact::word(found) }
-    }
-}
-
-impl Scene<'_> {
-    fn tag(&self) -> &[u8] {
-        match self.reading.kind {
-            Kind::Command { tag, .. } => tag.of(self.text),
-            Kind::Reply { tag, .. } if tag.is_empty() => b"*",
-            Kind::Reply { tag, .. } => tag.of(self.text),
-            Kind::Info { .. } => b"*",
-            Kind::GoAhead { .. } => b"+",
-            _ => b"",
-        }
-    }
-}
-
-/// All that is known of a text of which only the sender is known.
-pub(super) struct Sender(pub Peer);
-
-impl Facts for Sender {
-    fn fact(&self, field: Field) -> Fact<'_> {
-        match field {
-            Field::From => Fact::word(self.0.word().as_bytes()),
-            _ if field.row().only.is_some_and(|only| only != self.0) => Fact::Absent,
-            _ => Fact::Unknown,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::Scene;
+    use super::super::fact::Sender;
     use super::*;
-    use crate::event::{Form, State, Status};
+    use crate::event::{Form, RouteName, State, Status};
     use crate::wire::imap;
 
     #[test]
@@ -479,8 +375,9 @@ mod tests {
     }
 
     fn holds(condition: &str, from: Peer, text: &[u8], command: &str) -> bool {
-        let condition = super::super::parse::condition(condition).unwrap();
+        let condition = super::super::parse::filter(condition).unwrap();
         let reading = imap::read(from, text);
+        let route = RouteName { number: 2, written: ":2143=imap://two.example.org".to_owned() };
         let scene = Scene {
             from,
             text,
@@ -495,6 +392,7 @@ mod tests {
             first: true,
             client: "10.0.0.7",
             user: "",
+            route: Some(&route),
         };
         condition.evaluate(&scene) == Truth::Yes
     }
@@ -514,6 +412,10 @@ mod tests {
             ("from in {client, server}", Peer::Server, code, "", true),
             ("client ~ \"^10[.]0[.]0[.]\" && client == 10.0.0.7", Peer::Server, code, "", true),
             ("client == 10.0.0.1", Peer::Client, b"a1 NOOP\r\n", "NOOP", false),
+            ("route == 2 && route in {1, 2} && route != 1", Peer::Server, code, "", true),
+            ("route == 1 || route == 22", Peer::Server, code, "", false),
+            ("route ~ two[.]example && route == :2143=IMAP://two.example.org", Peer::Server, code, "", true),
+            ("route ~ \"^2$\"", Peer::Server, code, "", false),
             ("conn in {1, 2}", Peer::Server, code, "", false),
             ("tls == server", Peer::Server, code, "", true),
             ("tls in {none, client, both}", Peer::Server, code, "", false),
@@ -579,7 +481,7 @@ mod tests {
             ("!(status == OK)", Truth::Yes, Truth::Maybe),
         ];
         for (text, client, server) in cases {
-            let condition = super::super::parse::condition(text).unwrap();
+            let condition = super::super::parse::filter(text).unwrap();
             assert_eq!(condition.evaluate(&Sender(Peer::Client)), client, "{text}");
             assert_eq!(condition.evaluate(&Sender(Peer::Server)), server, "{text}");
         }

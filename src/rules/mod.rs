@@ -9,7 +9,10 @@ mod action;
 pub mod book;
 mod condition;
 mod draft;
+mod fact;
 mod fault;
+pub mod filter;
+mod like;
 mod limit;
 mod lines;
 mod parse;
@@ -19,11 +22,12 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::event::{Form, Peer, Reading, State};
+use crate::event::{Form, Peer, Reading, RouteName, State};
 use crate::problem::Problem;
 use action::{Action, NamesAction, Pattern};
-use condition::{Condition, Sender, Truth};
+use condition::{Condition, Field, Truth};
 use draft::Draft;
+use fact::Sender;
 pub use fault::{Fault, Trouble};
 use limit::Limits;
 pub use limit::Progress;
@@ -64,6 +68,8 @@ pub struct Source {
     written: Arc<str>,
     /// The option that it was given to, if it is one that is short for a rule.
     option: Option<Verb>,
+    /// It is the name of a file, in which the capabilities are.
+    file: bool,
 }
 
 /// A text, and where it stands. Its `Debug` output shows no octets: the text may hold secrets.
@@ -96,6 +102,8 @@ pub struct Scene<'a> {
     pub client: &'a str,
     /// Who has logged in; empty if nobody has, or it is not known.
     pub user: &'a str,
+    /// The route of the connection, if it is known.
+    pub route: Option<&'a RouteName>,
 }
 
 /// What the rules make of a text. Its `Debug` output shows no octets: the text may hold secrets.
@@ -148,6 +156,8 @@ impl fmt::Debug for Edit {
 /// What the capability options were given, one entry a use of the option.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options<'a> {
+    /// `--caps-like`
+    pub like: Option<&'a str>,
     /// `--only-caps`
     pub only: &'a [String],
     /// `--drop-cap`
@@ -178,7 +188,7 @@ impl Source {
         lines.map(|(index, line)| Self::new(line, format!("{name}:{}", index + 1))).collect()
     }
 
-    /// The capability options. The order in which they stand on the command line says nothing: first `only` takes
+    /// The capability options. The order in which they stand on the command line says nothing: first `like` and `only` take
     /// away, then `drop`; then `replace` and at last `add` put something there. All `only` together are one rule.
     #[must_use]
     pub fn options(options: Options<'_>) -> Vec<Self> {
@@ -191,8 +201,10 @@ impl Source {
             origin: (*flag).to_owned(),
             written: (*flag).into(),
             option: Some(Verb::Drop),
+            file: false,
         });
-        only.into_iter().chain(drop).chain(hide).chain(replace).chain(add).collect()
+        let like = options.like.map(|file| Source { file: true, ..Self::option(Verb::Only, "--caps-like", file) });
+        like.into_iter().chain(only).chain(drop).chain(hide).chain(replace).chain(add).collect()
     }
 
     /// The rules of a route that offers clients TLS by itself, which the log calls by the route's scheme: this capability
@@ -207,12 +219,12 @@ impl Source {
     }
 
     fn new(text: &str, origin: String) -> Self {
-        Source { text: text.to_string(), origin, written: text.trim().into(), option: None }
+        Source { text: text.to_string(), origin, written: text.trim().into(), option: None, file: false }
     }
 
     fn option(verb: Verb, flag: &str, value: &str) -> Self {
         let written = format!("{flag} {}", value.trim()).into();
-        Source { text: value.trim().to_string(), origin: flag.to_string(), written, option: Some(verb) }
+        Source { text: value.trim().to_string(), origin: flag.to_string(), written, option: Some(verb), file: false }
     }
 
     fn compile(&self, read: Reader<'_>) -> Result<Rule, Problem> {
@@ -221,6 +233,7 @@ impl Source {
             return Err(self.problem(at, 1, what, "a rule is one line, and no rule can put a line break into a text"));
         }
         let parsed = match self.option {
+            _ if self.file => Ok(parse::named(&self.text)),
             None => parse::rule(&self.text),
             Some(verb) => parse::option(verb, &self.text),
         };
@@ -247,12 +260,22 @@ impl Source {
     /// Adds the names of a file to those of an action. `file` is a part of the rule.
     fn add(&self, action: &mut Action, file: &str, read: Reader<'_>) -> Result<(), Problem> {
         let at = file.as_ptr() as usize - self.text.as_ptr() as usize;
-        let wrong =
-            |what: String| self.problem(at, file.len(), &what, "a file of names in UTF-8, one or several a line");
+        let wrong = |what: String| {
+            self.problem(
+                at,
+                file.len(),
+                &what,
+                "a file of names, one or several a line, or a log with a server's list of them",
+            )
+        };
         let content = read(file).map_err(|why| wrong(format!("{file} cannot be read: {why}")))?;
         let content = content.strip_prefix('\u{feff}').unwrap_or(&content);
+        let listed = like::names(content).map_err(wrong)?;
         let mut names: Vec<Pattern> = Vec::new();
-        for (nth, line) in content.lines().enumerate() {
+        // What peers have listed stands among other lines.
+        let lines = if listed.is_some() { "" } else { content };
+        names.extend(listed.into_iter().flatten().map(|name| Pattern(name.into_bytes())));
+        for (nth, line) in lines.lines().enumerate() {
             names.extend(parse::file(line).map_err(|fault| {
                 let here = Source::new(line, format!("{file}:{}", nth + 1));
                 let end = line.split('#').next().map_or(0, str::len);
@@ -354,7 +377,7 @@ impl Rules {
     /// True if a condition asks who has logged in.
     #[must_use]
     pub fn asks_for_user(&self) -> bool {
-        let asks = |condition: &Condition| condition.asks(condition::Field::User);
+        let asks = |condition: &Condition| condition.asks(Field::User);
         self.rules.iter().any(|rule| rule.condition.as_ref().is_some_and(asks))
     }
 
@@ -402,10 +425,26 @@ impl Rules {
         named.into_iter().map(String::from_utf8_lossy)
     }
 
+    /// What rules put into lists, of each that does: the rule, and the names.
+    pub fn additions(&self) -> impl Iterator<Item = (&Arc<str>, Vec<Cow<'_, str>>)> {
+        self.rules.iter().filter_map(|rule| match &rule.action {
+            Action::Names(NamesAction::Add(names)) => {
+                Some((&rule.written, names.iter().map(|name| String::from_utf8_lossy(name)).collect()))
+            }
+            _ => None,
+        })
+    }
+
     /// The protocols that conditions name, as the user wrote them.
     pub fn protocols(&self) -> impl Iterator<Item = Cow<'_, str>> {
         let conditions = self.rules.iter().filter_map(|rule| rule.condition.as_ref());
-        conditions.flat_map(|condition| condition.words(condition::Field::Protocol)).map(String::from_utf8_lossy)
+        conditions.flat_map(|condition| condition.words(Field::Protocol)).map(String::from_utf8_lossy)
+    }
+
+    /// The routes that conditions name, as the user wrote them.
+    pub fn routes(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        let conditions = self.rules.iter().filter_map(|rule| rule.condition.as_ref());
+        conditions.flat_map(|condition| condition.words(Field::Route)).map(String::from_utf8_lossy)
     }
 
     /// True if a rule can touch what this peer sends, or have something said in its place.

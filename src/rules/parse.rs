@@ -21,6 +21,7 @@ use super::fault::Trouble;
 use super::limit::Limits;
 use crate::wording::nearest;
 use argument::Given;
+use condition::Asker;
 
 /// A mistake in a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,6 +141,12 @@ pub fn option(verb: Verb, value: &str) -> Result<Sentence<'_>, Fault<'_>> {
     finish(names(value, verb, false)).map(sentence)
 }
 
+/// The names of a file, and no others.
+pub fn named(file: &str) -> Sentence<'_> {
+    let action = Action::Names(NamesAction::Only(Vec::new()));
+    Sentence { action, condition: None, limits: Limits::default(), files: vec![file] }
+}
+
 /// Reads the names in a file: several a line, `#` begins a comment.
 pub fn file(line: &str) -> Result<Vec<Pattern>, Fault<'_>> {
     let line = line.split('#').next().unwrap_or_default();
@@ -159,14 +166,17 @@ pub fn file(line: &str) -> Result<Vec<Pattern>, Fault<'_>> {
     }
 }
 
-/// Reads a condition alone.
-#[cfg(test)]
-pub fn condition(text: &str) -> Result<Condition, Fault<'_>> {
-    let (rest, condition) = match condition::any(text, 0) {
-        Ok(found) => found,
-        Err(error) => return finish(Err(error)),
-    };
-    finish(modifier::end(rest)).map(|()| condition)
+/// Reads a condition alone, as it stands in a filter.
+pub fn filter(text: &str) -> Result<Condition, Fault<'_>> {
+    finish(whole_filter(text))
+}
+
+fn whole_filter(line: &str) -> Parsed<'_, Condition> {
+    let (rest, condition) = condition::condition(line, Asker::Filter)?;
+    let (rest, _) = blanks(rest)?;
+    let Some(word) = word(rest) else { return Ok((rest, condition)) };
+    let help = if word.starts_with(')') { "there is no ( for this )" } else { "conditions are joined with && and ||" };
+    fault(rest, word.len(), format!("{} does not belong here", quote(word)), help)
 }
 
 fn finish<T>(parsed: Parsed<'_, T>) -> Result<T, Fault<'_>> {
@@ -224,7 +234,7 @@ fn when(line: &str) -> Parsed<'_, Option<Condition>> {
     let (rest, _) = blanks(line)?;
     match word(rest) {
         Some(word) if word.eq_ignore_ascii_case("when") => {
-            condition::any(&rest[word.len()..], 0).map(|(rest, condition)| (rest, Some(condition)))
+            condition::condition(&rest[word.len()..], Asker::Rule).map(|(rest, condition)| (rest, Some(condition)))
         }
         _ => Ok((rest, None)),
     }

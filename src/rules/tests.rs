@@ -38,6 +38,7 @@ fn scene<'a>(
         first: true,
         client: "",
         user: "",
+        route: None,
     }
 }
 
@@ -297,7 +298,8 @@ fn options_read_like_what_the_user_wrote() {
     let own = |values: &[&str]| values.iter().map(|value| (*value).to_string()).collect::<Vec<_>>();
     let (only, drop) = (own(&["IMAP4rev1,A", "B,IDLE"]), own(&["IDLE,AUTH=*", "X"]));
     let (replace, add) = (own(&["A=C", "AUTH=X=AUTH=Y", "B D=1"]), own(&["E"]));
-    let sources = Source::options(Options { only: &only, drop: &drop, replace: &replace, add: &add, hide: &[] });
+    let sources =
+        Source::options(Options { like: None, only: &only, drop: &drop, replace: &replace, add: &add, hide: &[] });
     let rules = Rules::compile(&sources).unwrap();
     let names: Vec<&str> = rules.names().map(|name| &**name).collect();
     assert_eq!(
@@ -448,6 +450,7 @@ fn faults_are_told_and_leave_the_text_alone() {
             command: "NOOP",
             client: "",
             user: "",
+            route: None,
         };
         let edit = rules.edit(&scene, &mut progress).unwrap();
         assert_eq!((edit.bytes, edit.fired.len(), edit.refused.len()), (None, 0, 0));

@@ -172,6 +172,7 @@ impl Session {
             command: &command,
             client: &self.client,
             user: &self.user,
+            route: self.route.as_deref(),
         };
         let edit = self.rules.edit(&scene, &mut progress);
         let enforced = if late { None } else { self.enforced(&scene) };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Session;
 use super::secret::unquoted;
 use crate::event::{Form, Kind, ListKind, Peer, Reading};
-use crate::grammar::{Command, Then};
+use crate::grammar::{self, Command, Then};
 use crate::rules::Scene;
 use crate::wire;
 
@@ -16,6 +16,9 @@ const NAME: usize = 64;
 
 /// The largest literal that LITERAL- lets a client send at once (RFC 7888 section 5).
 const LITERAL_MINUS: u64 = 4096;
+
+/// How servers list their rights (RFC 4314 section 2.2), for rules that name them as they stand in a list.
+const RIGHTS: [&str; 4] = ["RIGHTS=*", "RIGHTS=texk", "RIGHTS=kxte", "RIGHTS=kxten"];
 
 /// So many parameters of a command are looked at.
 const PARAMETERS: usize = 16;
@@ -114,8 +117,19 @@ impl Session {
         self.lacks(scene, &needs).map(|rule| (rule, None))
     }
 
+    /// One of a family, such as an algorithm of THREAD, of which others may still be offered.
+    fn member(&self, scene: &Scene<'_>, known: &Command, arguments: &[u8]) -> Option<Refused> {
+        let need = grammar::member(&known.name, arguments)?;
+        let answer = (known.name != "COMPRESS").then_some("BAD arguments not known");
+        let rule = if need == RIGHTS[0] { self.lacks(scene, &RIGHTS) } else { self.lacks(scene, &[need]) };
+        rule.map(|rule| (rule, answer))
+    }
+
     /// What a command of IMAP makes use of besides itself.
     fn imap_feature(&self, scene: &Scene<'_>, known: &Command, arguments: &[u8]) -> Option<Refused> {
+        if let Some(refused) = self.member(scene, known, arguments) {
+            return Some(refused);
+        }
         let upper = arguments[..arguments.len().min(4096)].to_ascii_uppercase();
         let has = |word: &[u8]| upper.windows(word.len()).any(|window| window == word);
         let needs: &[&str] = match known.name.as_str() {
@@ -127,10 +141,6 @@ impl Session {
             "FETCH" | "UID FETCH" if has(b"CHANGEDSINCE") || has(b"MODSEQ") => &["CONDSTORE", "QRESYNC"],
             "STORE" | "UID STORE" if has(b"UNCHANGEDSINCE") => &["CONDSTORE", "QRESYNC"],
             "STATUS" if has(b"HIGHESTMODSEQ") => &["CONDSTORE", "QRESYNC"],
-            "COMPRESS" => {
-                let need = format!("COMPRESS={}", String::from_utf8_lossy(upper.trim_ascii()));
-                return self.lacks(scene, &[need]).map(|rule| (rule, None));
-            }
             _ => return None,
         };
         self.lacks(scene, needs).map(|rule| (rule, Some("BAD arguments not known")))

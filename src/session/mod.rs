@@ -26,7 +26,7 @@ mod wait;
 use std::sync::Arc;
 
 use crate::event::{
-    Closed, Data, DataKind, Form, Kind, MAX_OCTETS, Octets, Oddity, Peer, Reading, Span, State, Text, What,
+    Closed, Data, DataKind, Form, Kind, MAX_OCTETS, Octets, Oddity, Peer, Reading, RouteName, Span, State, Text, What,
 };
 use crate::grammar::Grammar;
 pub use crate::rules::Trouble;
@@ -56,6 +56,8 @@ pub struct Session {
     connection: u64,
     /// The client's address.
     client: Box<str>,
+    /// Its route, for conditions.
+    route: Option<Arc<RouteName>>,
     /// Who has logged in.
     user: Box<str>,
     login: Login,
@@ -96,6 +98,7 @@ impl Session {
             rules,
             connection,
             client: Box::default(),
+            route: None,
             user: Box::default(),
             login: Login::default(),
             lanes,
@@ -119,10 +122,10 @@ impl Session {
         self
     }
 
-    /// The same with the client's address, without its port: for conditions.
+    /// The same with the client's address, without its port, and the route that it came by: for conditions.
     #[must_use]
-    pub fn with_client(mut self, address: &str) -> Self {
-        self.client = address.into();
+    pub fn with_client(mut self, address: &str, route: Arc<RouteName>) -> Self {
+        (self.client, self.route) = (address.into(), Some(route));
         self
     }
 

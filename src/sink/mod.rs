@@ -23,10 +23,13 @@ use pretty::Pretty;
 use style::Look;
 
 /// The kinds of outputs that this version has.
-pub const KINDS: [&str; 1] = ["pretty"];
+pub const KINDS: [&str; 2] = ["pretty", "record"];
 
 /// The kinds that are named already and that this version does not have.
-const PLANNED: [&str; 5] = ["json", "record", "pcapng", "raw", "html"];
+const PLANNED: [&str; 4] = ["json", "pcapng", "raw", "html"];
+
+/// The kinds that a person looks at, and in which a filter may leave out what is not wanted.
+const FOR_EYES: [&str; 3] = ["pretty", "json", "html"];
 
 /// A consumer of explained events.
 pub trait Sink: Send {
@@ -40,10 +43,38 @@ pub trait Sink: Send {
     fn wants_octets(&self) -> bool {
         false
     }
+    /// Takes note of an event that is not to be shown: of what it changes for those that are.
+    fn skip(&mut self, _: &Explained<'_>) {}
     /// Makes all that was put visible; called when nothing more is waiting.
     fn flush(&mut self) -> io::Result<()>;
     /// No more events will come.
     fn end(&mut self) -> io::Result<()>;
+}
+
+impl<S: Sink + ?Sized> Sink for Box<S> {
+    fn put(&mut self, event: &Explained<'_>) -> io::Result<()> {
+        (**self).put(event)
+    }
+
+    fn skip(&mut self, event: &Explained<'_>) {
+        (**self).skip(event);
+    }
+
+    fn is_full(&self) -> bool {
+        (**self).is_full()
+    }
+
+    fn wants_octets(&self) -> bool {
+        (**self).wants_octets()
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        (**self).flush()
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        (**self).end()
+    }
 }
 
 /// Several sinks as one. A sink that fails is dropped and its error given back once; the others go on. All are written out
@@ -101,6 +132,10 @@ impl Sink for Sinks {
         self.sinks.iter().any(|(_, sink)| sink.wants_octets())
     }
 
+    fn skip(&mut self, event: &Explained<'_>) {
+        self.sinks.iter_mut().for_each(|(_, sink)| sink.skip(event));
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         self.each(|sink| sink.flush())
     }
@@ -114,6 +149,12 @@ impl Sink for Sinks {
 #[must_use]
 pub fn is_standard(output: &str) -> bool {
     matches!(output.split_once(':'), None | Some((_, "-")))
+}
+
+/// True if an output `KIND[:PATH]` may leave something out: recordings, and what other programs take apart, are whole.
+#[must_use]
+pub fn is_for_eyes(output: &str) -> bool {
+    FOR_EYES.contains(&output.split_once(':').map_or(output, |(kind, _)| kind))
 }
 
 /// Whether an output `KIND[:PATH]` can be meant, without opening it.
@@ -136,21 +177,32 @@ pub fn check(output: &str) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Opens an output `KIND[:PATH]`; without a path, or with `-`, it is standard output. A file is created so that only its
-/// owner may read it; one that is there already is emptied by what is written first, and stays as it is if nothing is.
+/// Opens an output `KIND[:PATH]` of a kind that is a look; see [`place`] for where it goes.
 ///
 /// # Errors
 /// As [`check`], and a file that cannot be written.
 pub fn open(output: &str, look: Look) -> Result<Box<dyn Sink>, Problem> {
     check(output)?;
-    let wrong = |error: io::Error| Problem::new(origin(output), error.to_string(), "a file that can be written");
-    Ok(match output.split_once(':') {
-        None | Some((_, "-")) => Box::new(Pretty::new(standard_output().map_err(wrong)?, look)),
-        Some((_, path)) => {
-            let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
-            Box::new(Pretty::new(Anew { file: file.map_err(wrong)?, old: true }, look))
-        }
+    let (kind, path) = output.split_once(':').unwrap_or((output, "-"));
+    Ok(match kind {
+        // A recording is no look; whoever wants one has it from the module of that name.
+        "record" => return Err(Problem::new(origin(output), "a recording is opened elsewhere", "")),
+        _ => Box::new(Pretty::new(place(output, path)?, look)),
     })
+}
+
+/// Where an output goes: standard output for `-`, or a file. A file is created so that only its owner may read it; one that
+/// is there already is emptied by what is written first, and stays as it is if nothing is.
+///
+/// # Errors
+/// A file that cannot be written.
+pub fn place(output: &str, path: &str) -> Result<Box<dyn Write + Send>, Problem> {
+    let wrong = |error: io::Error| Problem::new(origin(output), error.to_string(), "a file that can be written");
+    if path == "-" {
+        return Ok(Box::new(standard_output().map_err(wrong)?));
+    }
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
+    Ok(Box::new(Anew { file: file.map_err(wrong)?, old: true }))
 }
 
 /// A file that is emptied when it is first used: a program that cannot begin must not take an older log away.
@@ -226,6 +278,7 @@ mod tests {
             marks: &[],
             sent_marks: &[],
             latency: None,
+            user: None,
             notes: &[],
             summary: None,
         })
@@ -252,7 +305,6 @@ mod tests {
     fn outputs_that_cannot_be_are_refused_with_what_can() {
         for (output, what) in [
             ("json", "this version has no `json` output"),
-            ("record:x", "this version has no `record` output"),
             ("petty", "there is no output of the kind \"petty\""),
             ("pretty:", "the path is empty"),
             ("pretty:/nowhere/at/all", "No such file"),
@@ -261,6 +313,7 @@ mod tests {
             assert!(problem.what.contains(what), "{problem}");
             assert!(problem.origin.contains(output) && !problem.help.is_empty(), "{problem}");
         }
+        assert!(is_for_eyes("pretty") && is_for_eyes("pretty:log") && !is_for_eyes("record:log"));
         assert!(is_standard("pretty") && is_standard("pretty:-") && !is_standard("pretty:log"));
     }
 

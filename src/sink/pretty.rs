@@ -324,8 +324,13 @@ impl<W: Write + Send> Pretty<W> {
         if let Some(summary) = event.summary {
             closing::summary(&mut self.page, summary);
         }
-        self.numbers.leave(event.connection);
-        self.secured.leave(event.connection);
+        self.leave(event.connection);
+    }
+
+    /// The connection is over.
+    fn leave(&mut self, connection: u64) {
+        self.numbers.leave(connection);
+        self.secured.leave(connection);
     }
 }
 
@@ -391,6 +396,14 @@ impl<W: Write + Send> Sink for Pretty<W> {
 
     fn is_full(&self) -> bool {
         self.page.out.len() >= FULL
+    }
+
+    fn skip(&mut self, event: &Explained<'_>) {
+        match event.event.what {
+            What::Tls(_) => self.secured.enter(event.connection, event.event.from),
+            What::Closed(_) => self.leave(event.connection),
+            _ => {}
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -47,7 +47,7 @@ const ENVELOPE: &str = "(\"Mon, 2 Mar 2026 10:00:00 +0000\" \"Lunch?\" ((\"Bob\"
 /// A flag that cannot be meant.
 pub fn run(flags: &cli::Demo) -> Result<u8, Problem> {
     let rules = Arc::new(rules(&RuleFlags { drop_cap: vec![DROPPED.to_owned()], ..RuleFlags::default() })?);
-    let sinks = log::open(&flags.log)?;
+    let filter = log::filter(&flags.log)?;
     let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
     let server = listener.and_then(|listener| listener.set_nonblocking(true).map(|()| listener));
     let server = server.and_then(|listener| listener.local_addr().map(|address| (listener, address)));
@@ -55,13 +55,16 @@ pub fn run(flags: &cli::Demo) -> Result<u8, Problem> {
         Ok(server) => server,
         Err(error) => return Ok(failed(&error)),
     };
-    let route = Route::parse(&format!(":0=imap://{address}"))?;
+    let written = format!(":0=imap://{address}");
+    let route = Route::parse(&written)?;
     let grammar = Grammar::builtin(&route.protocol).expect("routes name built-in grammars");
+    let head = log::head(std::slice::from_ref(&written), std::slice::from_ref(&grammar), &flags.log);
+    let sinks = log::open(&flags.log, filter.as_ref(), &head)?;
     tell("A small server, a small client, and imapscope between them, as if you had started");
     tell(&format!("  imapscope proxy {}=imap://{address} --drop-cap {DROPPED}", route.listen));
     tell("The server offers LITERAL+, the client never hears of it: see how it sends its message.");
     let plan = Plan {
-        routes: vec![bind(route, &Secure::default())],
+        routes: vec![bind(route, 1, &written, &Secure::default())],
         limits: Limits::default(),
         grammars: vec![grammar],
         rules: Shared::new(RuleSets { rules, offering: Vec::new() }),

@@ -70,7 +70,8 @@ fn explain_to(grammars: &[Arc<Grammar>], wanted: &str, out: &mut dyn Write) -> i
     }
     if let Some(entry) = rules::book::about(wanted) {
         known = true;
-        sheet.head(entry.word, wanted, &format!("{} of rules", entry.sort))?;
+        let of = if matches!(entry.sort, "action" | "modifier" | "field" | "operator") { " of rules" } else { "" };
+        sheet.head(entry.word, wanted, &format!("{}{of}", entry.sort))?;
         sheet.row("does", entry.does)?;
         sheet.row("written", entry.shape)?;
         sheet.row("example", entry.example)?;

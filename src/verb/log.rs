@@ -1,19 +1,33 @@
-//! From the output flags to open sinks.
+//! From the output flags to open sinks, some of them behind a filter.
 
 use std::io::{self, IsTerminal};
+use std::sync::Arc;
 
 use terminal_size::{Width, terminal_size};
 
 use crate::cli::{self, LogFlags};
+use crate::event::{Explained, Note, What};
+use crate::grammar::Grammar;
 use crate::problem::Problem;
+use crate::recording::{Head, Writer};
+use crate::rules::filter::{Filter, Watch};
 use crate::sink::style::{Body, Color, Look, Surroundings, TimeStyle};
-use crate::sink::{Sinks, check, is_standard, open as open_sink};
+use crate::sink::{Sink, Sinks, check, is_for_eyes, is_standard, open as open_sink, place};
 
-/// Opens what the flags ask for; the pretty log on standard output if they say nothing.
+/// What the flags want to be shown; `None` for everything.
+///
+/// # Errors
+/// A condition that cannot be read.
+pub fn filter(flags: &LogFlags) -> Result<Option<Filter>, Problem> {
+    flags.filter.as_deref().map(Filter::read).transpose()
+}
+
+/// Opens what the flags ask for; the pretty log on standard output if they name no output but a recording. What is for
+/// eyes shows only what the filter lets through. `head` is what recordings say of themselves.
 ///
 /// # Errors
 /// An unknown kind, or a file that cannot be written.
-pub fn open(flags: &LogFlags) -> Result<Sinks, Problem> {
+pub fn open(flags: &LogFlags, filter: Option<&Filter>, head: &Head) -> Result<Sinks, Problem> {
     let body = flags.body.as_deref().map_or(Ok(Body::default()), str::parse)?;
     let color = match flags.color {
         cli::Color::Auto => Color::Auto,
@@ -30,8 +44,10 @@ pub fn open(flags: &LogFlags) -> Result<Sinks, Problem> {
     let variable = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
     let [no_color, clicolor_force, term] = ["NO_COLOR", "CLICOLOR_FORCE", "TERM"].map(variable);
     let around = Surroundings { no_color, clicolor_force, term };
-    let standard = ["pretty".to_owned()];
-    let outputs = if flags.output.is_empty() { &standard[..] } else { &flags.output[..] };
+    let outputs = outputs(flags);
+    if flags.rotate.is_some() && !outputs.iter().any(|output| is_recording(output)) {
+        return Err(Problem::new("--rotate", "there is no recording", "give one too: -w FILE"));
+    }
     let mut sinks = Sinks::default();
     for (at, output) in outputs.iter().enumerate() {
         if outputs[..at].iter().any(|earlier| same(earlier, output)) {
@@ -41,13 +57,106 @@ pub fn open(flags: &LogFlags) -> Result<Sinks, Problem> {
         check(output)?;
     }
     // Opening empties a file, so it comes when nothing else can be wrong.
-    for output in outputs {
+    for output in &outputs {
         let terminal = is_standard(output) && io::stdout().is_terminal();
         let width = terminal.then(terminal_size).flatten().map(|(Width(columns), _)| columns);
         let look = Look { color: color.decide(&around, terminal), width, time, body };
-        sinks.add(output, open_sink(output, look)?);
+        let sink = if is_recording(output) { record(output, flags.rotate, head)? } else { open_sink(output, look)? };
+        match filter.filter(|_| is_for_eyes(output)) {
+            Some(filter) => sinks.add(output, Box::new(Filtered::new(filter.clone(), sink))),
+            None => sinks.add(output, sink),
+        }
     }
     Ok(sinks)
+}
+
+/// What a recording of these routes says of itself.
+#[must_use]
+pub fn head(routes: &[String], grammars: &[Arc<Grammar>], flags: &LogFlags) -> Head {
+    let protocols = grammars.iter().map(|grammar| (grammar.name.clone(), grammar.form)).collect();
+    Head { routes: routes.to_vec(), protocols, secrets: flags.show_secrets, ..Head::default() }
+}
+
+/// The outputs, recordings first: nothing is shown that they do not have.
+fn outputs(flags: &LogFlags) -> Vec<String> {
+    let mut outputs = flags.output.clone();
+    if outputs.is_empty() {
+        outputs.push("pretty".to_owned());
+    }
+    outputs.extend(flags.record.iter().map(|path| format!("record:{}", path.display())));
+    outputs.sort_by_key(|output| !is_recording(output));
+    outputs
+}
+
+fn is_recording(output: &str) -> bool {
+    output.split_once(':').map_or(output, |(kind, _)| kind) == "record"
+}
+
+/// Opens a recording; with a limit, the files behind the first are FILE.1, FILE.2 and so on.
+fn record(output: &str, limit: Option<u64>, head: &Head) -> Result<Box<dyn Sink>, Problem> {
+    let path = output.split_once(':').map_or("-", |(_, path)| path).to_owned();
+    let recording = Writer::new(place(output, &path)?, head.clone());
+    Ok(match limit {
+        None => Box::new(recording),
+        Some(_) if path == "-" => {
+            return Err(Problem::new("--rotate", "standard output is one file", "record into a file: -w FILE"));
+        }
+        Some(limit) => Box::new(recording.in_parts(limit, move |part| {
+            let path = format!("{path}.{part}");
+            place(&format!("record:{path}"), &path).map_err(|problem| io::Error::other(problem.to_string()))
+        })),
+    })
+}
+
+/// A sink that is given only what a filter lets through.
+pub struct Filtered<S> {
+    watch: Watch,
+    sink: S,
+}
+
+impl<S: Sink> Filtered<S> {
+    /// This sink behind this filter.
+    pub fn new(filter: Filter, sink: S) -> Self {
+        Filtered { watch: Watch::new(filter), sink }
+    }
+}
+
+impl<S: Sink> Sink for Filtered<S> {
+    fn put(&mut self, event: &Explained<'_>) -> io::Result<()> {
+        let last = matches!(event.event.what, What::Closed(_));
+        let told = last.then(|| self.watch.told(event.connection)).flatten();
+        if !self.watch.shows(event) {
+            self.sink.skip(event);
+            return Ok(());
+        }
+        match told {
+            None => self.sink.put(event),
+            Some(told) => {
+                let notes: Vec<Note> = event.notes.iter().cloned().chain([told]).collect();
+                self.sink.put(&Explained { notes: &notes, ..*event })
+            }
+        }
+    }
+
+    fn skip(&mut self, event: &Explained<'_>) {
+        self.sink.skip(event);
+    }
+
+    fn is_full(&self) -> bool {
+        self.sink.is_full()
+    }
+
+    fn wants_octets(&self) -> bool {
+        self.sink.wants_octets()
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.sink.flush()
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        self.sink.end()
+    }
 }
 
 /// True if two outputs `KIND[:PATH]` go to the same place, as far as their paths tell: `./a` is `a`.

@@ -15,6 +15,7 @@ pub mod scope;
 pub mod secure;
 pub mod select;
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -138,12 +139,24 @@ pub fn implied_capabilities(rules: &Rules, grammars: &[Arc<Grammar>]) -> Vec<Str
     warnings
 }
 
+/// What is said of rules that announce capabilities in the server's place: a warning each.
+#[must_use]
+pub fn added_capabilities(rules: &Rules) -> Vec<String> {
+    let told = |(rule, names): (&Arc<str>, Vec<Cow<'_, str>>)| {
+        let names = names.join(" and ");
+        format!("{rule}: a server that does not have {names} will not do what clients ask for because of it")
+    };
+    rules.additions().filter(|_| !rules.is_dry()).map(told).collect()
+}
+
 /// Rules of which some may name files.
 ///
 /// # Errors
 /// A rule or file that cannot be read.
 fn compile(sources: &[Source]) -> Result<Rules, Problem> {
-    Rules::compile_with(sources, &|file| std::fs::read_to_string(file).map_err(|error| error.to_string()))
+    // In a transcript of peers there may be anything.
+    let read = |octets: Vec<u8>| String::from_utf8_lossy(&octets).into_owned();
+    Rules::compile_with(sources, &|file| std::fs::read(file).map(read).map_err(|error| error.to_string()))
 }
 
 /// A seed for the chances of rules, where none was given: another one in each run.
@@ -171,6 +184,7 @@ pub fn rules_of(flags: &cli::Proxy, first: &[Source], starttls: &[&str], seed: u
 
 fn sources(flags: &RuleFlags, hide: &[(&str, String)]) -> Result<Vec<Source>, Problem> {
     let mut sources = Source::options(Options {
+        like: flags.caps_like.as_deref(),
         only: &flags.only_caps,
         drop: &flags.drop_cap,
         replace: &flags.replace_cap,
@@ -206,15 +220,30 @@ pub fn unknown_capabilities(rules: &Rules, grammars: &[Arc<Grammar>]) -> Vec<Str
 
 /// What is said of protocols that conditions name and no description has: a warning each, as this holds nowhere.
 #[must_use]
-pub fn unknown_protocols(rules: &Rules, protocols: &Protocols) -> Vec<String> {
-    let unknown = rules.protocols().filter(|name| protocols.grammar(name).is_none());
+pub fn unknown_protocols<'a>(names: impl Iterator<Item = Cow<'a, str>>, protocols: &Protocols) -> Vec<String> {
+    let unknown = names.filter(|name| protocols.grammar(name).is_none());
     let warning = unknown.map(|name| {
         let names = protocols.grammars().iter().map(|grammar| grammar.name.as_str());
         let near = protocols.scheme(&name).map(|scheme| scheme.protocol).or_else(|| nearest(&name, names));
         let near = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-        format!("no protocol {name} is known{near} (the rule is applied as it is)")
+        format!("no protocol {name} is known{near} (the condition is taken as it is)")
     });
     warning.collect()
+}
+
+/// What is said of routes that conditions name by a number that none of so many has: a warning each.
+#[must_use]
+pub fn unknown_routes<'a>(names: impl Iterator<Item = Cow<'a, str>>, count: usize) -> Vec<String> {
+    let numbers = names.filter_map(|name| name.parse::<usize>().ok());
+    let unknown = numbers.filter(|number| !(1..=count).contains(number));
+    unknown
+        .map(|number| {
+            format!(
+                "there is no route {number}: {} given",
+                if count == 1 { "one is".to_owned() } else { format!("{count} are") }
+            )
+        })
+        .collect()
 }
 
 /// True if a capability is known by its first word: what stands behind that is its value (`SIZE 1000`). Where values
@@ -263,6 +292,30 @@ mod tests {
     }
 
     #[test]
+    fn what_is_announced_in_the_place_of_the_server_is_a_warning() {
+        let mut flags = RuleFlags { add_cap: vec!["IDLE,X-A".to_owned()], ..RuleFlags::default() };
+        let told = |flags: &RuleFlags| added_capabilities(&rules(flags).expect("the rule is right"));
+        let warnings = told(&flags);
+        assert!(
+            warnings[0].starts_with("--add-cap IDLE,X-A: a server that does not have IDLE and X-A "),
+            "{warnings:?}"
+        );
+        assert_eq!(warnings.len(), 1);
+        flags.dry_run = true;
+        assert_eq!(told(&flags), [""; 0], "nothing is announced");
+        flags.add_cap.clear();
+        flags.only_caps = vec!["IDLE".to_owned()];
+        assert_eq!(told(&RuleFlags { dry_run: false, ..flags }), [""; 0]);
+    }
+
+    #[test]
+    fn a_route_has_a_number_that_is_given() {
+        let names = ["1", "2", "3", "0", "imap://h"].map(Cow::Borrowed);
+        let told = unknown_routes(names.into_iter(), 2);
+        assert_eq!(told, ["there is no route 3: 2 are given", "there is no route 0: 2 are given"]);
+    }
+
+    #[test]
     fn a_condition_names_a_description_and_no_scheme() {
         let flags = RuleFlags {
             rule: ["imap", "submission", "smpt", "{POP3, xmpp}"]
@@ -270,7 +323,10 @@ mod tests {
                 .to_vec(),
             ..RuleFlags::default()
         };
-        let found = unknown_protocols(&rules(&flags).expect("the rules are right"), &Protocols::builtin());
+        let found = {
+            let rules = rules(&flags).expect("the rules are right");
+            unknown_protocols(rules.protocols(), &Protocols::builtin())
+        };
         let want = ["submission is known; did you mean smtp?", "smpt is known; did you mean smtp?", "xmpp is known ("];
         assert_eq!(found.len(), want.len(), "{found:?}");
         assert!(found.iter().zip(want).all(|(found, want)| found.contains(want)), "{found:?}");

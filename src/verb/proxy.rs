@@ -6,11 +6,13 @@ use super::protocols::{Protocols, Tls};
 use super::route::Route;
 use super::scope::{self, Plan, RuleSets, Shared, tell};
 use super::secure::Secure;
-use super::{log, rules_of, unknown_capabilities, unknown_protocols};
+use super::{log, rules_of, unknown_capabilities, unknown_protocols, unknown_routes};
 use crate::cli;
+use crate::event::RouteName;
 use crate::grammar::Grammar;
 use crate::net::{self, Endpoint, Limits};
 use crate::problem::Problem;
+use crate::rules::filter::Filter;
 use crate::rules::{Rules, Source};
 
 /// Relays until the user interrupts it.
@@ -27,11 +29,16 @@ pub fn run(flags: &cli::Proxy) -> Result<u8, Problem> {
     if rules.has_chances() && flags.rules.seed.is_none() {
         tell(&format!("the chances of rules have the seed {seed}; --seed {seed} gives the same ones again"));
     }
+    let filter = log::filter(&flags.log)?;
     let used = |grammar: &&Arc<Grammar>| routes.iter().any(|route| route.protocol == grammar.name);
     let grammars: Vec<_> = protocols.grammars().iter().filter(used).cloned().collect();
     let unknown = unknown_capabilities(&rules, &grammars);
     let implied = super::implied_capabilities(&rules, &grammars);
-    for warning in unknown.into_iter().chain(unknown_protocols(&rules, &protocols)).chain(implied) {
+    let named = rules.protocols().chain(filter.iter().flat_map(Filter::protocols));
+    let named = unknown_protocols(named, &protocols);
+    let numbered = unknown_routes(rules.routes().chain(filter.iter().flat_map(Filter::routes)), routes.len());
+    let added = super::added_capabilities(&rules);
+    for warning in unknown.into_iter().chain(added).chain(named).chain(numbered).chain(implied) {
         tell(&format!("warning: {warning}"));
     }
     let defaults = Limits::default();
@@ -42,8 +49,9 @@ pub fn run(flags: &cli::Proxy) -> Result<u8, Problem> {
         ..defaults
     };
     let secure = Secure::read(&flags.tls, &routes)?;
-    let bound = routes.iter().map(|route| bind(route.clone(), &secure)).collect();
-    let sinks = log::open(&flags.log)?;
+    let written = routes.iter().zip(&flags.routes).zip(1..);
+    let bound = written.map(|((route, written), number)| bind(route.clone(), number, written, &secure)).collect();
+    let sinks = log::open(&flags.log, filter.as_ref(), &log::head(&flags.routes, &grammars, &flags.log))?;
     let shared = Shared::new(sets);
     let plan =
         Plan { routes: bound, limits, grammars, rules: shared.clone(), sinks, show_secrets: flags.log.show_secrets };
@@ -54,7 +62,7 @@ pub fn run(flags: &cli::Proxy) -> Result<u8, Problem> {
         }
         Err(problem) => tell(&format!("error: {problem}\n  the old rules stay")),
     };
-    let files = !flags.rules.rules.is_empty();
+    let files = !flags.rules.rules.is_empty() || flags.rules.caps_like.is_some();
     match scope::run(plan, |_| tending(files.then_some(again))) {
         Ok(code) => Ok(code),
         // The flags were fine: that the port is taken is no mistake in writing.
@@ -123,11 +131,12 @@ fn apart(routes: &[Route], written: &[String]) -> Result<(), Problem> {
     Ok(())
 }
 
-/// A route for the relay.
-pub(super) fn bind(route: Route, secure: &Secure) -> net::Route {
+/// A route for the relay, with its place on the command line, and as it was written there.
+pub(super) fn bind(route: Route, number: u32, written: &str, secure: &Secure) -> net::Route {
     let [client, server] = route.tls;
     let has = |leg| leg != Tls::Asked;
     net::Route {
+        name: Arc::new(RouteName { number, written: written.to_owned() }),
         // A leg that is to have TLS and silently has none must be impossible.
         identity: has(client).then(|| secure.identity.clone().expect("who we are was read for this route")),
         trust: has(server).then(|| secure.trust.clone().expect("whom to believe was read for this route")),

@@ -57,7 +57,8 @@ pub fn run(flags: &cli::Read) -> Result<u8, Problem> {
     let head = reader.head().clone();
     known(&head, &first, &protocols)?;
     let (hidden, hide) = (!head.secrets, head.secrets && !flags.log.show_secrets);
-    let sinks = log::open(&flags.log, &Head { secrets: head.secrets && !hide, ..head })?;
+    let filter = log::filter(&flags.log)?;
+    let sinks = log::open(&flags.log, filter.as_ref(), &Head { secrets: head.secrets && !hide, ..head })?;
     let sinks = sinks.wrapped(|sink| Box::new(Selected::new(wanted.clone(), sink)));
     let desk = Desk::new(protocols.grammars().to_vec(), sinks, !hidden && !hide);
     // Secrets that are in the file and not to be shown are found and hidden anew.
@@ -176,9 +177,8 @@ fn file(reader: &mut Reader<Input>, name: &str, follow: bool, sender: &SyncSende
 
 fn selection(flags: &cli::Read) -> Result<Selection, Problem> {
     let zone = TimeZone::system();
-    let moment = |option: &str, text: &Option<String>| {
-        text.as_deref().map(|text| Moment::read(option, text, &zone)).transpose()
-    };
+    let moment =
+        |option: &str, text: &Option<String>| text.as_deref().map(|text| Moment::read(option, text, &zone)).transpose();
     Ok(Selection {
         connections: flags.conn.iter().copied().collect(),
         side: flags.side.map(|side| match side {

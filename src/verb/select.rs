@@ -5,9 +5,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use jiff::civil::{DateTime, Time as TimeOfDay};
 use jiff::tz::TimeZone;
-use jiff::Timestamp;
 
 use crate::cli;
 use crate::event::{Event, Explained, Peer, Time, What};
@@ -37,8 +37,8 @@ impl Moment {
         if let Ok(time) = text.parse::<TimeOfDay>() {
             return Ok(Moment::Daily(time));
         }
-        let local = || text.parse::<DateTime>().ok().and_then(|time| time.to_zoned(zone.clone()).ok());
-        let moment = text.parse::<Timestamp>().ok().or_else(|| local().map(|moment| moment.timestamp()));
+        let local = || text.parse::<DateTime>().ok().and_then(|time| zone.to_timestamp(time).ok());
+        let moment = text.parse::<Timestamp>().ok().or_else(local);
         let nanoseconds = moment.and_then(|moment| u64::try_from(moment.as_nanosecond()).ok());
         nanoseconds.map(|at| Moment::At(Time(at))).ok_or_else(|| {
             let help = "2026-03-02T10:00:00Z, 2026-03-02T10:00:00 (local time), 10:00:05 (on the day of the first event), or \
@@ -52,9 +52,9 @@ impl Moment {
             Moment::At(time) => time,
             Moment::After(after) => Time(first.0.saturating_add(u64::try_from(after.as_nanos()).unwrap_or(u64::MAX))),
             Moment::Daily(time) => {
-                let day = Timestamp::from_nanosecond(i128::from(first.0)).map(|first| first.to_zoned(zone.clone()));
-                let moment = day.and_then(|day| day.date().to_datetime(time).to_zoned(zone.clone()));
-                let moment = moment.ok().and_then(|moment| u64::try_from(moment.timestamp().as_nanosecond()).ok());
+                let day = Timestamp::from_nanosecond(i128::from(first.0)).map(|first| zone.to_datetime(first).date());
+                let moment = day.and_then(|day| zone.to_timestamp(day.to_datetime(time)));
+                let moment = moment.ok().and_then(|moment| u64::try_from(moment.as_nanosecond()).ok());
                 Time(moment.unwrap_or(first.0))
             }
         }
@@ -134,6 +134,7 @@ impl<S: Sink> Sink for Selected<S> {
                 marks: &[],
                 sent_marks: &[],
                 latency: None,
+                user: None,
                 notes: &[],
                 summary: None,
                 ..*event

@@ -7,8 +7,11 @@ use clap::Parser;
 use imapscope::cli::{Cli, Verb};
 use imapscope::event::Peer;
 use imapscope::rules::Rules;
+use imapscope::rules::filter::Filter;
+use imapscope::sink::Sink;
 use imapscope::sink::pretty::Pretty;
 use imapscope::sink::style::{Look, TimeStyle};
+use imapscope::verb::log::Filtered;
 
 /// One line of a dialogue.
 #[derive(Debug, Clone)]
@@ -54,6 +57,8 @@ pub struct Dialogue {
     pub grammar: Option<String>,
     /// The rules under which it runs.
     pub rules: Arc<Rules>,
+    /// What the log shows, where that is not everything.
+    pub filter: Option<Filter>,
     /// What happens.
     pub steps: Vec<Step>,
     /// What the log says.
@@ -116,7 +121,8 @@ impl Dialogue {
                 _ => return Err(wrong("neither C: S: C| S| C* S* C~ S~ C. S. => =| =- <= ! @ nor #")),
             }
         }
-        Ok(Dialogue { grammar, rules: Arc::new(rules(&flags)?), steps, log: log.to_owned() })
+        let (rules, filter) = plan(&flags)?;
+        Ok(Dialogue { grammar, rules: Arc::new(rules), filter, steps, log: log.to_owned() })
     }
 
     /// What a peer must have been sent.
@@ -139,15 +145,20 @@ impl Dialogue {
     }
 }
 
-/// Makes rules of `! --drop-cap IDLE` and the like, as the program itself does.
-fn rules(flags: &[String]) -> Result<Rules, String> {
-    let words = ["imapscope", "proxy", "imap://mail.example.org"].map(str::to_owned);
+/// The route of every dialogue.
+pub const ROUTE: &str = "imap://mail.example.org";
+
+/// Makes rules of `! --drop-cap IDLE` and the like, and a filter, as the program itself does.
+fn plan(flags: &[String]) -> Result<(Rules, Option<Filter>), String> {
+    let words = ["imapscope", "proxy", ROUTE].map(str::to_owned);
     let words = words.into_iter().chain(flags.iter().flat_map(|line| split(line)));
     let words: Vec<String> = words.collect();
     match Cli::try_parse_from(&words).map_err(|error| error.to_string())?.verb {
         Verb::Proxy(proxy) => {
-            imapscope::verb::rules_of(&proxy, &[], &["STARTTLS", "STLS"], proxy.rules.seed.unwrap_or(0))
-                .map_err(|problem| problem.to_string())
+            let hidden = ["STARTTLS", "STLS"];
+            let rules = imapscope::verb::rules_of(&proxy, &[], &hidden, proxy.rules.seed.unwrap_or(0));
+            let filter = imapscope::verb::log::filter(&proxy.log);
+            rules.and_then(|rules| Ok((rules, filter?))).map_err(|problem| problem.to_string())
         }
         _ => Err("the flags are those of proxy".to_owned()),
     }
@@ -199,8 +210,12 @@ fn unescape(text: &str, line: bool) -> Result<Vec<u8>, String> {
 }
 
 /// A log in memory, with times that do not depend on where the test runs.
-pub fn log(written: Written) -> Pretty<Written> {
-    Pretty::new(written, Look { time: TimeStyle::Delta, ..Look::default() })
+pub fn log(written: Written, filter: Option<&Filter>) -> Box<dyn Sink> {
+    let pretty = Pretty::new(written, Look { time: TimeStyle::Delta, ..Look::default() });
+    match filter {
+        Some(filter) => Box::new(Filtered::new(filter.clone(), pretty)),
+        None => Box::new(pretty),
+    }
 }
 
 /// Memory that a log is written to, and that can be looked at.

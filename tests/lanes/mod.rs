@@ -264,9 +264,10 @@ impl Run {
     /// What must hold of every event, whatever the peers sent.
     pub fn check(&self) {
         // What is read a second time, and waits then, is reported a second time.
+        let again = |odd: &Oddity| matches!(odd, Oddity::Smuggled | Oddity::ClosedEarly);
         let twice = |seen: &Seen| match &seen.what {
-            What::Text(text) => text.oddities.contains(&Oddity::Smuggled),
-            What::Data(data) => data.oddities.contains(&Oddity::Smuggled),
+            What::Text(text) => text.oddities.iter().any(again),
+            What::Data(data) => data.oddities.iter().any(again),
             _ => false,
         };
         for peer in [Peer::Client, Peer::Server] {

@@ -37,6 +37,7 @@ pub async fn soon<T>(work: impl Future<Output = T>) -> T {
 
 pub fn route(server: SocketAddr) -> Route {
     Route {
+        name: Default::default(),
         listen: Endpoint::new("127.0.0.1", 0),
         server: Endpoint::new(server.ip().to_string(), server.port()),
         protocol: "imap".into(),

@@ -83,6 +83,7 @@ impl Made {
             marks: &self.marks,
             sent_marks: &self.sent_marks,
             latency: self.latency,
+            user: None,
             notes: &self.notes,
             summary: self.summary.as_ref(),
         })
@@ -143,6 +144,7 @@ pub fn opened(millisecond: u64, connection: u64, edit: [bool; 2]) -> Made {
         form: imapscope::event::Form::Imap,
         client: format!("127.0.0.1:{}", 54_320 + connection),
         server: "mail.example.org:143".into(),
+        route: Default::default(),
         edit,
         rules: Vec::new(),
     };

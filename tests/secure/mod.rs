@@ -261,6 +261,7 @@ impl Stage {
         let rules = Arc::new(Rules::compile(&rules).unwrap());
         let scheme = |tls: bool| format!("{}{}", set.protocol, if tls { "s" } else { "" });
         let route = Route {
+            name: Default::default(),
             listen: Endpoint::new("127.0.0.1", 0),
             server: Endpoint::new(set.host, server.port()),
             protocol: set.protocol.into(),

@@ -11,30 +11,57 @@ use crate::rules::condition::{Condition, FIELDS, Field, FieldRow, Relation, Scal
 /// How deep parentheses and `!` may nest: evaluation recurses.
 const MOST_NESTED: usize = 64;
 
+/// Who asks: that decides which fields are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asker {
+    /// A rule, while a text is on its way.
+    Rule,
+    /// A filter of the log, once everything is known.
+    Filter,
+}
+
+/// Where a part of a condition stands.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    asker: Asker,
+    depth: usize,
+}
+
+impl Place {
+    const fn inside(self) -> Self {
+        Place { depth: self.depth + 1, ..self }
+    }
+}
+
+/// A whole condition.
+pub fn condition(line: &str, asker: Asker) -> Parsed<'_, Condition> {
+    any(line, Place { asker, depth: 0 })
+}
+
 /// Conditions joined with `||`.
-pub fn any(line: &str, depth: usize) -> Parsed<'_, Condition> {
-    let (rest, parts) = joined(line, "||", depth, all)?;
+fn any(line: &str, place: Place) -> Parsed<'_, Condition> {
+    let (rest, parts) = joined(line, "||", place, all)?;
     Ok((rest, one_or(parts, Condition::Any)))
 }
 
-fn all(line: &str, depth: usize) -> Parsed<'_, Condition> {
-    let (rest, parts) = joined(line, "&&", depth, not)?;
+fn all(line: &str, place: Place) -> Parsed<'_, Condition> {
+    let (rest, parts) = joined(line, "&&", place, not)?;
     Ok((rest, one_or(parts, Condition::All)))
 }
 
 fn joined<'a>(
     line: &'a str,
     sign: &str,
-    depth: usize,
-    part: fn(&'a str, usize) -> Parsed<'a, Condition>,
+    place: Place,
+    part: fn(&'a str, Place) -> Parsed<'a, Condition>,
 ) -> Parsed<'a, Vec<Condition>> {
-    let (mut rest, first) = part(line, depth)?;
+    let (mut rest, first) = part(line, place)?;
     let mut parts = vec![first];
     loop {
         let (after, _) = blanks(rest)?;
         let Some(after) = after.strip_prefix(sign) else { return Ok((rest, parts)) };
         let next;
-        (rest, next) = part(after, depth)?;
+        (rest, next) = part(after, place)?;
         parts.push(next);
     }
 }
@@ -50,17 +77,17 @@ fn one_or(mut parts: Vec<Condition>, join: fn(Vec<Condition>) -> Condition) -> C
     }
 }
 
-fn not(line: &str, depth: usize) -> Parsed<'_, Condition> {
+fn not(line: &str, place: Place) -> Parsed<'_, Condition> {
     let (rest, _) = blanks(line)?;
-    if depth > MOST_NESTED {
+    if place.depth > MOST_NESTED {
         return fault(rest, 1, format!("this is nested more than {MOST_NESTED} deep"), "");
     }
     if let Some(inner) = rest.strip_prefix('!') {
-        let (rest, inner) = not(inner, depth + 1)?;
+        let (rest, inner) = not(inner, place.inside())?;
         return Ok((rest, Condition::Not(Box::new(inner))));
     }
-    let Some(inner) = rest.strip_prefix('(') else { return test(rest) };
-    let (after, inner) = any(inner, depth + 1)?;
+    let Some(inner) = rest.strip_prefix('(') else { return test(rest, place.asker) };
+    let (after, inner) = any(inner, place.inside())?;
     let (after, _) = blanks(after)?;
     match after.strip_prefix(')') {
         Some(rest) => Ok((rest, inner)),
@@ -72,23 +99,31 @@ fn not(line: &str, depth: usize) -> Parsed<'_, Condition> {
     }
 }
 
-fn fields() -> String {
-    let known: Vec<&str> = FIELDS.iter().filter(|row| row.not_in_rules.is_none()).map(|row| row.word).collect();
-    format!("the fields that a rule can ask about are {}", known.join(" "))
+impl Asker {
+    /// True if this field is known to whoever asks.
+    fn knows(self, row: &FieldRow) -> bool {
+        self == Asker::Filter || row.not_in_rules.is_none()
+    }
+
+    fn fields(self) -> String {
+        let known: Vec<&str> = FIELDS.iter().filter(|row| self.knows(row)).map(|row| row.word).collect();
+        let whose = if self == Asker::Rule { "the fields that a rule can ask about are" } else { "the fields are" };
+        format!("{whose} {}", known.join(" "))
+    }
 }
 
-fn test(line: &str) -> Parsed<'_, Condition> {
+fn test(line: &str, asker: Asker) -> Parsed<'_, Condition> {
     let name = take_while1(|c: char| c.is_alphanumeric() || c == '-' || c == '_').parse(line);
     let Ok::<_, nom::Err<Fault<'_>>>((rest, name)) = name else {
         let word = super::word(line).unwrap_or_default();
         return fault(line, word.len(), "here a comparison is missing", "for example: from == server");
     };
     let Some(row) = FIELDS.iter().find(|row| row.word.eq_ignore_ascii_case(name)) else {
-        let known = FIELDS.iter().filter(|row| row.not_in_rules.is_none()).map(|row| row.word);
-        return fault(line, name.len(), format!("{} is no field", quote(name)), suggest(name, known, &fields()));
+        let known = FIELDS.iter().filter(|row| asker.knows(row)).map(|row| row.word);
+        return fault(line, name.len(), format!("{} is no field", quote(name)), suggest(name, known, &asker.fields()));
     };
-    if let Some(why) = row.not_in_rules {
-        return fault(line, name.len(), format!("{} {why}", quote(row.word)), fields());
+    if let Some(why) = row.not_in_rules.filter(|_| !asker.knows(row)) {
+        return fault(line, name.len(), format!("{} {why}", quote(row.word)), asker.fields());
     }
     let (rest, _) = blanks(rest)?;
     let (rest, relation) = relation(rest, row)?;
@@ -96,6 +131,11 @@ fn test(line: &str) -> Parsed<'_, Condition> {
 }
 
 fn relation<'a>(line: &'a str, row: &FieldRow) -> Parsed<'a, Relation> {
+    if row.scale == Scale::Time && !line.starts_with(['<', '>']) {
+        let word = super::word(line).unwrap_or_default();
+        let help = format!("times are compared with < and >, such as {} > 200ms", row.word);
+        return fault(line, word.len(), format!("`{}` is a time, which is never met exactly", row.word), help);
+    }
     let in_list = line.get(..2).filter(|word| word.eq_ignore_ascii_case("in")).map(|_| &line[2..]);
     if let Some(rest) = in_list.filter(|rest| rest.starts_with([' ', '\t', '{'])) {
         let (rest, values) = list(rest, row)?;
@@ -120,12 +160,17 @@ fn relation<'a>(line: &'a str, row: &FieldRow) -> Parsed<'a, Relation> {
         return regex(rest, row).map(|(rest, regex)| (rest, Relation::Matches(regex)));
     }
     if let Some(sign) = line.get(..1).filter(|sign| matches!(*sign, "<" | ">")) {
-        if row.scale != Scale::Number {
+        if !matches!(row.scale, Scale::Number | Scale::Time) {
             let help = "< and > compare numbers: conn and size; words are compared with == != ~ and in";
             return fault(line, 1, format!("`{}` is not a number", row.word), help);
         }
         if line[1..].starts_with('=') {
-            let help = "to include the number itself, take the next one: size < 101";
+            let time = row.scale == Scale::Time;
+            let help = if time {
+                "write latency > 200ms"
+            } else {
+                "to include the number itself, take the next one: size < 101"
+            };
             return fault(line, 2, format!("there is no {sign}="), help);
         }
         let (rest, value) = value(&line[1..], row)?;
@@ -193,6 +238,12 @@ fn value<'a>(line: &'a str, row: &FieldRow) -> Parsed<'a, Value> {
                 }
             };
         }
+        Scale::Time => {
+            return match nanoseconds(&text) {
+                Some(time) => Ok((rest, Value::Number(time))),
+                None => fault(at, len, format!("{} is no time", quote(&text)), TIME),
+            };
+        }
         Scale::OneOf(words) => {
             if !words.iter().any(|word| word.eq_ignore_ascii_case(&text)) {
                 let all = format!("`{}` is one of {}", row.word, words.join(" "));
@@ -208,6 +259,22 @@ fn value<'a>(line: &'a str, row: &FieldRow) -> Parsed<'a, Value> {
         }
     }
     Ok((rest, Value::Word(text.into_bytes())))
+}
+
+/// How times are written.
+const TIME: &str = "a whole number with us, ms, s or m behind it, such as 200ms";
+
+/// Digits and a unit.
+fn nanoseconds(text: &str) -> Option<u64> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let unit = match &text[digits..] {
+        "us" | "µs" => 1_000,
+        "ms" => 1_000_000,
+        "s" => 1_000_000_000,
+        "m" => 60_000_000_000,
+        _ => return None,
+    };
+    text[..digits].parse::<u64>().ok()?.checked_mul(unit)
 }
 
 fn words_or_mark(row: &FieldRow, words: &[&str]) -> String {
@@ -229,6 +296,7 @@ fn raw<'a>(line: &'a str, row: &FieldRow) -> Parsed<'a, &'a str> {
         (_, Scale::OneOf(words)) => format!("`{}` is one of {}", row.word, words.join(" ")),
         (_, Scale::OneOfOrMark(words)) => words_or_mark(row, words),
         (_, Scale::Number) => format!("`{}` is a number", row.word),
+        (_, Scale::Time) => TIME.to_string(),
         (_, Scale::Word) => "a word, or a string in \"double quotes\"".to_string(),
     };
     fault(line, usize::from(!line.is_empty()), "here a value is missing", help)
