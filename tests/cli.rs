@@ -418,7 +418,16 @@ fn another_server_s_capabilities_come_from_a_file() {
     assert!(said[0].contains("no capability CONSTORE is known"), "{said:?}");
     assert!(said[1].starts_with("warning: --add-cap X-A: a server that does not have X-A"), "{said:?}");
     assert!(said[2].starts_with("listening"), "{said:?}");
-    for (content, what) in [("{\"imapscope\":\"1\"}\n", "this is a recording"), ("# none\n", "there is no name in")] {
+    let recording = concat!(
+        r#"{"imapscope":1,"protocols":{"imap":"imap"}}"#,
+        "\n",
+        r#"{"at":1,"conn":1,"from":"server","frame":1,"line":"* CAPABILITY IMAP4rev1 IDEL"}"#,
+        "\n"
+    );
+    std::fs::write(&file, recording).expect("a file");
+    let said = first_lines(&["proxy", &route, "--caps-like", path], 1);
+    assert!(said[0].contains("no capability IDEL is known"), "{said:?}");
+    for (content, what) in [("{\"imapscope\":1}\n", "there is no name in"), ("# none\n", "there is no name in")] {
         std::fs::write(&file, content).expect("a file");
         let said = refused(&["proxy", "imap://mail.example.org", "--caps-like", path]);
         assert!(said.contains("--caps-like") && said.contains(what), "{said}");

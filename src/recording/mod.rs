@@ -8,6 +8,7 @@
 //! The first line says `{"imapscope":1,…}`: see [`Head`]. Each line behind it is an event: see [`line::Line`].
 
 pub mod line;
+mod list;
 mod read;
 mod write;
 
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::{Form, Peer, Reading};
 use crate::wire;
+pub use list::lists;
 pub use read::{MAX_OPEN, Reader, State, is_recording};
 pub use write::Writer;
 

@@ -270,7 +270,7 @@ impl Source {
         };
         let content = read(file).map_err(|why| wrong(format!("{file} cannot be read: {why}")))?;
         let content = content.strip_prefix('\u{feff}').unwrap_or(&content);
-        let listed = like::names(content).map_err(wrong)?;
+        let listed = like::names(content);
         let mut names: Vec<Pattern> = Vec::new();
         // What peers have listed stands among other lines.
         let lines = if listed.is_some() { "" } else { content };

@@ -16,7 +16,8 @@ pub mod secure;
 pub mod select;
 
 use std::borrow::Cow;
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, Read as _, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -26,6 +27,7 @@ use crate::cli::{self, Cli, RuleFlags, Verb};
 use crate::event::Form;
 use crate::grammar::{Grammar, mechanism};
 use crate::problem::Problem;
+use crate::recording;
 use crate::rules::{Options, Rules, Source};
 use crate::wording::nearest;
 use protocols::Protocols;
@@ -154,9 +156,18 @@ pub fn added_capabilities(rules: &Rules) -> Vec<String> {
 /// # Errors
 /// A rule or file that cannot be read.
 fn compile(sources: &[Source]) -> Result<Rules, Problem> {
-    // In a transcript of peers there may be anything.
-    let read = |octets: Vec<u8>| String::from_utf8_lossy(&octets).into_owned();
-    Rules::compile_with(sources, &|file| std::fs::read(file).map(read).map_err(|error| error.to_string()))
+    Rules::compile_with(sources, &|file| text_of(file).map_err(|error| error.to_string()))
+}
+
+/// What a file of names says; of a recording, its lists of capabilities. In a transcript of peers there may be anything.
+fn text_of(file: &str) -> io::Result<String> {
+    let mut input = BufReader::new(File::open(file)?);
+    if recording::is_recording(input.fill_buf()?) {
+        return recording::lists(input);
+    }
+    let mut octets = Vec::new();
+    input.read_to_end(&mut octets)?;
+    Ok(String::from_utf8_lossy(&octets).into_owned())
 }
 
 /// A seed for the chances of rules, where none was given: another one in each run.
