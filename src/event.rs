@@ -8,6 +8,7 @@ mod connection;
 mod data;
 mod explained;
 mod list;
+mod probed;
 mod protocol;
 mod tls;
 
@@ -22,6 +23,7 @@ pub use connection::{Closed, Closer, Opened, RouteName};
 pub use data::{Data, DataKind, MAX_HEAD, MAX_OCTETS, MAX_SUBJECT, Octets};
 pub use explained::{Explained, Fate, Mark, Note, NoteKind, Role, Summary, Tally};
 pub use list::{Item, List, ListKind};
+pub use probed::{Offer, Probed, Secured, Stage};
 pub use protocol::{Form, State};
 pub use tls::{Certificate, Hello, TlsFacts, Verdict};
 

@@ -1,11 +1,12 @@
 //! Capability lists in words: the first in full, entry by entry; later ones as what they change, and why.
 
-use super::capability::{Names, word};
+use super::capability::{MAX_NAMES, Names, word};
 use super::finding::note;
 use super::{Explainer, Met, phrase};
 use std::borrow::Cow;
 
-use crate::event::{Fate, Item, List, ListKind, Note, NoteKind, Reading, Span, Text};
+use crate::event::{Fate, Item, List, ListKind, Note, NoteKind, Offer, Reading, Span, Text};
+use crate::grammar::Grammar;
 
 /// The most entries of a list that get a note each.
 const MAX_ENTRIES: usize = 256;
@@ -166,10 +167,31 @@ pub(super) fn entries<'a>(list: &'a List, bytes: &'a [u8]) -> impl Iterator<Item
     })
 }
 
+/// What a list offers, each name once, as far as there is room; and how many names there is none for.
+#[must_use]
+pub fn offers(grammar: &Grammar, list: &List, bytes: &[u8]) -> (Vec<Offer>, usize) {
+    let names = names(list, bytes);
+    let offer = |name: &str| {
+        let (first, value) = name.split_once(' ').map_or((name, None), |(first, value)| (first, Some(value)));
+        Offer {
+            name: phrase::excerpt(first.as_bytes()),
+            value: value.map(|value| phrase::excerpt(value.as_bytes())),
+            meaning: grammar.capability(first).map(|known| known.does.clone()),
+            entry: entry(grammar, name, Fate::Kept),
+        }
+    };
+    let offers: Vec<Offer> = names.iter().map(offer).collect();
+    let all = entries(list, bytes).count();
+    // Those that are there twice are not missing.
+    let full = offers.len() == MAX_NAMES || all > MAX_NAMES;
+    let more = if full { all.saturating_sub(offers.len()) } else { 0 };
+    (offers, more)
+}
+
 /// Names with parameters that are longer than this, in octets, have them behind the meaning.
 const BESIDE: usize = 20;
 
-fn entry(grammar: &crate::grammar::Grammar, name: &str, fate: Fate) -> Note {
+fn entry(grammar: &Grammar, name: &str, fate: Fate) -> Note {
     let known = grammar.capability(word(name));
     let (about, beside) = if name.len() <= BESIDE { (name, "") } else { name.split_once(' ').unwrap_or((name, "")) };
     let does = known.map_or("not known to this program's grammar", |known| &known.does).to_owned();

@@ -7,7 +7,7 @@ pub mod capability;
 pub mod finding;
 mod hurdle;
 pub mod imap;
-mod list;
+pub mod list;
 mod login;
 pub mod mark;
 mod octets;

@@ -1,6 +1,7 @@
 //! One leg: a socket with its layers. Knows how octets get in and out; must not know what they mean.
 //! TLS lies between the socket and these functions; whoever uses a leg does not see whether it does.
 
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -113,6 +114,19 @@ impl Leg {
             [one] => layer!(self, stream => stream.poll_write(cx, one)),
             many => layer!(self, stream => stream.poll_write_vectored(cx, many)),
         }
+    }
+
+    /// Writes all of it, and whatever a layer holds.
+    pub async fn write_all(&mut self, octets: &[u8]) -> io::Result<()> {
+        let mut rest = octets;
+        while !rest.is_empty() {
+            let count = poll_fn(|cx| self.poll_write(cx, &[IoSlice::new(rest)])).await?;
+            if count == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            rest = &rest[count..];
+        }
+        poll_fn(|cx| self.poll_flush(cx)).await
     }
 
     /// True if a layer holds octets that its socket did not take yet: [`Leg::poll_flush`] has to be called.

@@ -3,6 +3,7 @@
 //! Knows events and sessions. It is handed a factory of sessions and a sender of batches; what the octets mean,
 //! and what becomes of the events, it must not know.
 
+mod call;
 mod clock;
 mod dial;
 mod lane;
@@ -28,6 +29,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
+pub use call::Call;
 pub use clock::Clock;
 use dial::{dial, plain};
 use leg::Leg;
@@ -46,6 +48,9 @@ use crate::wording::amount;
 
 /// How long connections may take to end once all is to stop; then they are cut off.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// Where connections may go on for a while, and there are none, one that is on its way may come so late.
+const CALM: Duration = Duration::from_millis(20);
 
 /// How long accepting rests after an error (too many open files, most often).
 const REST: Duration = Duration::from_millis(200);
@@ -126,6 +131,8 @@ pub struct Limits {
     pub connect_timeout: Duration,
     /// How long a connection waits for a log that cannot keep up, before it goes on without it.
     pub patience: Duration,
+    /// How long connections may go on once all is to stop, before they are ended.
+    pub linger: Duration,
 }
 
 impl Default for Limits {
@@ -135,6 +142,7 @@ impl Default for Limits {
             idle_timeout: None,
             connect_timeout: Duration::from_secs(10),
             patience: Duration::from_secs(1),
+            linger: Duration::ZERO,
         }
     }
 }
@@ -174,7 +182,8 @@ impl Relay {
         &self.routes
     }
 
-    /// Serves all routes until `stop` becomes true and all connections have ended (two seconds later at most).
+    /// Serves all routes until `stop` becomes true and all connections have ended: those that are left when
+    /// [`Limits::linger`] is over are ended then, within two seconds.
     /// `make` makes the session of a connection from its route and number; `notice` is told, in a sentence, what
     /// concerns no connection.
     pub async fn serve<F, N>(self, make: F, events: Sender, stop: watch::Receiver<bool>, notice: N)
@@ -185,16 +194,20 @@ impl Relay {
         let (routes, listeners): (Vec<_>, Vec<_>) =
             self.routes.into_iter().map(|bound| (Arc::new(bound.route), bound.listener)).unzip();
         let own = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
-        let plan = Plan { make, limits: self.limits, clock: Clock::start(), events, stop: stop.clone(), own };
+        let (end, ended) = watch::channel(false);
+        let plan = Plan { make, limits: self.limits, clock: Clock::start(), events, stop: ended, own };
         let plan = Arc::new(plan);
-        let mut stop = stop;
+        let (mut stop, mut leave) = (stop, None);
         let mut tasks = JoinSet::new();
         let (mut number, mut turn, mut resume) = (0, 0, None);
         loop {
             // Connections over the limit are tasks too until their end is reported: so twice as many at the most.
             let may = resume.is_none() && tasks.len() < plan.limits.max_connections.saturating_mul(2).max(1);
+            let (last, calm) = (leave.unwrap_or_else(Instant::now), Instant::now() + CALM);
             tokio::select! {
-                () = stopped(&mut stop) => break,
+                () = stopped(&mut stop), if leave.is_none() => leave = Some(Instant::now() + plan.limits.linger),
+                () = sleep_until(last), if leave.is_some() => break,
+                () = sleep_until(calm), if leave.is_some() && tasks.is_empty() => break,
                 Some(done) = tasks.join_next() => inspect(done, &notice),
                 () = sleep_until(resume.unwrap_or_else(Instant::now)), if resume.is_some() => resume = None,
                 (index, accepted) = accept(&listeners, &mut turn), if may => match accepted {
@@ -212,6 +225,8 @@ impl Relay {
             }
         }
         drop(listeners);
+        // The plan holds a receiver, so that somebody is told.
+        let _ = end.send(true);
         let all = async {
             while let Some(done) = tasks.join_next().await {
                 inspect(done, &notice);
@@ -397,7 +412,7 @@ async fn open<F>(
     };
     tokio::select! {
         legs = async { tokio::try_join!(client_leg, server_leg) } => legs.map(|(client, server)| [client, server]),
-        () = stopped(stop) => Err((Closer::Ours, "imapscope was interrupted".into())),
+        () = stopped(stop) => Err((Closer::Ours, "imapscope ended".into())),
     }
 }
 

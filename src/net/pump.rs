@@ -129,7 +129,7 @@ impl Pump {
 
     /// Relays until the connection is over, and reports its end.
     pub async fn run(mut self: Box<Self>, stop: &mut watch::Receiver<bool>) {
-        let interrupted = || End { by: Closer::Ours, why: Some("imapscope was interrupted".into()) };
+        let interrupted = || End { by: Closer::Ours, why: Some("imapscope ended".into()) };
         let end = loop {
             let ended = tokio::select! {
                 biased;

@@ -2,8 +2,6 @@
 //! the server's leg is secured first; then the client hears of the consent, and begins. Knows legs and handshakes, and not
 //! what was said before.
 
-use std::future::poll_fn;
-use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,7 +34,7 @@ impl Upgrade {
     /// Tells the client of the consent, and answers the TLS that it begins. `ahead` came of it before.
     pub async fn client(&self, mut leg: Leg, consent: &[u8], ahead: Vec<u8>) -> Outcome {
         let identity = self.identity()?;
-        let told = timeout(self.limit, tell(&mut leg, consent)).await;
+        let told = timeout(self.limit, leg.write_all(consent)).await;
         let gone = |why: String| format!("the client did not hear of the consent to TLS: {why}");
         told.map_err(|_| gone(format!("it read nothing for {} s", self.limit.as_secs_f64())))?
             .map_err(|error| gone(error.to_string()))?;
@@ -68,17 +66,4 @@ impl Upgrade {
         let own = self.route.own[peer.index()];
         Terms { host: &self.route.server.host, server, plain: &self.route.plain, given, starttls: true, own }
     }
-}
-
-/// Writes octets to a leg.
-async fn tell(leg: &mut Leg, octets: &[u8]) -> io::Result<()> {
-    let mut rest = octets;
-    while !rest.is_empty() {
-        let count = poll_fn(|cx| leg.poll_write(cx, &[IoSlice::new(rest)])).await?;
-        if count == 0 {
-            return Err(io::ErrorKind::WriteZero.into());
-        }
-        rest = &rest[count..];
-    }
-    Ok(())
 }

@@ -33,6 +33,11 @@ pub fn reference(note: &Note) -> Option<&str> {
 /// Those of a `later` list are what it has of new names.
 pub fn write(page: &mut Page, entries: &[Note], later: bool) {
     heading(page, entries, later);
+    rows(page, entries);
+}
+
+/// Writes entries without a heading.
+pub fn rows(page: &mut Page, entries: &[Note]) {
     let widest = |text: fn(&Note) -> Option<&str>, most: usize| {
         entries.iter().filter_map(text).map(|text| columns(&escaped(text))).max().unwrap_or(0).min(most)
     };

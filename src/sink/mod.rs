@@ -2,12 +2,14 @@
 //!
 //! A sink knows explained events and where it writes; it knows nothing of sessions, grammars or sockets.
 
+pub mod aside;
 mod caps;
 mod clock;
 mod closing;
 mod escape;
 mod page;
 pub mod pretty;
+pub mod probed;
 mod secured;
 pub mod style;
 mod text;
@@ -229,6 +231,12 @@ impl Write for Anew {
     fn flush(&mut self) -> io::Result<()> {
         self.emptied()?.flush()
     }
+}
+
+/// A sentence that may quote a peer, so that no terminal obeys it.
+#[must_use]
+pub fn safe(sentence: &str) -> String {
+    escape::escaped(sentence)
 }
 
 fn origin(output: &str) -> String {

@@ -59,7 +59,10 @@ impl Terms<'_> {
         };
         let remedy = if seen.remedy.is_empty() { "--insecure goes on without" } else { seen.remedy };
         let faults = seen.faults.join("; ");
-        format!("the certificate of {}{whose} is not accepted: {faults}. Nothing was relayed; {remedy}", self.server)
+        format!(
+            "the certificate of {}{whose} is not accepted: {faults}. Nothing more was sent to it; {remedy}",
+            self.server
+        )
     }
 
     /// A handshake with this peer came to nothing; `head` are the first octets that it sent.
