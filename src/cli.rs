@@ -1,5 +1,6 @@
 //! Every flag and verb, declared once. What they mean is decided in `verb`; nothing here opens, reads or prints.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -37,6 +38,8 @@ Examples:
       the same on port 2143, and the client never hears of IDLE and COMPRESS
   imapscope proxy submission://mail.example.org pop3://mail.example.org
       127.0.0.1:1587 and 127.0.0.1:1110, each with its own protocol
+  imapscope probe imap://mail.example.org
+      what a server offers, before TLS and under it
   imapscope explain QRESYNC
       what a word of the protocol means, and where it is written
 
@@ -53,6 +56,9 @@ pub enum Verb {
     /// Show, filter or convert a recording
     #[command(after_long_help = READ_EXAMPLES)]
     Read(Box<Read>),
+    /// Connect to a server, and print what it offers: before TLS, under TLS, after login, and what changed between them
+    #[command(after_long_help = PROBE_EXAMPLES)]
+    Probe(Box<Probe>),
     /// What a command, capability, response, code, flag or SASL mechanism means
     Explain(Explain),
     /// The protocol descriptions that imapscope works from
@@ -114,6 +120,18 @@ Examples:
       any line, with sed's substitution; --rules FILE for many rules
   imapscope proxy imap://mail.example.org -o pretty -o pretty:session.log
       on the screen, and in a file (a new one with mode 0600)
+  imapscope proxy :0=imap://mail.example.org -- \\
+      sh -c 'curl imap://$IMAPSCOPE_HOST:$IMAPSCOPE_PORT/ -u alice'
+      one command, and what it said and heard
+
+Behind -- stands a COMMAND. It is started when all routes listen, and has their
+addresses in its environment: IMAPSCOPE_HOST and IMAPSCOPE_PORT of the first
+route; IMAPSCOPE_HOST_IMAP and IMAPSCOPE_PORT_IMAP, ..._SUBMISSION and so on of
+each, by the scheme that clients use, with _2, _3 for more of the same. Where
+the log goes to standard output, what the command says goes to standard error,
+behind $ (its output) and $! (its errors); with the log in a file (-o
+pretty:FILE), it has the terminal for itself. When it has ended, connections may
+end within 2 seconds, and its exit code is ours (128 and the number of a signal).
 
 Rules, one to an option --rule or to a line of a file:
   drop-capability PATTERN... [enforced]
@@ -147,6 +165,9 @@ pub struct Proxy {
     /// Where to listen and where to connect to: [LISTEN=]SERVER
     #[arg(required = true, value_name = "ROUTE")]
     pub routes: Vec<String>,
+    /// Run this against the routes, and end with it and its exit code (see below)
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
     /// A protocol description of your own, whose name is a scheme; repeatable (`grammar check` looks one through)
     #[arg(long, value_name = "FILE")]
     pub grammar: Vec<PathBuf>,
@@ -171,6 +192,77 @@ pub struct Proxy {
     /// Wait so long for DNS, for each address of the server, and for each TLS handshake (500ms, 10s)
     #[arg(long, value_name = "T", value_parser = duration, default_value = "10s", help_heading = "Limits")]
     pub connect_timeout: Duration,
+}
+
+const PROBE_EXAMPLES: &str = "\
+Examples:
+  imapscope probe imap://mail.example.org
+      what is offered before STARTTLS, and what behind it
+  imapscope probe imaps://imap.example.org --user alice
+      the same before login and after it; the password is asked for
+  IMAPSCOPE_PASSWORD=... imapscope probe submission://mail.example.org --user alice --format json
+      for a script
+
+imap, smtp, submission, lmtp, pop3, sieve and nntp can be asked, each with an s
+behind it (TLS from the first octet) or with +starttls (as --starttls required);
+nobody logs in with nntp. The ways to log in: PLAIN, LOGIN (IMAP, SMTP), USER and
+PASS. A password is sent under TLS with a verified server only, unless --insecure
+is given.
+
+Exit codes: 0 fine, 1 the server cannot be asked, or not all of it (standard
+error says why, and what was found is printed all the same), 2 a wrong command
+line.";
+
+/// Flags of `probe`.
+#[derive(Debug, Args)]
+pub struct Probe {
+    /// The server: SCHEME://HOST, or SCHEME://HOST:PORT
+    #[arg(value_name = "URL")]
+    pub url: String,
+    /// Log in as this user, with the password in IMAPSCOPE_PASSWORD or one that is asked for
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+    /// When to begin TLS with STARTTLS, where it does not begin with the first octet
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = Begin::IfOffered)]
+    pub starttls: Begin,
+    /// Accept any certificate, and log in without TLS where there is none
+    #[arg(long)]
+    pub insecure: bool,
+    /// Verify the server with the certificates in this file (PEM) and no others: an authority's, or its own
+    #[arg(long, value_name = "FILE")]
+    pub server_ca: Option<PathBuf>,
+    /// Wait so long for DNS, for each address of the server, for the TLS handshake, and for each answer (500ms, 10s)
+    #[arg(long, value_name = "T", value_parser = duration, default_value = "10s")]
+    pub connect_timeout: Duration,
+    /// For people, or one object of JSON
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// When to use colour
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = Color::Auto)]
+    pub color: Color,
+    /// A protocol description of your own, which says what names mean; repeatable
+    #[arg(long, value_name = "FILE")]
+    pub grammar: Vec<PathBuf>,
+}
+
+/// When a probe begins TLS with STARTTLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Begin {
+    /// Not at all
+    Never,
+    /// If the server offers it
+    IfOffered,
+    /// Always; a server that does not offer it is a failure
+    Required,
+}
+
+/// For whom something is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Text,
+    /// One object of JSON
+    Json,
 }
 
 /// Flags for TLS.

@@ -55,8 +55,8 @@
 //! | I4 | a lane holds [`event::MAX_TEXT`] octets at most, queues are bounded, and no announced size is allocated | `passthrough.rs`, `relay_memory.rs` |
 //! | I5 | the core (`event` to `explain` in the table below) reads no clock, environment or file, and prints nothing | `architecture.rs` |
 //! | I6 | two peers that only write cannot block us; a slow log is reported, and never drops anything in silence | `relay.rs`, `tls.rs`, `legacy_tls.rs`, `net::report` |
-//! | I7 | no secret reaches a sink unless asked for, in any spelling, cut or mechanism | `secrets.rs`, `secrets_mail.rs`, `explain.rs`, `pretty.rs`, `cli.rs` |
-//! | I8 | nothing that a peer sends reaches a terminal unescaped | `pretty.rs`, `dialogues/imap/terminal-escapes.txt` |
+//! | I7 | no secret reaches a sink unless asked for, in any spelling, cut or mechanism | `secrets.rs`, `secrets_mail.rs`, `explain.rs`, `pretty.rs`, `cli.rs`, `probe.rs` |
+//! | I8 | nothing that a peer sends reaches a terminal unescaped | `pretty.rs`, `probe.rs`, `dialogues/imap/terminal-escapes.txt` |
 //! | I9 | every driver runs the same session and explainer: a dialogue file gives the log that sockets would | `dialogues.rs` |
 //! | I10 | work is linear in what peers send, in any segmentation | `cost.rs` |
 //!
@@ -200,6 +200,13 @@
 //! - **A message ends where the standard says.** What a server may take for its end is noted as it passes, and 64 KiB behind
 //!   the first such place are kept. If the server then answers more than it was asked, or before the end, those octets are
 //!   read again as commands, as it reads them (`session/message.rs`).
+//! - **A command is a guest** (`verb/child.rs`): it is started when all routes listen, and told where in its environment. It has the
+//!   standard streams for itself unless the log needs one of them; then its lines are escaped like a peer's. Ctrl-C reaches it
+//!   without us, so only SIGTERM is passed on. A program that there is not is a mistake, and found before a socket opens.
+//! - **A probe is a client that reads with the session's eyes** (`verb/probe/talk.rs`): what it says and hears goes through a
+//!   [`session::Session`] and an [`explain::Explainer`], so that it has no reader and no masks of its own; TLS begins at the session's
+//!   word. What it knows itself is what to say (`verb/probe/dialect.rs`), and the password, which it takes out of names and
+//!   values too (`verb/probe/blot.rs`). It is driven by turns, with a time and a number of octets for each answer.
 //! - **Dialogue files are the main tests**: a claim, what is sent, what must arrive, and the log. Each runs in five
 //!   chunkings.
 //!
@@ -232,6 +239,7 @@
 //! | an output | a file in `sink/`, its name in [`sink::KINDS`], an arm in [`sink::open`] |
 //! | a layer | in a leg (TLS): `net/leg.rs`, and `net/upgrade.rs` for one that begins in the middle; in a lane (DEFLATE): `session/deflate.rs`. [`session::Session::receive`] may take less than a chunk: the driver comes back with the rest |
 //! | a protocol | a file in `grammars/`, a row of [`grammar::BUILTIN`], another scheme than its name in `verb/protocols.rs`; a reader in `wire/` where the form is another |
+//! | a protocol to probe | a row of `verb/probe/dialect.rs`; a script in `tests/probe.rs` |
 //! | a flag | [`cli`], its use in [`verb`], a test in `tests/cli.rs`, the README |
 //!
 //! # Known traps

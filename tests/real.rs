@@ -6,6 +6,8 @@
 mod lmtp;
 #[path = "real/own.rs"]
 mod own;
+#[path = "real/own_client.rs"]
+mod own_client;
 #[path = "real/mod.rs"]
 mod peer;
 #[path = "real/pop3.rs"]

@@ -402,7 +402,7 @@ async fn an_interrupt_ends_every_connection_and_says_so() {
     assert_eq!(read_all(&mut client).await, b"");
     assert_eq!(read_all(&mut there).await, b"");
     let (_, closed) = rig.closed(1).await;
-    assert_eq!((closed.by, closed.why.as_deref()), (Closer::Ours, Some("imapscope was interrupted")));
+    assert_eq!((closed.by, closed.why.as_deref()), (Closer::Ours, Some("imapscope ended")));
     assert!(TcpStream::connect(rig.address).await.is_err(), "it still listens");
     soon(&mut rig.serving).await.unwrap();
 }

@@ -279,7 +279,7 @@ async fn each_is_told_and_such_a_server_gets_nothing() {
             assert_eq!(closed.by, Closer::Tls(Peer::Server), "{}: {log}", case.what);
             let why = closed.why.unwrap();
             let begin = format!("the certificate of {}:", case.host);
-            for part in case.said.iter().chain([&begin.as_str(), &"Nothing was relayed; ", &case.remedy]) {
+            for part in case.said.iter().chain([&begin.as_str(), &"Nothing more was sent to it; ", &case.remedy]) {
                 assert!(why.contains(part), "{}, {starttls}: {part}\n{why}", case.what);
             }
             let blamed = case.said.iter().any(|part| part.contains("it is not for localhost"));

@@ -29,11 +29,6 @@ pub fn filter(flags: &LogFlags) -> Result<Option<Filter>, Problem> {
 /// An unknown kind, or a file that cannot be written.
 pub fn open(flags: &LogFlags, filter: Option<&Filter>, head: &Head) -> Result<Sinks, Problem> {
     let body = flags.body.as_deref().map_or(Ok(Body::default()), str::parse)?;
-    let color = match flags.color {
-        cli::Color::Auto => Color::Auto,
-        cli::Color::Always => Color::Always,
-        cli::Color::Never => Color::Never,
-    };
     let time = match flags.time {
         cli::TimeStyle::None => TimeStyle::None,
         cli::TimeStyle::Time => TimeStyle::Now,
@@ -41,9 +36,6 @@ pub fn open(flags: &LogFlags, filter: Option<&Filter>, head: &Head) -> Result<Si
         cli::TimeStyle::Iso => TimeStyle::Iso,
         cli::TimeStyle::Epoch => TimeStyle::Epoch,
     };
-    let variable = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
-    let [no_color, clicolor_force, term] = ["NO_COLOR", "CLICOLOR_FORCE", "TERM"].map(variable);
-    let around = Surroundings { no_color, clicolor_force, term };
     let outputs = outputs(flags);
     if flags.rotate.is_some() && !outputs.iter().any(|output| is_recording(output)) {
         return Err(Problem::new("--rotate", "there is no recording", "give one too: -w FILE"));
@@ -58,9 +50,7 @@ pub fn open(flags: &LogFlags, filter: Option<&Filter>, head: &Head) -> Result<Si
     }
     // Opening empties a file, so it comes when nothing else can be wrong.
     for output in &outputs {
-        let terminal = is_standard(output) && io::stdout().is_terminal();
-        let width = terminal.then(terminal_size).flatten().map(|(Width(columns), _)| columns);
-        let look = Look { color: color.decide(&around, terminal), width, time, body };
+        let look = Look { time, body, ..look(flags.color, is_standard(output)) };
         let sink = if is_recording(output) { record(output, flags.rotate, head)? } else { open_sink(output, look)? };
         match filter.filter(|_| is_for_eyes(output)) {
             Some(filter) => sinks.add(output, Box::new(Filtered::new(filter.clone(), sink))),
@@ -75,6 +65,12 @@ pub fn open(flags: &LogFlags, filter: Option<&Filter>, head: &Head) -> Result<Si
 pub fn head(routes: &[String], grammars: &[Arc<Grammar>], flags: &LogFlags) -> Head {
     let protocols = grammars.iter().map(|grammar| (grammar.name.clone(), grammar.form)).collect();
     Head { routes: routes.to_vec(), protocols, secrets: flags.show_secrets, ..Head::default() }
+}
+
+/// True if something of the log goes to standard output, where nothing else may be then.
+#[must_use]
+pub fn is_on_standard_output(flags: &LogFlags) -> bool {
+    outputs(flags).iter().any(|output| is_standard(output))
 }
 
 /// The outputs, recordings first: nothing is shown that they do not have.
@@ -157,6 +153,22 @@ impl<S: Sink> Sink for Filtered<S> {
     fn end(&mut self) -> io::Result<()> {
         self.sink.end()
     }
+}
+
+/// How something looks on standard output, or in a file.
+#[must_use]
+pub fn look(color: cli::Color, standard: bool) -> Look {
+    let color = match color {
+        cli::Color::Auto => Color::Auto,
+        cli::Color::Always => Color::Always,
+        cli::Color::Never => Color::Never,
+    };
+    let variable = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+    let [no_color, clicolor_force, term] = ["NO_COLOR", "CLICOLOR_FORCE", "TERM"].map(variable);
+    let around = Surroundings { no_color, clicolor_force, term };
+    let terminal = standard && io::stdout().is_terminal();
+    let width = terminal.then(terminal_size).flatten().map(|(Width(columns), _)| columns);
+    Look { color: color.decide(&around, terminal), width, ..Look::default() }
 }
 
 /// True if two outputs `KIND[:PATH]` go to the same place, as far as their paths tell: `./a` is `a`.

@@ -2,11 +2,14 @@
 //! opens. A verb returns the exit code: 0 fine, 1 a failure that was reported, 2 usage.
 
 pub mod ca;
+pub mod child;
 pub mod demo;
 pub mod desk;
+pub mod ending;
 pub mod explain;
 pub mod grammar;
 pub mod log;
+pub mod probe;
 pub mod protocols;
 pub mod proxy;
 pub mod read;
@@ -43,6 +46,7 @@ pub fn run(verb: Verb) -> Result<u8, Problem> {
         Verb::Proxy(flags) => proxy::run(&flags),
         Verb::Demo(flags) => demo::run(&flags),
         Verb::Read(flags) => read::run(&flags),
+        Verb::Probe(flags) => probe::run(&flags, out),
         Verb::Explain(flags) => {
             let (words, files) = apart(flags)?;
             explain::explain_from(&Protocols::with(&files)?, &words.join(" "), out)

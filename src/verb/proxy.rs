@@ -1,7 +1,11 @@
-//! `imapscope proxy`: reads the user's flags into a plan, and runs it until Ctrl-C.
+//! `imapscope proxy`: reads the user's flags into a plan, and runs it until Ctrl-C, or to the end of a command.
 
+use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 
+use super::child::{Child, LINGER, environment};
+use super::ending::{interrupted, tending};
 use super::protocols::{Protocols, Tls};
 use super::route::Route;
 use super::scope::{self, Plan, RuleSets, Shared, tell};
@@ -15,7 +19,7 @@ use crate::problem::Problem;
 use crate::rules::filter::Filter;
 use crate::rules::{Rules, Source};
 
-/// Relays until the user interrupts it.
+/// Relays until the user interrupts it, or the command behind `--` has ended.
 ///
 /// # Errors
 /// Everything in the flags that cannot be meant; nothing was opened then.
@@ -32,20 +36,14 @@ pub fn run(flags: &cli::Proxy) -> Result<u8, Problem> {
     let filter = log::filter(&flags.log)?;
     let used = |grammar: &&Arc<Grammar>| routes.iter().any(|route| route.protocol == grammar.name);
     let grammars: Vec<_> = protocols.grammars().iter().filter(used).cloned().collect();
-    let unknown = unknown_capabilities(&rules, &grammars);
-    let implied = super::implied_capabilities(&rules, &grammars);
-    let named = rules.protocols().chain(filter.iter().flat_map(Filter::protocols));
-    let named = unknown_protocols(named, &protocols);
-    let numbered = unknown_routes(rules.routes().chain(filter.iter().flat_map(Filter::routes)), routes.len());
-    let added = super::added_capabilities(&rules);
-    for warning in unknown.into_iter().chain(added).chain(named).chain(numbered).chain(implied) {
-        tell(&format!("warning: {warning}"));
-    }
+    warn(&rules, &grammars, &protocols, filter.as_ref(), routes.len());
+    let child = Child::read(&flags.command, log::is_on_standard_output(&flags.log))?;
     let defaults = Limits::default();
     let limits = Limits {
         max_connections: flags.max_connections.map_or(defaults.max_connections, |count| count as usize),
         idle_timeout: flags.idle_timeout,
         connect_timeout: flags.connect_timeout,
+        linger: if child.is_some() { LINGER } else { defaults.linger },
         ..defaults
     };
     let secure = Secure::read(&flags.tls, &routes)?;
@@ -63,13 +61,36 @@ pub fn run(flags: &cli::Proxy) -> Result<u8, Problem> {
         Err(problem) => tell(&format!("error: {problem}\n  the old rules stay")),
     };
     let files = !flags.rules.rules.is_empty() || flags.rules.caps_like.is_some();
-    match scope::run(plan, |_| tending(files.then_some(again))) {
+    let until = |addresses: Vec<SocketAddr>| {
+        let end: Pin<Box<dyn Future<Output = u8>>> = match child {
+            None => Box::pin(interrupted()),
+            Some(child) => {
+                let schemes = routes.iter().map(|route| route.listens.as_str());
+                Box::pin(child.run(environment(schemes.zip(addresses))))
+            }
+        };
+        tending(files.then_some(again), end)
+    };
+    match scope::run(plan, until) {
         Ok(code) => Ok(code),
         // The flags were fine: that the port is taken is no mistake in writing.
         Err(problem) => {
             tell(&format!("error: {problem}"));
             Ok(1)
         }
+    }
+}
+
+/// Tells what of the rules and of the filter can hardly be meant.
+fn warn(rules: &Rules, grammars: &[Arc<Grammar>], protocols: &Protocols, filter: Option<&Filter>, routes: usize) {
+    let unknown = unknown_capabilities(rules, grammars);
+    let implied = super::implied_capabilities(rules, grammars);
+    let named = rules.protocols().chain(filter.into_iter().flat_map(Filter::protocols));
+    let named = unknown_protocols(named, protocols);
+    let numbered = unknown_routes(rules.routes().chain(filter.into_iter().flat_map(Filter::routes)), routes);
+    let added = super::added_capabilities(rules);
+    for warning in unknown.into_iter().chain(added).chain(named).chain(numbered).chain(implied) {
+        tell(&format!("warning: {warning}"));
     }
 }
 
@@ -148,66 +169,5 @@ pub(super) fn bind(route: Route, number: u32, written: &str, secure: &Secure) ->
         protocol: route.protocol,
         scheme: route.scheme,
         means: secure.means.clone().filter(|_| route.tls == [Tls::Asked; 2]),
-    }
-}
-
-/// Waits as [`interrupted`], and does something at each SIGHUP until then. Signals are caught from the call on.
-#[cfg(unix)]
-fn tending(again: Option<impl Fn()>) -> impl Future<Output = u8> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let hangups = again.as_ref().and_then(|_| signal(SignalKind::hangup()).ok());
-    let end = interrupted();
-    async move {
-        let (Some(again), Some(mut hangups)) = (again, hangups) else { return end.await };
-        let mut end = std::pin::pin!(end);
-        loop {
-            tokio::select! {
-                code = &mut end => return code,
-                Some(()) = hangups.recv() => again(),
-            }
-        }
-    }
-}
-
-#[cfg(not(unix))]
-fn tending(_: Option<impl Fn()>) -> impl Future<Output = u8> {
-    interrupted()
-}
-
-/// Waits for Ctrl-C or SIGTERM. A second one while connections end does not wait for them.
-fn interrupted() -> impl Future<Output = u8> {
-    let first = signalled();
-    async move {
-        first.await;
-        let second = signalled();
-        tokio::spawn(async move {
-            second.await;
-            std::process::exit(130);
-        });
-        0
-    }
-}
-
-#[cfg(unix)]
-fn signalled() -> impl Future<Output = ()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    // Caught from here on, and not only once somebody waits: who reads that we listen may end us at once.
-    let caught = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
-    async move {
-        let (Ok(mut interrupt), Ok(mut terminate)) = caught else {
-            // Without signals only the end of the process ends the proxy.
-            return std::future::pending().await;
-        };
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    }
-}
-
-#[cfg(not(unix))]
-async fn signalled() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
     }
 }

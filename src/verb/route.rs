@@ -48,11 +48,7 @@ impl Route {
             Some((listen, server)) => (Some(listen), server),
             None => (None, text),
         };
-        let Some((scheme, rest)) = server.split_once("://") else {
-            return Err(problem((format!("'{server}' has no scheme"), url(server, protocols))));
-        };
-        let scheme = scheme_of(scheme, protocols).map_err(problem)?;
-        let (host, port) = server_of(rest, &scheme).map_err(problem)?;
+        let (scheme, host, port) = server_at(server, protocols).map_err(problem)?;
         let mut listens = None;
         let listen = match listen {
             Some(listen) => {
@@ -83,7 +79,20 @@ impl Route {
 }
 
 /// What is wrong, and what would be right.
-type Fault = (String, String);
+pub type Fault = (String, String);
+
+/// The scheme, the host and the port of a server as the user wrote it.
+///
+/// # Errors
+/// Whatever cannot be meant: what is wrong, and what would be right.
+pub fn server_at(text: &str, protocols: &Protocols) -> Result<(Scheme, String, u16), Fault> {
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return Err((format!("'{text}' has no scheme"), url(text, protocols)));
+    };
+    let scheme = scheme_of(scheme, protocols)?;
+    let (host, port) = server_of(rest, &scheme)?;
+    Ok((scheme, host, port))
+}
 
 /// How to write a server that has no scheme: with that of its port, if it has a port that is somebody's.
 fn url(server: &str, protocols: &Protocols) -> String {

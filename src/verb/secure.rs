@@ -101,7 +101,10 @@ fn alone(option: &str, file: &Path, missing: &str, help: &str) -> Problem {
 }
 
 /// Says that secrets are written, and makes sure that they can be.
-fn key_log() -> Result<(), Problem> {
+///
+/// # Errors
+/// A file that cannot be written.
+pub fn key_log() -> Result<(), Problem> {
     let Some(file) = env::var_os("SSLKEYLOGFILE").filter(|file| !file.is_empty()).map(PathBuf::from) else {
         return Ok(());
     };
