@@ -56,6 +56,7 @@ fn scene<'a>(
         client: "10.0.0.1",
         user: "bob",
         route: None,
+        at_once: 0,
     }
 }
 
