@@ -93,7 +93,7 @@ fn lines(text: &[u8], reading: &Reading) -> Map {
         return map;
     };
     let items = || list.items.iter().filter(|item| !item.part);
-    map.keywords.extend(items().map(|item| item.name));
+    map.keywords.extend(items().map(|item| up_to(text, item.name, b"=")));
     map.groups.push(
         items()
             .map(|item| {
