@@ -277,7 +277,9 @@ proptest! {
     fn a_strict_parser_gets_the_same_values(node in response(), ways in prop::sample::select(&WAYS[..4])) {
         let text = format!("{}\r\n", node.written());
         // It leaves the escapes of quoted strings in them.
-        prop_assume!(!text.contains("\\\"") && !text.contains("\\\\"));
+        if text.contains("\\\"") || text.contains("\\\\") {
+            return Ok(());
+        }
         let Ok((rest, was)) = imap_proto::Response::parse(text.as_bytes()) else { return Ok(()) };
         prop_assume!(rest.is_empty());
         let sent = varied(ways, Form::Imap, Peer::Server, text.as_bytes(), 0);
