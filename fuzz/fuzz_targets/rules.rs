@@ -3,7 +3,7 @@
 //! with the literal that it announced before, whatever literals `vary` has put into it.
 #![no_main]
 
-use imapscope::event::{Form, MAX_TEXT, Peer, Reading, State};
+use imapscope::event::{Form, Kind, MAX_TEXT, Peer, Reading, State};
 use imapscope::rules::{Edit, Rules, Scene, Source};
 use imapscope::wire::{self, Cut, Expect, Framer, Gather, body, imap, status};
 use libfuzzer_sys::fuzz_target;
@@ -92,6 +92,10 @@ fn announced(form: Form, from: Peer, octets: &[u8]) -> Option<Option<(u64, bool,
             _ => return None,
         };
         first = false;
+        if reading.literal.is_some() && matches!(reading.kind, Kind::Reply { .. }) {
+            // What ends a reply whose text is a literal has no status.
+            framer.gather(Gather::One);
+        }
         match reading.literal {
             _ if more && rest.is_empty() => return Some(literal(&reading)),
             Some(literal) if literal.len > 0 => framer.expect(Expect::Octets(literal.len)),

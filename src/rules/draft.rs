@@ -91,9 +91,11 @@ impl<'a> Draft<'a> {
     /// Why it may not.
     pub fn vary(&mut self, ways: Ways) -> Result<Varied, &'static str> {
         let before = self.clone();
-        self.settle();
         let mut varied = Varied::default();
-        let steps: [(bool, &'static str, fn(Place<'_>) -> Option<Vec<u8>>); 3] = [
+        if !self.settle() {
+            return Ok(varied);
+        }
+        let steps: [(bool, &'static str, vary::Way); 3] = [
             (ways.case, "case", vary::case),
             (ways.order, "order", vary::order),
             (ways.quoting, "quoting", vary::quoting),
@@ -146,9 +148,10 @@ impl<'a> Draft<'a> {
         Place { form, from, text: self.text(), reading: &self.reading }
     }
 
-    /// Reads the text anew, if rules for capabilities have changed it: then the reading is still that of before.
-    fn settle(&mut self) {
-        let Some(text) = self.text.take() else { return };
+    /// Reads the text anew, if rules for capabilities have changed it: then the reading is still that of before. True if it is
+    /// that of the text now.
+    fn settle(&mut self) -> bool {
+        let Some(text) = self.text.take() else { return true };
         match (self.scene.read)(&text) {
             Some(reading) => {
                 (self.base, self.reading) = (Cow::Owned(text), Cow::Owned(reading));
@@ -156,6 +159,7 @@ impl<'a> Draft<'a> {
             }
             None => self.text = Some(text),
         }
+        self.text.is_none()
     }
 
     fn act_on_names(&mut self, action: &NamesAction) -> Result<bool, &'static str> {
@@ -234,11 +238,11 @@ impl<'a> Draft<'a> {
 
     /// The text at the end, if it is not what was received.
     pub fn changed(mut self) -> Option<Vec<u8>> {
-        if self.literals {
-            self.settle();
-            if let Ok(text) = self.with_literals() {
-                return Some(text);
-            }
+        if self.literals
+            && self.settle()
+            && let Ok(text) = self.with_literals()
+        {
+            return Some(text);
         }
         let text = self.text.or(match self.base {
             Cow::Owned(base) => Some(base),

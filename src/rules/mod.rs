@@ -499,28 +499,9 @@ impl Rules {
             }
             // Only what a rule would do shows whether it has something to count.
             let before = rule.limits.map(|limits| (limits, draft.clone()));
-            let mut varied = Varied::default();
-            let acts = match &rule.action {
-                Action::Vary(ways) => draft.vary(*ways).map(|found| {
-                    varied = found;
-                    !varied.ways.is_empty() || (ways.slices && scene.first)
-                }),
-                Action::Drop => whole(scene),
-                Action::Insert(line) if line.before => whole(scene),
-                Action::Insert(_) => Ok(true),
-                Action::Refuse(refusal) => Ok(refusal.is_for(scene)),
-                action => draft.act(action),
-            };
-            match (acts, before) {
-                (Ok(true), Some(((nth, limits), before))) if !progress.turn(nth, &limits) => draft = before,
-                (Ok(acts), _) => {
-                    edit.refused.extend(varied.refused.map(|why| (Arc::clone(&rule.written), why.to_owned())));
-                    match &rule.action {
-                        Action::Vary(ways) => edit.vary(rule, *ways, &varied, scene.first),
-                        _ if acts => edit.take(rule),
-                        _ => {}
-                    }
-                }
+            match (rule.act(scene, &mut draft), before) {
+                (Ok(Acts(true, _)), Some(((nth, limits), before))) if !progress.turn(nth, &limits) => draft = before,
+                (Ok(Acts(acts, varied)), _) => edit.take(rule, acts, varied, scene.first),
                 (Err(why), _) => edit.refused.push((Arc::clone(&rule.written), why.to_string())),
             }
         }
@@ -539,31 +520,54 @@ impl Rules {
     }
 }
 
+/// Whether a rule acts on a text, and how it varies it if that is what it does.
+struct Acts(bool, Varied);
+
+impl Rule {
+    /// Lets it act on a draft, or says whether it would do what is none of the draft's business.
+    fn act(&self, scene: &Scene<'_>, draft: &mut Draft<'_>) -> Result<Acts, &'static str> {
+        let acts = match &self.action {
+            Action::Vary(ways) => {
+                let varied = draft.vary(*ways)?;
+                return Ok(Acts(!varied.ways.is_empty() || (ways.slices && scene.first), varied));
+            }
+            Action::Drop => whole(scene),
+            Action::Insert(line) if line.before => whole(scene),
+            Action::Insert(_) => Ok(true),
+            Action::Refuse(refusal) => Ok(refusal.is_for(scene)),
+            action => draft.act(action),
+        };
+        acts.map(|acts| Acts(acts, Varied::default()))
+    }
+}
+
 impl Edit {
-    /// Takes note of a rule that acts.
-    fn take(&mut self, rule: &Rule) {
-        let name = Arc::clone(&rule.written);
+    /// Takes note of a rule that was asked, and perhaps acts.
+    fn take(&mut self, rule: &Rule, acts: bool, varied: Varied, first: bool) {
+        let name = || Arc::clone(&rule.written);
+        self.refused.extend(varied.refused.map(|why| (name(), why.to_owned())));
+        if !acts {
+            return;
+        }
         match &rule.action {
             Action::Insert(it) => {
-                self.inserted.push(Insertion { rule: name, before: it.before, line: Arc::clone(&it.line) });
+                self.inserted.push(Insertion { rule: name(), before: it.before, line: Arc::clone(&it.line) });
                 return;
+            }
+            Action::Vary(ways) => {
+                if ways.slices && first {
+                    self.faults.push((name(), Fault { what: Trouble::Slice(1), at_byte: None }));
+                }
+                if varied.ways.is_empty() {
+                    return;
+                }
+                self.varied.push((name(), varied.ways.join(", ")));
             }
             Action::Drop => self.dropped = true,
             Action::Refuse(refusal) => self.answer = Some(refusal.reply.clone()),
             _ => {}
         }
-        self.fired.push(name);
-    }
-
-    /// Takes note of a rule that varies how a text is written.
-    fn vary(&mut self, rule: &Rule, ways: Ways, varied: &Varied, first: bool) {
-        if ways.slices && first {
-            self.faults.push((Arc::clone(&rule.written), Fault { what: Trouble::Slice(1), at_byte: None }));
-        }
-        if !varied.ways.is_empty() {
-            self.fired.push(Arc::clone(&rule.written));
-            self.varied.push((Arc::clone(&rule.written), varied.ways.join(", ")));
-        }
+        self.fired.push(name());
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::scan::Scan;
 use super::{Bare, Map, Written, up_to};
-use crate::event::{Kind, ListKind, Peer, Reading, Span};
+use crate::event::{Form, Item, Kind, ListKind, Peer, Reading, Span};
 use crate::wire::{body, status};
 
 /// Verbs of SMTP and LMTP.
@@ -88,23 +88,20 @@ pub fn pop3(text: &[u8], reading: &Reading) -> Map {
 /// A list of capabilities, each on a line of its own: their names have no case, and the lines no order.
 fn lines(text: &[u8], reading: &Reading) -> Map {
     let mut map = Map::default();
+    let Some(list) = &reading.list else { return map };
+    let ListKind::Lines(form) = list.kind else { return map };
     // In NNTP the first has to be VERSION (RFC 3977 section 5.2.2).
-    let Some(list) = reading.list.as_ref().filter(|list| list.kind != ListKind::Lines(crate::event::Form::Line)) else {
+    if form == Form::Line {
         return map;
+    }
+    let before = if form == Form::Managesieve { "\"".len() as u32 } else { 0 };
+    let line = |item: &Item| {
+        let end = item.with_space.start as usize + body(item.with_space.of(text)).len();
+        Span::new(item.name.start.saturating_sub(before) as usize, end)
     };
     let items = || list.items.iter().filter(|item| !item.part);
     map.keywords.extend(items().map(|item| up_to(text, item.name, b"=")));
-    map.groups.push(
-        items()
-            .map(|item| {
-                let line = item.with_space.of(text);
-                let end = item.with_space.start as usize + body(line).len();
-                // In ManageSieve the name has a quote before it.
-                let quote = u32::from(line.first() == Some(&b'"'));
-                Span::new((item.name.start - quote) as usize, end)
-            })
-            .collect(),
-    );
+    map.groups.push(items().map(line).collect());
     map
 }
 

@@ -43,6 +43,9 @@ impl Ways {
     }
 }
 
+/// One way: the text as it is then, or `None` if that changes nothing.
+pub type Way = fn(Place<'_>) -> Option<Vec<u8>>;
+
 /// A text, and what is known of its place.
 #[derive(Debug, Clone, Copy)]
 pub struct Place<'a> {

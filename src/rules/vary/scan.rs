@@ -12,6 +12,8 @@ pub struct Scan<'a> {
     /// The next octet.
     pub at: usize,
     to: usize,
+    /// Behind the last `]`: from there on none need be looked for.
+    closed: usize,
     /// What was found.
     pub map: Map,
 }
@@ -20,7 +22,8 @@ impl<'a> Scan<'a> {
     /// At the first octet of a span.
     pub fn new(text: &'a [u8], span: Span) -> Self {
         let to = (span.end as usize).min(text.len());
-        Scan { text, at: (span.start as usize).min(to), to, map: Map::default() }
+        let closed = memchr::memrchr(b']', &text[..to]).map_or(0, |at| at + 1);
+        Scan { text, at: (span.start as usize).min(to), to, closed, map: Map::default() }
     }
 
     /// What is still to come.
@@ -175,7 +178,10 @@ impl<'a> Scan<'a> {
     pub fn nested(&mut self, mut token: impl FnMut(&mut Map, TokenKind, (Span, bool))) -> Option<()> {
         let start = self.at;
         let (mut depth, mut first) = (0usize, false);
-        let line: Tokens<'a> = tokens(self.rest());
+        let mut line: Tokens<'a> = tokens(self.rest());
+        if self.closed <= start {
+            line = line.without_sections();
+        }
         for found in line {
             let span = found.span.shifted(start);
             match found.kind {
