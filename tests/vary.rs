@@ -14,7 +14,7 @@ const WAYS: [&str; 8] =
     ["case", "order", "quoting", "literal", "case order", "quoting literal", "order literal", "all"];
 
 /// What a rule makes of a text.
-fn edit(ways: &str, form: Form, from: Peer, text: &[u8], at_once: u64) -> Option<Edit> {
+fn edit(ways: &str, form: Form, from: Peer, text: &[u8], at_once: u32) -> Option<Edit> {
     let rules = Rules::compile(&[Source::rule(1, &format!("vary {ways}"))]).expect("a rule");
     let read = |text: &[u8]| {
         let mut reading = wire::read(form, from, text);
@@ -38,6 +38,7 @@ fn edit(ways: &str, form: Form, from: Peer, text: &[u8], at_once: u64) -> Option
         command: "",
         client: "",
         user: "",
+        route: None,
         at_once,
     };
     rules.edit(&scene, &mut rules.begin(1))
@@ -52,7 +53,7 @@ fn gather(form: Form, from: Peer) -> Gather {
     }
 }
 
-fn varied(ways: &str, form: Form, from: Peer, text: &[u8], at_once: u64) -> Vec<u8> {
+fn varied(ways: &str, form: Form, from: Peer, text: &[u8], at_once: u32) -> Vec<u8> {
     edit(ways, form, from, text, at_once).and_then(|edit| edit.bytes).unwrap_or_else(|| text.to_vec())
 }
 
@@ -249,13 +250,13 @@ fn check(node: &Node, from: Peer, ways: &str) {
     let plus = from == Peer::Client;
     let reads = |bytes: &[u8]| node.read(bytes, plus) == Some(b"\r\n");
     assert!(reads(text.as_bytes()), "the reader of this test is wrong: {text}");
-    let sent = varied(ways, Form::Imap, from, text.as_bytes(), u64::MAX);
+    let sent = varied(ways, Form::Imap, from, text.as_bytes(), u32::MAX);
     assert!(reads(&sent), "{ways}: {text}{}", sent.escape_ascii());
     let (_, end, literal) = framed(Form::Imap, from, &sent);
     assert_eq!((end, literal), (2, None), "{ways}: {text}{}", sent.escape_ascii());
     // Once more, the meaning is still the same.
     if !sent[..sent.len() - 2].contains(&b'\n') {
-        let again = varied(ways, Form::Imap, from, &sent, u64::MAX);
+        let again = varied(ways, Form::Imap, from, &sent, u32::MAX);
         assert!(reads(&again), "{ways} twice: {text}{}", again.escape_ascii());
         if ways == "case" || ways == "order" {
             assert_eq!(again, text.as_bytes(), "{ways} is its own inverse");
@@ -324,7 +325,7 @@ proptest! {
         other.sort_unstable();
         prop_assert_eq!(one, other);
         for ways in WAYS {
-            let sent = varied(ways, form, from, &text, u64::MAX);
+            let sent = varied(ways, form, from, &text, u32::MAX);
             let (was, is) = (framed(form, from, &text), framed(form, from, &sent));
             prop_assert_eq!((was.1, terms(was.2)), (is.1, terms(is.2)), "{}: {}", ways, sent.escape_ascii());
             let kinds = [&text, &sent].map(|text| kind(&wire::read(form, from, &text[..first(text, form, from)])));
@@ -456,7 +457,7 @@ proptest! {
             // A listing of scripts, as the session knows.
             read: &|text| Some(Reading { list: None, ..wire::read(Form::Managesieve, from, text) }),
             first: true, state: State::Authenticated, tls: [false; 2], protocol: "managesieve", connection: 1, command: "",
-            client: "", user: "", at_once: 0,
+            client: "", user: "", route: None, at_once: 0,
         };
         let sent = rules.edit(&scene, &mut rules.begin(1)).and_then(|edit| edit.bytes).unwrap_or_else(|| text.clone().into_bytes());
         prop_assert_eq!(node.read(&sent, client), Some(&b"\r\n"[..]), "{}: {}{}", ways, text, sent.escape_ascii());

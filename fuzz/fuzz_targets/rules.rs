@@ -60,8 +60,7 @@ fn scene<'a>(
         client: "10.0.0.1",
         user: "bob",
         route: None,
-        at_once: 0,
-        at_once: u64::MAX,
+        at_once: u32::MAX,
     }
 }
 

@@ -114,7 +114,7 @@ impl<'a> Draft<'a> {
                 }
             }
         }
-        if ways.literal && vary::literals(self.place(), u64::MAX).is_some() {
+        if ways.literal && vary::literals(self.place(), u32::MAX).is_some() {
             match self.with_literals() {
                 Ok(_) => {
                     self.literals = true;
@@ -134,7 +134,7 @@ impl<'a> Draft<'a> {
         let most = if self.scene.from == Peer::Client && self.scene.form == Form::Imap {
             self.scene.at_once
         } else {
-            u64::MAX
+            u32::MAX
         };
         match vary::literals(self.place(), most) {
             Some(text) if text.len() > MAX_TEXT => Err(TOO_LONG),

@@ -107,7 +107,7 @@ pub struct Scene<'a> {
     /// The route of the connection, if it is known.
     pub route: Option<&'a RouteName>,
     /// The longest literal that a client of IMAP may send without waiting, as it was offered; 0 if none.
-    pub at_once: u64,
+    pub at_once: u32,
 }
 
 /// What the rules make of a text. Its `Debug` output shows no octets: the text may hold secrets.

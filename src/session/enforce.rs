@@ -43,11 +43,11 @@ impl Session {
     }
 
     /// The longest literal that these names let a client send without waiting.
-    fn at_once(&self, offered: &[Box<str>]) -> u64 {
+    fn at_once(&self, offered: &[Box<str>]) -> u32 {
         let has = |need| offered.iter().any(|name| self.grammar.covers(name, need));
         match () {
-            () if has("LITERAL+") => u64::MAX,
-            () if has("LITERAL-") => LITERAL_MINUS,
+            () if has("LITERAL+") => u32::MAX,
+            () if has("LITERAL-") => LITERAL_MINUS as u32,
             () => 0,
         }
     }

@@ -138,7 +138,7 @@ fn strings_of_a_server_are_literals_in_the_end() {
 }
 
 /// What is sent instead of a client's text, where literals of this length need not wait, and why not.
-fn offered(line: &str, at_once: u64, text: &str) -> (Option<String>, Vec<String>) {
+fn offered(line: &str, at_once: u32, text: &str) -> (Option<String>, Vec<String>) {
     let reading = imap::read(Peer::Client, text.as_bytes());
     let read = |text: &[u8]| Some(imap::read(Peer::Client, text));
     let scene = Scene { at_once, ..scene(Peer::Client, text.as_bytes(), &reading, &read) };
@@ -150,7 +150,7 @@ fn offered(line: &str, at_once: u64, text: &str) -> (Option<String>, Vec<String>
 #[test]
 fn strings_of_a_client_are_literals_only_if_none_has_to_wait() {
     let select = "a SELECT \"x y\"\r\n";
-    assert_eq!(offered("vary literal", u64::MAX, select), (Some("a SELECT {3+}\r\nx y\r\n".into()), vec![]));
+    assert_eq!(offered("vary literal", u32::MAX, select), (Some("a SELECT {3+}\r\nx y\r\n".into()), vec![]));
     assert_eq!(offered("vary literal", 4096, select).0.as_deref(), Some("a SELECT {3+}\r\nx y\r\n"));
     let (bytes, refused) = offered("vary literal", 0, select);
     assert_eq!(bytes, None);

@@ -188,10 +188,10 @@ pub fn quoting(place: Place<'_>) -> Option<Vec<u8>> {
 
 /// The text with its quoted strings as literals of `most` octets at the most; `None` if it has none. What comes out is no
 /// longer one text, but several with the literals between them.
-pub fn literals(place: Place<'_>, most: u64) -> Option<Vec<u8>> {
+pub fn literals(place: Place<'_>, most: u32) -> Option<Vec<u8>> {
     let sign = if place.from == Peer::Client { "+" } else { "" };
     respelled(place, |Written { span, .. }| {
-        let inside = plain(span.of(place.text)).filter(|inside| inside.len() as u64 <= most)?;
+        let inside = plain(span.of(place.text)).filter(|inside| inside.len() <= most as usize)?;
         Some([format!("{{{}{sign}}}\r\n", inside.len()).as_bytes(), &inside].concat())
     })
 }
