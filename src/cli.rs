@@ -141,6 +141,7 @@ Rules, one to an option --rule or to a line of a file:
   replace-text \"...\"              replace-code \"[...]\"
   insert-before \"LINE\"            insert-after \"LINE\"
   drop                            refuse COMMAND [with \"NO reply\"]
+  vary WHAT...                    the same in other octets: case order quoting literal slices all
   delay 2s     throttle 10k       hold, or slow down to so many octets a second
   slice N      stall              N octets a write; nothing more in this direction
   close        reset              end the connection

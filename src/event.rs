@@ -260,6 +260,9 @@ pub struct Edited {
     /// The rules that changed it, as the user wrote them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fired: Vec<Arc<str>>,
+    /// Of these, the rules that only vary how it is written, each with what it varied: `case, order`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub varied: Vec<(Arc<str>, String)>,
     /// Rules that matched and were not applied, each with the reason.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<(Arc<str>, String)>,

@@ -92,6 +92,10 @@
 //!   log says which lanes are.
 //! - **Edits are spans of the original.** No message is serialised anew. An edit that would change the line end, the
 //!   announced literal, or break the line is refused, and the refusal is an event, not silence.
+//! - **Variation has a map** (`rules/vary`): readers of their own, stricter than those of [`wire`], say where a text has keywords, strings
+//!   and lists without order, and what they do not know stays. The ways take turns, each on a fresh map. Literals come last of
+//!   all rules: the octets that leave are then several texts, while the lane goes by the text as received, whose own literal
+//!   stays at the end; so no other rule, and no list of capabilities that we read again, has a literal in it.
 //! - **Rules run in the order of writing, options in an order of their own**: `--caps-like`, `--only-caps`,
 //!   `--drop-cap`, `--replace-cap`, `--add-cap`. On a command line the order of flags is chance; this one gives each flag the
 //!   effect that it names.

@@ -6,13 +6,14 @@ mod lanes;
 use std::time::{Duration, Instant};
 
 use imapscope::event::{MAX_TEXT, Peer};
-use imapscope::rules::Rules;
+use imapscope::rules::{Rules, Source};
 use lanes::{Run, Step, c, s};
 
 /// The shorter of two runs.
-fn cost(protocol: &str, steps: &[Step], size: usize) -> Duration {
+fn cost(protocol: &str, rule: Option<&str>, steps: &[Step], size: usize) -> Duration {
+    let sources = Vec::from_iter(rule.map(|rule| Source::rule(1, rule)));
     let once = || {
-        let mut run = Run::of(protocol, Rules::default());
+        let mut run = Run::of(protocol, Rules::compile(&sources).expect("a rule"));
         let start = Instant::now();
         for (from, bytes) in steps {
             for chunk in bytes.chunks(size) {
@@ -32,8 +33,19 @@ fn linear(name: &str, octets: usize, size: usize, make: impl Fn(usize) -> Vec<St
 }
 
 fn linear_in(protocol: &str, name: &str, octets: usize, size: usize, make: impl Fn(usize) -> Vec<Step>) {
+    linear_with(protocol, None, name, octets, size, make);
+}
+
+fn linear_with(
+    protocol: &str,
+    rule: Option<&str>,
+    name: &str,
+    octets: usize,
+    size: usize,
+    make: impl Fn(usize) -> Vec<Step>,
+) {
     let (few, many) = (make(octets), make(octets * 4));
-    let measure = || (cost(protocol, &few, size), cost(protocol, &many, size));
+    let measure = || (cost(protocol, rule, &few, size), cost(protocol, rule, &many, size));
     let (mut short, mut long) = measure();
     for _ in 0..3 {
         if long >= short * 10 + Duration::from_millis(100) {
@@ -182,5 +194,33 @@ fn replies_and_messages_of_other_protocols() {
         for (protocol, name, make) in &shapes {
             linear_in(protocol, name, octets, size, make);
         }
+    }
+}
+
+/// Texts of the greatest length that are varied, of what takes long to look at: what is open and never closed, and lists of
+/// little things. Each is one text, so that the cost of a text shows.
+#[test]
+fn texts_that_are_varied() {
+    let cases = [
+        ("imap", "* 1 FETCH (UID 1", " MODSEQ x["),
+        ("imap", "* 1 FETCH (UID 1", " FLAGS (a b)"),
+        ("imap", "* 1 FETCH (ENVELOPE (", "(\"a\" NIL)"),
+        ("imap", "* 1 FETCH (ENVELOPE ", "("),
+        ("imap", "* FLAGS (x", " \\a"),
+        ("imap", "* CAPABILITY", " A=b"),
+        ("imap", "* SEARCH", " 1"),
+        ("imap", "a SEARCH", " FROM \"x\""),
+        ("imap", "a SEARCH ", "("),
+        ("imap", "a LOGIN \"", "\\\""),
+        ("smtp", "MAIL FROM:<a>", " A=b"),
+        ("smtp", "MAIL FROM:<", "\"a\""),
+        ("managesieve", "RENAMESCRIPT", " \"a\""),
+    ];
+    for (protocol, start, word) in cases {
+        linear_with(protocol, Some("vary all"), &format!("{protocol} {start}{word}"), 15_000, 4096, |octets| {
+            let text = [start.as_bytes(), &repeat(word, octets), b"\r\n"].concat();
+            let from = if start.starts_with('*') { Peer::Server } else { Peer::Client };
+            vec![(from, text); 8]
+        });
     }
 }

@@ -29,6 +29,7 @@ fn edit(rules: &Rules, from: Peer, text: &[u8]) -> Option<Edit> {
             client: "",
             user: "",
             route: None,
+            at_once: 0,
         },
         &mut rules.begin(1),
     )
@@ -243,6 +244,7 @@ fn sent(lines: &[String], form: Form, text: &str) -> Vec<u8> {
             client: "",
             user: "",
             route: None,
+            at_once: 0,
         },
         &mut rules.begin(1),
     );
@@ -490,6 +492,7 @@ proptest! {
                     client: "",
                     user: "",
                     route: None,
+                    at_once: 0,
                 }, &mut rules.begin(1));
                 if let Some(sent) = edit.and_then(|edit| edit.bytes) {
                     prop_assert_eq!(&sent[body(&sent).len()..], &text[body(text).len()..]);

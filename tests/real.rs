@@ -22,6 +22,8 @@ mod smtp;
 mod submission;
 #[path = "real/tls.rs"]
 mod tls;
+#[path = "real/vary.rs"]
+mod vary;
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -6,6 +6,8 @@ mod lanes;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use imapscope::event::{Peer, What};
+use imapscope::rules::{Rules, Source};
+use lanes::log::log;
 use lanes::{Cutting, Run, Step, c, run, s};
 
 /// A password that occurs nowhere else.
@@ -424,4 +426,55 @@ fn what_is_no_secret_is_shown() {
     ] {
         assert!(shown.iter().any(|bytes| bytes == line), "{} is hidden or changed", line.escape_ascii());
     }
+}
+
+/// What is only written otherwise is as secret as it was, in the log as well, and in what a server repeats of it.
+#[test]
+fn secrets_that_are_varied() {
+    let offers = "* OK [CAPABILITY IMAP4rev1 LITERAL+] hi\r\n";
+    let lines = [
+        "a LOGIN alice kanarie77\r\n",
+        "a login \"alice\" \"kanarie77\"\r\n",
+        "a LOGIN alice \"kanarie77\"\r\n",
+        "a LOGIN \"al ice\" kanarie77\r\n",
+        "a LOGIN \"al\\\"ice\" \"kanarie77\"\r\n",
+        "a LOGIN \"alice\" {9+}\r\nkanarie77\r\n",
+        "a LOGIN {5+}\r\nalice \"kanarie77\"\r\n",
+        "a LOGIN \"kanarie77\"\r\n",
+        "LOGIN \"alice\" \"kanarie77\"\r\n",
+        "a LOIGN \"alice\" \"kanarie77\"\r\n",
+        "a AUTHENTICATE PLAIN AGFsaWNlAGthbmFyaWU3Nw==\r\n",
+        "a kanarie77\r\n",
+    ];
+    let coded = encoded(CANARY);
+    let needles: Vec<Vec<u8>> =
+        [CANARY, &coded, "AGthbmFyaWU3Nw"].map(|it| it.to_ascii_uppercase().into_bytes()).into();
+    let mut varied = 0;
+    for rule in ["vary all", "vary case", "vary quoting", "vary literal", "vary order quoting literal"] {
+        for line in lines {
+            for answer in ["a OK in\r\n", "a NO \"kanarie77\"\r\n", "* BAD kanarie77\r\na NO [X] kanarie77\r\n"] {
+                let rules = || Rules::compile(&[Source::rule(1, rule)]).expect("a rule");
+                let steps = [s(offers), c(line), s(answer)];
+                let leaks = |shown: &[u8]| {
+                    let upper = shown.to_ascii_uppercase();
+                    let windows = |needle: &Vec<u8>| needle.windows(6).map(<[u8]>::to_vec).collect::<Vec<_>>();
+                    needles.iter().flat_map(windows).any(|part| upper.windows(6).any(|window| *window == part))
+                };
+                let shown = log("imap", rules(), &steps, usize::MAX);
+                assert!(!leaks(shown.as_bytes()), "{rule}: {line}{answer}{shown}");
+                // Nor is it found by luck: what leaves is marked before anything is known of it.
+                let done = run(Run::with(rules()), &steps, &Cutting::Whole);
+                for seen in done.events.iter().filter(|seen| seen.from == Peer::Client) {
+                    let (What::Text(text), Some(sent)) = (&seen.what, &seen.sent) else { continue };
+                    let mut sent = sent.clone();
+                    for span in text.edit.iter().flat_map(|edit| &edit.secrets) {
+                        sent[span.start as usize..span.end as usize].fill(b'.');
+                    }
+                    assert!(!leaks(&sent), "{rule}: {line}{}", sent.escape_ascii());
+                    varied += 1;
+                }
+            }
+        }
+    }
+    assert!(varied > 50, "secrets were varied: {varied}");
 }

@@ -96,9 +96,10 @@ fn compile(lines: &[&str]) -> Rules {
     Rules::compile(&sources).unwrap_or_else(|problem| panic!("{problem}"))
 }
 
-/// Rules that leave everything, turn words around, and change verbs: what is hidden is hidden in what they make too.
-const RULES: [&[&str]; 5] = [
+/// Rules that leave everything, say the same otherwise, turn words around, and change verbs: what is hidden is hidden in what they make too.
+const RULES: [&[&str]; 6] = [
     &[],
+    &["vary all"],
     &["s/never said/nor this/"],
     &["s/^(\\S+) (\\S+) (.*)$/$1 $3 $2/ when from == client"],
     &["s/AUTH/HELP/ when from == client"],

@@ -43,6 +43,13 @@ impl Names {
         self.names.has(name)
     }
 
+    /// The same names, as `other` spells them where it has them.
+    #[must_use]
+    pub fn spelled_as(&self, other: &Names) -> Names {
+        let spelled = |name| other.iter().find(|same: &&str| same.eq_ignore_ascii_case(name)).unwrap_or(name);
+        Names::of(self.iter().map(spelled))
+    }
+
     /// The names that `other` lacks.
     #[must_use]
     pub fn without(&self, other: &Names) -> Vec<String> {

@@ -52,7 +52,8 @@ impl Explainer {
         };
         let server = came.map(|list| names(list, shown)).unwrap_or_default();
         let client = match sent {
-            Some((bytes, _)) => went.map(|list| names(list, bytes)).unwrap_or_default(),
+            // One that is only written otherwise is called as the server calls it.
+            Some((bytes, _)) => went.map(|list| names(list, bytes).spelled_as(&server)).unwrap_or_default(),
             None => server.clone(),
         };
         match came.or(went).map(|list| list.kind) {

@@ -5,7 +5,7 @@ use super::book::Book;
 use super::phrase::quote;
 use super::sasl::{self, Exchange, Said};
 use super::{Explainer, add, finding, phrase};
-use crate::event::{Data, DataKind, Decoded, Kind, Note, NoteKind, Peer, Span, Text};
+use crate::event::{Data, DataKind, Decoded, Edited, Kind, Note, NoteKind, Peer, Span, Text};
 use crate::grammar::{Then, mechanism};
 use crate::wire::{body, imap};
 
@@ -64,7 +64,7 @@ impl Explainer {
                     None => Exchange::begin(b"", 0, self.vault.shows()).client(message),
                 };
                 add(&mut text.secrets, vec![Span::new(0, line.len())]);
-                if let Some(edit) = &mut text.edit {
+                if let Some(edit) = changed(text) {
                     edit.secrets = vec![Span::new(0, edit.bytes.len())];
                     self.vault.remember(body(edit.bytes.of(bytes)));
                 }
@@ -97,7 +97,7 @@ impl Explainer {
                 let echo = self.echoed(octets);
                 if said.hide || echo {
                     add(&mut text.secrets, vec![challenge]);
-                    if let Some(edit) = &mut text.edit {
+                    if let Some(edit) = changed(text) {
                         edit.secrets = vec![Span::new(0, edit.bytes.len())];
                     }
                 }
@@ -237,4 +237,9 @@ impl Explainer {
 /// The inside of a quoted string, or what stands there without quotes.
 fn unquoted(word: &[u8]) -> &[u8] {
     word.strip_prefix(b"\"").and_then(|word| word.strip_suffix(b"\"")).unwrap_or(word)
+}
+
+/// What was sent in the place of a text; `None` where a rule only did something else.
+fn changed(text: &mut Text) -> Option<&mut Edited> {
+    text.edit.as_deref_mut().filter(|edit| !edit.bytes.is_empty())
 }

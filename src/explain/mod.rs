@@ -446,7 +446,10 @@ impl Explainer {
                 }
                 () if dropped && nth == last && command => format!("dropped by {rule}: it stays unanswered"),
                 () if dropped && nth == last => format!("dropped by {rule}"),
-                () => format!("changed by {rule}"),
+                () => match edit.varied.iter().find(|(varies, _)| varies == rule) {
+                    Some((_, ways)) => format!("varied by {rule}: {ways}"),
+                    None => format!("changed by {rule}"),
+                },
             };
             self.notes.push(Note { kind: NoteKind::Rule, about: Some(rule.to_string()), text: what, rfc: None });
         }
@@ -459,7 +462,10 @@ impl Explainer {
             self.notes.push(Note { kind: NoteKind::Rule, about: Some(rule.to_string()), text, rfc: None });
         }
         for (rule, what) in &edit.faults {
-            self.tallies.fired(rule);
+            // What varies a text and how it leaves was counted.
+            if !edit.fired.contains(rule) {
+                self.tallies.fired(rule);
+            }
             let text = format!("{what} by {rule}");
             self.notes.push(Note { kind: NoteKind::Rule, about: Some(rule.to_string()), text, rfc: None });
         }

@@ -8,6 +8,7 @@ use regex::bytes::{Captures, Regex};
 
 use super::Scene;
 use super::fault::Fault;
+use super::vary::Ways;
 use crate::event::{Item, Kind, List, ListKind, MAX_TEXT, Peer, Span};
 use crate::wire::status::lines;
 
@@ -28,6 +29,8 @@ pub enum Action {
     Refuse(Refusal),
     /// Does something to the connection.
     Fault(Fault),
+    /// Says the same in other octets.
+    Vary(Ways),
 }
 
 /// What is put in the place of a part of a reply.
@@ -65,7 +68,12 @@ impl Action {
         match self {
             Action::Names(NamesAction::Add(_)) | Action::Words(_) => matches!(from, Peer::Server),
             Action::Refuse(_) => matches!(from, Peer::Client),
-            Action::Names(_) | Action::Substitute(_) | Action::Insert(_) | Action::Drop | Action::Fault(_) => true,
+            Action::Names(_)
+            | Action::Substitute(_)
+            | Action::Insert(_)
+            | Action::Drop
+            | Action::Fault(_)
+            | Action::Vary(_) => true,
         }
     }
 

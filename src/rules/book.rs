@@ -113,6 +113,13 @@ pub const ENTRIES: &[Entry] = &[
     ),
     entry(
         "action",
+        "vary",
+        "vary WHAT... (case, order, quoting, literal, slices, all)",
+        "Says the same in other octets: keywords in mixed case, what has no order the other way round, atoms quoted and quoted strings as atoms, strings as literals, every octet written by itself.",
+        "vary case order when from == server",
+    ),
+    entry(
+        "action",
         "delay",
         "delay T [at-byte N]",
         "What comes from here on waits so long.",

@@ -393,6 +393,7 @@ mod tests {
             client: "10.0.0.7",
             user: "",
             route: Some(&route),
+            at_once: 0,
         };
         condition.evaluate(&scene) == Truth::Yes
     }

@@ -4,8 +4,9 @@
 use std::borrow::Cow;
 
 use super::action::{Action, Names, NamesAction, TooLong};
+use super::vary::{self, Place, Ways};
 use super::{Scene, lines, words};
-use crate::event::{Form, ListKind, Literal, MAX_TEXT, Reading};
+use crate::event::{Form, ListKind, Literal, MAX_TEXT, Peer, Reading};
 use crate::wire::body;
 
 /// A text on its way through the rules.
@@ -20,13 +21,24 @@ pub struct Draft<'a> {
     names: Option<Names>,
     /// The text as it is now, where it differs from `base`.
     text: Option<Vec<u8>>,
+    /// Its strings become literals at the end: what that makes is no text that another rule could read.
+    literals: bool,
+}
+
+/// What a variation did.
+#[derive(Debug, Default)]
+pub struct Varied {
+    /// The ways in which it changed the text, by their names.
+    pub ways: Vec<&'static str>,
+    /// Why strings stay what they are.
+    pub refused: Option<&'static str>,
 }
 
 impl<'a> Draft<'a> {
     /// As it came.
     pub const fn new(scene: &'a Scene<'a>) -> Self {
         let (base, reading) = (Cow::Borrowed(scene.text), Cow::Borrowed(scene.reading));
-        Draft { scene, base, reading, names: None, text: None }
+        Draft { scene, base, reading, names: None, text: None, literals: false }
     }
 
     /// True if it has a list of capabilities.
@@ -73,9 +85,73 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Reads the text anew, if rules for capabilities have changed it: then the reading is still that of before.
-    fn settle(&mut self) {
-        let Some(text) = self.text.take() else { return };
+    /// Says the same in other octets.
+    ///
+    /// # Errors
+    /// Why it may not.
+    pub fn vary(&mut self, ways: Ways) -> Result<Varied, &'static str> {
+        let before = self.clone();
+        let mut varied = Varied::default();
+        if !self.settle() {
+            return Ok(varied);
+        }
+        let steps: [(bool, &'static str, vary::Way); 3] = [
+            (ways.case, "case", vary::case),
+            (ways.order, "order", vary::order),
+            (ways.quoting, "quoting", vary::quoting),
+        ];
+        for (_, name, step) in steps.into_iter().filter(|(wanted, ..)| *wanted) {
+            let Some(text) = step(self.place()) else { continue };
+            match self.check(&text) {
+                Ok(reading) => {
+                    (self.base, self.reading) = (Cow::Owned(text), Cow::Owned(reading));
+                    (self.names, self.text) = (None, None);
+                    varied.ways.push(name);
+                }
+                Err(why) => {
+                    *self = before;
+                    return Err(why);
+                }
+            }
+        }
+        if ways.literal && vary::literals(self.place(), u32::MAX).is_some() {
+            match self.with_literals() {
+                Ok(_) => {
+                    self.literals = true;
+                    varied.ways.push("literal");
+                }
+                Err(why) => varied.refused = Some(why),
+            }
+        }
+        Ok(varied)
+    }
+
+    /// The text with its strings as literals.
+    ///
+    /// # Errors
+    /// Why they may not be literals here.
+    fn with_literals(&self) -> Result<Vec<u8>, &'static str> {
+        let most = if self.scene.from == Peer::Client && self.scene.form == Form::Imap {
+            self.scene.at_once
+        } else {
+            u32::MAX
+        };
+        match vary::literals(self.place(), most) {
+            Some(text) if text.len() > MAX_TEXT => Err(TOO_LONG),
+            Some(text) => Ok(text),
+            None => Err(NOT_AT_ONCE),
+        }
+    }
+
+    fn place(&self) -> Place<'_> {
+        let Scene { form, from, .. } = *self.scene;
+        Place { form, from, text: self.text(), reading: &self.reading }
+    }
+
+    /// Reads the text anew, if rules for capabilities have changed it: then the reading is still that of before. True if it is
+    /// that of the text now.
+    fn settle(&mut self) -> bool {
+        let Some(text) = self.text.take() else { return true };
         match (self.scene.read)(&text) {
             Some(reading) => {
                 (self.base, self.reading) = (Cow::Owned(text), Cow::Owned(reading));
@@ -83,6 +159,7 @@ impl<'a> Draft<'a> {
             }
             None => self.text = Some(text),
         }
+        self.text.is_none()
     }
 
     fn act_on_names(&mut self, action: &NamesAction) -> Result<bool, &'static str> {
@@ -160,7 +237,13 @@ impl<'a> Draft<'a> {
     }
 
     /// The text at the end, if it is not what was received.
-    pub fn changed(self) -> Option<Vec<u8>> {
+    pub fn changed(mut self) -> Option<Vec<u8>> {
+        if self.literals
+            && self.settle()
+            && let Ok(text) = self.with_literals()
+        {
+            return Some(text);
+        }
         let text = self.text.or(match self.base {
             Cow::Owned(base) => Some(base),
             Cow::Borrowed(_) => None,
@@ -169,6 +252,9 @@ impl<'a> Draft<'a> {
     }
 }
 
+/// A client waits before it sends a literal, but where the server has allowed it not to.
+const NOT_AT_ONCE: &str =
+    "a literal would have to wait, as the client was not offered LITERAL+ (or LITERAL-, up to 4096 octets)";
 /// A text cannot be so long.
 pub const TOO_LONG: &str = "the text would grow beyond 64 KiB";
 /// A line end stays.

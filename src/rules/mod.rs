@@ -16,6 +16,7 @@ mod like;
 mod limit;
 mod lines;
 mod parse;
+mod vary;
 mod words;
 
 use std::borrow::Cow;
@@ -26,12 +27,13 @@ use crate::event::{Form, Peer, Reading, RouteName, State};
 use crate::problem::Problem;
 use action::{Action, NamesAction, Pattern};
 use condition::{Condition, Field, Truth};
-use draft::Draft;
+use draft::{Draft, Varied};
 use fact::Sender;
 pub use fault::{Fault, Trouble};
 use limit::Limits;
 pub use limit::Progress;
 use parse::Verb;
+use vary::Ways;
 
 /// The user's rules, compiled; immutable and shared by all connections.
 #[derive(Debug, Default)]
@@ -104,17 +106,22 @@ pub struct Scene<'a> {
     pub user: &'a str,
     /// The route of the connection, if it is known.
     pub route: Option<&'a RouteName>,
+    /// The longest literal that a client of IMAP may send without waiting, as it was offered; 0 if none.
+    pub at_once: u32,
 }
 
 /// What the rules make of a text. Its `Debug` output shows no octets: the text may hold secrets.
 #[derive(Clone, PartialEq, Default)]
 pub struct Edit {
-    /// What to send instead; `None` to send it as it is (every matching rule was refused).
+    /// What to send instead; `None` to send it as it is (every matching rule was refused). A text; where strings were made
+    /// literals, several, with the literals between them.
     pub bytes: Option<Vec<u8>>,
     /// The rules that changed it, as the user wrote them.
     pub fired: Vec<Arc<str>>,
     /// The rules that matched and were not applied, each with the reason.
     pub refused: Vec<(Arc<str>, String)>,
+    /// Of the rules that changed it, those that only vary how it is written, and in which ways.
+    pub varied: Vec<(Arc<str>, String)>,
     /// What is to happen on the way, and the rules that say so.
     pub faults: Vec<(Arc<str>, Fault)>,
     /// It is taken away, with all that belongs to it; `bytes` is empty then. The last rule that fired has done it.
@@ -374,6 +381,13 @@ impl Rules {
         self
     }
 
+    /// True if strings of a client may become literals.
+    #[must_use]
+    pub fn asks_for_literals(&self) -> bool {
+        let client = |rule: &&Rule| rule.lanes[Peer::Client.index()];
+        self.rules.iter().filter(client).any(|rule| matches!(rule.action, Action::Vary(Ways { literal: true, .. })))
+    }
+
     /// True if a condition asks who has logged in.
     #[must_use]
     pub fn asks_for_user(&self) -> bool {
@@ -485,17 +499,9 @@ impl Rules {
             }
             // Only what a rule would do shows whether it has something to count.
             let before = rule.limits.map(|limits| (limits, draft.clone()));
-            let acts = match &rule.action {
-                Action::Drop => whole(scene),
-                Action::Insert(line) if line.before => whole(scene),
-                Action::Insert(_) => Ok(true),
-                Action::Refuse(refusal) => Ok(refusal.is_for(scene)),
-                action => draft.act(action),
-            };
-            match (acts, before) {
-                (Ok(true), Some(((nth, limits), before))) if !progress.turn(nth, &limits) => draft = before,
-                (Ok(true), _) => edit.take(rule),
-                (Ok(false), _) => {}
+            match (rule.act(scene, &mut draft), before) {
+                (Ok(Acts(true, _)), Some(((nth, limits), before))) if !progress.turn(nth, &limits) => draft = before,
+                (Ok(Acts(acts, varied)), _) => edit.take(rule, acts, varied, scene.first),
                 (Err(why), _) => edit.refused.push((Arc::clone(&rule.written), why.to_string())),
             }
         }
@@ -507,26 +513,61 @@ impl Rules {
         if edit.bytes.is_none() {
             // What was changed was changed back.
             edit.fired.clear();
+            edit.varied.clear();
         }
         let acts = !edit.refused.is_empty() || !edit.inserted.is_empty() || !edit.faults.is_empty();
         (edit.bytes.is_some() || acts).then_some(edit)
     }
 }
 
+/// Whether a rule acts on a text, and how it varies it if that is what it does.
+struct Acts(bool, Varied);
+
+impl Rule {
+    /// Lets it act on a draft, or says whether it would do what is none of the draft's business.
+    fn act(&self, scene: &Scene<'_>, draft: &mut Draft<'_>) -> Result<Acts, &'static str> {
+        let acts = match &self.action {
+            Action::Vary(ways) => {
+                let varied = draft.vary(*ways)?;
+                return Ok(Acts(!varied.ways.is_empty() || (ways.slices && scene.first), varied));
+            }
+            Action::Drop => whole(scene),
+            Action::Insert(line) if line.before => whole(scene),
+            Action::Insert(_) => Ok(true),
+            Action::Refuse(refusal) => Ok(refusal.is_for(scene)),
+            action => draft.act(action),
+        };
+        acts.map(|acts| Acts(acts, Varied::default()))
+    }
+}
+
 impl Edit {
-    /// Takes note of a rule that acts.
-    fn take(&mut self, rule: &Rule) {
-        let name = Arc::clone(&rule.written);
+    /// Takes note of a rule that was asked, and perhaps acts.
+    fn take(&mut self, rule: &Rule, acts: bool, varied: Varied, first: bool) {
+        let name = || Arc::clone(&rule.written);
+        self.refused.extend(varied.refused.map(|why| (name(), why.to_owned())));
+        if !acts {
+            return;
+        }
         match &rule.action {
             Action::Insert(it) => {
-                self.inserted.push(Insertion { rule: name, before: it.before, line: Arc::clone(&it.line) });
+                self.inserted.push(Insertion { rule: name(), before: it.before, line: Arc::clone(&it.line) });
                 return;
+            }
+            Action::Vary(ways) => {
+                if ways.slices && first {
+                    self.faults.push((name(), Fault { what: Trouble::Slice(1), at_byte: None }));
+                }
+                if varied.ways.is_empty() {
+                    return;
+                }
+                self.varied.push((name(), varied.ways.join(", ")));
             }
             Action::Drop => self.dropped = true,
             Action::Refuse(refusal) => self.answer = Some(refusal.reply.clone()),
             _ => {}
         }
-        self.fired.push(name);
+        self.fired.push(name());
     }
 }
 

@@ -82,6 +82,8 @@ enum Shape {
     Refuse,
     /// What a fault needs.
     Fault(Given),
+    /// What is varied.
+    Ways,
 }
 
 /// The actions, with an example each; `s/REGEX/REPLACEMENT/` is one more.
@@ -96,6 +98,7 @@ const ACTIONS: &[(&str, Shape, &str)] = &[
     ("insert-after", Shape::Line { before: false }, "insert-after \"* 5 EXISTS\" when command == NOOP"),
     ("drop", Shape::Drop, "drop when command == NOOP"),
     ("refuse", Shape::Refuse, "refuse FETCH with \"NO not today\""),
+    ("vary", Shape::Ways, "vary case order when from == server"),
     ("delay", Shape::Fault(Given::Delay), "delay 2s"),
     ("throttle", Shape::Fault(Given::Throttle), "throttle 10k"),
     ("slice", Shape::Fault(Given::Slice), "slice 1"),
@@ -223,6 +226,7 @@ fn action(line: &str) -> Parsed<'_, Acts<'_>> {
         Shape::Line { before } => argument::line(rest, before, example).map(|(rest, it)| (rest, Action::Insert(it)))?,
         Shape::Drop => (rest, Action::Drop),
         Shape::Refuse => argument::refusal(rest, example).map(|(rest, it)| (rest, Action::Refuse(it)))?,
+        Shape::Ways => argument::ways(rest, example).map(|(rest, ways)| (rest, Action::Vary(ways)))?,
         Shape::Fault(given) => {
             argument::trouble(rest, given, known, example).map(|(rest, it)| (rest, Action::Fault(it)))?
         }

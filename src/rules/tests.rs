@@ -1,6 +1,7 @@
 //! What rules do to texts, case by case.
 
 mod lines;
+mod vary;
 
 use super::draft::TOO_LONG;
 use super::*;
@@ -39,6 +40,7 @@ fn scene<'a>(
         client: "",
         user: "",
         route: None,
+        at_once: 0,
     }
 }
 
@@ -451,6 +453,7 @@ fn faults_are_told_and_leave_the_text_alone() {
             client: "",
             user: "",
             route: None,
+            at_once: 0,
         };
         let edit = rules.edit(&scene, &mut progress).unwrap();
         assert_eq!((edit.bytes, edit.fired.len(), edit.refused.len()), (None, 0, 0));

@@ -69,7 +69,7 @@ impl Session {
         let Some(edit) = edit.or_else(|| enforced.is_some().then(rules::Edit::default)) else {
             return Plan::default();
         };
-        let rules::Edit { bytes, mut fired, mut refused, dropped, mut answer, inserted, faults } = edit;
+        let rules::Edit { bytes, mut fired, varied, mut refused, dropped, mut answer, inserted, faults } = edit;
         if let Some((rule, reply)) = enforced.filter(|_| !dropped && answer.is_none()) {
             fired.push(rule);
             answer = Some(reply.map(|reply| Arc::from(reply.as_bytes())));
@@ -106,7 +106,7 @@ impl Session {
             let put = if late { Err(LATE) } else { self.insert(from, line, out) };
             refused.extend(put.err().map(|why| (rule, why.to_owned())));
         }
-        let mut edited = Edited { fired, refused, ..Edited::default() };
+        let mut edited = Edited { fired, varied, refused, ..Edited::default() };
         // Nothing happens to what is not sent.
         if fate == Fate::Sent {
             if late {
@@ -131,6 +131,7 @@ impl Session {
             let what = match (nth == last, edit.dropped, edit.answer.is_some()) {
                 (true, true, _) => "drop this",
                 (true, false, true) => "refuse this",
+                _ if edit.varied.iter().any(|(varies, _)| *varies == rule) => "vary this",
                 _ => "change this",
             };
             would.push((rule, what));
@@ -173,6 +174,7 @@ impl Session {
             client: &self.client,
             user: &self.user,
             route: self.route.as_deref(),
+            at_once: self.own.at_once,
         };
         let edit = self.rules.edit(&scene, &mut progress);
         let enforced = if late { None } else { self.enforced(&scene) };

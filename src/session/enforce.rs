@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Session;
 use super::secret::unquoted;
-use crate::event::{Form, Kind, ListKind, Peer, Reading};
+use crate::event::{Form, Item, Kind, ListKind, Peer, Reading};
 use crate::grammar::{self, Command, Then};
 use crate::rules::Scene;
 use crate::wire;
@@ -29,22 +29,27 @@ pub(super) type Refused = (Arc<str>, Option<&'static str>);
 impl Session {
     /// A list of the server's says what is offered: remembered as the client gets it.
     pub(super) fn hear(&mut self, text: &[u8], reading: &Reading, sent: Option<&[u8]>) {
-        if !self.rules.has_enforced() {
+        let literals = self.rules.asks_for_literals();
+        if !literals && !self.rules.has_enforced() {
             return;
         }
         let new = sent.map(|sent| wire::reread(self.grammar.form, Peer::Server, reading, sent));
-        let (text, reading) = (sent.unwrap_or(text), new.as_ref().unwrap_or(reading));
-        let Some(list) = &reading.list else {
-            // A code of which nothing is left.
-            self.own.offered = Some(Vec::new());
-            return;
-        };
-        let lines = matches!(list.kind, ListKind::Lines(_));
-        let names = list.items.iter().filter(|item| item.name.len() <= NAME).take(NAMES).map(|item| {
-            let name = String::from_utf8_lossy(item.name.of(text)).to_ascii_uppercase();
-            if lines && item.part { format!("AUTH={name}").into() } else { name.into() }
-        });
-        self.own.offered = Some(names.collect());
+        let offered = names(sent.unwrap_or(text), new.as_ref().unwrap_or(reading));
+        if literals {
+            // What a rule has added the server does not know.
+            self.own.at_once = self.at_once(&names(text, reading)).min(self.at_once(&offered));
+        }
+        self.own.offered = Some(offered);
+    }
+
+    /// The longest literal that these names let a client send without waiting.
+    fn at_once(&self, offered: &[Box<str>]) -> u32 {
+        let has = |need| offered.iter().any(|name| self.grammar.covers(name, need));
+        match () {
+            () if has("LITERAL+") => u32::MAX,
+            () if has("LITERAL-") => LITERAL_MINUS as u32,
+            () => 0,
+        }
     }
 
     /// Why a command is refused, if it makes use of what an enforced rule takes away.
@@ -164,4 +169,16 @@ impl Session {
             rule.map(|rule| (rule, Some("555 5.5.4 parameter not known")))
         })
     }
+}
+
+/// The names of a list, as they are remembered; none for a code of which nothing is left.
+fn names(text: &[u8], reading: &Reading) -> Vec<Box<str>> {
+    let Some(list) = &reading.list else { return Vec::new() };
+    let lines = matches!(list.kind, ListKind::Lines(_));
+    let short = list.items.iter().filter(|item| item.name.len() <= NAME).take(NAMES);
+    let name = |item: &Item| -> Box<str> {
+        let name = String::from_utf8_lossy(item.name.of(text)).to_ascii_uppercase();
+        if lines && item.part { format!("AUTH={name}").into() } else { name.into() }
+    };
+    short.map(name).collect()
 }

@@ -38,6 +38,8 @@ pub(super) struct Own {
     inserted: bool,
     /// What the client was offered last, as far as there is room; `None` before the first list.
     pub offered: Option<Vec<Box<str>>>,
+    /// The longest literal that the client may send without waiting: as the server offered it, and the client got to know.
+    pub at_once: u32,
 }
 
 impl Session {

@@ -187,9 +187,9 @@ impl Session {
         let mut state: Mask = self.grammar.command(verb.of(sent)).and_then(|command| command.secret).into();
         let mut same = false;
         if let Kind::Command { tag: old_tag, verb: old_verb, arguments: old } = reading.kind {
-            same = old_tag.of(text) == tag.of(sent) && old_verb.of(text) == verb.of(sent);
+            same = old_tag.of(text) == tag.of(sent) && old_verb.of(text).eq_ignore_ascii_case(verb.of(sent));
             // What was no user name before may be the password now.
-            if state == Mask::AfterNext && first_word(old.of(text)) != first_word(arguments.of(sent)) {
+            if state == Mask::AfterNext && first_name(old.of(text)) != first_name(arguments.of(sent)) {
                 state = Mask::Rest;
             }
         }
@@ -203,6 +203,11 @@ impl Session {
             _ => mask(sent, 0, end, Mask::Rest, false, false).spans,
         }
     }
+}
+
+/// What the first of a command's arguments means, as an atom or a quoted string without escapes.
+fn first_name(arguments: &[u8]) -> &[u8] {
+    first_argument(arguments).map_or_else(|| first_word(arguments), |end| unquoted(&arguments[..end]))
 }
 
 /// The first word of a command's arguments.

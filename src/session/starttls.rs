@@ -117,7 +117,7 @@ impl Session {
         let alone = self.tls.ours;
         let opened = self.tls.opening.take().is_some();
         // What was offered in plain text means nothing now.
-        self.own.offered = None;
+        (self.own.offered, self.own.at_once) = (None, 0);
         self.tls.legs[Peer::Client.index()] |= !opened;
         self.tls.legs[Peer::Server.index()] |= !alone;
         (self.tls.asked, self.tls.ours, self.tls.consented) = (None, false, false);

@@ -381,6 +381,12 @@ fn quoted(line: &[u8], start: usize) -> (usize, TokenKind) {
 }
 
 impl Tokens<'_> {
+    /// The same where it is known that no `]` follows: nobody looks for one.
+    #[must_use]
+    pub const fn without_sections(self) -> Self {
+        Tokens { sections: false, ..self }
+    }
+
     #[inline]
     fn atom(&mut self, start: usize, class: u8) -> (usize, TokenKind) {
         let line = self.line;

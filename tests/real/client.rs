@@ -11,16 +11,20 @@ use super::{PASSWORD, USER, fed, succeed, wait_until};
 
 /// curl with this behind `imap://ADDRESS/`, and these arguments; returns what it prints.
 pub fn curl(address: SocketAddr, path: &str, arguments: &[&str]) -> Vec<u8> {
+    succeed(&mut curl_command("imap", address, path, arguments))
+}
+
+/// curl with this behind `SCHEME://ADDRESS/`, and these arguments.
+pub fn curl_command(scheme: &str, address: SocketAddr, path: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new("curl");
     command.args(["-q", "-sS", "--noproxy", "*", "--user", &format!("{USER}:{PASSWORD}")]).args(arguments);
-    succeed(command.arg(format!("imap://{address}/{path}")))
+    command.arg(format!("{scheme}://{address}/{path}"));
+    command
 }
 
 /// curl with this behind `pop3://ADDRESS/`, and these arguments; returns what it prints.
 pub fn curl_pop3(address: SocketAddr, path: &str, arguments: &[&str]) -> Vec<u8> {
-    let mut command = Command::new("curl");
-    command.args(["-q", "-sS", "--noproxy", "*", "--user", &format!("{USER}:{PASSWORD}")]).args(arguments);
-    succeed(command.arg(format!("pop3://{address}/{path}")))
+    succeed(&mut curl_command("pop3", address, path, arguments))
 }
 
 /// Fetches everything into a Maildir with mpop.
@@ -58,6 +62,11 @@ pub fn mbsync(address: SocketAddr, folder: &Path) {
 
 /// The same; `host` are the lines of its configuration with the host and whether there is TLS.
 pub fn mbsync_with(address: SocketAddr, folder: &Path, host: &str) {
+    succeed(&mut mbsync_command(address, folder, host));
+}
+
+/// What does that.
+pub fn mbsync_command(address: SocketAddr, folder: &Path, host: &str) -> Command {
     let file = folder.join("mbsyncrc");
     let box_of = |name: &str| folder.join(name).display().to_string();
     let text = format!(
@@ -69,7 +78,9 @@ pub fn mbsync_with(address: SocketAddr, folder: &Path, host: &str) {
         box_of("near/INBOX"),
     );
     fs::write(&file, text).expect("a file");
-    succeed(Command::new("mbsync").arg("-c").arg(&file).arg("all").env("HOME", folder));
+    let mut command = Command::new("mbsync");
+    command.arg("-c").arg(&file).arg("all").env("HOME", folder);
+    command
 }
 
 /// Fetches everything into the Maildir `off/INBOX` with OfflineIMAP.
@@ -92,10 +103,16 @@ pub fn offlineimap(address: SocketAddr, folder: &Path) -> PathBuf {
 
 /// A script of this folder under Python; its arguments are host, port, user and password, then these.
 pub fn python(script: &str, address: SocketAddr, arguments: &[&str]) -> String {
+    String::from_utf8(succeed(&mut python_command(script, address, arguments))).expect("UTF-8")
+}
+
+/// What does that.
+pub fn python_command(script: &str, address: SocketAddr, arguments: &[&str]) -> Command {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real").join(script);
     let mut command = Command::new("python3");
     command.arg("-B").arg(file).arg(address.ip().to_string()).arg(address.port().to_string());
-    String::from_utf8(succeed(command.args([USER, PASSWORD]).args(arguments))).expect("UTF-8")
+    command.args([USER, PASSWORD]).args(arguments);
+    command
 }
 
 /// NeoMutt on a terminal that nobody looks at, with the INBOX open; keys are pressed from outside.

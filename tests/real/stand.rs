@@ -57,13 +57,19 @@ impl Stand {
 impl<S> Stand<S> {
     /// Sets up everything in front of a server that runs already.
     pub fn between(scheme: &'static str, dropped: &'static [&'static str], address: SocketAddr, server: S) -> Stand<S> {
+        let options = dropped.iter().flat_map(|name| ["--drop-cap", name]).collect::<Vec<_>>();
+        let mut stand = Stand::with(scheme, &options, address, server);
+        stand.dropped = dropped;
+        stand
+    }
+
+    /// The same, with these options and not only with what takes capabilities away: to be ended with [`Stand::end`].
+    pub fn with(scheme: &'static str, options: &[&str], address: SocketAddr, server: S) -> Stand<S> {
         let far = Tee::start(address);
         let folder = tempfile::tempdir().expect("a folder");
         let mut command = Command::new(env!("CARGO_BIN_EXE_imapscope"));
         command.arg("proxy").arg(format!("127.0.0.1:0={scheme}://{}", far.address));
-        for name in dropped {
-            command.args(["--drop-cap", name]);
-        }
+        command.args(options);
         // What a client does under TLS must not depend on whom it trusts.
         command.args(["--starttls", "relay"]);
         command.args(["--color", "never", "-o"]).arg(format!("pretty:{}", log_file(folder.path()).display()));
@@ -73,7 +79,7 @@ impl<S> Stand<S> {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut scope = command.spawn().expect("imapscope starts");
         let address = listening(&mut scope);
-        Stand { scheme, dropped, folder, scope, near: Tee::start(address), far, server }
+        Stand { scheme, dropped: &[], folder, scope, near: Tee::start(address), far, server }
     }
 
     /// Where clients connect.
@@ -105,20 +111,7 @@ impl<S> Stand<S> {
     /// Ends the proxy with Ctrl-C after the clients have gone, and checks all that does not depend on the client:
     /// what passed is what was sent, but for the capabilities dropped; the log tells of all of it and of no password.
     pub fn finish(mut self) -> Outcome {
-        self.near.wait_for_the_end();
-        self.far.wait_for_the_end();
-        signal(&self.scope, "-INT");
-        let mut status = None;
-        wait_until("imapscope has ended", || {
-            status = self.scope.try_wait().expect("the child can be asked");
-            status.is_some()
-        });
-        assert_eq!(status.and_then(|status| status.code()), Some(0), "Ctrl-C is a good end");
-        let log = String::from_utf8(fs::read(log_file(self.folder.path())).expect("a log")).expect("the log is UTF-8");
-        if let Some(folder) = std::env::var_os("IMAPSCOPE_KEEP_LOGS") {
-            let name = thread::current().name().unwrap_or("test").replace("::", "-");
-            fs::write(Path::new(&folder).join(format!("{name}-{}.log", self.dropped.join("-"))), &log).expect("a file");
-        }
+        let log = self.stop();
         let (near, far) = (self.near.records(), self.far.records());
         assert_eq!(near.len(), far.len(), "a connection for each connection");
         assert!(!near.is_empty(), "a client came");
@@ -134,13 +127,39 @@ impl<S> Stand<S> {
         for name in self.dropped {
             assert!(log.contains(&format!("rule `--drop-cap {name}`: applied")), "the rule was used:\n{}", tail(&log));
         }
+        Outcome { log, records: near }
+    }
+
+    /// Ends the proxy likewise where rules change more; what passed on either side is not compared. The records are those of
+    /// the server's side.
+    pub fn end(mut self) -> Outcome {
+        let log = self.stop();
+        Outcome { log, records: self.far.records() }
+    }
+
+    /// Ends the proxy, and returns its log, which shows no password.
+    fn stop(&mut self) -> String {
+        self.near.wait_for_the_end();
+        self.far.wait_for_the_end();
+        signal(&self.scope, "-INT");
+        let mut status = None;
+        wait_until("imapscope has ended", || {
+            status = self.scope.try_wait().expect("the child can be asked");
+            status.is_some()
+        });
+        assert_eq!(status.and_then(|status| status.code()), Some(0), "Ctrl-C is a good end");
+        let log = String::from_utf8(fs::read(log_file(self.folder.path())).expect("a log")).expect("the log is UTF-8");
+        if let Some(folder) = std::env::var_os("IMAPSCOPE_KEEP_LOGS") {
+            let name = thread::current().name().unwrap_or("test").replace("::", "-");
+            fs::write(Path::new(&folder).join(format!("{name}-{}.log", self.dropped.join("-"))), &log).expect("a file");
+        }
         // As it is, and as SASL carries it with PLAIN and LOGIN.
         let carried = [format!("\0{USER}\0{PASSWORD}"), PASSWORD.to_owned()].map(|text| STANDARD.encode(text));
         for secret in [PASSWORD, carried[0].trim_end_matches('='), carried[1].trim_end_matches('=')] {
             assert!(!log.contains(secret), "the log shows no password:\n{}", tail(&log));
         }
         assert!(!log.contains('\x1b'), "no colour");
-        Outcome { log, records: near }
+        log
     }
 }
 

@@ -1,13 +1,17 @@
-//! The arguments of actions other than those on capabilities: strings, commands, and the numbers of faults.
+//! The arguments of actions other than those on capabilities: strings, commands, what is varied, and the numbers of faults.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use nom::Parser;
+use nom::bytes::complete::take_while;
+
 use super::condition::{delimited, unescape};
 use super::modifier::number;
-use super::{KEYWORDS, Parsed, blanks, fault, is_blank, quote, word};
+use super::{KEYWORDS, Parsed, blanks, fault, is_blank, quote, suggest, word};
 use crate::rules::action::{Inserted, Pattern, Refusal, Words};
 use crate::rules::fault::{Fault, Trouble};
+use crate::rules::vary::{self, Ways};
 use crate::wire::imap;
 
 /// The longest string of a rule, in octets: a line that every peer takes.
@@ -106,6 +110,26 @@ pub fn refusal<'a>(line: &'a str, example: &str) -> Parsed<'a, Refusal> {
     }
     refusal.reply = Some(Arc::from(reply.as_bytes()));
     Ok((rest, refusal))
+}
+
+/// What `vary` varies: one word or several.
+pub fn ways<'a>(line: &'a str, example: &str) -> Parsed<'a, Ways> {
+    let (mut rest, mut found) = (line, Ways::default());
+    let help = format!("what can be varied: {}; for example: {example}", vary::NAMES.join(", "));
+    loop {
+        let (at, _) = take_while(|c| is_blank(c) || c == ',').parse(rest)?;
+        let Some(name) = word(at).filter(|name| !KEYWORDS.iter().any(|known| known.eq_ignore_ascii_case(name))) else {
+            if found == Ways::default() {
+                return fault(at, 0, "here is missing what is varied", help);
+            }
+            return Ok((rest, found));
+        };
+        if !found.add(name) {
+            let what = format!("{} cannot be varied", quote(name));
+            return fault(at, name.len(), what, suggest(name, vary::NAMES.into_iter(), &help));
+        }
+        rest = &at[name.len()..];
+    }
 }
 
 /// What a fault is given.
