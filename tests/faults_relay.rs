@@ -128,6 +128,23 @@ async fn a_stall_in_a_literal_sees_its_receiver_leave_and_stays_small() {
 }
 
 #[tokio::test]
+async fn a_stall_within_a_text_sees_its_sender_leave_that_says_no_more() {
+    for from in [Peer::Client, Peer::Server] {
+        let (mut rig, mut here, mut there) = started("imap", &["stall at-byte 4 when text ~ /NOOP/"]).await;
+        say(&mut there, b"* OK hi\r\n").await;
+        hear(&mut here, b"* OK hi\r\n").await;
+        let (sender, receiver) = if from == Peer::Client { (&mut here, &mut there) } else { (&mut there, &mut here) };
+        say(sender, b"* NOOP\r\n").await;
+        hear(receiver, b"* NO").await;
+        silence(receiver).await;
+        sender.shutdown().await.unwrap();
+        assert_eq!(read_all(receiver).await, b"", "nothing of it leaves in the end");
+        assert_eq!(rig.closed(1).await.1.by, Closer::Peer(from));
+        rig.end().await;
+    }
+}
+
+#[tokio::test]
 async fn a_stall_sees_its_sender_leave_and_the_idle_limit() {
     for from in [Peer::Client, Peer::Server] {
         let (mut rig, mut here, mut there) = started("imap", &["stall when text ~ /NOOP/"]).await;

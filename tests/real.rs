@@ -2,8 +2,12 @@
 //! Every session is recorded on both sides of the proxy, and must be the same but for what a rule takes away.
 //! `IMAPSCOPE_KEEP_LOGS=FOLDER` keeps the logs to be looked at.
 
+#[path = "real/job.rs"]
+mod job;
 #[path = "real/lmtp.rs"]
 mod lmtp;
+#[path = "real/middle.rs"]
+mod middle;
 #[path = "real/own.rs"]
 mod own;
 #[path = "real/own_client.rs"]
@@ -20,10 +24,15 @@ mod sieve;
 mod smtp;
 #[path = "real/submission.rs"]
 mod submission;
+#[path = "real/table.rs"]
+mod table;
 #[path = "real/tls.rs"]
 mod tls;
 #[path = "real/vary.rs"]
 mod vary;
+
+#[path = "real/trouble.rs"]
+mod trouble;
 
 use std::collections::BTreeSet;
 use std::fs;

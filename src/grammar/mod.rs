@@ -333,6 +333,14 @@ impl Grammar {
         self.capabilities.get(name.as_ref())
     }
 
+    /// The one capability that allows this command, if no other does.
+    #[must_use]
+    pub fn enabling(&self, command: &str) -> Option<&str> {
+        let enables = |known: &&Capability| known.enables.iter().any(|name| name.eq_ignore_ascii_case(command));
+        let mut found = self.capabilities.iter().filter(enables);
+        found.next().filter(|_| found.next().is_none()).map(|known| known.name.as_str())
+    }
+
     /// The untagged response of this name, in any case.
     #[must_use]
     pub fn response(&self, name: impl AsRef<[u8]>) -> Option<&Response> {

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use super::Session;
 use super::secret::unquoted;
+use super::{Session, argument};
 use crate::event::{Form, Item, Kind, ListKind, Peer, Reading};
 use crate::grammar::{self, Command, Then};
 use crate::rules::Scene;
@@ -19,6 +19,9 @@ const LITERAL_MINUS: u64 = 4096;
 
 /// How servers list their rights (RFC 4314 section 2.2), for rules that name them as they stand in a list.
 const RIGHTS: [&str; 4] = ["RIGHTS=*", "RIGHTS=texk", "RIGHTS=kxte", "RIGHTS=kxten"];
+
+/// So many octets of the arguments of a command are looked at.
+const ARGUMENTS: usize = 4096;
 
 /// So many parameters of a command are looked at.
 const PARAMETERS: usize = 16;
@@ -72,7 +75,9 @@ impl Session {
         if known.then == Some(Then::Sasl) {
             return self.mechanism(scene, known, arguments);
         }
-        if let Some(rule) = self.lacks(scene, &known.needs) {
+        // What every server should know, and a capability stands for all the same: USER of POP3, VRFY.
+        let enabling = if known.needs.is_empty() { self.grammar.enabling(&known.name) } else { None };
+        if let Some(rule) = self.lacks(scene, &known.needs).or_else(|| self.lacks(scene, &[enabling?])) {
             return Some((rule, None));
         }
         match form {
@@ -135,20 +140,19 @@ impl Session {
         if let Some(refused) = self.member(scene, known, arguments) {
             return Some(refused);
         }
-        let upper = arguments[..arguments.len().min(4096)].to_ascii_uppercase();
-        let has = |word: &[u8]| upper.windows(word.len()).any(|window| window == word);
-        let needs: &[&str] = match known.name.as_str() {
-            "SEARCH" | "UID SEARCH" if upper.starts_with(b"RETURN") => &["ESEARCH"],
-            "SORT" | "UID SORT" if upper.starts_with(b"RETURN") => &["ESORT"],
-            "LIST" if upper.starts_with(b"(") || has(b" RETURN (") => &["LIST-EXTENDED"],
-            "SELECT" | "EXAMINE" if has(b"(QRESYNC") => &["QRESYNC"],
-            "SELECT" | "EXAMINE" if has(b"(CONDSTORE") => &["CONDSTORE", "QRESYNC"],
-            "FETCH" | "UID FETCH" if has(b"CHANGEDSINCE") || has(b"MODSEQ") => &["CONDSTORE", "QRESYNC"],
-            "STORE" | "UID STORE" if has(b"UNCHANGEDSINCE") => &["CONDSTORE", "QRESYNC"],
-            "STATUS" if has(b"HIGHESTMODSEQ") => &["CONDSTORE", "QRESYNC"],
-            _ => return None,
+        let upper = arguments[..arguments.len().min(ARGUMENTS)].to_ascii_uppercase();
+        let first = upper.split(|&b| b == b' ').next().unwrap_or_default();
+        let returns = upper.windows(9).any(|window| window == b" RETURN (");
+        let needs: &[&str] = match known.name.strip_prefix("UID ").unwrap_or(&known.name) {
+            "SEARCH" if first == b"RETURN" => &["ESEARCH"],
+            "SORT" if first == b"RETURN" => &["ESORT"],
+            "LIST" if first.starts_with(b"(") || returns => &["LIST-EXTENDED"],
+            "FETCH" | "STORE" | "COPY" | "MOVE" if first == b"$" => &["SEARCHRES"],
+            _ => &[],
         };
-        self.lacks(scene, needs).map(|rule| (rule, Some("BAD arguments not known")))
+        let more = argument::needs(&self.grammar, &known.name, &upper);
+        let rule = self.lacks(scene, needs).or_else(|| more.into_iter().find_map(|needs| self.lacks(scene, needs)));
+        rule.map(|rule| (rule, Some("BAD arguments not known")))
     }
 
     /// The parameters behind the address of MAIL and RCPT (RFC 5321 section 4.1.1.11).

@@ -238,11 +238,13 @@ impl Session {
         }
         line.extend_from_slice(words);
         if form == Form::Managesieve && !words.ends_with(b"\"") {
-            // Its text is a string (RFC 5804 section 1.2).
+            // Its text is a string, and its code stands before that (RFC 5804 section 1.2).
             let status = words.iter().position(|&b| b == b' ').unwrap_or(words.len());
-            line.truncate(status);
+            let code = words[status..].starts_with(b" (").then(|| words.iter().position(|&b| b == b')')).flatten();
+            let head = code.map_or(status, |end| end + 1);
+            line.truncate(head);
             line.extend_from_slice(b" \"");
-            line.extend(words[status..].trim_ascii_start().iter().filter(|b| !b"\"\\".contains(b)));
+            line.extend(words[head..].trim_ascii_start().iter().filter(|b| !b"\"\\".contains(b)));
             line.push(b'"');
         }
         if !words.windows(MARK.len()).any(|window| window == MARK) {

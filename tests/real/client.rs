@@ -6,8 +6,10 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use super::{PASSWORD, USER, fed, succeed, wait_until};
+use super::{PASSWORD, USER, fed, run, succeed, wait_until};
 
 /// curl with this behind `imap://ADDRESS/`, and these arguments; returns what it prints.
 pub fn curl(address: SocketAddr, path: &str, arguments: &[&str]) -> Vec<u8> {
@@ -62,11 +64,12 @@ pub fn mbsync(address: SocketAddr, folder: &Path) {
 
 /// The same; `host` are the lines of its configuration with the host and whether there is TLS.
 pub fn mbsync_with(address: SocketAddr, folder: &Path, host: &str) {
-    succeed(&mut mbsync_command(address, folder, host));
+    let output = mbsync_run(address, folder, host);
+    assert!(output.status.success(), "mbsync failed, {}:\n{}", output.status, String::from_utf8_lossy(&output.stderr));
 }
 
-/// What does that.
-pub fn mbsync_command(address: SocketAddr, folder: &Path, host: &str) -> Command {
+/// The same, whatever comes of it.
+pub fn mbsync_run(address: SocketAddr, folder: &Path, host: &str) -> Output {
     let file = folder.join("mbsyncrc");
     let box_of = |name: &str| folder.join(name).display().to_string();
     let text = format!(
@@ -78,9 +81,7 @@ pub fn mbsync_command(address: SocketAddr, folder: &Path, host: &str) -> Command
         box_of("near/INBOX"),
     );
     fs::write(&file, text).expect("a file");
-    let mut command = Command::new("mbsync");
-    command.arg("-c").arg(&file).arg("all").env("HOME", folder);
-    command
+    run(Command::new("mbsync").arg("-c").arg(&file).arg("all").env("HOME", folder))
 }
 
 /// Fetches everything into the Maildir `off/INBOX` with OfflineIMAP.
@@ -149,6 +150,18 @@ impl Neomutt {
         let terminal = self.child.stdin.as_mut().expect("standard input is piped");
         terminal.write_all(keys.as_bytes()).expect("the terminal is there");
         terminal.flush().expect("the terminal is there");
+    }
+
+    /// Whether it leaves well within this time.
+    pub fn has_left(mut self, limit: Duration) -> bool {
+        let deadline = Instant::now() + limit;
+        while Instant::now() < deadline {
+            if let Some(status) = self.child.try_wait().expect("the child can be asked") {
+                return status.success();
+            }
+            thread::sleep(Duration::from_millis(20));
+        }
+        false
     }
 
     /// Waits until it has left.

@@ -2,7 +2,7 @@
 //! for the spelling of the servers here.
 
 /// The one for what this scheme speaks.
-pub fn hide(scheme: &str, sent: &[u8], dropped: &[&str]) -> Vec<u8> {
+pub fn hide(scheme: &str, sent: &[u8], dropped: &[String]) -> Vec<u8> {
     match scheme {
         "imap" => imap(sent, dropped),
         "smtp" | "submission" | "lmtp" => codes(sent, dropped),
@@ -13,7 +13,7 @@ pub fn hide(scheme: &str, sent: &[u8], dropped: &[&str]) -> Vec<u8> {
 }
 
 /// Lines outside literals that are capability lists.
-fn imap(sent: &[u8], dropped: &[&str]) -> Vec<u8> {
+fn imap(sent: &[u8], dropped: &[String]) -> Vec<u8> {
     let mut kept = Vec::with_capacity(sent.len());
     let mut rest = sent;
     while let Some(end) = rest.iter().position(|octet| *octet == b'\n') {
@@ -21,8 +21,7 @@ fn imap(sent: &[u8], dropped: &[&str]) -> Vec<u8> {
         (line, rest) = rest.split_at(end + 1);
         let text = String::from_utf8_lossy(line);
         if text.starts_with("* CAPABILITY ") || text.contains(" OK [CAPABILITY ") {
-            let edited = dropped.iter().fold(text.into_owned(), |text, name| text.replace(&format!(" {name}"), ""));
-            kept.extend_from_slice(edited.as_bytes());
+            kept.extend_from_slice(names(&text, dropped).as_bytes());
             continue;
         }
         kept.extend_from_slice(line);
@@ -41,11 +40,19 @@ fn imap(sent: &[u8], dropped: &[&str]) -> Vec<u8> {
     kept
 }
 
+/// A line with a list of names, without those that are dropped.
+fn names(text: &str, dropped: &[String]) -> String {
+    let list = text.find("CAPABILITY").expect("a list");
+    let end = text[list..].find([']', '\r']).map_or(text.len(), |at| list + at);
+    let left = text[list..end].split(' ').filter(|name| !dropped.iter().any(|dropped| dropped == name));
+    format!("{}{}{}", &text[..list], left.collect::<Vec<_>>().join(" "), &text[end..])
+}
+
 /// One line of a list without what is dropped; nothing where the whole line goes. `mechanisms` begins the line that
 /// lists them.
-fn line(text: &str, mechanisms: &str, dropped: &[&str]) -> Option<String> {
+fn line(text: &str, mechanisms: &str, dropped: &[String]) -> Option<String> {
     let word = text.split([' ', '\r']).next().unwrap_or_default();
-    if dropped.iter().any(|name| *name == word.trim_matches('"')) {
+    if dropped.iter().any(|name| name == word.trim_matches('"')) {
         return None;
     }
     let mut text = text.to_owned();
@@ -60,7 +67,7 @@ fn line(text: &str, mechanisms: &str, dropped: &[&str]) -> Option<String> {
 }
 
 /// The lines of a reply of several, but for its first, which greets. What follows STARTTLS is no such line.
-fn codes(sent: &[u8], dropped: &[&str]) -> Vec<u8> {
+fn codes(sent: &[u8], dropped: &[String]) -> Vec<u8> {
     let mut kept: Vec<Vec<u8>> = Vec::new();
     let mut inside = false;
     for sent in sent.split_inclusive(|octet| *octet == b'\n') {
@@ -85,7 +92,7 @@ fn codes(sent: &[u8], dropped: &[&str]) -> Vec<u8> {
 
 /// The lists that follow CAPA, which Dovecot begins with a line of that name. It tells the length of each message that
 /// follows RETR; in there may be the same.
-fn pop3(sent: &[u8], dropped: &[&str]) -> Vec<u8> {
+fn pop3(sent: &[u8], dropped: &[String]) -> Vec<u8> {
     let mut kept = Vec::with_capacity(sent.len());
     let (mut before, mut list, mut message): (&[u8], bool, bool) = (b"", false, false);
     for sent in sent.split_inclusive(|octet| *octet == b'\n') {
@@ -104,7 +111,7 @@ fn pop3(sent: &[u8], dropped: &[&str]) -> Vec<u8> {
 }
 
 /// The lists at the beginning and behind CAPABILITY: from "IMPLEMENTATION" to OK.
-fn sieve(sent: &[u8], dropped: &[&str]) -> Vec<u8> {
+fn sieve(sent: &[u8], dropped: &[String]) -> Vec<u8> {
     let mut kept = Vec::with_capacity(sent.len());
     let mut inside = false;
     for sent in sent.split_inclusive(|octet| *octet == b'\n') {

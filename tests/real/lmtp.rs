@@ -17,7 +17,7 @@ const MATRIX: [&[&str]; 5] =
 /// Two are known; of the third the server does not like the name.
 const RECIPIENTS: &str = "bob@example.org,c_arol@example.org,dave@example.org";
 
-fn stand(row: &'static [&'static str]) -> Stand {
+fn stand(row: &[&str]) -> Stand {
     let server = Dovecot::serving("lmtp", &[], "auth_username_chars = abcdefghijklmnopqrstuvwxyz.@\n");
     Stand::between("lmtp", row, server.address, server)
 }

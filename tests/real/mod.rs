@@ -5,6 +5,7 @@ pub mod client;
 pub mod hide;
 pub mod mail;
 pub mod postfix;
+pub mod refusal;
 pub mod scope;
 pub mod sender;
 pub mod server;

@@ -13,7 +13,7 @@ use crate::peer::wanted;
 const MATRIX: [&[&str]; 7] =
     [&[], &["PIPELINING"], &["UIDL"], &["TOP"], &["SASL"], &["AUTH=PLAIN"], &["PIPELINING", "UIDL", "TOP", "SASL"]];
 
-fn stand(row: &'static [&'static str]) -> Stand {
+fn stand(row: &[&str]) -> Stand {
     let server = Dovecot::serving("pop3", &letters(), "");
     Stand::between("pop3", row, server.address, server)
 }

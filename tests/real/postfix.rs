@@ -27,18 +27,18 @@ pub fn wanted(needs: &[&str]) -> bool {
 pub struct Postfix {
     child: Child,
     folder: tempfile::TempDir,
-    listeners: Vec<(&'static [&'static str], Port)>,
+    listeners: Vec<(Vec<String>, Port)>,
     wrapped: Port,
 }
 
 impl Postfix {
     /// Starts it and waits until it answers. Each row is a listener that lacks these keywords of EHLO.
-    pub fn start(rows: &[&'static [&'static str]]) -> Postfix {
+    pub fn start(rows: &[&[&str]]) -> Postfix {
         Postfix::with(rows, "")
     }
 
     /// The same, but mail is accepted only after a login, which is checked at this socket of Dovecot.
-    pub fn with_login(rows: &[&'static [&'static str]], socket: &Path) -> Postfix {
+    pub fn with_login(rows: &[&[&str]], socket: &Path) -> Postfix {
         let settings = format!(
             "smtpd_sasl_auth_enable = yes\nsmtpd_sasl_type = dovecot\nsmtpd_sasl_path = {}\n\
              smtpd_sasl_security_options = noanonymous\nsmtpd_recipient_restrictions = permit_sasl_authenticated, reject\n",
@@ -47,7 +47,7 @@ impl Postfix {
         Postfix::with(rows, &settings)
     }
 
-    fn with(rows: &[&'static [&'static str]], settings: &str) -> Postfix {
+    fn with(rows: &[&[&str]], settings: &str) -> Postfix {
         let folder = tempfile::tempdir().expect("a folder");
         let at = |name: &str| folder.path().join(name);
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("root may");
@@ -63,7 +63,10 @@ impl Postfix {
         chown(at("data"), Some(postfix.user), None).expect("root may give files away");
         chown(at("box"), Some(nobody.user), Some(nobody.group)).expect("root may give files away");
         super::certificate(&at("conf"));
-        let listeners = rows.iter().map(|row| (*row, Port::reserve())).collect::<Vec<_>>();
+        let listeners = rows
+            .iter()
+            .map(|row| (row.iter().map(|name| (*name).to_owned()).collect(), Port::reserve()))
+            .collect::<Vec<_>>();
         let wrapped = Port::reserve();
         let services = master(&listeners, wrapped.address);
         let files = [("main.cf", main(folder.path(), &nobody.user) + settings), ("master.cf", services)];
@@ -119,6 +122,15 @@ impl Postfix {
         assert_eq!(found.len(), count, "no message is delivered twice");
         found.sort();
         found
+    }
+
+    /// Throws away what was accepted for this user, once all that is on its way has arrived.
+    pub fn clear(&self, user: &str) {
+        let queue = |name: &str| fs::read_dir(self.folder.path().join("queue").join(name)).expect("a queue").count();
+        wait_until("the queue is empty", || queue("incoming") + queue("active") == 0);
+        for file in fs::read_dir(self.folder.path().join("box").join(user).join("new")).into_iter().flatten() {
+            fs::remove_file(file.expect("an entry").path()).expect("it can go");
+        }
     }
 
     /// What the server had to say.
@@ -177,7 +189,7 @@ fn main(folder: &Path, user: &u32) -> String {
 }
 
 /// Only what receiving and delivering needs.
-fn master(listeners: &[(&[&str], Port)], wrapped: SocketAddr) -> String {
+fn master(listeners: &[(Vec<String>, Port)], wrapped: SocketAddr) -> String {
     let mut text = format!("{wrapped} inet n - n - - smtpd\n -o smtpd_tls_wrappermode=yes\n");
     for (lacks, Port { address, .. }) in listeners {
         text += &format!("{address} inet n - n - - smtpd\n -o smtpd_discard_ehlo_keywords={}\n", lacks.join(","));

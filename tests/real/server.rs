@@ -34,23 +34,19 @@ impl Dovecot {
     pub fn serving(protocol: &str, messages: &[Vec<u8>], settings: &str) -> Dovecot {
         let folder = tempfile::tempdir().expect("a folder");
         let port = Port::reserve();
-        for name in ["run", "state", "home", "box", "mail", "mail/cur", "mail/new", "mail/tmp"] {
+        for name in ["run", "state", "home", "box"] {
             fs::create_dir(folder.path().join(name)).expect("a folder");
         }
-        for (index, message) in messages.iter().enumerate() {
-            fs::write(folder.path().join(format!("mail/cur/17000000{index:02}.M{index}.test:2,")), message)
-                .expect("a file");
-        }
+        fill(&folder.path().join("mail"), messages);
         // Dovecot refuses to deliver mail as root, and needs no root: everything is one unprivileged user's.
-        let mine = fs::metadata(folder.path()).expect("the folder is there").uid();
-        let owner = if mine == 0 { account("nobody") } else { account(&mine.to_string()) };
+        let owner = owner(folder.path());
         let file = folder.path().join("dovecot.conf");
         fs::write(&file, configuration(folder.path(), protocol, port.address.port(), &owner, settings))
             .expect("a file");
         super::certificate(folder.path());
         let mut command = Command::new("dovecot");
         command.arg("-F").arg("-c").arg(&file).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        if mine == 0 {
+        if fs::metadata(folder.path()).expect("the folder is there").uid() == 0 {
             give(folder.path(), &owner);
             command.uid(owner.user).gid(owner.group);
         }
@@ -63,6 +59,13 @@ impl Dovecot {
             TcpStream::connect(server.address).is_ok()
         });
         server
+    }
+
+    /// Throws away all mail that is there; the INBOX holds these messages then. Nobody may be logged in.
+    pub fn refill(&self, messages: &[Vec<u8>]) {
+        fs::remove_dir_all(self.inbox()).expect("it can go");
+        fill(&self.inbox(), messages);
+        give(&self.inbox(), &owner(self.folder.path()));
     }
 
     /// The certificate that it shows under TLS.
@@ -99,6 +102,24 @@ impl Drop for Dovecot {
     }
 }
 
+/// A Maildir with these messages.
+fn fill(folder: &Path, messages: &[Vec<u8>]) {
+    for name in ["cur", "new", "tmp"] {
+        fs::create_dir_all(folder.join(name)).expect("a folder");
+    }
+    for (index, message) in messages.iter().enumerate() {
+        fs::write(folder.join(format!("cur/17000000{index:02}.M{index}.test:2,")), message).expect("a file");
+    }
+}
+
+/// Whose everything is that a server has there: what root made is given to somebody who is not.
+fn owner(folder: &Path) -> Account {
+    match fs::metadata(folder).expect("the folder is there").uid() {
+        0 => account("nobody"),
+        user => account(&user.to_string()),
+    }
+}
+
 /// A user of the system.
 pub struct Account {
     name: String,
@@ -122,7 +143,7 @@ pub fn account(key: &str) -> Account {
     Account { user: number(&user[2]), group: number(&user[3]), name: user[0].clone(), group_name: group[0].clone() }
 }
 
-/// Makes a folder and all in it another user's; it stays readable by all.
+/// Makes a folder and all in it this user's; it stays readable by all.
 fn give(path: &Path, owner: &Account) {
     chown(path, Some(owner.user), Some(owner.group)).expect("root may give files away");
     if path.is_dir() {

@@ -22,7 +22,7 @@ fn script(folder: &Path) -> PathBuf {
     path
 }
 
-fn stand(row: &'static [&'static str]) -> Stand {
+fn stand(row: &[&str]) -> Stand {
     let server = Dovecot::serving("sieve", &[], "");
     Stand::between("sieve", row, server.address, server)
 }

@@ -29,13 +29,28 @@ pub const MATRIX: [&[&str]; 6] = [
 /// A server, a proxy that drops capabilities, and records of both its sides.
 pub struct Stand<S = Dovecot> {
     scheme: &'static str,
-    dropped: &'static [&'static str],
+    dropped: Vec<String>,
     folder: tempfile::TempDir,
-    scope: Child,
+    process: Process,
+    /// Where the proxy itself listens: nothing is recorded of clients that connect there.
+    pub proxy: SocketAddr,
     near: Tee,
     far: Tee,
     /// Behind everything.
     pub server: S,
+}
+
+/// The proxy while it runs.
+struct Process(Child);
+
+/// What sessions left behind on both sides, not compared yet.
+pub struct Both {
+    /// The proxy's pretty log.
+    pub log: String,
+    /// What clients sent and were sent.
+    pub near: Vec<Record>,
+    /// What the server was sent and sent.
+    pub far: Vec<Record>,
 }
 
 /// What a session left behind.
@@ -48,7 +63,7 @@ pub struct Outcome {
 
 impl Stand {
     /// Sets up everything; the server's INBOX holds these messages.
-    pub fn start(dropped: &'static [&'static str], messages: &[Vec<u8>]) -> Stand {
+    pub fn start(dropped: &[&str], messages: &[Vec<u8>]) -> Stand {
         let server = Dovecot::start(messages);
         Stand::between("imap", dropped, server.address, server)
     }
@@ -56,20 +71,20 @@ impl Stand {
 
 impl<S> Stand<S> {
     /// Sets up everything in front of a server that runs already.
-    pub fn between(scheme: &'static str, dropped: &'static [&'static str], address: SocketAddr, server: S) -> Stand<S> {
-        let options = dropped.iter().flat_map(|name| ["--drop-cap", name]).collect::<Vec<_>>();
-        let mut stand = Stand::with(scheme, &options, address, server);
-        stand.dropped = dropped;
-        stand
+    pub fn between(scheme: &'static str, dropped: &[&str], address: SocketAddr, server: S) -> Stand<S> {
+        let flags = dropped.iter().flat_map(|name| ["--drop-cap", name]).collect::<Vec<_>>();
+        Stand {
+            dropped: dropped.iter().map(|name| (*name).to_owned()).collect(),
+            ..Stand::ruled(scheme, &flags, address, server)
+        }
     }
 
-    /// The same, with these options and not only with what takes capabilities away: to be ended with [`Stand::end`].
-    pub fn with(scheme: &'static str, options: &[&str], address: SocketAddr, server: S) -> Stand<S> {
+    /// The same with any flags of the proxy.
+    pub fn ruled(scheme: &'static str, flags: &[&str], address: SocketAddr, server: S) -> Stand<S> {
         let far = Tee::start(address);
         let folder = tempfile::tempdir().expect("a folder");
         let mut command = Command::new(env!("CARGO_BIN_EXE_imapscope"));
-        command.arg("proxy").arg(format!("127.0.0.1:0={scheme}://{}", far.address));
-        command.args(options);
+        command.arg("proxy").arg(format!("127.0.0.1:0={scheme}://{}", far.address)).args(flags);
         // What a client does under TLS must not depend on whom it trusts.
         command.args(["--starttls", "relay"]);
         command.args(["--color", "never", "-o"]).arg(format!("pretty:{}", log_file(folder.path()).display()));
@@ -78,8 +93,17 @@ impl<S> Stand<S> {
         }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut scope = command.spawn().expect("imapscope starts");
-        let address = listening(&mut scope);
-        Stand { scheme, dropped: &[], folder, scope, near: Tee::start(address), far, server }
+        let proxy = listening(&mut scope);
+        Stand {
+            scheme,
+            dropped: Vec::new(),
+            folder,
+            process: Process(scope),
+            proxy,
+            near: Tee::start(proxy),
+            far,
+            server,
+        }
     }
 
     /// Where clients connect.
@@ -105,46 +129,41 @@ impl<S> Stand<S> {
 
     /// Whether a rule hides this from the client.
     pub fn drops(&self, capability: &str) -> bool {
-        self.dropped.contains(&capability)
+        self.dropped.iter().any(|name| name == capability)
     }
 
     /// Ends the proxy with Ctrl-C after the clients have gone, and checks all that does not depend on the client:
     /// what passed is what was sent, but for the capabilities dropped; the log tells of all of it and of no password.
-    pub fn finish(mut self) -> Outcome {
-        let log = self.stop();
-        let (near, far) = (self.near.records(), self.far.records());
+    pub fn finish(self) -> Outcome {
+        let (scheme, dropped) = (self.scheme, self.dropped.clone());
+        let Both { log, near, far } = self.end();
         assert_eq!(near.len(), far.len(), "a connection for each connection");
         assert!(!near.is_empty(), "a client came");
         // Connections that open at the same time may be in another order on the other side.
         for record in &near {
-            let same = far.iter().any(|other| {
-                other.client == record.client && hide(self.scheme, &other.server, self.dropped) == record.server
-            });
+            let same = far
+                .iter()
+                .any(|other| other.client == record.client && hide(scheme, &other.server, &dropped) == record.server);
             assert!(same, "what passed is what was sent:\n{}", excerpt(record));
             let counts = format!("{} octets from the client", grouped(record.client.len()));
             assert!(log.contains(&counts) || record.client.is_empty(), "the log counts '{counts}':\n{}", tail(&log));
         }
-        for name in self.dropped {
+        for name in dropped {
             assert!(log.contains(&format!("rule `--drop-cap {name}`: applied")), "the rule was used:\n{}", tail(&log));
         }
         Outcome { log, records: near }
     }
 
-    /// Ends the proxy likewise where rules change more; what passed on either side is not compared. The records are those of
-    /// the server's side.
-    pub fn end(mut self) -> Outcome {
-        let log = self.stop();
-        Outcome { log, records: self.far.records() }
-    }
-
-    /// Ends the proxy, and returns its log, which shows no password.
-    fn stop(&mut self) -> String {
+    /// Ends the proxy with Ctrl-C after the clients have gone, and checks what holds whatever the rules are: its end is a
+    /// good one, and the log tells no password.
+    pub fn end(mut self) -> Both {
         self.near.wait_for_the_end();
         self.far.wait_for_the_end();
-        signal(&self.scope, "-INT");
+        let scope = &mut self.process.0;
+        signal(scope, "-INT");
         let mut status = None;
         wait_until("imapscope has ended", || {
-            status = self.scope.try_wait().expect("the child can be asked");
+            status = scope.try_wait().expect("the child can be asked");
             status.is_some()
         });
         assert_eq!(status.and_then(|status| status.code()), Some(0), "Ctrl-C is a good end");
@@ -159,7 +178,7 @@ impl<S> Stand<S> {
             assert!(!log.contains(secret), "the log shows no password:\n{}", tail(&log));
         }
         assert!(!log.contains('\x1b'), "no colour");
-        log
+        Both { log, near: self.near.records(), far: self.far.records() }
     }
 }
 
@@ -197,11 +216,11 @@ pub fn offered(records: &[Record]) -> String {
     lists.map(|(list, _)| list.to_owned()).max_by_key(String::len).expect("a list of capabilities")
 }
 
-impl<S> Drop for Stand<S> {
+impl Drop for Process {
     fn drop(&mut self) {
         // It has ended already where the test went well.
-        let _ = self.scope.kill();
-        let _ = self.scope.wait();
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

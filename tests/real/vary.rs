@@ -5,12 +5,12 @@ use std::fs;
 use std::net::SocketAddr;
 use std::process::Output;
 
-use crate::peer::client::{curl, curl_command, curl_pop3, mbsync_command, python_command};
+use crate::peer::client::{curl, curl_command, curl_pop3, mbsync_run, python_command};
 use crate::peer::mail::{crlf, letters, maildir, messages};
 use crate::peer::postfix::{self, Postfix};
 use crate::peer::sender::{RECIPIENT, files, swaks};
 use crate::peer::server::Dovecot;
-use crate::peer::stand::{Outcome, Stand};
+use crate::peer::stand::{Both, Stand};
 use crate::peer::{run, wanted};
 
 const WAYS: [&str; 6] = ["case", "order", "quoting", "literal", "slices", "all"];
@@ -28,7 +28,7 @@ fn with<S>(
     (address, server): (SocketAddr, S),
     client: impl Fn(&Stand<S>) -> Outcomes,
 ) -> Outcomes {
-    let stand = Stand::with(scheme, &["--rule", rule], address, server);
+    let stand = Stand::ruled(scheme, &["--rule", rule], address, server);
     let worked = client(&stand);
     let outcome = stand.end();
     let told =
@@ -41,8 +41,8 @@ fn with<S>(
 }
 
 /// Whatever was made of a client's commands, the server knew what was meant.
-fn understood(outcome: &Outcome, rule: &str) {
-    for record in &outcome.records {
+fn understood(outcome: &Both, rule: &str) {
+    for record in &outcome.far {
         let said = String::from_utf8_lossy(&record.server);
         assert_eq!(said.lines().find(|line| line.contains(" BAD ")), None, "{rule}");
     }
@@ -103,7 +103,7 @@ fn with_mbsync(stand: &Stand) -> Outcomes {
         fs::create_dir_all(near.join(name)).expect("a folder");
     }
     let host = format!("Host {}\nSSLType None\nTimeout 20", stand.address().ip());
-    done(&run(&mut mbsync_command(stand.address(), stand.folder(), &host)))?;
+    done(&mbsync_run(stand.address(), stand.folder(), &host))?;
     is(maildir(&near) == maildir(&stand.server.inbox()), "not all messages are there")
 }
 

@@ -36,9 +36,11 @@ impl Pump {
             }
         }
         let lane = &mut self.lanes[at];
+        let stalled = lane.is_stalled();
         let most = match lane.next(cx) {
             Next::Write(most) => most,
-            Next::Wait => return Ok(Some(false)),
+            // Once more around where a stall begins: the sender is looked at from now on, and nothing else would wake us.
+            Next::Wait => return Ok(Some(lane.is_stalled() && !stalled)),
             Next::Nothing => return Ok(None),
             Next::End(Fault { what, rule }) => {
                 self.fate = what;

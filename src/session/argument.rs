@@ -1,0 +1,187 @@
+//! What the arguments of a command of IMAP make use of, by the words that the description knows, each where it may stand:
+//! an item of FETCH, a key of SEARCH, an option behind RETURN. Strings, and values of keys, are never taken for words.
+
+use crate::grammar::Grammar;
+
+/// So many words of a command are looked at.
+const WORDS: usize = 256;
+
+/// Where words of a kind stand among the arguments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Behind the first argument, in parentheses or not.
+    Behind,
+    /// In the parentheses behind RETURN.
+    Return,
+    /// In parentheses, wherever they stand.
+    Group,
+    /// In parentheses that come first.
+    First,
+    /// Outside of those.
+    Keys,
+}
+
+/// The kinds of words that a command has, without UID before it.
+fn kinds(command: &str) -> &'static [(&'static str, Place)] {
+    match command {
+        "FETCH" => &[("fetch item", Place::Behind), ("modifier", Place::Behind)],
+        "STORE" => &[("modifier", Place::Group), ("store item", Place::Behind)],
+        "SEARCH" => &[("search return option", Place::Return), ("search key", Place::Keys)],
+        "SORT" => &[("search return option", Place::Return), ("sort key", Place::First), ("search key", Place::Keys)],
+        "THREAD" => &[("search key", Place::Keys)],
+        "STATUS" => &[("status item", Place::Group)],
+        "SELECT" | "EXAMINE" => &[("select parameter", Place::Group)],
+        "LIST" => &[("list option", Place::First), ("list option", Place::Return)],
+        "APPEND" => &[("append part", Place::Behind)],
+        _ => &[],
+    }
+}
+
+/// How many values stand behind a key of SEARCH that could look like another key.
+fn values(key: &[u8]) -> usize {
+    match key {
+        b"BCC" | b"BODY" | b"CC" | b"FROM" | b"SUBJECT" | b"TEXT" | b"TO" | b"KEYWORD" | b"UNKEYWORD" | b"FILTER" => 1,
+        b"HEADER" => 2,
+        _ => 0,
+    }
+}
+
+/// What is needed for the words of this command, of each one of some capabilities. `upper`: the arguments, in capitals.
+pub fn needs<'a>(grammar: &'a Grammar, command: &str, upper: &[u8]) -> Vec<&'a [String]> {
+    let kinds = kinds(command.strip_prefix("UID ").unwrap_or(command));
+    let mut found = Vec::new();
+    let mut skip = 0;
+    for (nth, word) in Words::of(upper).take(WORDS).enumerate() {
+        if skip > 0 {
+            skip -= 1;
+            continue;
+        }
+        let holds = |place: Place| match place {
+            Place::Behind => nth > 0,
+            Place::Return => word.depth > 0 && word.before == b"RETURN",
+            Place::Group => word.depth > 0,
+            Place::First => word.depth > 0 && word.before.is_empty(),
+            Place::Keys => word.before != b"RETURN",
+        };
+        for (kind, _) in kinds.iter().filter(|(_, place)| holds(*place)) {
+            let known = grammar.vocabulary(kind).and_then(|words| words.get(word.text));
+            found.extend(known.map(|known| known.needs.as_slice()).filter(|needs| !needs.is_empty()));
+            if *kind == "search key" {
+                skip = values(word.text);
+            }
+        }
+    }
+    found
+}
+
+/// A word of the arguments.
+struct Word<'a> {
+    /// A string is a word without octets.
+    text: &'a [u8],
+    /// In so many parentheses.
+    depth: usize,
+    /// What stands before the outermost of them.
+    before: &'a [u8],
+}
+
+/// Cuts arguments into words. What stands in brackets (`BODY[HEADER.FIELDS (DATE)]`) belongs to its word.
+struct Words<'a> {
+    rest: &'a [u8],
+    depth: usize,
+    last: &'a [u8],
+    before: &'a [u8],
+}
+
+impl<'a> Words<'a> {
+    fn of(rest: &'a [u8]) -> Words<'a> {
+        Words { rest, depth: 0, last: b"", before: b"" }
+    }
+}
+
+impl<'a> Iterator for Words<'a> {
+    type Item = Word<'a>;
+
+    fn next(&mut self) -> Option<Word<'a>> {
+        loop {
+            let (&first, rest) = self.rest.split_first()?;
+            match first {
+                b' ' => self.rest = rest,
+                b'(' => {
+                    if self.depth == 0 {
+                        self.before = self.last;
+                    }
+                    self.depth += 1;
+                    self.rest = rest;
+                }
+                b')' => {
+                    self.depth = self.depth.saturating_sub(1);
+                    self.rest = rest;
+                }
+                _ => break,
+            }
+        }
+        let before = if self.depth > 0 { self.before } else { b"" };
+        let (text, rest) = if self.rest[0] == b'"' { (&b""[..], behind_string(self.rest)) } else { word(self.rest) };
+        self.rest = rest;
+        if self.depth == 0 {
+            self.last = if text.is_empty() { b"\"" } else { text };
+        }
+        Some(Word { text, depth: self.depth, before })
+    }
+}
+
+/// What follows a quoted string; nothing if it has no end.
+fn behind_string(text: &[u8]) -> &[u8] {
+    let mut escaped = true;
+    for (at, &octet) in text.iter().enumerate() {
+        match octet {
+            b'"' if !escaped => return &text[at + 1..],
+            b'\\' => escaped = !escaped,
+            _ => escaped = false,
+        }
+    }
+    b""
+}
+
+/// One word, and what follows it.
+fn word(text: &[u8]) -> (&[u8], &[u8]) {
+    let mut brackets = false;
+    let ends = |&octet: &u8| {
+        brackets = (brackets || octet == b'[') && octet != b']';
+        !brackets && matches!(octet, b' ' | b'(' | b')' | b'"')
+    };
+    text.split_at(text.iter().position(ends).unwrap_or(text.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(command: &str, arguments: &str) -> String {
+        let grammar = Grammar::builtin("imap").expect("it is there");
+        needs(&grammar, command, arguments.as_bytes()).iter().map(|needs| needs.join("|")).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn words_are_found_where_they_may_stand_and_nowhere_else() {
+        for (command, arguments, expected) in [
+            ("FETCH", "1:* (UID BINARY.PEEK[1] PREVIEW (LAZY)) (CHANGEDSINCE 1)", "BINARY PREVIEW CONDSTORE"),
+            ("UID FETCH", "1 BODY.PEEK[HEADER.FIELDS (PREVIEW SAVEDATE)]", ""),
+            ("SEARCH", "RETURN (SAVE COUNT) YOUNGER 10", "SEARCHRES ESEARCH WITHIN"),
+            ("SEARCH", "(ALL) SUBJECT YOUNGER HEADER OLDER SAVEDON \"SAVEDON\\\" SAVEDON\"", ""),
+            ("UID SEARCH", "OR (SAVEDON 1-JAN-2026) MODSEQ 5", "SAVEDATE CONDSTORE"),
+            ("SORT", "(DISPLAYFROM SIZE) UTF-8 OLDER 5", "SORT=DISPLAY SORT WITHIN"),
+            ("SORT", "RETURN (MIN) (ARRIVAL) UTF-8 ALL", "ESEARCH"),
+            ("STATUS", "SIZE (MESSAGES SIZE)", "STATUS=SIZE"),
+            ("LIST", "(SPECIAL-USE) \"\" STATUS", "SPECIAL-USE"),
+            ("LIST", "\"\" (STATUS %) RETURN (STATUS (MESSAGES))", "LIST-STATUS"),
+            ("APPEND", "CATENATE CATENATE (URL \"/x\")", "CATENATE"),
+            ("SELECT", "QRESYNC (QRESYNC (1 2))", "QRESYNC"),
+            ("STORE", "1 (UNCHANGEDSINCE 5) FLAGS (\\SEEN)", "CONDSTORE"),
+            ("NOOP", "", ""),
+            ("SEARCH", "SUBJECT \"open", ""),
+        ] {
+            assert_eq!(found(command, arguments), expected, "{command} {arguments}");
+        }
+    }
+}
