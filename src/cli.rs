@@ -330,7 +330,7 @@ pub struct RuleFlags {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub struct LogFlags {
-    /// Where the log goes: pretty (standard output) or pretty:FILE (emptied first); repeatable [default: pretty]
+    /// Where the log goes: pretty (standard output), pretty:FILE or html:FILE (emptied first); repeatable [default: pretty]
     #[arg(short, long, value_name = "KIND[:PATH]")]
     pub output: Vec<String>,
     /// Keep everything in a recording, for `imapscope read`: short for -o record:FILE, beside the log on standard output

@@ -521,6 +521,21 @@ fn the_demo_shows_the_main_job() {
 }
 
 #[test]
+fn a_page_goes_to_a_file_or_to_standard_output() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("page.html");
+    let output = run(&["demo", "-o", "html", "-o", &format!("html:{}", path.display())]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let page = std::fs::read_to_string(&path).expect("UTF-8");
+    assert!(text(&output.stdout) == page, "they are the same");
+    assert!(page.starts_with("<!doctype html>\n") && page.ends_with("</body></html>\n"));
+    for expected in ["LITERAL+", "Subject: Re: Lunch?", "&lt;hidden&gt;", "<svg class=plot", "<table class=matrix>"] {
+        assert!(page.contains(expected), "{expected} is in the page");
+    }
+    assert!(!page.contains("correct horse"));
+}
+
+#[test]
 fn words_are_explained() {
     for (word, expected) in [("qresync", "RFC 7162"), ("SELECT", "RFC 9051"), ("OVERQUOTA", "quota"), ("IDLE", "RFC")] {
         let output = run(&["explain", word]);

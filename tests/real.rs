@@ -12,6 +12,8 @@ mod middle;
 mod own;
 #[path = "real/own_client.rs"]
 mod own_client;
+#[path = "real/page.rs"]
+mod page;
 #[path = "real/mod.rs"]
 mod peer;
 #[path = "real/pop3.rs"]

@@ -9,7 +9,7 @@ use crate::event::{Closed, Closer, Peer, Summary, Tally};
 use crate::wording::{amount, duration, thousands};
 
 /// The columns of the table of commands, with the heading of each.
-const HEADINGS: [&str; 6] = ["command", "sent", "refused", "open", "mean", "longest"];
+pub const HEADINGS: [&str; 6] = ["command", "sent", "refused", "open", "mean", "longest"];
 
 /// The widest that the column of commands gets.
 const VERB: usize = 24;
@@ -29,51 +29,41 @@ pub const fn ended(by: Closer) -> &'static str {
     }
 }
 
-/// Writes what passed in octets. What was sent on is said only where it differs from what came.
+/// Writes what passed in octets.
 pub fn octets(page: &mut Page, closed: &Closed) {
     page.remark();
+    page.words(Ink::Plain, &passed(closed));
+    page.end();
+}
+
+/// What passed in octets. What was sent on is said only where it differs from what came.
+#[must_use]
+pub fn passed(closed: &Closed) -> String {
+    let mut text = String::new();
     for peer in [Peer::Client, Peer::Server] {
         let (received, sent) = (closed.received[peer.index()], closed.sent[peer.other().index()]);
         let before = if peer == Peer::Client { "" } else { ", " };
-        page.words(Ink::Plain, &format!("{before}{} from the {}", amount(received, "octet"), peer.word()));
+        text += &format!("{before}{} from the {}", amount(received, "octet"), peer.word());
         if received != sent {
-            page.words(Ink::Plain, &format!(" ({} sent on)", thousands(sent)));
+            text += &format!(" ({} sent on)", thousands(sent));
         }
         let (packed, plain) = closed.inflated[peer.index()];
         if packed > 0 {
             let percent = (packed.saturating_mul(100)) / plain.max(1);
-            page.words(
-                Ink::Plain,
-                &format!(" ({} of them compressed, from {}: {percent} %)", thousands(packed), thousands(plain)),
-            );
+            text += &format!(" ({} of them compressed, from {}: {percent} %)", thousands(packed), thousands(plain));
         }
     }
-    page.end();
+    text
 }
 
 /// Writes a connection in numbers; what there is nothing to say about is left out.
 pub fn summary(page: &mut Page, summary: &Summary) {
     commands(page, &summary.commands);
-    list(page, "advertised, not used:", summary.unused.iter().cloned());
-    let pair = |(what, capability): &(String, String)| {
-        if what == capability { what.clone() } else { format!("{what} ({capability})") }
-    };
-    list(page, "used, not advertised:", summary.unadvertised.iter().map(pair));
-    list(page, "hidden by a rule, tried all the same:", summary.hidden_tried.iter().map(pair));
-    for (rule, times) in &summary.rules {
-        let times = match times {
-            0 => "never applied".to_owned(),
-            times => format!("applied {}", amount(*times, "time")),
-        };
-        line(page, Ink::Plain, &format!("rule `{rule}`: {times}"));
+    for (heading, items) in lists(summary) {
+        list(page, heading, items.into_iter());
     }
-    if !summary.idle.is_zero() {
-        line(page, Ink::Plain, &format!("in IDLE for {}", duration(summary.idle)));
-    }
-    if summary.strict.0 > 0 {
-        let (seen, refused) = (amount(summary.strict.0, "response"), summary.strict.1);
-        let refused = if refused == 0 { "none".to_owned() } else { thousands(refused) };
-        line(page, Ink::Plain, &format!("strict parser: {seen} read, {refused} refused"));
+    for sentence in sentences(summary) {
+        line(page, Ink::Plain, &sentence);
     }
     if summary.findings != [0, 0] {
         page.note(Ink::Bad, "!", 2);
@@ -81,6 +71,42 @@ pub fn summary(page: &mut Page, summary: &Summary) {
         page.words(Ink::Bad, &format!("broken rules: {client} by the client, {server} by the server"));
         page.end();
     }
+}
+
+/// The lists of a summary that are not empty, each with its heading.
+#[must_use]
+pub fn lists(summary: &Summary) -> Vec<(&'static str, Vec<String>)> {
+    let pair = |(what, capability): &(String, String)| {
+        if what == capability { what.clone() } else { format!("{what} ({capability})") }
+    };
+    let lists = [
+        ("advertised, not used:", summary.unused.clone()),
+        ("used, not advertised:", summary.unadvertised.iter().map(pair).collect()),
+        ("hidden by a rule, tried all the same:", summary.hidden_tried.iter().map(pair).collect()),
+    ];
+    lists.into_iter().filter(|(_, items)| !items.is_empty()).collect()
+}
+
+/// What else a summary says, sentence by sentence.
+#[must_use]
+pub fn sentences(summary: &Summary) -> Vec<String> {
+    let mut said = Vec::new();
+    for (rule, times) in &summary.rules {
+        let times = match times {
+            0 => "never applied".to_owned(),
+            times => format!("applied {}", amount(*times, "time")),
+        };
+        said.push(format!("rule `{rule}`: {times}"));
+    }
+    if !summary.idle.is_zero() {
+        said.push(format!("in IDLE for {}", duration(summary.idle)));
+    }
+    if summary.strict.0 > 0 {
+        let (seen, refused) = (amount(summary.strict.0, "response"), summary.strict.1);
+        let refused = if refused == 0 { "none".to_owned() } else { thousands(refused) };
+        said.push(format!("strict parser: {seen} read, {refused} refused"));
+    }
+    said
 }
 
 fn line(page: &mut Page, ink: Ink, text: &str) {
@@ -91,9 +117,6 @@ fn line(page: &mut Page, ink: Ink, text: &str) {
 
 fn list(page: &mut Page, heading: &str, items: impl ExactSizeIterator<Item = String>) {
     let last = items.len().saturating_sub(1);
-    if items.len() == 0 {
-        return;
-    }
     page.remark();
     page.words(Ink::Strong, heading);
     for (place, item) in items.enumerate() {
@@ -148,7 +171,9 @@ fn sentence(page: &mut Page, row: &[String; 6]) {
     page.end();
 }
 
-fn row(tally: &Tally) -> [String; 6] {
+/// The cells of a command, under [`HEADINGS`].
+#[must_use]
+pub fn row(tally: &Tally) -> [String; 6] {
     let answered = tally.answered;
     let some = |number: u64| if number == 0 { "-".to_owned() } else { thousands(number) };
     let latency = |time: Duration| if answered == 0 { "-".to_owned() } else { duration(time) };

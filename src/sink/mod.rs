@@ -7,7 +7,9 @@ mod caps;
 mod clock;
 mod closing;
 mod escape;
+pub mod html;
 mod page;
+mod phrase;
 pub mod pretty;
 pub mod probed;
 mod secured;
@@ -21,14 +23,15 @@ use std::os::unix::fs::OpenOptionsExt;
 
 use crate::event::Explained;
 use crate::problem::Problem;
+use html::Html;
 use pretty::Pretty;
 use style::Look;
 
 /// The kinds of outputs that this version has.
-pub const KINDS: [&str; 2] = ["pretty", "record"];
+pub const KINDS: [&str; 3] = ["pretty", "record", "html"];
 
 /// The kinds that are named already and that this version does not have.
-const PLANNED: [&str; 4] = ["json", "pcapng", "raw", "html"];
+const PLANNED: [&str; 3] = ["json", "pcapng", "raw"];
 
 /// The kinds that a person looks at, and in which a filter may leave out what is not wanted.
 const FOR_EYES: [&str; 3] = ["pretty", "json", "html"];
@@ -189,6 +192,7 @@ pub fn open(output: &str, look: Look) -> Result<Box<dyn Sink>, Problem> {
     Ok(match kind {
         // A recording is no look; whoever wants one has it from the module of that name.
         "record" => return Err(Problem::new(origin(output), "a recording is opened elsewhere", "")),
+        "html" => Box::new(Html::new(place(output, path)?, look)),
         _ => Box::new(Pretty::new(place(output, path)?, look)),
     })
 }

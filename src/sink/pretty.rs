@@ -13,12 +13,12 @@ use super::page::Page;
 use super::secured::{self, Secured};
 use super::style::{Body, Ink, Look, Palette};
 use super::text::{self, End};
-use super::{Sink, caps};
+use super::{Sink, caps, phrase};
 use crate::event::{
-    Closed, Data, DataKind, Edited, Event, Explained, Foreign, Kind, Layer, Note, NoteKind, Oddity, Opened, Peer,
-    State, Text, What,
+    Closed, Data, DataKind, Edited, Event, Explained, Foreign, Kind, Note, NoteKind, Oddity, Opened, Peer, State, Text,
+    What,
 };
-use crate::wording::{amount, duration, thousands};
+use crate::wording::{amount, duration};
 
 /// The buffer should be written out when it holds so many octets.
 const FULL: usize = 128 * 1024;
@@ -99,7 +99,7 @@ impl<W: Write + Send> Pretty<W> {
             page.ink(ink, mark);
             page.blanks(DIRECTION - mark.len());
             if let Some(state) = state {
-                let word = word(state);
+                let word = phrase::state(state);
                 page.ink(Ink::Faint, word);
                 page.blanks(STATE - word.len());
             }
@@ -202,19 +202,9 @@ impl<W: Write + Send> Pretty<W> {
         if event.notes.iter().any(|note| note.kind == NoteKind::Rule) {
             return;
         }
-        for rule in &edit.fired {
+        for (rule, reason) in phrase::rules(edit) {
             self.page.remark();
-            self.page.words(Ink::Code, &format!("rule `{rule}`"));
-            self.page.end();
-        }
-        for (rule, what) in &edit.faults {
-            self.page.remark();
-            self.page.words(Ink::Code, &format!("rule `{rule}`: {what}"));
-            self.page.end();
-        }
-        for (rule, reason) in &edit.refused {
-            self.page.remark();
-            self.page.words(Ink::Code, &format!("rule `{rule}` was not applied: "));
+            self.page.words(Ink::Code, &rule);
             self.page.words(Ink::Plain, reason);
             self.page.end();
         }
@@ -243,8 +233,7 @@ impl<W: Write + Send> Pretty<W> {
     }
 
     fn data(&mut self, event: &Explained<'_>, from: Peer, data: &Data) {
-        let short = data.announced.is_some_and(|announced| announced > data.len);
-        let star = short || is_surprise(event) || !data.oddities.is_empty();
+        let star = phrase::is_short(data) || is_surprise(event) || !data.oddities.is_empty();
         self.begin_from(event, from, star, data.state);
         let page = &mut self.page;
         if data.secret {
@@ -252,24 +241,7 @@ impl<W: Write + Send> Pretty<W> {
             page.end();
             return self.notes(event);
         }
-        let what = match data.kind {
-            DataKind::Literal => "literal",
-            DataKind::Overlong => "overlong line",
-            DataKind::Opaque => "under a layer that is not read",
-            DataKind::Proxy => "PROXY header",
-            DataKind::Message => "message",
-            DataKind::Chunk => "chunk",
-            DataKind::Lines if data.subject.is_empty() => "lines",
-            DataKind::Lines => "message",
-            DataKind::Rest => "not read",
-        };
-        let size = match data.announced {
-            Some(announced) if short => {
-                format!("({what}, cut off: {} of {}", thousands(data.len), amount(announced, "octet"))
-            }
-            _ => format!("({what}, {}", amount(data.len, "octet")),
-        };
-        page.ink(Ink::Code, &size);
+        page.ink(Ink::Code, &format!("({}", phrase::size(data)));
         let shown = match self.body {
             Body::None => 0,
             Body::Octets(most) => usize::try_from(most).unwrap_or(usize::MAX),
@@ -291,18 +263,12 @@ impl<W: Write + Send> Pretty<W> {
         if self.begun {
             self.page.out.push(b'\n');
         }
-        let lanes = match opened.edit {
-            [false, false] => "tap: nothing is changed",
-            [true, false] => "rules may change what the client sends",
-            [false, true] => "rules may change what the server sends",
-            [true, true] => "rules may change what either side sends",
-        };
         self.begin(event, "==", Ink::Faint, None);
         self.page.ink(Ink::Strong, &format!("{} -> {}", opened.client, opened.server));
         self.page.out.push(b'\n');
         let date = if self.clock.hides_the_date() { format!(", {}", self.clock.date(event.at)) } else { String::new() };
         self.page.remark();
-        self.page.words(Ink::Plain, &format!("{}{date}; {lanes}", opened.protocol));
+        self.page.words(Ink::Plain, &format!("{}{date}; {}", opened.protocol, phrase::lanes(opened.edit)));
         self.page.end();
         self.notes(event);
     }
@@ -350,12 +316,7 @@ impl<W: Write + Send> Sink for Pretty<W> {
             What::Opened(opened) => self.opened(event, opened),
             What::Closed(closed) => self.closed(event, closed),
             What::Upgrade(layer) => {
-                let layer = match layer {
-                    Layer::Tls => "TLS",
-                    Layer::Deflate => "DEFLATE",
-                    Layer::Sasl => "a SASL security layer",
-                };
-                self.say(event, Ink::Strong, &format!("{layer} begins with what the {} sends next", from.word()));
+                self.say(event, Ink::Strong, &phrase::begins(*layer, *from));
                 self.notes(event);
             }
             What::Tls(facts) => {
@@ -370,23 +331,19 @@ impl<W: Write + Send> Sink for Pretty<W> {
                 self.notes(event);
             }
             What::Abrupt => {
-                self.say(event, Ink::Plain, &format!("the {} closed without close_notify", from.word()));
+                self.say(event, Ink::Plain, &phrase::abrupt(*from));
                 self.notes(event);
             }
             What::Lag { events, bytes } => {
-                let (events, bytes) = (amount(*events, "event"), amount(*bytes, "octet"));
-                let text = format!("! the log could not keep up: {events} ({bytes}) are missing; the relay went on");
-                self.say(event, Ink::Bad, &text);
+                self.say(event, Ink::Bad, &format!("! {}", phrase::lag(*events, *bytes)));
                 self.notes(event);
             }
             What::Missed(rule) => {
-                let text =
-                    format!("rule `{rule}` did nothing: the data had no such octet, or it was on its way already");
-                self.say(event, Ink::Code, &text);
+                self.say(event, Ink::Code, &phrase::missed(rule));
                 self.notes(event);
             }
             What::HalfClosed => {
-                self.say(event, Ink::Plain, &format!("the {} will send no more", from.word()));
+                self.say(event, Ink::Plain, &phrase::half_closed(*from));
                 self.notes(event);
             }
         }
@@ -461,18 +418,6 @@ impl Numbers {
 
 fn is_surprise(event: &Explained<'_>) -> bool {
     event.notes.iter().any(|note| matches!(note.kind, NoteKind::Finding(_)))
-}
-
-/// The state in one word that fits its column.
-const fn word(state: State) -> &'static str {
-    match state {
-        State::NotAuthenticated => "not-auth",
-        State::Authenticated => "auth",
-        State::Connected => "connect",
-        State::Authorization => "author",
-        State::Transaction => "transact",
-        other => other.word(),
-    }
 }
 
 fn write_note(page: &mut Page, note: &Note) {

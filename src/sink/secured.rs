@@ -37,31 +37,59 @@ impl Secured {
 
 /// Writes the facts of one leg: what was settled, on the line that was begun, and the certificate under it.
 pub fn write(page: &mut Page, peer: Peer, facts: &TlsFacts) {
-    page.ink(Ink::Strong, &format!("{} with the {}", facts.version, peer.word()));
-    let name = match &facts.name {
-        Some(name) => format!("SNI {name}"),
-        None => "no SNI".to_owned(),
-    };
-    let alpn = facts.alpn.as_ref().map_or_else(String::new, |alpn| format!(", ALPN {alpn}"));
-    page.ink(Ink::Plain, &format!(", {}, {name}{alpn}", facts.suite));
+    let (head, rest) = settled(peer, facts);
+    page.ink(Ink::Strong, &head);
+    page.ink(Ink::Plain, &rest);
     page.out.push(b'\n');
     page.remark();
-    match (&facts.verdict, peer) {
-        (Verdict::Verified, _) => page.words(Ink::Good, "verified: "),
-        (Verdict::Unverified(_), _) => page.words(Ink::Bad, "not verified: "),
-        (Verdict::Ours, _) => page.words(Ink::Plain, "ours: "),
-    }
-    match &facts.certificate {
-        Some(certificate) => page.words(Ink::Plain, &sentence(certificate)),
-        None => page.words(Ink::Plain, "a certificate that cannot be read"),
-    }
+    let (verdict, certificate) = judged(facts);
+    let ink = match &facts.verdict {
+        Verdict::Verified => Ink::Good,
+        Verdict::Unverified(_) => Ink::Bad,
+        Verdict::Ours => Ink::Plain,
+    };
+    page.words(ink, verdict);
+    page.words(Ink::Plain, &certificate);
     page.end();
 }
 
 /// Writes what is seen of a handshake between the peers, on the line that was begun.
 pub fn hello(page: &mut Page, peer: Peer, hello: &Hello) {
+    let (head, rest) = seen(peer, hello);
+    page.ink(Ink::Strong, &head);
+    // Names in it are the peer's.
+    page.octets(Ink::Plain, rest.as_bytes());
+    page.out.push(b'\n');
+}
+
+/// What was settled on a leg: the version, and all else.
+#[must_use]
+pub fn settled(peer: Peer, facts: &TlsFacts) -> (String, String) {
+    let name = match &facts.name {
+        Some(name) => format!("SNI {name}"),
+        None => "no SNI".to_owned(),
+    };
+    let alpn = facts.alpn.as_ref().map_or_else(String::new, |alpn| format!(", ALPN {alpn}"));
+    (format!("{} with the {}", facts.version, peer.word()), format!(", {}, {name}{alpn}", facts.suite))
+}
+
+/// What was made of the certificate of a leg, and the certificate.
+#[must_use]
+pub fn judged(facts: &TlsFacts) -> (&'static str, String) {
+    let verdict = match &facts.verdict {
+        Verdict::Verified => "verified: ",
+        Verdict::Unverified(_) => "not verified: ",
+        Verdict::Ours => "ours: ",
+    };
+    let certificate = facts.certificate.as_ref();
+    (verdict, certificate.map_or_else(|| "a certificate that cannot be read".to_owned(), sentence))
+}
+
+/// What is seen of a handshake between the peers: what it comes to, and what was said with it.
+#[must_use]
+pub fn seen(peer: Peer, hello: &Hello) -> (String, String) {
     let who = peer.word();
-    let (head, rest) = match hello {
+    match hello {
         Hello::Client { name, alpn, lowest, highest, .. } => {
             let versions = match lowest {
                 Some(lowest) if lowest == highest => highest.clone(),
@@ -86,11 +114,7 @@ pub fn hello(page: &mut Page, peer: Peer, hello: &Hello) {
         }
         Hello::Unread(_) => (format!("the {who} begins TLS"), ", and its hello could not be read".to_owned()),
         Hello::NoTls => (format!("the {who} does not begin TLS"), String::new()),
-    };
-    page.ink(Ink::Strong, &head);
-    // Names in it are the peer's.
-    page.octets(Ink::Plain, rest.as_bytes());
-    page.out.push(b'\n');
+    }
 }
 
 /// A certificate in one sentence.

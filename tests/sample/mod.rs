@@ -73,7 +73,16 @@ impl Made {
     }
 
     pub fn put_into(&self, sink: &mut dyn Sink) -> std::io::Result<()> {
-        sink.put(&Explained {
+        sink.put(&self.explained())
+    }
+
+    /// As a filter that leaves it out.
+    pub fn skip_in(&self, sink: &mut dyn Sink) {
+        sink.skip(&self.explained());
+    }
+
+    fn explained(&self) -> Explained<'_> {
+        Explained {
             connection: self.connection,
             at: Time((NOON + self.millisecond) * 1_000_000),
             event: &self.event,
@@ -86,7 +95,7 @@ impl Made {
             user: None,
             notes: &self.notes,
             summary: self.summary.as_ref(),
-        })
+        }
     }
 }
 

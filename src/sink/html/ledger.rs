@@ -1,0 +1,163 @@
+//! What is kept of a connection while it is open, and its part of the report, which is written when it ends.
+
+use super::latency::Latency;
+use super::markup::Markup;
+use super::matrix::Matrix;
+use super::trouble::Place;
+use crate::event::{Closed, Opened, Peer, Summary, TlsFacts, Verdict};
+use crate::sink::{closing, phrase, secured};
+use crate::wording::{amount, duration};
+
+/// The account of one connection.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    /// The lists of capabilities.
+    pub matrix: Matrix,
+    /// The times of answers.
+    pub latency: Latency,
+    opened: Option<Opened>,
+    /// When, and in which line of the log.
+    stamp: String,
+    line: u64,
+    /// The facts of TLS on `[client, server]`.
+    legs: [Option<TlsFacts>; 2],
+}
+
+impl Ledger {
+    /// The connection begins, here in the log.
+    pub fn open(&mut self, opened: &Opened, place: &Place) {
+        (self.opened, self.stamp, self.line) = (Some(opened.clone()), place.stamp.clone(), place.line);
+    }
+
+    /// The leg to this peer is under TLS.
+    pub fn secure(&mut self, peer: Peer, facts: &TlsFacts) {
+        self.legs[peer.index()] = Some(facts.clone());
+    }
+
+    /// True if one is.
+    #[must_use]
+    pub const fn is_secured(&self) -> bool {
+        self.legs[0].is_some() || self.legs[1].is_some()
+    }
+
+    /// True if the leg to this peer is.
+    #[must_use]
+    pub const fn has_tls(&self, peer: Peer) -> bool {
+        self.legs[peer.index()].is_some()
+    }
+
+    /// Writes the account; without an end the connection outlived the log.
+    pub fn write(&self, page: &mut Markup, number: u64, unfolded: bool, end: Option<(&Closed, Option<&Summary>)>) {
+        page.raw("<section class=conn id=c");
+        page.number(number);
+        page.raw(if unfolded { "><details open>" } else { "><details>" });
+        page.raw("<summary><h2>Connection #");
+        page.number(number);
+        page.raw("</h2>");
+        if let Some(opened) = &self.opened {
+            page.within(" <span>", &format!("{}, {} → {}", opened.protocol, opened.client, opened.server), "</span>");
+        }
+        page.within(" <small>", &self.gist(end), "</small></summary><dl>");
+        self.facts(page, end);
+        page.raw("</dl>");
+        self.matrix.write(page);
+        if let Some((_, Some(summary))) = end
+            && !summary.commands.is_empty()
+        {
+            page.raw("<h3>Commands</h3>");
+            self.latency.draw(page);
+            commands(page, summary);
+        }
+        page.raw("</details></section>\n");
+    }
+
+    /// A connection in a few words.
+    fn gist(&self, end: Option<(&Closed, Option<&Summary>)>) -> String {
+        let Some((closed, summary)) = end else { return "still open where the log ends".to_owned() };
+        let mut words = vec![closing::ended(closed.by).to_owned()];
+        if let Some(summary) = summary {
+            words[0] += &format!(" after {}", duration(summary.lasted));
+            words.push(amount(summary.commands.iter().map(|tally| tally.count).sum(), "command"));
+            words.extend(match summary.findings[0].saturating_add(summary.findings[1]) {
+                0 => None,
+                findings => Some(amount(findings, "finding")),
+            });
+        }
+        words.join(", ")
+    }
+
+    fn facts(&self, page: &mut Markup, end: Option<(&Closed, Option<&Summary>)>) {
+        if let Some(opened) = &self.opened {
+            page.raw("<dt>Began</dt><dd>");
+            if self.line > 0 {
+                page.raw("<a href=\"#e");
+                page.number(self.line);
+                page.within("\">", &self.stamp, "</a>; ");
+            }
+            page.raw(phrase::lanes(opened.edit));
+            page.raw("</dd>");
+        }
+        if let Some((closed, _)) = end {
+            if let Some(why) = &closed.why {
+                fact(page, "Ended", why);
+            }
+            fact(page, "Passed", &closing::passed(closed));
+        }
+        for peer in [Peer::Client, Peer::Server] {
+            let Some(facts) = &self.legs[peer.index()] else { continue };
+            let (head, rest) = secured::settled(peer, facts);
+            let (verdict, certificate) = secured::judged(facts);
+            page.within("<dt>TLS</dt><dd>", &head, "");
+            page.text(&rest);
+            page.raw("<br>");
+            page.raw(verdict);
+            page.text(&certificate);
+            if let Verdict::Unverified(why) = &facts.verdict {
+                page.within("<br><strong>! ", why, "</strong>");
+            }
+            page.raw("</dd>");
+        }
+        let Some((_, Some(summary))) = end else { return };
+        for (heading, names) in closing::lists(summary) {
+            let heading = heading.trim_end_matches(':');
+            fact(page, &(heading[..1].to_uppercase() + &heading[1..]), &names.join(", "));
+        }
+        if summary.findings != [0, 0] {
+            let [client, server] = summary.findings;
+            fact(page, "Broken rules", &format!("{client} by the client, {server} by the server"));
+        }
+        let sentences = closing::sentences(summary);
+        if !sentences.is_empty() {
+            page.raw("<dt>Also</dt>");
+            sentences.iter().for_each(|sentence| page.within("<dd>", sentence, "</dd>"));
+        }
+    }
+}
+
+fn fact(page: &mut Markup, name: &str, said: &str) {
+    page.within("<dt>", name, "</dt>");
+    page.within("<dd>", said, "</dd>");
+}
+
+/// The commands as numbers.
+fn commands(page: &mut Markup, summary: &Summary) {
+    page.raw("<div class=scroll tabindex=0 role=group aria-label=Commands><table class=num><thead><tr>");
+    for heading in closing::HEADINGS {
+        page.raw("<th scope=col>");
+        page.raw(heading);
+        page.raw("</th>");
+    }
+    page.raw("</tr></thead><tbody>");
+    for tally in &summary.commands {
+        page.raw("<tr>");
+        for (at, cell) in closing::row(tally).iter().enumerate() {
+            if at == 0 {
+                page.within("<th scope=row>", cell, "</th>");
+            } else {
+                page.within("<td>", cell, "</td>");
+            }
+        }
+        page.raw("</tr>");
+    }
+    page.raw("</tbody></table></div>");
+}

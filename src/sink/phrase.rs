@@ -1,0 +1,108 @@
+//! What logs for people say in the same words, whatever they look like: kinds of data, sizes, what happened to a connection.
+
+use crate::event::{Data, DataKind, Edited, Layer, Peer, State};
+use crate::wording::{amount, thousands};
+
+/// What a block of data is.
+#[must_use]
+pub const fn block(data: &Data) -> &'static str {
+    match data.kind {
+        DataKind::Literal => "literal",
+        DataKind::Overlong => "overlong line",
+        DataKind::Opaque => "under a layer that is not read",
+        DataKind::Proxy => "PROXY header",
+        DataKind::Message => "message",
+        DataKind::Chunk => "chunk",
+        DataKind::Lines if data.subject.is_empty() => "lines",
+        DataKind::Lines => "message",
+        DataKind::Rest => "not read",
+    }
+}
+
+/// True if a block has fewer octets than were announced.
+#[must_use]
+pub fn is_short(data: &Data) -> bool {
+    data.announced.is_some_and(|announced| announced > data.len)
+}
+
+/// A block with its size: `literal, 51 octets`.
+#[must_use]
+pub fn size(data: &Data) -> String {
+    let what = block(data);
+    match data.announced {
+        Some(announced) if is_short(data) => {
+            format!("{what}, cut off: {} of {}", thousands(data.len), amount(announced, "octet"))
+        }
+        _ => format!("{what}, {}", amount(data.len, "octet")),
+    }
+}
+
+/// Whose words rules may change; `edit` is `[client, server]`.
+#[must_use]
+pub const fn lanes(edit: [bool; 2]) -> &'static str {
+    match edit {
+        [false, false] => "tap: nothing is changed",
+        [true, false] => "rules may change what the client sends",
+        [false, true] => "rules may change what the server sends",
+        [true, true] => "rules may change what either side sends",
+    }
+}
+
+/// A layer begins.
+#[must_use]
+pub fn begins(layer: Layer, from: Peer) -> String {
+    let layer = match layer {
+        Layer::Tls => "TLS",
+        Layer::Deflate => "DEFLATE",
+        Layer::Sasl => "a SASL security layer",
+    };
+    format!("{layer} begins with what the {} sends next", from.word())
+}
+
+/// Events are missing.
+#[must_use]
+pub fn lag(events: u64, bytes: u64) -> String {
+    let (events, bytes) = (amount(events, "event"), amount(bytes, "octet"));
+    format!("the log could not keep up: {events} ({bytes}) are missing; the relay went on")
+}
+
+/// A fault did not happen.
+#[must_use]
+pub fn missed(rule: &str) -> String {
+    format!("rule `{rule}` did nothing: the data had no such octet, or it was on its way already")
+}
+
+/// TLS ended without a farewell.
+#[must_use]
+pub fn abrupt(from: Peer) -> String {
+    format!("the {} closed without close_notify", from.word())
+}
+
+/// A half-close.
+#[must_use]
+pub fn half_closed(from: Peer) -> String {
+    format!("the {} will send no more", from.word())
+}
+
+/// The rules that were at work, each with what is to be said of it; a refused one has its reason apart.
+#[must_use]
+pub fn rules(edit: &Edited) -> Vec<(String, &str)> {
+    let fired = edit.fired.iter().map(|rule| (format!("rule `{rule}`"), ""));
+    let faults = edit.faults.iter().map(|(rule, what)| (format!("rule `{rule}`: {what}"), ""));
+    let refused =
+        edit.refused.iter().map(|(rule, reason)| (format!("rule `{rule}` was not applied: "), reason.as_str()));
+    fired.chain(faults).chain(refused).collect()
+}
+
+/// The state in one word that fits a narrow column.
+#[must_use]
+pub const fn state(state: State) -> &'static str {
+    match state {
+        State::NotAuthenticated => "not-auth",
+        State::Authenticated => "auth",
+        State::Connected => "connect",
+        State::Authorization => "author",
+        State::Transaction => "transact",
+        other => other.word(),
+    }
+}
