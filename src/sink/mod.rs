@@ -7,9 +7,12 @@ mod caps;
 mod clock;
 mod closing;
 mod escape;
+mod exchange;
+pub mod json;
 mod page;
 pub mod pretty;
 pub mod probed;
+pub mod raw;
 mod secured;
 pub mod style;
 mod text;
@@ -18,20 +21,27 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 
 use crate::event::Explained;
 use crate::problem::Problem;
+use json::Json;
 use pretty::Pretty;
+use raw::Raw;
+use raw::body::Bodies;
 use style::Look;
 
 /// The kinds of outputs that this version has.
-pub const KINDS: [&str; 2] = ["pretty", "record"];
+pub const KINDS: [&str; 5] = ["pretty", "record", "json", "raw", "bodies"];
 
 /// The kinds that are named already and that this version does not have.
-const PLANNED: [&str; 4] = ["json", "pcapng", "raw", "html"];
+const PLANNED: [&str; 2] = ["pcapng", "html"];
 
 /// The kinds that a person looks at, and in which a filter may leave out what is not wanted.
 const FOR_EYES: [&str; 3] = ["pretty", "json", "html"];
+
+/// The kinds that need a folder.
+const FOLDERS: [&str; 2] = ["raw", "bodies"];
 
 /// A consumer of explained events.
 pub trait Sink: Send {
@@ -173,6 +183,10 @@ pub fn check(output: &str) -> Result<(), Problem> {
         };
         return Err(Problem::new(origin(output), what, format!("KIND[:PATH], where KIND is {}", KINDS.join(", "))));
     }
+    if FOLDERS.contains(&kind) && matches!(path, None | Some("" | "-")) {
+        let what = format!("the `{kind}` output needs a folder");
+        return Err(Problem::new(origin(output), what, format!("{kind}:FOLDER, a new folder or an empty one")));
+    }
     if path == Some("") {
         return Err(Problem::new(origin(output), "the path is empty", format!("{kind} or {kind}:PATH")));
     }
@@ -189,6 +203,9 @@ pub fn open(output: &str, look: Look) -> Result<Box<dyn Sink>, Problem> {
     Ok(match kind {
         // A recording is no look; whoever wants one has it from the module of that name.
         "record" => return Err(Problem::new(origin(output), "a recording is opened elsewhere", "")),
+        "json" => Box::new(Json::new(place(output, path)?)),
+        "raw" => Box::new(Raw::new(Path::new(path), &origin(output))?),
+        "bodies" => Box::new(Bodies::new(Path::new(path), &origin(output))?),
         _ => Box::new(Pretty::new(place(output, path)?, look)),
     })
 }
@@ -312,7 +329,11 @@ mod tests {
     #[test]
     fn outputs_that_cannot_be_are_refused_with_what_can() {
         for (output, what) in [
-            ("json", "this version has no `json` output"),
+            ("html:x", "this version has no `html` output"),
+            ("raw", "needs a folder"),
+            ("raw:-", "needs a folder"),
+            ("bodies:", "needs a folder"),
+            ("raw:/nowhere/at/all", "No such file"),
             ("petty", "there is no output of the kind \"petty\""),
             ("pretty:", "the path is empty"),
             ("pretty:/nowhere/at/all", "No such file"),
