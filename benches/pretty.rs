@@ -1,4 +1,4 @@
-//! How fast the pretty log takes FETCH-heavy traffic: lines of 800 octets with marks and without notes.
+//! How fast the pretty log, and the json output, take FETCH-heavy traffic: lines of 800 octets with marks and without notes.
 //!
 //! `cargo bench --bench pretty`
 
@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use imapscope::event::{Mark, Peer, Role, Span, State};
 use imapscope::sink::Sink;
+use imapscope::sink::json::Json;
 use imapscope::sink::pretty::Pretty;
 use imapscope::sink::style::Look;
 use sample::Made;
@@ -50,25 +51,33 @@ fn line(marks: usize) -> Made {
     made
 }
 
+/// Puts the line many times into a sink; in MB/s.
+fn rate(made: &mut Made, sink: &mut dyn Sink) -> f64 {
+    let start = Instant::now();
+    for number in 0..LINES {
+        made.millisecond = number / 20; // some twenty lines come in one read
+        made.put_into(sink).expect("memory has room");
+        if sink.is_full() {
+            sink.flush().expect("nowhere has room");
+        }
+    }
+    sink.end().expect("nowhere has room");
+    (LINES * made.bytes.len() as u64) as f64 / start.elapsed().as_secs_f64() / 1e6
+}
+
+fn middle(mut rates: Vec<f64>) -> f64 {
+    rates.sort_by(f64::total_cmp);
+    rates[ROUNDS / 2]
+}
+
 fn main() {
     for (color, marks) in [(false, 0), (false, 30), (true, 0), (true, 7), (true, 30)] {
         let mut made = line(marks);
-        let mut rates: Vec<f64> = (0..ROUNDS)
-            .map(|_| {
-                let mut pretty = Pretty::new(Nowhere, Look { color, ..Look::default() });
-                let start = Instant::now();
-                for number in 0..LINES {
-                    made.millisecond = number / 20; // some twenty lines come in one read
-                    made.put_into(&mut pretty).expect("memory has room");
-                    if pretty.is_full() {
-                        pretty.flush().expect("nowhere has room");
-                    }
-                }
-                pretty.end().expect("nowhere has room");
-                (LINES * made.bytes.len() as u64) as f64 / start.elapsed().as_secs_f64() / 1e6
-            })
-            .collect();
-        rates.sort_by(f64::total_cmp);
-        println!("colour {color:5}  marks {:2}  {:6.0} MB/s", made.marks.len(), rates[ROUNDS / 2]);
+        let pretty = || Pretty::new(Nowhere, Look { color, ..Look::default() });
+        let rates = (0..ROUNDS).map(|_| rate(&mut made, &mut pretty())).collect();
+        println!("colour {color:5}  marks {:2}  {:6.0} MB/s", made.marks.len(), middle(rates));
     }
+    let mut made = line(30);
+    let rates = (0..ROUNDS).map(|_| rate(&mut made, &mut Json::new(Nowhere))).collect();
+    println!("json                    {:6.0} MB/s", middle(rates));
 }

@@ -120,6 +120,8 @@ Examples:
       any line, with sed's substitution; --rules FILE for many rules
   imapscope proxy imap://mail.example.org -o pretty -o pretty:session.log
       on the screen, and in a file (a new one with mode 0600)
+  imapscope proxy imap://mail.example.org -o json -o raw:FOLDER
+      for programs: an object of JSON a line, and the bare octets of each side
   imapscope proxy :0=imap://mail.example.org -- \\
       sh -c 'curl imap://$IMAPSCOPE_HOST:$IMAPSCOPE_PORT/ -u alice'
       one command, and what it said and heard
@@ -330,7 +332,8 @@ pub struct RuleFlags {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub struct LogFlags {
-    /// Where the log goes: pretty (standard output), pretty:FILE or html:FILE (emptied first); repeatable [default: pretty]
+    /// Where the log goes: pretty, json or html (standard output), the same with :FILE (emptied first), raw:FOLDER or
+    /// bodies:FOLDER (an empty one or none yet), record:FILE; repeatable [default: pretty]
     #[arg(short, long, value_name = "KIND[:PATH]")]
     pub output: Vec<String>,
     /// Keep everything in a recording, for `imapscope read`: short for -o record:FILE, beside the log on standard output
@@ -478,11 +481,14 @@ pub enum Side {
 CHUNKING, 250, 5.7.8, -ERR; drop-capability and every other word of the language of rules")]
 pub struct Explain {
     /// The word, in any case; some have two, such as UID FETCH
-    #[arg(required = true, value_name = "WORD", allow_hyphen_values = true)]
+    #[arg(required_unless_present = "json_schema", value_name = "WORD", allow_hyphen_values = true)]
     pub words: Vec<String>,
     /// A protocol description of your own, to look in too; repeatable
     #[arg(long, value_name = "FILE")]
     pub grammar: Vec<PathBuf>,
+    /// Print the JSON Schema of the json output, which says what each field means
+    #[arg(long, conflicts_with = "words")]
+    pub json_schema: bool,
 }
 
 /// Verbs of `grammar`.

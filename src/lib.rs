@@ -17,7 +17,7 @@
 //!                                       ▼
 //!                        Explainer      marks, notes, findings, latency; masks secrets    ◄── Grammar
 //!                                       ▼
-//!                        Sinks          pretty, html; perhaps behind a filter
+//!                        Sinks          pretty, json, html, raw, bodies; perhaps behind a filter
 //! ```
 //!
 //! One task a connection moves octets between two sockets and a [`session::Session`]. The session does no input or
@@ -55,8 +55,8 @@
 //! | I4 | a lane holds [`event::MAX_TEXT`] octets at most, queues are bounded, and no announced size is allocated | `passthrough.rs`, `relay_memory.rs` |
 //! | I5 | the core (`event` to `explain` in the table below) reads no clock, environment or file, and prints nothing | `architecture.rs` |
 //! | I6 | two peers that only write cannot block us; a slow log is reported, and never drops anything in silence | `relay.rs`, `tls.rs`, `legacy_tls.rs`, `net::report` |
-//! | I7 | no secret reaches a sink unless asked for, in any spelling, cut or mechanism | `secrets.rs`, `secrets_mail.rs`, `explain.rs`, `pretty.rs`, `html.rs`, `cli.rs`, `probe.rs` |
-//! | I8 | nothing that a peer sends reaches a terminal unescaped, or becomes markup of a page | `pretty.rs`, `html.rs`, `probe.rs`, `dialogues/imap/terminal-escapes.txt` |
+//! | I7 | no secret reaches a sink unless asked for, in any spelling, cut or mechanism | `secrets.rs`, `secrets_mail.rs`, `explain.rs`, `pretty.rs`, `html.rs`, `json.rs`, `raw.rs`, `cli.rs`, `probe.rs` |
+//! | I8 | nothing that a peer sends reaches a terminal unescaped, or becomes markup of a page | `pretty.rs`, `html.rs`, `json.rs`, `probe.rs`, `dialogues/imap/terminal-escapes.txt` |
 //! | I9 | every driver runs the same session and explainer: a dialogue file gives the log that sockets would | `dialogues.rs` |
 //! | I10 | work is linear in what peers send, in any segmentation | `cost.rs` |
 //!
@@ -217,6 +217,11 @@
 //!   counts, a page that was cut off anywhere is one, and no second pass rewrites a file. Markup is made by one type
 //!   (`sink/html/markup.rs`) that takes tags as constants only; a policy with the hashes of our style and script forbids all others.
 //! - **Times of answers are counted in steps of a logarithmic scale**, not kept: a plot leaves none out, and costs the same for any number.
+//! - **Lines of JSON are flat**, and called as the fields of conditions, so that one learns them once; what only one kind of event has
+//!   stands in an object of its name. The schema is a file beside the writer, and a test sees to it that neither has what the other
+//!   lacks. There a secret is one word, for its length would be told by as many `*`; in raw octets it must keep its length.
+//! - **A folder of raw octets holds one session**, and no file stays open: what has gathered is appended in one go, so that
+//!   the number of connections needs no bound, and nothing is written to a file that this process has not made.
 //! - **Dialogue files are the main tests**: a claim, what is sent, what must arrive, and the log. Each runs in five
 //!   chunkings.
 //!

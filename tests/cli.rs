@@ -299,6 +299,35 @@ fn a_wrong_output_is_refused() {
 }
 
 #[test]
+fn outputs_for_programs_hold_a_session_and_hide_its_secrets() {
+    let server = server("* OK hi\r\n", |line| format!("{} NO no\r\n", line.split(' ').next().unwrap_or_default()));
+    let place = tempfile::tempdir().expect("a folder");
+    let folder = place.path().join("raw");
+    let raw = format!("raw:{}", folder.display());
+    let scope = Scope::start(server, &["-o", "json", "-o", &raw]);
+    let mut stream = scope.connect();
+    let mut reader = BufReader::new(stream.try_clone().expect("a handle"));
+    line(&mut reader);
+    stream.write_all(b"a1 LOGIN alice s3cr3t-canary\r\n").expect("sent");
+    line(&mut reader);
+    let (code, log, _) = scope.interrupt();
+    assert_eq!(code, Some(0));
+    let lines: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let login = lines.iter().find(|line| line["command"] == "LOGIN").expect("the command");
+    assert_eq!(login["text"], "a1 LOGIN alice <hidden>");
+    let said = |side: &str| std::fs::read(folder.join(format!("000001-{side}.raw"))).expect("a file");
+    assert_eq!(text(&said("client")), "a1 LOGIN alice *************\r\n");
+    assert_eq!(text(&said("server")), "* OK hi\r\na1 NO no\r\n");
+    assert_eq!([mode(&folder), mode(&folder.join("000001-client.raw"))], [0o700, 0o600]);
+    assert!(refused(&["proxy", "imap://h", "-o", &raw]).contains("not empty"), "sessions are not mixed");
+    assert!(refused(&["proxy", "imap://h", "-o", "raw"]).contains("raw:FOLDER"));
+    assert!(refused(&["proxy", "imap://h", "-o", "bodies:-"]).contains("bodies:FOLDER"));
+    let schema: serde_json::Value =
+        serde_json::from_slice(&run(&["explain", "--json-schema"]).stdout).expect("the schema is JSON");
+    assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+}
+
+#[test]
 fn a_port_in_use_is_a_clear_failure() {
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback can be listened on");
     let route = format!("{}=imap://127.0.0.1:1", taken.local_addr().expect("it has an address"));

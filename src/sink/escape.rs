@@ -29,6 +29,19 @@ pub fn printable(bytes: &[u8]) -> usize {
     len + bytes[len..].iter().position(|&byte| is_odd(byte)).unwrap_or(bytes.len() - len)
 }
 
+/// How many octets of `bytes`, from its start, may be shown as they are.
+#[must_use]
+pub fn plain(bytes: &[u8]) -> usize {
+    let mut len = 0;
+    loop {
+        len += printable(&bytes[len..]);
+        match printable_char(&bytes[len..]) {
+            0 => return len,
+            more => len += more,
+        }
+    }
+}
+
 /// Appends `bytes` to `out`, everything that is not printable escaped.
 pub fn escape(out: &mut Vec<u8>, bytes: &[u8], dress: Dress<'_>) {
     let mut rest = bytes;

@@ -7,11 +7,14 @@ mod caps;
 mod clock;
 mod closing;
 mod escape;
+mod exchange;
 pub mod html;
+pub mod json;
 mod page;
 mod phrase;
 pub mod pretty;
 pub mod probed;
+pub mod raw;
 mod secured;
 pub mod style;
 mod text;
@@ -20,21 +23,28 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 
 use crate::event::Explained;
 use crate::problem::Problem;
 use html::Html;
+use json::Json;
 use pretty::Pretty;
+use raw::Raw;
+use raw::body::Bodies;
 use style::Look;
 
 /// The kinds of outputs that this version has.
-pub const KINDS: [&str; 3] = ["pretty", "record", "html"];
+pub const KINDS: [&str; 6] = ["pretty", "record", "json", "html", "raw", "bodies"];
 
 /// The kinds that are named already and that this version does not have.
-const PLANNED: [&str; 3] = ["json", "pcapng", "raw"];
+const PLANNED: [&str; 1] = ["pcapng"];
 
 /// The kinds that a person looks at, and in which a filter may leave out what is not wanted.
 const FOR_EYES: [&str; 3] = ["pretty", "json", "html"];
+
+/// The kinds that need a folder.
+const FOLDERS: [&str; 2] = ["raw", "bodies"];
 
 /// A consumer of explained events.
 pub trait Sink: Send {
@@ -176,6 +186,10 @@ pub fn check(output: &str) -> Result<(), Problem> {
         };
         return Err(Problem::new(origin(output), what, format!("KIND[:PATH], where KIND is {}", KINDS.join(", "))));
     }
+    if FOLDERS.contains(&kind) && matches!(path, None | Some("" | "-")) {
+        let what = format!("the `{kind}` output needs a folder");
+        return Err(Problem::new(origin(output), what, format!("{kind}:FOLDER, a new folder or an empty one")));
+    }
     if path == Some("") {
         return Err(Problem::new(origin(output), "the path is empty", format!("{kind} or {kind}:PATH")));
     }
@@ -193,6 +207,9 @@ pub fn open(output: &str, look: Look) -> Result<Box<dyn Sink>, Problem> {
         // A recording is no look; whoever wants one has it from the module of that name.
         "record" => return Err(Problem::new(origin(output), "a recording is opened elsewhere", "")),
         "html" => Box::new(Html::new(place(output, path)?, look)),
+        "json" => Box::new(Json::new(place(output, path)?)),
+        "raw" => Box::new(Raw::new(Path::new(path), &origin(output))?),
+        "bodies" => Box::new(Bodies::new(Path::new(path), &origin(output))?),
         _ => Box::new(Pretty::new(place(output, path)?, look)),
     })
 }
@@ -316,7 +333,11 @@ mod tests {
     #[test]
     fn outputs_that_cannot_be_are_refused_with_what_can() {
         for (output, what) in [
-            ("json", "this version has no `json` output"),
+            ("pcapng:x", "this version has no `pcapng` output"),
+            ("raw", "needs a folder"),
+            ("raw:-", "needs a folder"),
+            ("bodies:", "needs a folder"),
+            ("raw:/nowhere/at/all", "No such file"),
             ("petty", "there is no output of the kind \"petty\""),
             ("pretty:", "the path is empty"),
             ("pretty:/nowhere/at/all", "No such file"),

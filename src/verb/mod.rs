@@ -32,6 +32,7 @@ use crate::grammar::{Grammar, mechanism};
 use crate::problem::Problem;
 use crate::recording;
 use crate::rules::{Options, Rules, Source};
+use crate::sink::json::SCHEMA;
 use crate::wording::nearest;
 use protocols::Protocols;
 pub use scope::tell;
@@ -47,6 +48,7 @@ pub fn run(verb: Verb) -> Result<u8, Problem> {
         Verb::Demo(flags) => demo::run(&flags),
         Verb::Read(flags) => read::run(&flags),
         Verb::Probe(flags) => probe::run(&flags, out),
+        Verb::Explain(flags) if flags.json_schema => Ok(written(out.write_all(SCHEMA.as_bytes()))),
         Verb::Explain(flags) => {
             let (words, files) = apart(flags)?;
             explain::explain_from(&Protocols::with(&files)?, &words.join(" "), out)

@@ -1,5 +1,4 @@
 //! Dialogue files: reading them, and the log that they are compared with.
-
 #![allow(dead_code)] // each test uses a part
 
 use std::io::Write;

@@ -1,0 +1,153 @@
+//! The facts that events have besides octets: an opening, TLS, hellos, a close with its summary.
+
+use super::form::Object;
+use super::moment;
+use crate::event::{Certificate, Closed, Closer, Hello, Opened, Peer, Summary, Tally, TlsFacts, Verdict};
+use crate::sink::exchange::Verb;
+
+/// Writes what is known of a new connection.
+pub fn opened(line: &mut Object<'_>, opened: &Opened) {
+    line.object("opened", |object| {
+        object.maybe("route", Some(opened.route.written.as_str()).filter(|route| !route.is_empty()));
+        object.string("client", &opened.client);
+        object.string("server", &opened.server);
+        let edit = [Peer::Client, Peer::Server].into_iter().filter(|peer| opened.edit[peer.index()]);
+        object.strings("edit", edit.map(Peer::word));
+        object.strings("rules", opened.rules.iter().map(AsRef::as_ref));
+    });
+}
+
+/// Writes what a handshake settled.
+pub fn tls(line: &mut Object<'_>, tls: &TlsFacts) {
+    line.object("tls", |object| {
+        object.string("version", &tls.version);
+        object.string("suite", &tls.suite);
+        object.maybe("sni", tls.name.as_deref());
+        object.maybe("alpn", tls.alpn.as_deref());
+        let (verdict, fault) = match &tls.verdict {
+            Verdict::Ours => ("ours", None),
+            Verdict::Verified => ("verified", None),
+            Verdict::Unverified(fault) => ("unverified", Some(fault.as_str())),
+        };
+        object.string("verdict", verdict);
+        object.maybe("fault", fault);
+        object.flag("legacy", tls.legacy);
+        object.flag("insecure", tls.insecure);
+        if let Some(shown) = &tls.certificate {
+            object.object("certificate", |object| certificate(object, shown));
+        }
+    });
+}
+
+fn certificate(object: &mut Object<'_>, certificate: &Certificate) {
+    object.string("subject", &certificate.subject);
+    object.string("issuer", &certificate.issuer);
+    object.strings("names", certificate.names.iter().map(String::as_str));
+    if certificate.more_names > 0 {
+        object.number("more_names", certificate.more_names as u64);
+    }
+    object.string("not_before", &moment(certificate.not_before));
+    object.string("not_after", &moment(certificate.not_after));
+    object.boolean("self_signed", certificate.self_signed);
+}
+
+/// Writes what peers that begin TLS with each other say in the clear.
+pub fn hello(line: &mut Object<'_>, hello: &Hello) {
+    line.object("hello", |object| match hello {
+        Hello::Client { name, alpn, lowest, highest, encrypted } => {
+            object.string("type", "client");
+            object.maybe("sni", name.as_deref());
+            object.strings("alpn", alpn.iter().map(String::as_str));
+            object.maybe("lowest", lowest.as_deref());
+            object.string("highest", highest);
+            object.flag("encrypted", *encrypted);
+        }
+        Hello::Server { version, suite, alpn, retry } => {
+            object.string("type", "server");
+            object.string("version", version);
+            object.string("suite", suite);
+            object.strings("alpn", alpn.as_deref());
+            object.flag("retry", *retry);
+        }
+        Hello::Alert { fatal, name } => {
+            object.string("type", "alert");
+            object.boolean("fatal", *fatal);
+            object.string("name", name);
+        }
+        Hello::Unread(why) => {
+            object.string("type", "unread");
+            object.string("why", why);
+        }
+        Hello::NoTls => object.string("type", "no-tls"),
+    });
+}
+
+/// Writes the end of a connection, and what it was like.
+pub fn closed(line: &mut Object<'_>, closed: &Closed, summary: Option<&Summary>) {
+    line.object("closed", |object| {
+        let (by, how) = match closed.by {
+            Closer::Peer(peer) => (peer.word(), "closed"),
+            Closer::Reset(peer) => (peer.word(), "reset"),
+            Closer::Unreachable => (Peer::Server.word(), "unreachable"),
+            Closer::Tls(peer) => (peer.word(), "tls"),
+            Closer::Ours => ("imapscope", "closed"),
+        };
+        object.string("by", by);
+        object.string("how", how);
+        object.maybe("why", closed.why.as_deref());
+        pair(object, "received", closed.received);
+        pair(object, "sent", closed.sent);
+        if closed.inflated != [(0, 0); 2] {
+            pair(object, "compressed", closed.inflated.map(|(packed, _)| packed));
+            pair(object, "inflated", closed.inflated.map(|(_, plain)| plain));
+        }
+    });
+    if let Some(summary) = summary {
+        line.object("summary", |object| self::summary(object, summary));
+    }
+}
+
+fn pair(object: &mut Object<'_>, name: &str, [client, server]: [u64; 2]) {
+    object.object(name, |object| {
+        object.number("client", client);
+        object.number("server", server);
+    });
+}
+
+fn summary(object: &mut Object<'_>, summary: &Summary) {
+    object.seconds("lasted", summary.lasted);
+    object.objects("commands", &summary.commands, tally);
+    object.strings("unused", summary.unused.iter().map(String::as_str));
+    let used = |object: &mut Object<'_>, (used, capability): &(String, String)| {
+        object.string("used", used);
+        object.string("capability", capability);
+    };
+    object.objects("unadvertised", &summary.unadvertised, used);
+    object.objects("hidden_tried", &summary.hidden_tried, used);
+    object.objects("rules", &summary.rules, |object, (rule, times)| {
+        object.string("rule", rule);
+        object.number("times", *times);
+    });
+    pair(object, "findings", summary.findings);
+    object.seconds("idle", summary.idle);
+    object.object("strict", |object| {
+        object.number("seen", summary.strict.0);
+        object.number("refused", summary.strict.1);
+    });
+}
+
+fn tally(object: &mut Object<'_>, tally: &Tally) {
+    match Verb::read(tally.verb.as_bytes()) {
+        Some(verb) => {
+            object.string("command", &verb.name);
+            object.flag("uid", verb.uid);
+        }
+        None => object.string("command", &tally.verb),
+    }
+    object.number("count", tally.count);
+    object.number("answered", tally.answered);
+    object.number("failed", tally.failed);
+    object.number("unanswered", tally.unanswered);
+    object.seconds("total", tally.total);
+    object.seconds("longest", tally.longest);
+}
