@@ -330,7 +330,8 @@ pub struct RuleFlags {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub struct LogFlags {
-    /// Where the log goes: pretty (standard output) or pretty:FILE (emptied first); repeatable [default: pretty]
+    /// What goes where: pretty (the log), record (a recording) or pcapng (a capture for Wireshark), to standard output, or with
+    /// :FILE, which is emptied first; repeatable [default: pretty]
     #[arg(short, long, value_name = "KIND[:PATH]")]
     pub output: Vec<String>,
     /// Keep everything in a recording, for `imapscope read`: short for -o record:FILE, beside the log on standard output

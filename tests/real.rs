@@ -2,12 +2,16 @@
 //! Every session is recorded on both sides of the proxy, and must be the same but for what a rule takes away.
 //! `IMAPSCOPE_KEEP_LOGS=FOLDER` keeps the logs to be looked at.
 
+#[path = "real/foreign.rs"]
+mod foreign;
 #[path = "real/lmtp.rs"]
 mod lmtp;
 #[path = "real/own.rs"]
 mod own;
 #[path = "real/own_client.rs"]
 mod own_client;
+#[path = "real/pcapng.rs"]
+mod pcapng;
 #[path = "real/mod.rs"]
 mod peer;
 #[path = "real/pop3.rs"]

@@ -8,6 +8,7 @@ mod clock;
 mod closing;
 mod escape;
 mod page;
+pub mod pcapng;
 pub mod pretty;
 pub mod probed;
 mod secured;
@@ -15,20 +16,21 @@ pub mod style;
 mod text;
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 
 use crate::event::Explained;
 use crate::problem::Problem;
+use pcapng::Pcapng;
 use pretty::Pretty;
 use style::Look;
 
 /// The kinds of outputs that this version has.
-pub const KINDS: [&str; 2] = ["pretty", "record"];
+pub const KINDS: [&str; 3] = ["pretty", "record", "pcapng"];
 
 /// The kinds that are named already and that this version does not have.
-const PLANNED: [&str; 4] = ["json", "pcapng", "raw", "html"];
+const PLANNED: [&str; 3] = ["json", "raw", "html"];
 
 /// The kinds that a person looks at, and in which a filter may leave out what is not wanted.
 const FOR_EYES: [&str; 3] = ["pretty", "json", "html"];
@@ -189,6 +191,11 @@ pub fn open(output: &str, look: Look) -> Result<Box<dyn Sink>, Problem> {
     Ok(match kind {
         // A recording is no look; whoever wants one has it from the module of that name.
         "record" => return Err(Problem::new(origin(output), "a recording is opened elsewhere", "")),
+        "pcapng" if path == "-" && io::stdout().is_terminal() => {
+            let help = "pcapng:FILE, or a pipe: -o pcapng | wireshark -k -i -";
+            return Err(Problem::new(origin(output), "a capture is nothing for a terminal", help));
+        }
+        "pcapng" => Box::new(Pcapng::new(place(output, path)?)),
         _ => Box::new(Pretty::new(place(output, path)?, look)),
     })
 }

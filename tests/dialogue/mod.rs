@@ -1,5 +1,7 @@
 //! Dialogue files: reading them, and the log that they are compared with.
 
+#![allow(dead_code)] // each test uses a part
+
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
