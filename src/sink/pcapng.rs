@@ -54,6 +54,8 @@ struct Connection {
     reported: [u64; 2],
     /// The lane's last text repeats octets of a message, and so does what belongs to it.
     repeats: [bool; 2],
+    /// Who said first that no more would come.
+    ended: Option<Peer>,
 }
 
 /// A piece of a data block that is not written yet.
@@ -90,7 +92,7 @@ impl<W: Write + Send> Pcapng<W> {
         let ends = [client, self.server(opened, client.is_ipv4())];
         let ends = self.free(ends);
         let stream = Stream::open(&mut self.out, event.at, ends, event.connection, &remarks);
-        let fresh = Connection { stream, remarks: Vec::new(), reported: [0; 2], repeats: [false; 2] };
+        let fresh = Connection { stream, remarks: Vec::new(), reported: [0; 2], repeats: [false; 2], ended: None };
         self.connections.insert(event.connection, fresh);
     }
 
@@ -137,7 +139,7 @@ impl<W: Write + Send> Pcapng<W> {
         remark::notes(&mut remarks, event);
         let repeats = text.oddities.contains(&Oddity::Smuggled);
         connection.repeats[from.index()] = repeats;
-        if repeats || event.bytes.is_empty() || connection.stream.has_ended(from) {
+        if repeats || event.bytes.is_empty() {
             connection.remarks = remarks;
         } else {
             connection.stream.send(&mut self.out, event.at, from, event.bytes, &remarks);
@@ -195,7 +197,6 @@ impl<W: Write + Send> Pcapng<W> {
         let mut remarks = std::mem::take(&mut connection.remarks);
         remark::add(&mut remarks, format!("{layer} begins; what lies inside is another stream here, from port {to}"));
         connection.stream.end(&mut self.out, event.at, Peer::Client, &remarks);
-        connection.stream.end(&mut self.out, event.at, Peer::Server, &[]);
         let opening =
             format!("connection {number} goes on here, as what lies inside {layer}: before, from port {from}");
         connection.stream = Stream::open(&mut self.out, event.at, ends, number, &[opening]);
@@ -214,14 +215,12 @@ impl<W: Write + Send> Pcapng<W> {
         }
     }
 
+    /// A peer ends its side. What it said before may still be reported, when an answer tells how it reads, so that the
+    /// segment with FIN waits for the end.
     fn half_closed(&mut self, event: &Explained<'_>, from: Peer) {
+        self.remark(event, Some(format!("the {} will send no more", from.word())));
         if let Some(connection) = self.connections.get_mut(&event.connection) {
-            remark::notes(&mut connection.remarks, event);
-            // The last packet waits for what is to be said at the end.
-            if !connection.stream.has_ended(from.other()) {
-                let remarks = std::mem::take(&mut connection.remarks);
-                connection.stream.end(&mut self.out, event.at, from, &remarks);
-            }
+            connection.ended.get_or_insert(from);
         }
     }
 
@@ -243,9 +242,8 @@ impl<W: Write + Send> Pcapng<W> {
         if resets {
             stream.reset(out, event.at, first, &remarks);
         } else {
-            let first = if stream.has_ended(first) { first.other() } else { first };
+            let first = connection.ended.unwrap_or(first);
             stream.end(out, event.at, first, &remarks);
-            stream.end(out, event.at, first.other(), &[]);
         }
         self.taken.remove(&connection.stream.ends());
     }

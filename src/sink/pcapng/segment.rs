@@ -29,7 +29,6 @@ pub struct Stream {
     /// The next octet of each side, and how far the other one has acknowledged it.
     next: [u32; 2],
     acknowledged: [u32; 2],
-    ended: [bool; 2],
     /// True once octets were carried.
     pub used: bool,
 }
@@ -40,7 +39,7 @@ impl Stream {
         // Any numbers do; other ones keep a port that is used again apart from the time before.
         let first = (number as u32).wrapping_mul(0x9e37_79b9);
         let next = [first, first.wrapping_add(0x4000_0000)];
-        let mut stream = Stream { ends, next, acknowledged: next, ended: [false; 2], used: false };
+        let mut stream = Stream { ends, next, acknowledged: next, used: false };
         stream.packet(out, at, Peer::Client, SYN, &[], comments);
         stream.packet(out, at, Peer::Server, SYN | ACK, &[], &[]);
         stream.packet(out, at, Peer::Client, ACK, &[], &[]);
@@ -71,22 +70,16 @@ impl Stream {
         self.next[from.index()] = self.next[from.index()].wrapping_add(count as u32);
     }
 
-    /// The peer ends its side, and the other one acknowledges it; once only.
-    pub fn end(&mut self, out: &mut Vec<u8>, at: Time, from: Peer, comments: &[String]) {
-        if !std::mem::replace(&mut self.ended[from.index()], true) {
+    /// Both sides end, the first one with the comments.
+    pub fn end(&mut self, out: &mut Vec<u8>, at: Time, first: Peer, comments: &[String]) {
+        for (from, comments) in [(first, comments), (first.other(), &[])] {
             self.packet(out, at, from, FIN | ACK, &[], comments);
             self.packet(out, at, from.other(), ACK, &[], &[]);
         }
     }
 
-    /// True if the peer has ended its side.
-    pub fn has_ended(&self, peer: Peer) -> bool {
-        self.ended[peer.index()]
-    }
-
     /// The peer breaks the connection off.
     pub fn reset(&mut self, out: &mut Vec<u8>, at: Time, from: Peer, comments: &[String]) {
-        self.ended = [true; 2];
         self.packet(out, at, from, RST | ACK, &[], comments);
     }
 
