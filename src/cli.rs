@@ -332,8 +332,9 @@ pub struct RuleFlags {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub struct LogFlags {
-    /// Where the log goes: pretty, json or html (standard output), the same with :FILE (emptied first), raw:FOLDER or
-    /// bodies:FOLDER (an empty one or none yet), record:FILE; repeatable [default: pretty]
+    /// What goes where: pretty (the log), json, html (a page), record (a recording) or pcapng (a capture for Wireshark), to
+    /// standard output, or with :FILE, which is emptied first; raw:FOLDER, bodies:FOLDER (an empty one, or none yet);
+    /// repeatable [default: pretty]
     #[arg(short, long, value_name = "KIND[:PATH]")]
     pub output: Vec<String>,
     /// Keep everything in a recording, for `imapscope read`: short for -o record:FILE, beside the log on standard output

@@ -17,7 +17,7 @@
 //!                                       ▼
 //!                        Explainer      marks, notes, findings, latency; masks secrets    ◄── Grammar
 //!                                       ▼
-//!                        Sinks          pretty, json, html, raw, bodies; perhaps behind a filter
+//!                        Sinks          pretty, json, html, pcapng, raw, bodies; perhaps behind a filter
 //! ```
 //!
 //! One task a connection moves octets between two sockets and a [`session::Session`]. The session does no input or
@@ -74,6 +74,7 @@
 //! | [`explain`] | what events mean | event, grammar, wire |
 //! | [`sink`] | how things look | event |
 //! | [`recording`] | what connections reported, in a file | event, sink, wire |
+//! | [`foreign`] | what files of other programs hold: transcripts, raw logs, captures | event |
 //! | [`net`] | sockets, TLS, time, the queue; not what octets mean | event, session |
 //! | [`cli`] | flags, declared once | nothing |
 //! | [`verb`] | everything: here the parts meet | all of them |
@@ -222,6 +223,13 @@
 //!   lacks. There a secret is one word, for its length would be told by as many `*`; in raw octets it must keep its length.
 //! - **A folder of raw octets holds one session**, and no file stays open: what has gathered is appended in one go, so that
 //!   the number of connections needs no bound, and nothing is written to a file that this process has not made.
+//! - **A capture has what was received, and a stream for each layer** (`sink/pcapng.rs`). What a rule sent on instead is a comment.
+//!   Dissectors take what follows a consent to STARTTLS for TLS, and COMPRESS may come to that; so what lies inside goes on as
+//!   another TCP connection. What our log lacks is a hole in the numbers, as in any capture. The writer is ours, for it is small
+//!   and its times must be exact.
+//! - **Foreign files are read without belief** ([`foreign`]): no length is allocated before its octets are there, what waits is
+//!   bounded for each connection and for all, and damage is a remark with its place. Of octets that come twice the first ones
+//!   count. What the other side has acknowledged and the capture lacks is given up after a few segments, not waited for.
 //! - **Dialogue files are the main tests**: a claim, what is sent, what must arrive, and the log. Each runs in five
 //!   chunkings.
 //!
@@ -251,6 +259,7 @@
 //! | a fault | `rules/fault.rs`, its syntax, and `net/trouble.rs`, where it happens |
 //! | a field of conditions | a row of `FIELDS` in `rules/condition.rs`, its fact in `rules/fact.rs` and `rules/filter.rs`, and what `explain` says (`rules/book.rs`) |
 //! | a finding | [`event::Oddity`] where the session sees it, or a note in [`explain`]; a dialogue that has it and one that has not |
+//! | a form of foreign files | a module in `foreign/`, and how it begins in [`foreign::Kind::of`] |
 //! | an output | a file in `sink/`, its name in [`sink::KINDS`], an arm in [`sink::open`] |
 //! | a layer | in a leg (TLS): `net/leg.rs`, and `net/upgrade.rs` for one that begins in the middle; in a lane (DEFLATE): `session/deflate.rs`. [`session::Session::receive`] may take less than a chunk: the driver comes back with the rest |
 //! | a protocol | a file in `grammars/`, a row of [`grammar::BUILTIN`], another scheme than its name in `verb/protocols.rs`; a reader in `wire/` where the form is another |
@@ -288,6 +297,7 @@
 pub mod cli;
 pub mod event;
 pub mod explain;
+pub mod foreign;
 pub mod grammar;
 pub mod net;
 pub mod problem;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Module, what of ours it may import besides itself, `problem` and `wording`.
-const IMPORTS: [(&str, &[&str]); 13] = [
+const IMPORTS: [(&str, &[&str]); 14] = [
     ("event", &[]),
     ("problem", &[]),
     ("wording", &[]),
@@ -16,9 +16,13 @@ const IMPORTS: [(&str, &[&str]); 13] = [
     ("explain", &["event", "grammar", "wire"]),
     ("sink", &["event"]),
     ("recording", &["event", "sink", "wire"]),
+    ("foreign", &["event"]),
     ("net", &["event", "session"]),
     ("cli", &[]),
-    ("verb", &["cli", "event", "explain", "grammar", "net", "recording", "rules", "session", "sink", "wire"]),
+    (
+        "verb",
+        &["cli", "event", "explain", "foreign", "grammar", "net", "recording", "rules", "session", "sink", "wire"],
+    ),
 ];
 
 /// Modules that are given everything and take nothing: no clock, no environment, no files, no output.

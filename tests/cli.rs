@@ -279,7 +279,7 @@ fn a_wrong_rule_is_refused_with_its_place_and_remedy() {
 
 #[test]
 fn a_wrong_output_is_refused() {
-    assert!(refused(&["proxy", "imap://h", "-o", "pcapng:x"]).contains("pretty"));
+    assert!(refused(&["proxy", "imap://h", "-o", "petty:x"]).contains("pcapng"));
     assert!(refused(&["proxy", "imap://h", "-o", "pretty", "-o", "pretty:-"]).contains("same place"));
     let folder = tempfile::tempdir().unwrap();
     let kept = folder.path().join("kept.log");

@@ -2,6 +2,8 @@
 //! Every session is recorded on both sides of the proxy, and must be the same but for what a rule takes away.
 //! `IMAPSCOPE_KEEP_LOGS=FOLDER` keeps the logs to be looked at.
 
+#[path = "real/foreign.rs"]
+mod foreign;
 #[path = "real/job.rs"]
 mod job;
 #[path = "real/lmtp.rs"]
@@ -14,6 +16,8 @@ mod own;
 mod own_client;
 #[path = "real/page.rs"]
 mod page;
+#[path = "real/pcapng.rs"]
+mod pcapng;
 #[path = "real/mod.rs"]
 mod peer;
 #[path = "real/pop3.rs"]

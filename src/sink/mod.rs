@@ -11,6 +11,7 @@ mod exchange;
 pub mod html;
 pub mod json;
 mod page;
+pub mod pcapng;
 mod phrase;
 pub mod pretty;
 pub mod probed;
@@ -20,7 +21,7 @@ pub mod style;
 mod text;
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -29,16 +30,14 @@ use crate::event::Explained;
 use crate::problem::Problem;
 use html::Html;
 use json::Json;
+use pcapng::Pcapng;
 use pretty::Pretty;
 use raw::Raw;
 use raw::body::Bodies;
 use style::Look;
 
 /// The kinds of outputs that this version has.
-pub const KINDS: [&str; 6] = ["pretty", "record", "json", "html", "raw", "bodies"];
-
-/// The kinds that are named already and that this version does not have.
-const PLANNED: [&str; 1] = ["pcapng"];
+pub const KINDS: [&str; 7] = ["pretty", "record", "json", "html", "pcapng", "raw", "bodies"];
 
 /// The kinds that a person looks at, and in which a filter may leave out what is not wanted.
 const FOR_EYES: [&str; 3] = ["pretty", "json", "html"];
@@ -179,11 +178,7 @@ pub fn is_for_eyes(output: &str) -> bool {
 pub fn check(output: &str) -> Result<(), Problem> {
     let (kind, path) = output.split_once(':').map_or((output, None), |(kind, path)| (kind, Some(path)));
     if !KINDS.contains(&kind) {
-        let what = if PLANNED.contains(&kind) {
-            format!("this version has no `{kind}` output")
-        } else {
-            format!("there is no output of the kind {kind:?}")
-        };
+        let what = format!("there is no output of the kind {kind:?}");
         return Err(Problem::new(origin(output), what, format!("KIND[:PATH], where KIND is {}", KINDS.join(", "))));
     }
     if FOLDERS.contains(&kind) && matches!(path, None | Some("" | "-")) {
@@ -210,6 +205,11 @@ pub fn open(output: &str, look: Look) -> Result<Box<dyn Sink>, Problem> {
         "json" => Box::new(Json::new(place(output, path)?)),
         "raw" => Box::new(Raw::new(Path::new(path), &origin(output))?),
         "bodies" => Box::new(Bodies::new(Path::new(path), &origin(output))?),
+        "pcapng" if path == "-" && io::stdout().is_terminal() => {
+            let help = "pcapng:FILE, or a pipe: -o pcapng | wireshark -k -i -";
+            return Err(Problem::new(origin(output), "a capture is nothing for a terminal", help));
+        }
+        "pcapng" => Box::new(Pcapng::new(place(output, path)?)),
         _ => Box::new(Pretty::new(place(output, path)?, look)),
     })
 }
@@ -333,7 +333,6 @@ mod tests {
     #[test]
     fn outputs_that_cannot_be_are_refused_with_what_can() {
         for (output, what) in [
-            ("pcapng:x", "this version has no `pcapng` output"),
             ("raw", "needs a folder"),
             ("raw:-", "needs a folder"),
             ("bodies:", "needs a folder"),

@@ -26,13 +26,18 @@ impl Scope {
 
     /// The same with a scheme for each side, `[client, server]`.
     pub fn between(schemes: [&str; 2], server: SocketAddr, certificate: &Path, flags: &[&str]) -> Scope {
+        Scope::at("127.0.0.1", schemes, server, certificate, flags)
+    }
+
+    /// The same on another address.
+    pub fn at(host: &str, schemes: [&str; 2], server: SocketAddr, certificate: &Path, flags: &[&str]) -> Scope {
         let [listens, scheme] = schemes;
         let folder = tempfile::tempdir().expect("a folder");
         succeed(
             Command::new(env!("CARGO_BIN_EXE_imapscope")).args(["ca", "path"]).env("IMAPSCOPE_HOME", folder.path()),
         );
         let mut command = Command::new(env!("CARGO_BIN_EXE_imapscope"));
-        command.args(["proxy", &format!("{listens}://127.0.0.1:0={scheme}://localhost:{}", server.port())]);
+        command.args(["proxy", &format!("{listens}://{host}:0={scheme}://localhost:{}", server.port())]);
         command.arg("--server-ca").arg(certificate).args(flags);
         command.env("IMAPSCOPE_HOME", folder.path()).env_remove("SSLKEYLOGFILE").env_remove("CLICOLOR_FORCE");
         command.stdin(Stdio::null()).stderr(Stdio::piped());
