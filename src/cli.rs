@@ -329,7 +329,7 @@ pub struct RuleFlags {
 }
 
 /// Flags for what is shown, and where.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Output")]
 pub struct LogFlags {
     /// What goes where: pretty (the log), json, html (a page), record (a recording) or pcapng (a capture for Wireshark), to
@@ -420,7 +420,10 @@ pub struct Demo {
 const READ_EXAMPLES: &str = "\
 A FILE is what `imapscope proxy -w FILE` has written; - is standard input. Of a
 recording in several files, give all of them in their order. Secrets that were
-hidden when it was made are not in it.
+hidden when it was made are not in it. What others have written is read too: a
+capture (pcap, pcapng) of connections without TLS; a transcript with `C: ` and
+`S: ` before each line, or what swaks or `curl -v` prints; a raw log of Dovecot's
+(NAME.in and NAME.out, or their folder).
 
 A TIME is a moment (2026-03-02T10:00:00Z, or without Z in local time), a time of
 the day on which the recording begins (10:00:05), or so long after its first
@@ -436,14 +439,21 @@ Examples:
   imapscope read --follow session.imapscope
       also what is still to come
   ssh host cat session.imapscope | imapscope read -
-      from elsewhere";
+      from elsewhere
+  imapscope read session.imapscope --conn 2 --side server -o raw > octets
+      the bare octets of one side
+  imapscope read mail.pcap -o html:mail.html
+      what tcpdump has captured, as a page";
 
 /// Flags of `read`.
 #[derive(Debug, Args)]
 pub struct Read {
-    /// Recordings; - is standard input
+    /// Recordings, or one capture, transcript, or raw log of Dovecot's; - is standard input
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
+    /// The protocol, where a capture or a transcript does not tell it: imap, smtp, pop3, managesieve, lmtp, ...
+    #[arg(long, value_name = "NAME")]
+    pub protocol: Option<String>,
     /// Only the connection of this number; repeatable
     #[arg(long, value_name = "N", help_heading = "Selection")]
     pub conn: Vec<u64>,

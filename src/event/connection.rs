@@ -66,4 +66,6 @@ pub enum Closer {
     Tls(Peer),
     /// imapscope itself: interrupt, time limit, connection limit.
     Ours,
+    /// Nobody knows: what another program has recorded ends without it.
+    Unseen,
 }

@@ -499,7 +499,7 @@ impl Pump {
         let peer = match end.by {
             Closer::Peer(peer) | Closer::Reset(peer) | Closer::Tls(peer) => peer,
             Closer::Unreachable => Peer::Server,
-            Closer::Ours => Peer::Client,
+            Closer::Ours | Closer::Unseen => Peer::Client,
         };
         for to in [Peer::Client, Peer::Server] {
             if !self.lanes[to.index()].is_empty() {

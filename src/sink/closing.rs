@@ -26,6 +26,7 @@ pub const fn ended(by: Closer) -> &'static str {
         Closer::Tls(Peer::Client) => "no TLS with the client",
         Closer::Tls(Peer::Server) => "no TLS with the server",
         Closer::Ours => "ended by imapscope",
+        Closer::Unseen => "its end is not in the file",
     }
 }
 

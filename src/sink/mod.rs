@@ -28,6 +28,7 @@ use std::path::Path;
 
 use crate::event::Explained;
 use crate::problem::Problem;
+pub use escape::escaped;
 use html::Html;
 use json::Json;
 use pcapng::Pcapng;

@@ -235,7 +235,7 @@ impl<W: Write + Send> Pcapng<W> {
         let (stream, out) = (&mut connection.stream, &mut self.out);
         let (first, resets) = match closed.by {
             Closer::Peer(peer) | Closer::Tls(peer) => (peer, false),
-            Closer::Ours => (Peer::Server, false),
+            Closer::Ours | Closer::Unseen => (Peer::Server, false),
             Closer::Reset(peer) => (peer, true),
             Closer::Unreachable => (Peer::Server, true),
         };

@@ -59,7 +59,7 @@ pub fn run(flags: &cli::Demo) -> Result<u8, Problem> {
     let route = Route::parse(&written)?;
     let grammar = Grammar::builtin(&route.protocol).expect("routes name built-in grammars");
     let head = log::head(std::slice::from_ref(&written), std::slice::from_ref(&grammar), &flags.log);
-    let sinks = log::open(&flags.log, filter.as_ref(), &head)?;
+    let sinks = log::open(&flags.log, filter.as_ref(), &head, None)?;
     tell("A small server, a small client, and imapscope between them, as if you had started");
     tell(&format!("  imapscope proxy {}=imap://{address} --drop-cap {DROPPED}", route.listen));
     tell("The server offers LITERAL+, the client never hears of it: see how it sends its message.");

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use terminal_size::{Width, terminal_size};
 
 use crate::cli::{self, LogFlags};
-use crate::event::{Explained, Note, What};
+use crate::event::{Explained, Note, Peer, What};
 use crate::grammar::Grammar;
 use crate::problem::Problem;
 use crate::recording::{Head, Writer};
 use crate::rules::filter::{Filter, Watch};
+use crate::sink::raw::RawStream;
 use crate::sink::style::{Body, Color, Look, Surroundings, TimeStyle};
 use crate::sink::{Sink, Sinks, check, is_for_eyes, is_standard, open as open_sink, place};
 
@@ -23,11 +24,17 @@ pub fn filter(flags: &LogFlags) -> Result<Option<Filter>, Problem> {
 }
 
 /// Opens what the flags ask for; the pretty log on standard output if they name no output but a recording. What is for
-/// eyes shows only what the filter lets through. `head` is what recordings say of themselves.
+/// eyes shows only what the filter lets through. `head` is what recordings say of themselves; `stream` is there if bare octets
+/// may go to standard output, and holds the side whose octets these are.
 ///
 /// # Errors
 /// An unknown kind, or a file that cannot be written.
-pub fn open(flags: &LogFlags, filter: Option<&Filter>, head: &Head) -> Result<Sinks, Problem> {
+pub fn open(
+    flags: &LogFlags,
+    filter: Option<&Filter>,
+    head: &Head,
+    stream: Option<Option<Peer>>,
+) -> Result<Sinks, Problem> {
     let body = flags.body.as_deref().map_or(Ok(Body::default()), str::parse)?;
     let time = match flags.time {
         cli::TimeStyle::None => TimeStyle::None,
@@ -46,12 +53,23 @@ pub fn open(flags: &LogFlags, filter: Option<&Filter>, head: &Head) -> Result<Si
             let help = "give each output a place of its own, such as -o pretty -o pretty:FILE";
             return Err(Problem::new(format!("--output {output}"), "two outputs would go to the same place", help));
         }
-        check(output)?;
+        match stream.filter(|_| is_stream(output)) {
+            Some(_) if io::stdout().is_terminal() => {
+                let help = "raw:FOLDER, or a pipe: -o raw | less";
+                return Err(Problem::new("--output raw", "bare octets are nothing for a terminal", help));
+            }
+            Some(_) => {}
+            None => check(output)?,
+        }
     }
     // Opening empties a file, so it comes when nothing else can be wrong.
     for output in &outputs {
         let look = Look { time, body, ..look(flags.color, is_standard(output)) };
-        let sink = if is_recording(output) { record(output, flags.rotate, head)? } else { open_sink(output, look)? };
+        let sink = match stream {
+            Some(side) if is_stream(output) => Box::new(RawStream::new(place(output, "-")?, side)),
+            _ if is_recording(output) => record(output, flags.rotate, head)?,
+            _ => open_sink(output, look)?,
+        };
         match filter.filter(|_| is_for_eyes(output)) {
             Some(filter) => sinks.add(output, Box::new(Filtered::new(filter.clone(), sink))),
             None => sinks.add(output, sink),
@@ -82,6 +100,10 @@ fn outputs(flags: &LogFlags) -> Vec<String> {
     outputs.extend(flags.record.iter().map(|path| format!("record:{}", path.display())));
     outputs.sort_by_key(|output| !is_recording(output));
     outputs
+}
+
+fn is_stream(output: &str) -> bool {
+    matches!(output, "raw" | "raw:-")
 }
 
 fn is_recording(output: &str) -> bool {

@@ -49,7 +49,7 @@ pub fn run(flags: &cli::Proxy) -> Result<u8, Problem> {
     let secure = Secure::read(&flags.tls, &routes)?;
     let written = routes.iter().zip(&flags.routes).zip(1..);
     let bound = written.map(|((route, written), number)| bind(route.clone(), number, written, &secure)).collect();
-    let sinks = log::open(&flags.log, filter.as_ref(), &log::head(&flags.routes, &grammars, &flags.log))?;
+    let sinks = log::open(&flags.log, filter.as_ref(), &log::head(&flags.routes, &grammars, &flags.log), None)?;
     let shared = Shared::new(sets);
     let plan =
         Plan { routes: bound, limits, grammars, rules: shared.clone(), sinks, show_secrets: flags.log.show_secrets };

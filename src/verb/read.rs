@@ -2,23 +2,28 @@
 //! one explains and shows.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufReader, Cursor, Read};
 use std::path::Path;
-use std::sync::mpsc::{self, SyncSender};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
 use super::desk::Desk;
+use super::foreign::{Came, Passages};
 use super::protocols::Protocols;
 use super::select::{Moment, Selected, Selection};
 use super::{log, tell};
 use crate::cli::{self, Side};
 use crate::event::{Batch, Peer};
 use crate::explain::Explainer;
+use crate::foreign::{self, Foreign, Kind, Times};
+use crate::grammar::Grammar;
 use crate::problem::Problem;
 use crate::recording::{self, Head, Reader, State};
+use crate::sink::escaped;
 
 /// Batches wait for the explainer in groups of at least so many octets, unless there are no more now.
 const GROUP: usize = 256 * 1024;
@@ -40,50 +45,68 @@ enum Handed {
     Told(String),
 }
 
-/// Shows a recording, or writes it in another form.
+/// What is read.
+enum Source {
+    /// Recordings, the first of them begun.
+    Recordings(Box<Reader<Input>>, Vec<(String, Input)>),
+    /// What another program has written.
+    Foreign(Foreign),
+}
+
+/// Shows a recording, or what other programs have written, or writes it in another form.
 ///
 /// # Errors
-/// Everything in the flags that cannot be meant, and files that are no recordings.
+/// Everything in the flags that cannot be meant, and files that cannot be read here.
 pub fn run(flags: &cli::Read) -> Result<u8, Problem> {
     let protocols = Protocols::with(&flags.grammar)?;
     let wanted = selection(flags)?;
-    let mut files = Vec::new();
-    for path in &flags.files {
-        files.push((name(path), open(path, flags.follow)?));
-    }
-    let mut inputs = files.into_iter();
-    let Some((first, input)) = inputs.next() else { return Ok(0) };
-    let reader = Reader::new(input).map_err(|error| unreadable(&first, &error))?;
-    let head = reader.head().clone();
-    known(&head, &first, &protocols)?;
-    let (hidden, hide) = (!head.secrets, head.secrets && !flags.log.show_secrets);
     let filter = log::filter(&flags.log)?;
-    let sinks = log::open(&flags.log, filter.as_ref(), &Head { secrets: head.secrets && !hide, ..head })?;
+    let (first, source) = source(flags, &protocols)?;
+    let mut shown = flags.log.clone();
+    let (head, explainer): (_, fn(_, _) -> _) = match &source {
+        // Secrets that are in the file and not to be shown are found and hidden anew.
+        Source::Recordings(reader, _) if reader.head().secrets && !shown.show_secrets => {
+            (Head { secrets: false, ..reader.head().clone() }, Explainer::new)
+        }
+        Source::Recordings(reader, _) => (reader.head().clone(), Explainer::of_recording),
+        Source::Foreign(foreign) => {
+            if foreign.times == Times::Unknown && shown.time == cli::TimeStyle::Time {
+                shown.time = cli::TimeStyle::None;
+            }
+            (log::head(&[], protocols.grammars(), &shown), Explainer::new)
+        }
+    };
+    let sinks = log::open(&shown, filter.as_ref(), &head, Some(wanted.side))?;
     let sinks = sinks.wrapped(|sink| Box::new(Selected::new(wanted.clone(), sink)));
-    let desk = Desk::new(protocols.grammars().to_vec(), sinks, !hidden && !hide);
-    // Secrets that are in the file and not to be shown are found and hidden anew.
-    let desk = desk.reading(if hide { Explainer::new } else { Explainer::of_recording });
+    let desk = Desk::new(protocols.grammars().to_vec(), sinks, head.secrets).reading(explainer);
     let (sender, receiver) = mpsc::sync_channel(GROUPS);
-    let follow = flags.follow;
-    let reading = thread::Builder::new().name("read".to_owned()).spawn(move || {
-        let mut fine = hand_over(reader, &first, &mut inputs, follow, &sender);
-        fine &= inputs.next().is_none();
-        fine
+    let (follow, grammars) = (flags.follow, protocols.grammars().to_vec());
+    let reading = thread::Builder::new().name("read".to_owned()).spawn(move || match source {
+        Source::Recordings(reader, rest) => {
+            let mut rest = rest.into_iter();
+            hand_over(*reader, &first, &mut rest, follow, &sender) && rest.next().is_none()
+        }
+        Source::Foreign(foreign) => hand_over_foreign(foreign, &first, grammars, &sender),
     });
     let reading = reading.map_err(|error| {
         Problem::new("imapscope", format!("the system gave no thread: {error}"), "allow more processes or memory")
     })?;
-    let mut desk = desk;
-    for handed in receiver {
+    let shown = show(desk, receiver);
+    // Without an output nobody takes what is read, so that the thread ends.
+    let read = reading.join().unwrap_or(false);
+    Ok(u8::from(!(shown && read)))
+}
+
+/// Explains and shows what is handed over. False if an output failed.
+fn show(mut desk: Desk, handed: Receiver<Handed>) -> bool {
+    for handed in handed {
         match handed {
             Handed::Told(text) => {
                 desk.flush();
-                tell(&text);
+                tell(&escaped(&text));
             }
-            Handed::Batches(batches, drained) => {
-                for mut batch in batches {
-                    desk.explain(&mut batch);
-                }
+            Handed::Batches(mut batches, drained) => {
+                batches.iter_mut().for_each(|batch| desk.explain(batch));
                 if drained {
                     desk.flush();
                 }
@@ -93,10 +116,66 @@ pub fn run(flags: &cli::Read) -> Result<u8, Problem> {
             break;
         }
     }
-    let shown = desk.end();
-    // Without an output nobody takes what is read, so that the thread ends.
-    let read = reading.join().unwrap_or(false);
-    Ok(u8::from(!(shown && read)))
+    desk.end()
+}
+
+/// Opens the files, and finds out what they are.
+fn source(flags: &cli::Read, protocols: &Protocols) -> Result<(String, Source), Problem> {
+    if let Some(name) = &flags.protocol
+        && protocols.grammar(name).is_none()
+    {
+        let help = format!("one of {}, or give a description: --grammar FILE", protocols.known(name));
+        return Err(Problem::new("--protocol", format!("no description of {name} is known"), help));
+    }
+    let mut recordings = Vec::new();
+    for path in &flags.files {
+        let place = name(path);
+        if path == Path::new("-") && flags.follow {
+            let help = "leave --follow out: standard input is read to its end as it comes";
+            return Err(Problem::new("--follow", "standard input does not grow like a file", help));
+        }
+        match open(path, flags)? {
+            Opened::Recording(input) => recordings.push((place, input)),
+            Opened::Foreign(_) if flags.files.len() > 1 => {
+                return Err(Problem::new(place, "this is no recording of imapscope", "read it by itself"));
+            }
+            Opened::Foreign(_) if flags.follow => {
+                return Err(Problem::new("--follow", "only recordings can be followed", "leave it out"));
+            }
+            Opened::Foreign(foreign) => return Ok((place, Source::Foreign(foreign))),
+        }
+    }
+    let (first, input) = recordings.remove(0);
+    let reader = Reader::new(input).map_err(|error| unreadable(&first, &error))?;
+    known(reader.head(), &first, protocols)?;
+    Ok((first, Source::Recordings(Box::new(reader), recordings)))
+}
+
+/// Reads what another program has written. False if something is missing or damaged.
+fn hand_over_foreign(foreign: Foreign, name: &str, grammars: Vec<Arc<Grammar>>, sender: &SyncSender<Handed>) -> bool {
+    let mut passages = Passages::new(grammars);
+    let (mut group, mut octets, mut fine, mut wanted) = (Vec::new(), 0, true, true);
+    let mut came = |came: Came| match came {
+        Came::Events(batch) => {
+            octets += batch.bytes.len() + batch.events.len() * 64;
+            group.push(batch);
+            if octets >= GROUP {
+                octets = 0;
+                wanted &= sender.send(Handed::Batches(std::mem::take(&mut group), false)).is_ok();
+            }
+        }
+        Came::Told(text) => {
+            fine = false;
+            let _ = sender.send(Handed::Batches(std::mem::take(&mut group), false));
+            wanted &= sender.send(Handed::Told(format!("{name}: {text}"))).is_ok();
+        }
+    };
+    for piece in foreign {
+        passages.take(piece, &mut came);
+    }
+    passages.finish(&mut came);
+    let _ = sender.send(Handed::Batches(group, true));
+    fine || !wanted
 }
 
 /// Reads all files to their ends. False if something was damaged, or could not be read.
@@ -195,26 +274,46 @@ fn name(path: &Path) -> String {
     if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() }
 }
 
-/// Opens a file, and sees to it that it is a recording.
-fn open(path: &Path, follow: bool) -> Result<Input, Problem> {
+/// A file that was opened.
+enum Opened {
+    Recording(Input),
+    Foreign(Foreign),
+}
+
+/// Opens a file, and finds out what it is.
+fn open(path: &Path, flags: &cli::Read) -> Result<Opened, Problem> {
     let place = name(path);
-    let standard = path == Path::new("-");
-    if standard && follow {
-        let help = "leave --follow out: standard input is read to its end as it comes";
-        return Err(Problem::new("--follow", "standard input does not grow like a file", help));
+    let protocol = flags.protocol.as_deref();
+    if path.is_dir() {
+        return foreign::open(path, protocol).map(Opened::Foreign);
     }
-    let input: Input = if standard {
+    let mut input: Input = if path == Path::new("-") {
         Box::new(io::stdin())
     } else {
         Box::new(File::open(path).map_err(|error| unreadable(&place, &error))?)
     };
-    let mut input = BufReader::new(input);
-    let start = input.fill_buf().map_err(|error| unreadable(&place, &error))?;
-    if recording::is_recording(start) || start.is_empty() && follow {
-        return Ok(Box::new(input));
+    // A recording is told by its first octets, and may come slowly.
+    let mut first = Vec::new();
+    while !recording::is_recording(&first) && first.len() < foreign::ENOUGH {
+        let mut piece = [0; foreign::ENOUGH];
+        match input.read(&mut piece) {
+            Ok(0) => break,
+            Ok(count) => first.extend_from_slice(&piece[..count]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(unreadable(&place, &error)),
+        }
     }
-    let what = if start.is_empty() { "the file is empty" } else { "this is no recording of imapscope" };
-    Err(Problem::new(place, what, "a file that `imapscope proxy -w FILE` has written"))
+    if recording::is_recording(&first) || first.is_empty() && flags.follow {
+        return Ok(Opened::Recording(Box::new(Cursor::new(first).chain(input))));
+    }
+    if first.is_empty() {
+        return Err(Problem::new(place, "the file is empty", "a file that `imapscope proxy -w FILE` has written"));
+    }
+    match Kind::named(path, &first) {
+        Kind::Rawlog => foreign::open(path, protocol),
+        kind => foreign::read(BufReader::new(Cursor::new(first).chain(input)), kind, &place, protocol),
+    }
+    .map(Opened::Foreign)
 }
 
 fn unreadable(place: &str, error: &io::Error) -> Problem {

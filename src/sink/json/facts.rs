@@ -91,6 +91,7 @@ pub fn closed(line: &mut Object<'_>, closed: &Closed, summary: Option<&Summary>)
             Closer::Unreachable => (Peer::Server.word(), "unreachable"),
             Closer::Tls(peer) => (peer.word(), "tls"),
             Closer::Ours => ("imapscope", "closed"),
+            Closer::Unseen => ("unknown", "unseen"),
         };
         object.string("by", by);
         object.string("how", how);

@@ -117,6 +117,11 @@ fn number(out: &mut Vec<u8>, value: u64) {
 fn string(out: &mut Vec<u8>, pieces: &[&[u8]]) {
     out.push(b'"');
     for piece in pieces {
+        // What is UTF-8 as a whole is looked at faster.
+        if let Ok(text) = std::str::from_utf8(piece) {
+            escaped(out, text);
+            continue;
+        }
         for chunk in piece.utf8_chunks() {
             escaped(out, chunk.valid());
             if !chunk.invalid().is_empty() {
