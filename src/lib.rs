@@ -72,6 +72,7 @@
 //! | [`rules`] | what the user wants changed, and what shown | event, wire |
 //! | [`session`] | one connection: lanes, and who waits for what | event, grammar, wire, rules |
 //! | [`explain`] | what events mean | event, grammar, wire |
+//! | [`anonymise`] | what of a recording names somebody | event, grammar, wire |
 //! | [`sink`] | how things look | event |
 //! | [`recording`] | what connections reported, in a file | event, sink, wire |
 //! | [`foreign`] | what files of other programs hold: transcripts, raw logs, captures | event |
@@ -294,6 +295,7 @@
 //! - Tags, verbs, names and commands in flight are a peer's: everything that remembers them has a bound beside it.
 //! - Golden logs have no clock: the driver of a test gives the time.
 
+pub mod anonymise;
 pub mod cli;
 pub mod event;
 pub mod explain;
