@@ -35,6 +35,8 @@ enum Manner {
     Pairs,
     /// A group may come first that is no argument.
     List,
+    /// Behind the mailbox come words in quotes (RFC 5258 section 5).
+    Extended,
 }
 
 /// Where in the arguments a text ended.
@@ -55,6 +57,8 @@ pub struct Arguments {
     content: Option<Content>,
     /// Strings are those of BODYSTRUCTURE.
     structure: bool,
+    /// The next string is a tag.
+    tagged: bool,
 }
 
 /// Keys of SEARCH, NOTIFY and FETCH behind which a name comes.
@@ -126,7 +130,7 @@ impl Arguments {
     #[must_use]
     pub fn of_response(name: &[u8]) -> Self {
         let (kinds, manner): (&'static [u8], Manner) = match &*name.to_ascii_uppercase() {
-            b"LIST" | b"LSUB" | b"XLIST" => (b"wwmw", Manner::Plain),
+            b"LIST" | b"LSUB" | b"XLIST" => (b"wwmw", Manner::Extended),
             b"STATUS" | b"QUOTA" | b"METADATA" | b"MYRIGHTS" => (b"mw", Manner::Plain),
             b"FETCH" => (b"w", Manner::Fetch),
             b"ID" => (b"w", Manner::Pairs),
@@ -228,7 +232,8 @@ impl Arguments {
         let dated = free && matches!(self.manner, Manner::Fetch | Manner::Append | Manner::Keys) && is_date(inside);
         let mut naming = false;
         match (self.manner, self.content) {
-            _ if dated => {}
+            _ if dated || (self.tagged && is_plain_tag(inside)) => {}
+            (Manner::Extended, _) if free && [&b"CHILDINFO"[..], b"SUBSCRIBED", b"OLDNAME"].contains(&&*inside) => {}
             (_, Some(Content::Body | Content::Message)) if free => super::message::fill(inside),
             (Manner::Fetch, _) if free && self.structure && is_type(inside) => {
                 naming = has(vocabulary::naming(), inside)
@@ -236,6 +241,7 @@ impl Arguments {
             (Manner::Pairs, _) if free && has(vocabulary::naming(), inside) => naming = true,
             _ => names.names(inside),
         }
+        self.tagged = false;
         self.value();
         self.after = self.after.max(u8::from(naming));
     }
@@ -260,6 +266,7 @@ impl Arguments {
         let (item, inside) = octets.split_at_mut(section);
         names.unlisted(item, known);
         names.unlisted(inside, vocabulary::sections());
+        self.tagged = upper == b"TAG";
         let sorted = self.kind() == b's';
         if self.depth <= 1 {
             self.structure = upper == b"BODYSTRUCTURE" || upper == b"BODY";

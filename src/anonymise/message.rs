@@ -6,12 +6,16 @@ use super::argument::{Content, is_date};
 use super::stand_in::StandIns;
 use super::vocabulary;
 use crate::event::{DataKind, MAX_HEAD};
+use crate::wire::imap;
 
 /// So many octets of a line wait for its end.
 pub const MAX_WAITING: usize = 4096;
 
 /// The longest line that may be a boundary (RFC 2046 section 5.1.1).
 const BOUNDARY: usize = 76;
+
+/// The octets of a binary PROXY header before addresses begin.
+const PROXY: usize = 16;
 
 /// The longest name of a field.
 const FIELD: usize = 80;
@@ -69,6 +73,8 @@ pub struct Stream {
     field: Field,
     /// Octets of an incomplete line.
     waiting: Vec<u8>,
+    /// So many octets stay: of the header of PROXY what tells that it is one, and its length.
+    fixed: usize,
     /// The line goes on with what comes next.
     inside: bool,
     /// The first octets of the block, replaced.
@@ -136,7 +142,8 @@ impl Stream {
             (DataKind::Overlong | DataKind::Rest, _) => Place::Unread,
             (DataKind::Opaque | DataKind::Proxy, _) => Place::Opaque,
         };
-        *self = Stream { block: Some(block), place, chunked: self.chunked, ..Self::default() };
+        let fixed = if block.1 == DataKind::Proxy { PROXY } else { 0 };
+        *self = Stream { block: Some(block), place, fixed, chunked: self.chunked, ..Self::default() };
     }
 
     fn line(&mut self, line: &mut [u8], ends: bool, names: &mut StandIns) {
@@ -160,8 +167,15 @@ impl Stream {
             Place::Listing => names.counted(content, None),
             Place::Name => names.names(content),
             Place::Said => names.said(content, vocabulary::said()),
-            Place::Unread => content.iter_mut().for_each(blot),
-            Place::Opaque => line.fill(b'x'),
+            Place::Unread => {
+                let literal = imap::announcement(content).map_or(content.len(), |literal| literal.span.start as usize);
+                content[..literal].iter_mut().for_each(blot);
+            }
+            Place::Opaque => {
+                let fixed = self.fixed.min(line.len());
+                self.fixed -= fixed;
+                line[fixed..].fill(b'x');
+            }
         }
     }
 

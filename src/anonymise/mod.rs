@@ -14,8 +14,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::event::{
-    Batch, Certificate, Data, Decoded, Edited, Event, Hello, Kind, MAX_HEAD, Octets, Opened, Peer, Reading, Span, Text,
-    TlsFacts, Verdict, What,
+    Batch, Certificate, Data, Decoded, Edited, Event, Hello, Kind, MAX_HEAD, Octets, Opened, Peer, Reading, RouteName,
+    Span, Text, TlsFacts, Verdict, What,
 };
 use crate::grammar::{Grammar, mechanism};
 use crate::wire;
@@ -31,7 +31,7 @@ const DAY: i64 = 86_400;
 #[derive(Debug)]
 pub struct Anonymiser {
     names: StandIns,
-    known: HashMap<String, Arc<Known>>,
+    protocols: HashMap<String, Arc<Known>>,
     open: HashMap<u64, Connection>,
 }
 
@@ -42,8 +42,9 @@ struct Known {
     words: Words,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Connection {
+    known: Arc<Known>,
     lanes: [Lane; 2],
 }
 
@@ -54,27 +55,43 @@ struct Lane {
 }
 
 impl Anonymiser {
-    /// One whose stand-ins depend on this key.
+    /// One whose stand-ins depend on this key, for connections of these protocols.
     #[must_use]
-    pub fn new(key: Key) -> Self {
+    pub fn new(key: Key, grammars: &[Arc<Grammar>]) -> Self {
         let mut names = StandIns::new(key);
         for words in [vocabulary::ours(), vocabulary::mime(), vocabulary::fields()] {
             names.reserve(words.iter().map(|word| &**word));
         }
-        Anonymiser { names, known: HashMap::new(), open: HashMap::new() }
+        let mut protocols = HashMap::new();
+        for grammar in grammars {
+            let words = vocabulary::of_grammar(grammar);
+            names.reserve(words.iter().map(|word| &**word));
+            protocols.insert(grammar.name.clone(), Arc::new(Known { grammar: grammar.clone(), words }));
+        }
+        Anonymiser { names, protocols, open: HashMap::new() }
     }
 
-    /// Replaces all that has to be in a batch of a connection of this protocol. Nothing changes its length or its place, but for
-    /// octets of data, whose incomplete lines wait for the next piece.
-    pub fn anonymise(&mut self, grammar: &Arc<Grammar>, batch: &mut Batch) {
-        let known = self.known(grammar);
+    /// Replaces all that has to be in a batch. Nothing changes its length or its place, but for octets of data, whose incomplete
+    /// lines wait for the next piece. Events of a connection whose protocol is not known are taken out.
+    pub fn anonymise(&mut self, batch: &mut Batch) {
         let mut events = Vec::with_capacity(batch.events.len());
         for mut event in std::mem::take(&mut batch.events) {
+            if let What::Opened(opened) = &event.what
+                && let Some(known) = self.protocols.get(&opened.protocol)
+            {
+                self.open.insert(batch.connection, Connection { known: known.clone(), lanes: Default::default() });
+            }
+            let Some(mut connection) = self.open.remove(&batch.connection) else { continue };
+            let known = connection.known.clone();
+            let lane = &mut connection.lanes[event.from.index()];
             if let What::Data(data) = &mut event.what {
-                let rest = self.data(batch.connection, event.from, data, &mut batch.bytes);
+                let rest = self.data(lane, data, &mut batch.bytes);
                 events.extend(rest.map(|rest| Event { from: event.from, what: What::Octets(rest) }));
             } else {
-                self.event(&known, batch.connection, &mut event, &mut batch.bytes);
+                self.event(&known, lane, &mut event, &mut batch.bytes);
+            }
+            if !matches!(event.what, What::Closed(_)) {
+                self.open.insert(batch.connection, connection);
             }
             events.push(event);
         }
@@ -84,39 +101,25 @@ impl Anonymiser {
     /// A route as the first line of a recording has it.
     #[must_use]
     pub fn route(&mut self, route: &str) -> String {
+        // `LISTEN=SERVER`
         route.split('=').map(|side| self.place(side)).collect::<Vec<_>>().join("=")
     }
 
-    fn known(&mut self, grammar: &Arc<Grammar>) -> Arc<Known> {
-        if let Some(known) = self.known.get(&grammar.name) {
-            return known.clone();
-        }
-        let words = vocabulary::of_grammar(grammar);
-        self.names.reserve(words.iter().map(|word| &**word));
-        let known = Arc::new(Known { grammar: grammar.clone(), words });
-        self.known.insert(grammar.name.clone(), known.clone());
-        known
-    }
-
-    fn event(&mut self, known: &Known, connection: u64, event: &mut Event, bytes: &mut Vec<u8>) {
+    fn event(&mut self, known: &Known, lane: &mut Lane, event: &mut Event, bytes: &mut Vec<u8>) {
         let from = event.from;
         match &mut event.what {
-            What::Text(text) => self.text(known, connection, from, text, bytes),
-            What::Octets(octets) => self.octets(connection, from, octets, bytes),
+            What::Text(text) => self.text(known, lane, from, text, bytes),
+            What::Octets(octets) => self.octets(lane, octets, bytes),
             What::Opened(opened) => self.opened(opened),
             What::Tls(facts) => self.facts(facts),
             What::Hello(hello) => self.hello(hello),
             What::Missed(rule) => self.rule(rule),
-            What::Closed(closed) => {
-                self.open.remove(&connection);
-                closed.why = closed.why.take().map(|why| self.sentence(&why));
-            }
+            What::Closed(closed) => closed.why = closed.why.take().map(|why| self.sentence(&why)),
             What::Data(_) | What::Abrupt | What::Upgrade(_) | What::Lag { .. } | What::HalfClosed => {}
         }
     }
 
-    fn text(&mut self, known: &Known, connection: u64, from: Peer, text: &mut Text, bytes: &mut [u8]) {
-        let lane = &mut self.open.entry(connection).or_default().lanes[from.index()];
+    fn text(&mut self, known: &Known, lane: &mut Lane, from: Peer, text: &mut Text, bytes: &mut [u8]) {
         let span = range(text.bytes, bytes.len());
         if let Kind::Command { verb, .. } = text.reading.kind {
             let verb = verb.of(&bytes[span.clone()]).to_ascii_uppercase();
@@ -124,6 +127,8 @@ impl Anonymiser {
                 lane.stream.forget_chunks();
             }
         }
+        let octets = &bytes[span.clone()];
+        let shown = text.secrets.iter().any(|secret| secret.of(octets).iter().any(|b| !b"*\r\n".contains(b)));
         let before = lane.frame.clone();
         let names = &mut self.names;
         if let Some(edit) = &mut text.edit {
@@ -137,36 +142,45 @@ impl Anonymiser {
             self.edit(edit);
         }
         if let Some(decoded) = &mut text.decoded {
-            self.decoded(decoded);
+            self.decoded(decoded, shown);
         }
     }
 
     fn edit(&mut self, edit: &mut Edited) {
-        edit.fired.iter_mut().chain(&mut edit.made).for_each(|rule| self.rule(rule));
-        for (rule, why) in edit.refused.iter_mut().chain(&mut edit.faults) {
+        let Edited { bytes: _, secrets: _, fired, refused, answered: _, would, made, faults } = edit;
+        fired.iter_mut().chain(made).for_each(|rule| self.rule(rule));
+        for (rule, why) in refused.iter_mut().chain(faults) {
             self.rule(rule);
             *why = self.sentence(why);
         }
-        for (rule, what) in &mut edit.would {
+        for (rule, what) in would {
             self.rule(rule);
             *what = self.sentence(what).into();
         }
     }
 
-    fn decoded(&mut self, decoded: &mut Decoded) {
-        decoded.text = self.sentence(&decoded.text);
-        decoded.user = decoded.user.as_deref().map(|user| self.name(user));
-        if mechanism(&decoded.mechanism).is_none() {
-            decoded.mechanism = self.name(&decoded.mechanism);
+    /// `shown`: secrets may stand in it.
+    fn decoded(&mut self, decoded: &mut Decoded, shown: bool) {
+        let Decoded { text, mechanism: method, user, header: _ } = decoded;
+        // What is quoted there is a name, whatever it looks like.
+        let mut said = std::mem::take(text).into_bytes();
+        if shown {
+            self.names.names(&mut said);
+        } else {
+            self.names.said(&mut said, vocabulary::ours());
+        }
+        *text = String::from_utf8_lossy(&said).into_owned();
+        *user = user.as_deref().map(|user| self.name(user));
+        if mechanism(&*method).is_none() {
+            *method = self.name(method);
         }
     }
 
-    fn octets(&mut self, connection: u64, from: Peer, octets: &mut Octets, bytes: &mut Vec<u8>) {
+    fn octets(&mut self, lane: &mut Lane, octets: &mut Octets, bytes: &mut Vec<u8>) {
         let span = range(octets.bytes, bytes.len());
         if octets.secret {
             return bytes[span].fill(b'*');
         }
-        let lane = &mut self.open.entry(connection).or_default().lanes[from.index()];
         let piece = bytes[span].to_vec();
         let start = bytes.len();
         let block = (octets.frame, octets.kind);
@@ -175,8 +189,7 @@ impl Anonymiser {
     }
 
     /// Replaces the beginning of a block that is over; gives the octets of it that have waited.
-    fn data(&mut self, connection: u64, from: Peer, data: &mut Data, bytes: &mut Vec<u8>) -> Option<Octets> {
-        let lane = &mut self.open.entry(connection).or_default().lanes[from.index()];
+    fn data(&mut self, lane: &mut Lane, data: &mut Data, bytes: &mut Vec<u8>) -> Option<Octets> {
         let (mut rest, mut head) = lane.stream.finish(&mut self.names);
         let span = range(data.head, bytes.len());
         if data.secret {
@@ -205,24 +218,29 @@ impl Anonymiser {
     }
 
     fn opened(&mut self, opened: &mut Opened) {
-        opened.client = self.place(&opened.client);
-        opened.server = self.place(&opened.server);
-        opened.rules.iter_mut().for_each(|rule| self.rule(rule));
+        // All fields are named here, so that nobody adds one without a thought for what it says.
+        let Opened { protocol: _, form: _, client, server, route, edit: _, rules } = opened;
+        *client = self.place(client);
+        *server = self.place(server);
+        *route = Arc::new(RouteName { written: self.route(&route.written), number: route.number });
+        rules.iter_mut().for_each(|rule| self.rule(rule));
     }
 
     fn facts(&mut self, facts: &mut TlsFacts) {
-        facts.name = facts.name.as_deref().map(|name| self.name(name));
-        facts.alpn = facts.alpn.as_deref().map(|name| self.sentence(name));
-        if let Some(certificate) = &mut facts.certificate {
+        let TlsFacts { version: _, suite: _, name, alpn, certificate, verdict, legacy: _, insecure: _ } = facts;
+        *name = name.as_deref().map(|name| self.name(name));
+        *alpn = alpn.as_deref().map(|name| self.sentence(name));
+        if let Some(certificate) = certificate {
             self.certificate(certificate);
         }
-        if let Verdict::Unverified(why) = &mut facts.verdict {
+        if let Verdict::Unverified(why) = verdict {
             *why = self.sentence(why);
         }
     }
 
     fn certificate(&mut self, certificate: &mut Certificate) {
-        for name in [&mut certificate.subject, &mut certificate.issuer] {
+        let Certificate { subject, issuer, names, more_names: _, not_before, not_after, self_signed: _ } = certificate;
+        for name in [subject, issuer] {
             // `CN=` and the like say what a name is.
             let parts = name.split(", ").map(|part| match part.split_once('=') {
                 Some((kind, value)) if kind.len() <= 2 => format!("{kind}={}", self.name(value)),
@@ -230,8 +248,8 @@ impl Anonymiser {
             });
             *name = parts.collect::<Vec<_>>().join(", ");
         }
-        certificate.names.iter_mut().for_each(|name| *name = self.name(name));
-        for date in [&mut certificate.not_before, &mut certificate.not_after] {
+        names.iter_mut().for_each(|name| *name = self.name(name));
+        for date in [not_before, not_after] {
             *date = date.div_euclid(DAY) * DAY;
         }
     }
@@ -272,7 +290,8 @@ impl Anonymiser {
     /// What imapscope or its user says: a rule, a reason.
     fn sentence(&mut self, text: &str) -> String {
         let mut bytes = text.as_bytes().to_vec();
-        self.names.said(&mut bytes, vocabulary::ours());
+        // What is quoted in a rule is human text as well.
+        bytes.split_mut(|&b| b == b'"').for_each(|part| self.names.said(part, vocabulary::ours()));
         String::from_utf8_lossy(&bytes).into_owned()
     }
 }

@@ -243,7 +243,7 @@ impl Draft<'_> {
         self.verb(name);
         if name.of(self.bytes).eq_ignore_ascii_case(b"CAP") {
             let (start, end) = (arguments.start as usize, arguments.end as usize);
-            self.names.unlisted(&mut self.bytes[start..end], &self.known.words);
+            self.names.unlisted(&mut self.bytes[start..end], vocabulary::protocols());
             self.rest(vec![name, arguments], len);
         } else {
             self.rest(vec![name], len);

@@ -10,7 +10,7 @@ use crate::grammar::{BUILTIN, Grammar, mechanisms};
 pub type Words = HashSet<Box<[u8]>>;
 
 /// What replies consist of.
-const REPLY: &str = "a abort aborted about accept accepted access account action active again all allowed already also an and \
+const REPLY: &str = "a abort aborted about ahead accept accepted access account action active again all allowed already also an and \
 another any anymore appended are argument arguments article articles as at attempt attempts authenticated authentication \
 authorization authorized available awaiting bad banner be because been before begin begins being block body bound box busy but by \
 bye bytes cached can cannot capabilities capability cert certificate challenge change changed character characters charset check \
@@ -37,7 +37,7 @@ renamed replace reply request requested require required requires reset resource
 resume retrieve retry returned rights running same saved script scripts search searched secs second seconds secure security see \
 seen select selected send sender sending sent sequence server service session set should shut shutdown shutting sieve \
 since size slow small smtp so some something soon sorry space specified specify ssl standard start started starting starttls state \
-status still stopped storage store stored string submission subscribe subscribed subscription success successful successfully such \
+status still stopped storage store stored string submission subscribe subscribed subscription success succeeded successful successfully such \
 superfluous supplied support supported suspended syntax system t take taken temporarily temporary terminated terminating text than \
 thank thanks that the their them then there these they this those through time timed timeout timeouts times tls to token too total \
 transaction transfer transient transport tried try trying turn two type unable unavailable unchanged unexpected unknown unrecognised \
@@ -49,7 +49,8 @@ when where which while will with without won word would write written wrong yes 
 const PROGRAMS: &str = "courier dovecot exim gmail gimap gsmtp postfix pigeonhole sendmail exchange microsoft stalwart";
 
 /// What imapscope itself says: in rules, in notes that are kept, of certificates and connections.
-const OWN: &str = "after allowlist anybody apart as aside authority authorities before behind belong belongs between ca clock cn \
+const OWN: &str = "authcid authzid pass username cnonce nc qop uri charset algorithm maxbuf cipher stale rspauth lacks auth domain \
+workstation session lm nt ir bearer gs2 ext after allowlist anybody apart as aside authority authorities before behind belong belongs between ca clock cn \
 country day days delayed differ directory drops dropped earlier else everything expires forgery goes hides imapscope intermediate \
 issuer itself key known legacy longer lasts locality machine might names nobody none ns os organization over own ours part peer \
 peers refused renewed replaced rsa root roots self served short signed sign signature slowed somebody somewhere stall stalled subject such \
@@ -57,7 +58,7 @@ suite system talks them time trust trusted trusts two unreachable vouch vouches 
 resolve resolved lookup temporary failure broken pipe unreachable route host address addresses timed timeout handshake alert fatal \
 bits chain critical extension constraint constraints basicconstraints nameconstraints pathlenconstraint purpose safe sha leaf \
 anonymous challenge channel binding nonce salt iterations proof digest realm response trace mechanism guest hidden octets scram \
-initial empty without says logs admin acts once times chance enforced with when drop add only replace capability capabilities s \
+initial empty without says logs admin acts once times chance enforced with when drop add only replace hide relay follow decode cap caps starttls compress capability capabilities s \
 text code insert refuse delay throttle slice close at byte from conn protocol state command tag status latency size tls rule check \
 user client server in matches literal body interrupt interrupted idle limit max connection connections ended ends";
 
@@ -92,7 +93,7 @@ const NAMING: &str = "name filename boundary id start description version os os-
 arguments environment access-type site directory server subject url";
 
 /// Words of the protocols that stand nowhere as names of entries.
-const PROTOCOL: &str = "done nil ok no bad bye preauth uid inbox get post put head http ssh proxy tcp4 tcp6 connect options last \
+const PROTOCOL: &str = "return children childinfo tag all min max count update addto removefrom https imaps from to ls req end ack nak del done nil ok no bad bye preauth uid inbox get post put head http ssh proxy tcp4 tcp6 connect options last \
 depth infinity shared comment us ascii utf 8 7bit 8bitmime binarymime hdrs never success delay asc reverse and not or jan feb mar \
 apr may jun jul aug sep oct nov dec en default i basic collation octet casemap numeric unavailable tempunavail transitioning quota \
 maxsize maxscripts nonexistent owner rfc822 mime peek text header fields not";
@@ -106,6 +107,7 @@ fn words(text: &str) -> Words {
 pub fn of_grammar(grammar: &Grammar) -> Words {
     let mut found = words(PROTOCOL);
     grammar.names().for_each(|name| found.extend(parts(name)));
+    found.extend(mechanisms().iter().flat_map(|mechanism| parts(&mechanism.name)));
     found
 }
 
@@ -117,9 +119,7 @@ fn parts(name: &str) -> impl Iterator<Item = Box<[u8]>> {
 
 static PROTOCOLS: LazyLock<Words> = LazyLock::new(|| {
     let grammars = BUILTIN.iter().filter_map(|(name, _)| Grammar::builtin(name));
-    let mut all: Words = grammars.flat_map(|grammar| of_grammar(&grammar)).collect();
-    all.extend(mechanisms().iter().flat_map(|mechanism| parts(&mechanism.name)));
-    all
+    grammars.flat_map(|grammar| of_grammar(&grammar)).collect()
 });
 
 static SAID: LazyLock<Words> = LazyLock::new(|| {

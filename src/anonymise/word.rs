@@ -11,6 +11,9 @@ use super::vocabulary::{self, Words, has};
 /// The longest number that may stay in human text.
 const SHORT: usize = 4;
 
+/// The longest number that may stay at the beginning of human text, where sizes and counts stand.
+const COUNT: usize = 10;
+
 /// The longest number that may stay where the protocol has numbers.
 const LONG: usize = 20;
 
@@ -37,14 +40,20 @@ fn number(word: &[u8], longest: usize) -> bool {
 }
 
 impl StandIns {
-    /// Replaces all words but INBOX.
+    /// Replaces all words but INBOX and the schemes of URLs.
     pub fn names(&mut self, bytes: &mut [u8]) {
         let mut at = 0;
         while at < bytes.len() {
             let rest = &mut bytes[at..];
             let len = rest.iter().take_while(|&&b| is_word(b)).count();
+            if let Some(quad) = quad(rest).filter(|_| len > 0) {
+                self.address(&mut rest[..quad]);
+                at += quad;
+                continue;
+            }
             if len > 0 {
-                if !rest[..len].eq_ignore_ascii_case(b"INBOX") {
+                let scheme = rest[len..].starts_with(b"://") && has(vocabulary::protocols(), &rest[..len]);
+                if !scheme && !rest[..len].eq_ignore_ascii_case(b"INBOX") {
                     self.replace(&mut rest[..len]);
                 }
                 at += len;
@@ -78,6 +87,10 @@ impl StandIns {
             let rest = &mut bytes[at..];
             let close = match rest[0] {
                 b'"' => b'"',
+                b'<' if rest.starts_with(b"<hidden>") => {
+                    at += b"<hidden>".len();
+                    continue;
+                }
                 b'<' => b'>',
                 byte if byte.is_ascii_whitespace() => {
                     at += 1;
@@ -85,7 +98,7 @@ impl StandIns {
                 }
                 _ => {
                     let len = rest.iter().take_while(|b| !b.is_ascii_whitespace() && !b"\"<".contains(b)).count();
-                    counts &= number(&rest[..len], LONG);
+                    counts &= number(&rest[..len], COUNT);
                     if !counts {
                         self.spoken(&mut rest[..len], known);
                     }
@@ -102,7 +115,9 @@ impl StandIns {
 
     fn spoken(&mut self, token: &mut [u8], known: &Words) {
         if names_somebody(token) {
-            return self.names(token);
+            let port = token.iter().position(|&b| b == b':').filter(|&at| number(&token[at + 1..], 5));
+            let end = port.unwrap_or(token.len());
+            return self.names(&mut token[..end]);
         }
         for (start, end) in words(token) {
             let word = &mut token[start..end];
@@ -144,7 +159,7 @@ impl StandIns {
     /// Replaces all that stands between blanks and is neither a number nor one of these words.
     pub fn counted(&mut self, bytes: &mut [u8], known: Option<&Words>) {
         for word in bytes.split_mut(u8::is_ascii_whitespace) {
-            if !number(word, 10) && !known.is_some_and(|known| has(known, word)) {
+            if !number(word, COUNT) && !known.is_some_and(|known| has(known, word)) {
                 self.names(word);
             }
         }
@@ -165,6 +180,20 @@ impl StandIns {
                 false => self.unlisted(&mut rest[..len], known),
             }
             at += len;
+        }
+    }
+
+    /// An address of IPv4: one that no machine has, and that of this machine stays.
+    fn address(&mut self, quad: &mut [u8]) {
+        if quad.starts_with(b"127.") {
+            return;
+        }
+        self.plain(quad);
+        let first = quad.iter().position(|&b| b == b'.').unwrap_or(0);
+        match first {
+            1 => quad[0] = b'0',
+            2 => quad[..2].copy_from_slice(b"10"),
+            _ => quad[..2].copy_from_slice(b"24"),
         }
     }
 
@@ -240,6 +269,19 @@ impl StandIns {
             self.replace(&mut bytes[start..end]);
         }
     }
+}
+
+/// The length of the four numbers with dots between them that begin here.
+fn quad(bytes: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    for part in 0..4 {
+        let digits = bytes[at..].iter().take_while(|b| b.is_ascii_digit()).count();
+        if !(1..=3).contains(&digits) || (part < 3 && bytes.get(at + digits) != Some(&b'.')) {
+            return None;
+        }
+        at += digits + usize::from(part < 3);
+    }
+    (!bytes.get(at).is_some_and(|&b| is_word(b))).then_some(at)
 }
 
 /// The length of the quoted string that begins here, with its quotes; to the end, if it is not closed.

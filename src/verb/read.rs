@@ -14,6 +14,7 @@ use super::desk::Desk;
 use super::protocols::Protocols;
 use super::select::{Moment, Selected, Selection};
 use super::{log, tell};
+use crate::anonymise::{Anonymiser, Key};
 use crate::cli::{self, Side};
 use crate::event::{Batch, Peer};
 use crate::explain::Explainer;
@@ -56,13 +57,18 @@ pub fn run(flags: &cli::Read) -> Result<u8, Problem> {
     let reader = Reader::new(input).map_err(|error| unreadable(&first, &error))?;
     let head = reader.head().clone();
     known(&head, &first, &protocols)?;
+    let mut anonymiser = anonymiser(flags, &protocols)?;
     let (hidden, hide) = (!head.secrets, head.secrets && !flags.log.show_secrets);
     let filter = log::filter(&flags.log)?;
-    let sinks = log::open(&flags.log, filter.as_ref(), &Head { secrets: head.secrets && !hide, ..head })?;
+    let mut head = Head { secrets: head.secrets && !hide, ..head };
+    if let Some(anonymiser) = &mut anonymiser {
+        head.routes.iter_mut().for_each(|route| *route = anonymiser.route(route));
+    }
+    let sinks = log::open(&flags.log, filter.as_ref(), &head)?;
     let sinks = sinks.wrapped(|sink| Box::new(Selected::new(wanted.clone(), sink)));
     let desk = Desk::new(protocols.grammars().to_vec(), sinks, !hidden && !hide);
     // Secrets that are in the file and not to be shown are found and hidden anew.
-    let desk = desk.reading(if hide { Explainer::new } else { Explainer::of_recording });
+    let desk = desk.reading(if hide && anonymiser.is_none() { Explainer::new } else { Explainer::of_recording });
     let (sender, receiver) = mpsc::sync_channel(GROUPS);
     let follow = flags.follow;
     let reading = thread::Builder::new().name("read".to_owned()).spawn(move || {
@@ -82,6 +88,9 @@ pub fn run(flags: &cli::Read) -> Result<u8, Problem> {
             }
             Handed::Batches(batches, drained) => {
                 for mut batch in batches {
+                    if let Some(anonymiser) = &mut anonymiser {
+                        anonymiser.anonymise(&mut batch);
+                    }
                     desk.explain(&mut batch);
                 }
                 if drained {
@@ -97,6 +106,25 @@ pub fn run(flags: &cli::Read) -> Result<u8, Problem> {
     // Without an output nobody takes what is read, so that the thread ends.
     let read = reading.join().unwrap_or(false);
     Ok(u8::from(!(shown && read)))
+}
+
+/// What replaces names, if that is wanted. No secret is left by it.
+fn anonymiser(flags: &cli::Read, protocols: &Protocols) -> Result<Option<Anonymiser>, Problem> {
+    if !flags.anonymise {
+        return Ok(None);
+    }
+    let key = match &flags.anonymise_key {
+        Some(text) => Some(Key::of_text(text)),
+        None => Key::random(),
+    };
+    let key = key.ok_or_else(|| {
+        Problem::new(
+            "--anonymise",
+            "the system gave no random numbers".to_owned(),
+            "give a text of your own with --anonymise-key",
+        )
+    })?;
+    Ok(Some(Anonymiser::new(key, protocols.grammars())))
 }
 
 /// Reads all files to their ends. False if something was damaged, or could not be read.
