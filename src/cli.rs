@@ -433,6 +433,8 @@ Examples:
       one connection, for a while
   imapscope read session.imapscope --conn 2 -o record:second.imapscope
       a recording of one connection, to share it
+  imapscope read session.imapscope --anonymise -o record:public.imapscope
+      a recording to post in public: look at it before you do
   imapscope read --follow session.imapscope
       also what is still to come
   ssh host cat session.imapscope | imapscope read -

@@ -42,7 +42,8 @@ enum Manner {
 /// Where in the arguments a text ended.
 #[derive(Debug, Clone, Default)]
 pub struct Arguments {
-    /// Each argument outside of parentheses: `m` a name, `w` words of the protocol; the last one goes on.
+    /// Each argument outside of parentheses: `m` a name, `w` words of the protocol, `s` the same without keys, `r` rights; the last
+    /// one goes on.
     kinds: &'static [u8],
     manner: Manner,
     at: usize,
@@ -119,6 +120,7 @@ impl Arguments {
             b"SEARCH" | b"THREAD" | b"ESEARCH" | b"NOTIFY" => (b"w", Manner::Keys),
             b"SORT" => (b"sw", Manner::Keys),
             b"AUTHENTICATE" => (b"wm", Manner::Plain),
+            b"SETACL" => (b"mmr", Manner::Plain),
             b"ID" => (b"w", Manner::Pairs),
             b"ENABLE" | b"COMPRESS" | b"EXPUNGE" | b"LANGUAGE" | b"UIDBATCHES" => (b"w", Manner::Plain),
             _ => (b"m", Manner::Plain),
@@ -131,7 +133,8 @@ impl Arguments {
     pub fn of_response(name: &[u8]) -> Self {
         let (kinds, manner): (&'static [u8], Manner) = match &*name.to_ascii_uppercase() {
             b"LIST" | b"LSUB" | b"XLIST" => (b"wwmw", Manner::Extended),
-            b"STATUS" | b"QUOTA" | b"METADATA" | b"MYRIGHTS" => (b"mw", Manner::Plain),
+            b"STATUS" | b"QUOTA" | b"METADATA" => (b"mw", Manner::Plain),
+            b"MYRIGHTS" => (b"mr", Manner::Plain),
             b"FETCH" => (b"w", Manner::Fetch),
             b"ID" => (b"w", Manner::Pairs),
             b"ESEARCH" => (b"w", Manner::Keys),
@@ -259,6 +262,13 @@ impl Arguments {
             return self.value();
         }
         let upper = octets.to_ascii_uppercase();
+        if self.kind() == b'r' {
+            // Letters of rights (RFC 4314 section 2.1), in any order.
+            if !octets.iter().all(|b| b"+-lrswipkxtecdan0123456789".contains(b)) || octets.len() > 20 {
+                names.names(octets);
+            }
+            return self.value();
+        }
         if nil || octets.starts_with(b"\\") && has(vocabulary::protocols(), &octets[1..]) {
             return self.value();
         }

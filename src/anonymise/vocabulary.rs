@@ -21,7 +21,7 @@ deny destination detected did different directory disabled disconnected disconne
 done dot down duplicate during each early eight elsewhere empty enable enabled encoding encrypted encryption end ended ends enough \
 enter entering enhanced entry error errors esmtp exceed exceeded exceeds exist existing exists expected expired expunge expunged \
 extension external failed failure fetch fetched few file files finished first flag flags folder for forbidden found from full \
-function further give given go goodbye got greetings group groups had has have haven header hello help here hierarchy high hold host \
+function further give given go goodbye got greetings group groups had has have haven header hello help here hi hierarchy high hold host \
 hostname i id identity idle if ignored imap immediately implemented in inactivity inbox incoming incomplete incorrect index \
 information initial input insecure instead insufficient int internal interrupted into invalid is isn issued it items its just \
 keepalive keyword keywords known language large last later layer least left length less like limit limited line lines list listed \
@@ -30,7 +30,7 @@ maildrops mailing make many marked match max maximum may mbox mechanism mechanis
 mode more most move moved much multiple must name names near need needed negotiation network new next no nonexistent noop not \
 nothing now number object octet octets of off offline ok okay on one online only open opened opening operation option options or \
 order other out over own parameter parameters parse parser password path perform performed permission permissions permitted \
-persistent pipelining please plus policy pop port position possible posted posting previous prior privacy problem proceed process \
+persistent pipelining please plus policy pop port position possible post posted posting pre predicted previous prior privacy problem proceed process \
 processing protected protocol provide provided put putscript queue queued quit quota quoted ran rate read reading ready reason \
 receive received recent recipient recipients reconnect refused reject rejected relay relaying remember remote remove removed \
 renamed replace reply request requested require required requires reset resource resources response responses restart result \
@@ -41,15 +41,15 @@ status still stopped storage store stored string submission subscribe subscribed
 superfluous supplied support supported suspended syntax system t take taken temporarily temporary terminated terminating text than \
 thank thanks that the their them then there these they this those through time timed timeout timeouts times tls to token too total \
 transaction transfer transient transport tried try trying turn two type unable unavailable unchanged unexpected unknown unrecognised \
-unrecognized unseen unselected unspecified unsubscribed unsuccessful unsupported until up updated upgrade use used user username \
+unrecognized unseen unselected unspecified unsubscribed unsuccessful unsupported uids until up updated upgrade use used user username \
 users using utf valid validate validity value variable verified verify version very via wait waiting want wanted was way we welcome were \
 when where which while will with without won word would write written wrong yes yet you your zero";
 
 /// Programs that servers name in their greetings: their makers' names, and none of a user's.
-const PROGRAMS: &str = "courier dovecot exim gmail gimap gsmtp postfix pigeonhole sendmail exchange microsoft stalwart";
+const PROGRAMS: &str = "imapscope debian ubuntu cyrus zimbra courier dovecot exim gmail gimap gsmtp postfix pigeonhole sendmail exchange microsoft stalwart";
 
 /// What imapscope itself says: in rules, in notes that are kept, of certificates and connections.
-const OWN: &str = "authcid authzid pass username cnonce nc qop uri charset algorithm maxbuf cipher stale rspauth lacks auth domain \
+const OWN: &str = "texk kxte kxten authcid authzid pass username cnonce nc qop uri charset algorithm maxbuf cipher stale rspauth lacks auth domain \
 workstation session lm nt ir bearer gs2 ext after allowlist anybody apart as aside authority authorities before behind belong belongs between ca clock cn \
 country day days delayed differ directory drops dropped earlier else everything expires forgery goes hides imapscope intermediate \
 issuer itself key known legacy longer lasts locality machine might names nobody none ns os organization over own ours part peer \
