@@ -603,7 +603,8 @@ fn read_anonymises_and_a_key_makes_the_same_names_again() {
     std::fs::write(&file, recording.replacen("\"routes\":[]", "\"routes\":[\":1143=imap://zebedeus.quorra\"]", 1))
         .expect("a file");
     let run = |flags: &[&str]| {
-        let program = std::process::Command::new(env!("CARGO_BIN_EXE_imapscope")).arg("read").arg(&file).args(flags).output();
+        let program =
+            std::process::Command::new(env!("CARGO_BIN_EXE_imapscope")).arg("read").arg(&file).args(flags).output();
         let output = program.expect("the program runs");
         (output.status.code(), String::from_utf8_lossy(&output.stdout).to_lowercase())
     };

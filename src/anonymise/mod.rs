@@ -147,9 +147,9 @@ impl Anonymiser {
     }
 
     fn edit(&mut self, edit: &mut Edited) {
-        let Edited { bytes: _, secrets: _, fired, refused, answered: _, would, made, faults } = edit;
+        let Edited { bytes: _, secrets: _, fired, refused, answered: _, would, made, faults, varied } = edit;
         fired.iter_mut().chain(made).for_each(|rule| self.rule(rule));
-        for (rule, why) in refused.iter_mut().chain(faults) {
+        for (rule, why) in refused.iter_mut().chain(faults).chain(varied) {
             self.rule(rule);
             *why = self.sentence(why);
         }
