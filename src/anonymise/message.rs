@@ -261,7 +261,7 @@ fn parameter(part: &mut [u8], is_type: bool, names: &mut StandIns) {
 /// A line of a body.
 fn fill_line(line: &mut [u8]) {
     let base64 = |b: &u8| b.is_ascii_alphanumeric() || b"+/=".contains(b);
-    if line.len() % 4 == 0 && line.iter().all(base64) && !line.iter().all(|&b| b == b'=') {
+    if line.len().is_multiple_of(4) && line.iter().all(base64) && !line.iter().all(|&b| b == b'=') {
         let padding = line.iter().rev().take_while(|&&b| b == b'=').count();
         let len = line.len() - padding;
         line[..len].iter_mut().zip(CODED.iter().cycle()).for_each(|(old, new)| *old = *new);

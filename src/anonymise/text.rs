@@ -97,10 +97,17 @@ impl Draft<'_> {
             Peer::Client => self.known.grammar.commands.exact(word).is_some(),
             Peer::Server => self.known.grammar.responses.exact(word).is_some(),
         };
-        let spaced = word.split(|b| b.is_ascii_whitespace()).filter(|part| !part.is_empty());
-        if !known && !spaced.into_iter().all(|part| self.known.grammar.commands.exact(part).is_some() || part == b"UID")
-        {
-            self.names(span);
+        if known {
+            return;
+        }
+        // `UID FETCH` is two words, of which either may be known.
+        let commands = &self.known.grammar.commands;
+        let names = &mut self.names;
+        let (start, end) = (span.start as usize, span.end as usize);
+        for word in self.bytes[start..end].split_mut(u8::is_ascii_whitespace) {
+            if !word.eq_ignore_ascii_case(b"UID") && commands.exact(word).is_none() {
+                names.names(word);
+            }
         }
     }
 
@@ -180,9 +187,8 @@ impl Draft<'_> {
             let end = start + line.len();
             let begins = match (pop3, nth, self.reading.kind) {
                 (false, ..) if status::code(line) => 4.min(line.len()),
-                (true, 0, Kind::Reply { word, code, text, .. }) => {
+                (true, 0, Kind::Reply { code, text, .. }) => {
                     code.into_iter().for_each(|code| self.code(code));
-                    debug_assert!(word.start == 0 && text.end as usize <= end, "the first line");
                     text.start as usize
                 }
                 (true, 0, Kind::GoAhead { text, .. }) => text.start as usize,

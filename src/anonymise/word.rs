@@ -8,6 +8,9 @@ use memchr::memmem;
 use super::stand_in::StandIns;
 use super::vocabulary::{self, Words, has};
 
+/// The longest encoded word that is looked into, in octets: they should have 75.
+const ENCODED: usize = 1024;
+
 /// The longest number that may stay in human text.
 const SHORT: usize = 4;
 
@@ -221,9 +224,10 @@ impl StandIns {
 
     /// An encoded word (RFC 2047 section 2).
     fn encoded(&mut self, bytes: &mut [u8]) -> Option<usize> {
-        let charset = bytes.strip_prefix(b"=?")?.iter().position(|&b| b == b'?')? + 2;
+        let charset = bytes.strip_prefix(b"=?")?.iter().take(ENCODED).position(|&b| b == b'?')? + 2;
         let text = charset + 3;
-        let len = memmem::find(bytes.get(text..)?, b"?=")?;
+        let rest = bytes.get(text..)?;
+        let len = memmem::find(&rest[..rest.len().min(ENCODED)], b"?=")?;
         let way = bytes[charset + 1].to_ascii_uppercase();
         if bytes[text - 1] != b'?' || bytes[..text + len].iter().any(|b| b" \"".contains(b)) {
             return None;
