@@ -346,7 +346,7 @@ fn read_anonymises_and_a_key_makes_the_same_names_again() {
         let output = program.expect("the program runs");
         (output.status.code(), String::from_utf8_lossy(&output.stdout).to_lowercase())
     };
-    for output in ["pretty", "record:-"] {
+    for output in ["pretty", "record:-", "json:-"] {
         let with = |key: &str| run(&["--anonymise", "--anonymise-key", key, "-o", output]);
         let (code, shown) = with("one");
         assert_eq!(code, Some(0), "{shown}");

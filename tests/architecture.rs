@@ -23,7 +23,18 @@ const IMPORTS: [(&str, &[&str]); 15] = [
     (
         "verb",
         &[
-            "anonymise", "cli", "event", "explain", "foreign", "grammar", "net", "recording", "rules", "session", "sink", "wire",
+            "anonymise",
+            "cli",
+            "event",
+            "explain",
+            "foreign",
+            "grammar",
+            "net",
+            "recording",
+            "rules",
+            "session",
+            "sink",
+            "wire",
         ],
     ),
 ];
