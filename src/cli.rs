@@ -436,6 +436,8 @@ Examples:
       one connection, for a while
   imapscope read session.imapscope --conn 2 -o record:second.imapscope
       a recording of one connection, to share it
+  imapscope read session.imapscope --anonymise -o record:public.imapscope
+      a recording to post in public: look at it before you do
   imapscope read --follow session.imapscope
       also what is still to come
   ssh host cat session.imapscope | imapscope read -
@@ -466,6 +468,18 @@ pub struct Read {
     /// Only what happened before that, or then
     #[arg(long, value_name = "TIME", help_heading = "Selection")]
     pub until: Option<String>,
+    /// Replace what names people, hosts and mailboxes or was written by somebody; sizes, verbs and codes stay
+    #[arg(long, visible_alias = "anonymize", conflicts_with = "show_secrets", help_heading = "Anonymising")]
+    pub anonymise: bool,
+    /// Give the same names the same stand-ins as another time with this text; keep it to yourself
+    #[arg(
+        long,
+        visible_alias = "anonymize-key",
+        value_name = "TEXT",
+        requires = "anonymise",
+        help_heading = "Anonymising"
+    )]
+    pub anonymise_key: Option<String>,
     /// Wait for more at the end of the file, until Ctrl-C
     #[arg(long)]
     pub follow: bool,

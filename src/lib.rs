@@ -72,6 +72,7 @@
 //! | [`rules`] | what the user wants changed, and what shown | event, wire |
 //! | [`session`] | one connection: lanes, and who waits for what | event, grammar, wire, rules |
 //! | [`explain`] | what events mean | event, grammar, wire |
+//! | [`anonymise`] | what of a recording names somebody | event, grammar, wire |
 //! | [`sink`] | how things look | event |
 //! | [`recording`] | what connections reported, in a file | event, sink, wire |
 //! | [`foreign`] | what files of other programs hold: transcripts, raw logs, captures | event |
@@ -142,6 +143,10 @@
 //! - **Understanding is off the byte path.** The queue holds 8 MiB. A connection that finds it full waits one second
 //!   ([`net::Limits`]), then goes on without the log; [`event::What::Lag`] counts what is missing. Openings and
 //!   closes are never lost. After a gap the explainer concludes nothing from what was under way.
+//! - **Anonymising is a step before the explainer**, on the batch, in place and of the same length: all spans stay valid, notes are
+//!   made of what is left, and every output has it for nothing. It fails closed: a word stays because it is on a list, never because
+//!   it looks harmless. Names are replaced word by word, by a keyed hash; bodies are filled, for a text of replaced words could be
+//!   guessed. Structures of [`event`] are taken apart there field by field, so that a new field does not compile unseen.
 //! - **The second opinion is sampled.** imap-proto parses responses as a strict client would. It recurses, can panic,
 //!   and refuses much that is legal, so it is asked where it is known to be right, behind a measure of size and depth
 //!   and `catch_unwind`; about the first [`explain::imap::ALL_OF`] responses of a connection, then one of
@@ -294,6 +299,7 @@
 //! - Tags, verbs, names and commands in flight are a peer's: everything that remembers them has a bound beside it.
 //! - Golden logs have no clock: the driver of a test gives the time.
 
+pub mod anonymise;
 pub mod cli;
 pub mod event;
 pub mod explain;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Module, what of ours it may import besides itself, `problem` and `wording`.
-const IMPORTS: [(&str, &[&str]); 14] = [
+const IMPORTS: [(&str, &[&str]); 15] = [
     ("event", &[]),
     ("problem", &[]),
     ("wording", &[]),
@@ -14,6 +14,7 @@ const IMPORTS: [(&str, &[&str]); 14] = [
     ("rules", &["event", "wire"]),
     ("session", &["event", "grammar", "wire", "rules"]),
     ("explain", &["event", "grammar", "wire"]),
+    ("anonymise", &["event", "grammar", "wire"]),
     ("sink", &["event"]),
     ("recording", &["event", "sink", "wire"]),
     ("foreign", &["event"]),
@@ -21,12 +22,25 @@ const IMPORTS: [(&str, &[&str]); 14] = [
     ("cli", &[]),
     (
         "verb",
-        &["cli", "event", "explain", "foreign", "grammar", "net", "recording", "rules", "session", "sink", "wire"],
+        &[
+            "anonymise",
+            "cli",
+            "event",
+            "explain",
+            "foreign",
+            "grammar",
+            "net",
+            "recording",
+            "rules",
+            "session",
+            "sink",
+            "wire",
+        ],
     ),
 ];
 
 /// Modules that are given everything and take nothing: no clock, no environment, no files, no output.
-const PURE: [&str; 8] = ["event", "problem", "wording", "grammar", "wire", "rules", "session", "explain"];
+const PURE: [&str; 9] = ["event", "problem", "wording", "grammar", "wire", "rules", "session", "explain", "anonymise"];
 
 /// What they must not even mention.
 const IMPURE: [&str; 12] = [

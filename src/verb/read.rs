@@ -16,6 +16,7 @@ use super::foreign::{Came, Passages};
 use super::protocols::Protocols;
 use super::select::{Moment, Selected, Selection};
 use super::{log, tell};
+use crate::anonymise::{Anonymiser, Key};
 use crate::cli::{self, Side};
 use crate::event::{Batch, Peer};
 use crate::explain::Explainer;
@@ -61,9 +62,12 @@ pub fn run(flags: &cli::Read) -> Result<u8, Problem> {
     let protocols = Protocols::with(&flags.grammar)?;
     let wanted = selection(flags)?;
     let filter = log::filter(&flags.log)?;
+    let mut anonymiser = anonymiser(flags, &protocols)?;
     let (first, source) = source(flags, &protocols)?;
     let mut shown = flags.log.clone();
-    let (head, explainer): (_, fn(_, _) -> _) = match &source {
+    // Stand-ins show nothing.
+    shown.show_secrets &= anonymiser.is_none();
+    let (mut head, mut explainer): (_, fn(_, _) -> _) = match &source {
         // Secrets that are in the file and not to be shown are found and hidden anew.
         Source::Recordings(reader, _) if reader.head().secrets && !shown.show_secrets => {
             (Head { secrets: false, ..reader.head().clone() }, Explainer::new)
@@ -76,6 +80,10 @@ pub fn run(flags: &cli::Read) -> Result<u8, Problem> {
             (log::head(&[], protocols.grammars(), &shown), Explainer::new)
         }
     };
+    if let Some(anonymiser) = &mut anonymiser {
+        head.routes.iter_mut().for_each(|route| *route = anonymiser.route(route));
+        explainer = Explainer::of_recording;
+    }
     let sinks = log::open(&shown, filter.as_ref(), &head, Some(wanted.side))?;
     let sinks = sinks.wrapped(|sink| Box::new(Selected::new(wanted.clone(), sink)));
     let desk = Desk::new(protocols.grammars().to_vec(), sinks, head.secrets).reading(explainer);
@@ -91,14 +99,14 @@ pub fn run(flags: &cli::Read) -> Result<u8, Problem> {
     let reading = reading.map_err(|error| {
         Problem::new("imapscope", format!("the system gave no thread: {error}"), "allow more processes or memory")
     })?;
-    let shown = show(desk, receiver);
+    let shown = show(desk, anonymiser, receiver);
     // Without an output nobody takes what is read, so that the thread ends.
     let read = reading.join().unwrap_or(false);
     Ok(u8::from(!(shown && read)))
 }
 
 /// Explains and shows what is handed over. False if an output failed.
-fn show(mut desk: Desk, handed: Receiver<Handed>) -> bool {
+fn show(mut desk: Desk, mut anonymiser: Option<Anonymiser>, handed: Receiver<Handed>) -> bool {
     for handed in handed {
         match handed {
             Handed::Told(text) => {
@@ -106,7 +114,12 @@ fn show(mut desk: Desk, handed: Receiver<Handed>) -> bool {
                 tell(&escaped(&text));
             }
             Handed::Batches(mut batches, drained) => {
-                batches.iter_mut().for_each(|batch| desk.explain(batch));
+                for batch in &mut batches {
+                    if let Some(anonymiser) = &mut anonymiser {
+                        anonymiser.anonymise(batch);
+                    }
+                    desk.explain(batch);
+                }
                 if drained {
                     desk.flush();
                 }
@@ -176,6 +189,25 @@ fn hand_over_foreign(foreign: Foreign, name: &str, grammars: Vec<Arc<Grammar>>, 
     passages.finish(&mut came);
     let _ = sender.send(Handed::Batches(group, true));
     fine || !wanted
+}
+
+/// What replaces names, if that is wanted. No secret is left by it.
+fn anonymiser(flags: &cli::Read, protocols: &Protocols) -> Result<Option<Anonymiser>, Problem> {
+    if !flags.anonymise {
+        return Ok(None);
+    }
+    let key = match &flags.anonymise_key {
+        Some(text) => Some(Key::of_text(text)),
+        None => Key::random(),
+    };
+    let key = key.ok_or_else(|| {
+        Problem::new(
+            "--anonymise",
+            "the system gave no random numbers".to_owned(),
+            "give a text of your own with --anonymise-key",
+        )
+    })?;
+    Ok(Some(Anonymiser::new(key, protocols.grammars())))
 }
 
 /// Reads all files to their ends. False if something was damaged, or could not be read.
