@@ -85,15 +85,21 @@ impl StandIns {
 
     fn find(&mut self, word: &[u8]) -> Box<[u8]> {
         let short = word.len() < 2;
-        let mut new = Vec::new();
+        let mut spare = None;
+        let mut found = None;
         for attempt in 0..ATTEMPTS {
-            new = self.draw(word, attempt);
-            let fits = new != word && (short || !self.reserved.contains(&*new)) && !self.taken.contains(&*new);
-            if fits {
+            let new = self.draw(word, attempt);
+            if new == word || !short && self.reserved.contains(&*new) {
+                continue;
+            }
+            if !self.taken.contains(&*new) {
+                found = Some(new);
                 break;
             }
+            spare.get_or_insert(new);
         }
-        let new: Box<[u8]> = new.into();
+        // There are not enough short words for all: rather two with one stand-in than one that means something.
+        let new: Box<[u8]> = found.or(spare).unwrap_or_else(|| self.draw(word, 0)).into();
         if word.len() <= MAX_LONG && self.known.len() < MAX_WORDS {
             self.taken.insert(new.clone());
             self.known.insert(word.into(), new.clone());
