@@ -28,6 +28,20 @@ pub fn filter(flags: &LogFlags) -> Result<Option<Filter>, Problem> {
 /// # Errors
 /// An unknown kind, or a file that cannot be written.
 pub fn open(flags: &LogFlags, filter: Option<&Filter>, head: &Head) -> Result<Sinks, Problem> {
+    open_inside(flags, filter, head, &|sink| sink)
+}
+
+/// The same, each sink inside of what `wrap` makes around it. A filter stands outside of that: it has to know what was said
+/// before.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_inside(
+    flags: &LogFlags,
+    filter: Option<&Filter>,
+    head: &Head,
+    wrap: &dyn Fn(Box<dyn Sink>) -> Box<dyn Sink>,
+) -> Result<Sinks, Problem> {
     let body = flags.body.as_deref().map_or(Ok(Body::default()), str::parse)?;
     let time = match flags.time {
         cli::TimeStyle::None => TimeStyle::None,
@@ -52,6 +66,7 @@ pub fn open(flags: &LogFlags, filter: Option<&Filter>, head: &Head) -> Result<Si
     for output in &outputs {
         let look = Look { time, body, ..look(flags.color, is_standard(output)) };
         let sink = if is_recording(output) { record(output, flags.rotate, head)? } else { open_sink(output, look)? };
+        let sink = wrap(sink);
         match filter.filter(|_| is_for_eyes(output)) {
             Some(filter) => sinks.add(output, Box::new(Filtered::new(filter.clone(), sink))),
             None => sinks.add(output, sink),

@@ -2,7 +2,7 @@
 //! one explains and shows.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, Cursor, Read};
 use std::path::Path;
 use std::sync::mpsc::{self, SyncSender};
 use std::thread;
@@ -19,6 +19,7 @@ use crate::event::{Batch, Peer};
 use crate::explain::Explainer;
 use crate::problem::Problem;
 use crate::recording::{self, Head, Reader, State};
+use crate::sink::Sink;
 
 /// Batches wait for the explainer in groups of at least so many octets, unless there are no more now.
 const GROUP: usize = 256 * 1024;
@@ -53,13 +54,18 @@ pub fn run(flags: &cli::Read) -> Result<u8, Problem> {
     }
     let mut inputs = files.into_iter();
     let Some((first, input)) = inputs.next() else { return Ok(0) };
-    let reader = Reader::new(input).map_err(|error| unreadable(&first, &error))?;
+    let mut reader = Reader::new(input).map_err(|error| unreadable(&first, &error))?;
+    while flags.follow && !reader.begin().map_err(|error| unreadable(&first, &error))? {
+        // It says what may be shown of the rest.
+        thread::sleep(AGAIN);
+    }
     let head = reader.head().clone();
     known(&head, &first, &protocols)?;
     let (hidden, hide) = (!head.secrets, head.secrets && !flags.log.show_secrets);
     let filter = log::filter(&flags.log)?;
-    let sinks = log::open(&flags.log, filter.as_ref(), &Head { secrets: head.secrets && !hide, ..head })?;
-    let sinks = sinks.wrapped(|sink| Box::new(Selected::new(wanted.clone(), sink)));
+    let head = Head { secrets: head.secrets && !hide, ..head };
+    let select = |sink| -> Box<dyn Sink> { Box::new(Selected::new(wanted.clone(), sink)) };
+    let sinks = log::open_inside(&flags.log, filter.as_ref(), &head, &select)?;
     let desk = Desk::new(protocols.grammars().to_vec(), sinks, !hidden && !hide);
     // Secrets that are in the file and not to be shown are found and hidden anew.
     let desk = desk.reading(if hide { Explainer::new } else { Explainer::of_recording });
@@ -111,7 +117,7 @@ fn hand_over(
     let mut fine = true;
     loop {
         let read = file(&mut reader, &name, follow, sender);
-        fine &= matches!(read, Ok(true)) && reader.remarked() == 0;
+        fine &= read.is_ok() && reader.remarked() == 0;
         match read {
             // Nobody wants to see more.
             Ok(false) => return fine,
@@ -208,10 +214,20 @@ fn open(path: &Path, follow: bool) -> Result<Input, Problem> {
     } else {
         Box::new(File::open(path).map_err(|error| unreadable(&place, &error))?)
     };
-    let mut input = BufReader::new(input);
-    let start = input.fill_buf().map_err(|error| unreadable(&place, &error))?;
-    if recording::is_recording(start) || start.is_empty() && follow {
-        return Ok(Box::new(input));
+    let mut input = input;
+    let mut start = Vec::new();
+    while start.len() < recording::START.len() && recording::START.starts_with(&start) {
+        // A pipe may give less than it will.
+        let wanted = (recording::START.len() - start.len()) as u64;
+        let read = input.by_ref().take(wanted).read_to_end(&mut start);
+        match read.map_err(|error| unreadable(&place, &error))? {
+            0 if follow => thread::sleep(AGAIN),
+            0 => break,
+            _ => {}
+        }
+    }
+    if start == recording::START {
+        return Ok(Box::new(Cursor::new(start).chain(input)));
     }
     let what = if start.is_empty() { "the file is empty" } else { "this is no recording of imapscope" };
     Err(Problem::new(place, what, "a file that `imapscope proxy -w FILE` has written"))
