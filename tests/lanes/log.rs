@@ -63,14 +63,7 @@ fn look() -> Look {
     Look { body: Body::All, ..Look::default() }
 }
 
-fn drive(
-    protocol: &str,
-    rules: Rules,
-    steps: &[Step],
-    size: usize,
-    show_secrets: bool,
-    sinks: &mut [&mut dyn Sink],
-) {
+fn drive(protocol: &str, rules: Rules, steps: &[Step], size: usize, show_secrets: bool, sinks: &mut [&mut dyn Sink]) {
     let grammar = Grammar::builtin(protocol).expect("the description loads");
     let mut session = Session::new(1, grammar.clone(), Arc::new(rules)).reporting_octets(true);
     let mut explainer = Explainer::new(grammar.clone(), show_secrets);
