@@ -17,7 +17,9 @@
 //!                                       ▼
 //!                        Explainer      marks, notes, findings, latency; masks secrets    ◄── Grammar
 //!                                       ▼
-//!                        Sinks          pretty, json, html, pcapng, raw, bodies; perhaps behind a filter
+//!                        Sinks          pretty, json, html, pcapng, raw, bodies; perhaps behind a filter; a recording
+//!                                                                                                        │
+//!              imapscope read: Reader ── Batch ── Explainer ── Sinks, as above          ◄────────────────┘
 //! ```
 //!
 //! One task a connection moves octets between two sockets and a [`session::Session`]. The session does no input or
@@ -52,12 +54,12 @@
 //! | I1 | without an edit, what leaves a lane is what came in, whatever it is and however it is cut | `passthrough.rs`, `passthrough_mail.rs`, `relay.rs`, `fuzz/` |
 //! | I2 | what is reported does not depend on how the octets were cut | `passthrough.rs`, `following.rs`, `dialogues.rs` |
 //! | I3 | in a tap an octet leaves in the call in which it came; in edit only an incomplete text stays | `passthrough.rs` |
-//! | I4 | a lane holds [`event::MAX_TEXT`] octets at most, queues are bounded, and no announced size is allocated | `passthrough.rs`, `relay_memory.rs` |
+//! | I4 | a lane holds [`event::MAX_TEXT`] octets at most, queues are bounded, and no announced size is allocated | `passthrough.rs`, `relay_memory.rs`, `recording_memory.rs` |
 //! | I5 | the core (`event` to `explain` in the table below) reads no clock, environment or file, and prints nothing | `architecture.rs` |
 //! | I6 | two peers that only write cannot block us; a slow log is reported, and never drops anything in silence | `relay.rs`, `tls.rs`, `legacy_tls.rs`, `net::report` |
-//! | I7 | no secret reaches a sink unless asked for, in any spelling, cut or mechanism | `secrets.rs`, `secrets_mail.rs`, `explain.rs`, `pretty.rs`, `html.rs`, `json.rs`, `raw.rs`, `cli.rs`, `probe.rs` |
+//! | I7 | no secret reaches a sink unless asked for, in any spelling, cut or mechanism | `secrets.rs`, `secrets_mail.rs`, `explain.rs`, `pretty.rs`, `recording.rs`, `html.rs`, `json.rs`, `raw.rs`, `cli.rs`, `probe.rs` |
 //! | I8 | nothing that a peer sends reaches a terminal unescaped, or becomes markup of a page | `pretty.rs`, `html.rs`, `json.rs`, `probe.rs`, `dialogues/imap/terminal-escapes.txt` |
-//! | I9 | every driver runs the same session and explainer: a dialogue file gives the log that sockets would | `dialogues.rs` |
+//! | I9 | every driver runs the same session and explainer: a dialogue file gives the log that sockets would, and so does a recording | `dialogues.rs`, `cli_recording.rs`, `real.rs` |
 //! | I10 | work is linear in what peers send, in any segmentation | `cost.rs` |
 //!
 //! # Modules
@@ -106,6 +108,13 @@
 //!   recording. It judges a frame by its first text: a part that is looked at by itself can say yes, and never no
 //!   (three values again), or `!(text ~ FETCH)` would show the literals of FETCH. Sinks are told of what they do not show, for
 //!   their marks depend on it; the log says how much is missing.
+//! - **A recording holds events, not octets** ([`recording`]): how chunks were cut, what a rule did, when what happened and which
+//!   octets are secret cannot be found out from octets, and a session that ran again over what was hidden would go other ways.
+//!   It holds no explanations: the explainer runs again ([`explain::Explainer::of_recording`]), so that a better one explains old
+//!   recordings better. Its vault is sealed then: filler is no secret to be remembered. What it found before it
+//!   overwrote a secret ([`event::Decoded`]) is in the file, for it is lost with the secret. A file is as hostile as a peer: sizes
+//!   are bounded, spans are checked ([`recording::Reader`]), and what is wrong costs its line. What the writer puts most often is read by hand
+//!   (`recording/quick.rs`), and serde says what is right.
 //! - **What another server lists is read by the readers of [`wire`]** (`rules/like.rs`), line by line, from whatever a person has kept: it
 //!   only takes away, so that what is misread costs a capability, and invents none.
 //! - **What rules count lies in the session** ([`rules::Progress`]), not in the rules, which all connections share: so a run does
@@ -265,6 +274,7 @@
 //! | a field of conditions | a row of `FIELDS` in `rules/condition.rs`, its fact in `rules/fact.rs` and `rules/filter.rs`, and what `explain` says (`rules/book.rs`) |
 //! | a finding | [`event::Oddity`] where the session sees it, or a note in [`explain`]; a dialogue that has it and one that has not |
 //! | a form of foreign files | a module in `foreign/`, and how it begins in [`foreign::Kind::of`] |
+//! | a kind of event | [`event::What`], its line in `recording/line.rs`, what the sinks make of it; a dialogue, which is recorded and read again by itself |
 //! | an output | a file in `sink/`, its name in [`sink::KINDS`], an arm in [`sink::open`] |
 //! | a layer | in a leg (TLS): `net/leg.rs`, and `net/upgrade.rs` for one that begins in the middle; in a lane (DEFLATE): `session/deflate.rs`. [`session::Session::receive`] may take less than a chunk: the driver comes back with the rest |
 //! | a protocol | a file in `grammars/`, a row of [`grammar::BUILTIN`], another scheme than its name in `verb/protocols.rs`; a reader in `wire/` where the form is another |

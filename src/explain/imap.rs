@@ -98,7 +98,7 @@ impl Strict {
         }
         let end = reading.literal.map_or(text.len(), |literal| literal.span.start as usize);
         self.append(&text[..end], end as u64);
-        self.sent += (text.len() - end) as u64;
+        self.sent = self.sent.saturating_add((text.len() - end) as u64);
         if reading.literal.is_some() || self.frame.is_none() {
             return Opinion::Silent;
         }
@@ -134,7 +134,8 @@ impl Strict {
         }
         self.seams.push((self.bytes.len(), self.sent));
         self.bytes.extend_from_slice(bytes);
-        self.sent += sent;
+        // The octets of a block are as many as a recording says.
+        self.sent = self.sent.saturating_add(sent);
     }
 
     fn count(&mut self, opinion: Opinion) -> Opinion {
@@ -148,7 +149,7 @@ impl Strict {
                 self.judged.0 += 1;
                 self.judged.1 += 1;
                 let seam = self.seams.iter().rev().find(|seam| seam.0 <= at).copied().unwrap_or_default();
-                let at = seam.1 as usize + (at - seam.0);
+                let at = (seam.1 as usize).saturating_add(at - seam.0);
                 Opinion::Refused { at, item }
             }
         }

@@ -70,7 +70,7 @@ impl<R: BufRead> Capture<R> {
                     self.frames.place(),
                     frame.link
                 );
-                self.ready.push_back(Piece::Remark { connection: None, at: frame.at, text });
+                self.ready.push_back(Piece::Remark { connection: None, at: frame.at, text, damage: true });
             }
             return;
         }
@@ -90,7 +90,7 @@ impl<R: BufRead> Capture<R> {
     fn end(&mut self, damage: Option<String>) {
         self.over = true;
         let at = self.now;
-        let mut remark = |text| self.ready.push_back(Piece::Remark { connection: None, at, text });
+        let mut remark = |text| self.ready.push_back(Piece::Remark { connection: None, at, text, damage: true });
         if let Some(damage) = damage {
             remark(damage);
         }

@@ -79,6 +79,8 @@ pub enum Piece {
         at: Time,
         /// One sentence. May quote the file; whoever shows it escapes it.
         text: String,
+        /// Something is damaged or missing, and not only to be known.
+        damage: bool,
     },
 }
 

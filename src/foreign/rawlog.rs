@@ -50,7 +50,7 @@ pub fn read(path: &Path, protocol: Option<&str>) -> Result<Foreign, Problem> {
     let mut ready = VecDeque::new();
     if too_many > 0 {
         let text = format!("{too_many} more raw logs in this folder are not read");
-        ready.push_back(Piece::Remark { connection: None, at: Time(0), text });
+        ready.push_back(Piece::Remark { connection: None, at: Time(0), text, damage: true });
     }
     let logs = Logs { pairs: pairs.into(), protocol: protocol.map(str::to_owned), number: 0, pair: None, ready };
     Ok(Foreign { times, pieces: Box::new(logs) })
@@ -135,7 +135,7 @@ impl Pair {
         let name = path.display().to_string();
         let opened =
             Piece::Opened { connection, at, protocol, client: format!("client of {name}"), server: "server".into() };
-        let remark = |text| Piece::Remark { connection: Some(connection), at, text };
+        let remark = |text| Piece::Remark { connection: Some(connection), at, text, damage: false };
         let opening = std::iter::once(opened).chain(remarks.into_iter().map(remark)).collect();
         Pair { connection, halves, timed, order, opening: Some(opening), last: at }
     }
@@ -176,7 +176,7 @@ impl Pair {
         ready.push_back(Piece::Octets { connection: self.connection, at, from, bytes });
         if let Err(error) = half.advance() {
             let text = format!("line {} of what the {} sent: reading failed: {error}", half.lines.number, from.word());
-            ready.push_back(Piece::Remark { connection: Some(self.connection), at, text });
+            ready.push_back(Piece::Remark { connection: Some(self.connection), at, text, damage: true });
         }
         true
     }

@@ -163,7 +163,7 @@ impl Flows {
                 self.flows.remove(&key);
             }
         }
-        let mut remark = |text| ready.push_back(Piece::Remark { connection: None, at, text });
+        let mut remark = |text| ready.push_back(Piece::Remark { connection: None, at, text, damage: true });
         if self.under_tls > 0 {
             let count = amount(self.under_tls, "connection");
             remark(format!("{count} to ports of TLS cannot be read; relay them with imapscope to see what is inside"));
@@ -259,7 +259,7 @@ impl Flows {
         });
         if flow.middle {
             let text = "the beginning of the connection is not in the capture".to_owned();
-            ready.push_back(Piece::Remark { connection: Some(self.told), at: flow.at, text });
+            ready.push_back(Piece::Remark { connection: Some(self.told), at: flow.at, text, damage: true });
         }
     }
 
@@ -333,7 +333,8 @@ impl Flow {
         for peer in [Peer::Client, Peer::Server] {
             let lane = &mut self.lanes[peer.index()];
             lane.finish(&mut |told| say(connection, at, peer, told, ready));
-            let mut remark = |text| ready.push_back(Piece::Remark { connection: Some(connection), at, text });
+            let mut remark =
+                |text| ready.push_back(Piece::Remark { connection: Some(connection), at, text, damage: true });
             let who = peer.word();
             if lane.repeated > 0 {
                 remark(format!("{} of the {who} came again", amount(lane.repeated, "segment")));
@@ -363,7 +364,7 @@ fn say(connection: u64, at: Time, from: Peer, told: Told<'_>, ready: &mut VecDeq
         })),
         Told::Lost(count) => {
             let text = format!("{} of the {} are not in the capture", amount(count, "octet"), from.word());
-            ready.push_back(Piece::Remark { connection: Some(connection), at, text });
+            ready.push_back(Piece::Remark { connection: Some(connection), at, text, damage: true });
         }
     }
 }

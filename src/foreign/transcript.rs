@@ -269,7 +269,7 @@ impl<R: BufRead> Transcript<R> {
 
     fn remark(&mut self, text: String) {
         let connection = self.open.then_some(self.connection);
-        let piece = Piece::Remark { connection, at: Time(self.now), text };
+        let piece = Piece::Remark { connection, at: Time(self.now), text, damage: true };
         if self.waiting.is_empty() { self.ready.push_back(piece) } else { self.waiting.push(piece) }
     }
 

@@ -46,6 +46,9 @@ pub struct Line<'a> {
     /// These are octets of data: of this kind of block.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub piece: Option<DataKind>,
+    /// These octets of data are secret, and stand here all the same: the recording was made to have secrets.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub secret: bool,
     /// The text goes on with a frame.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub more: bool,
@@ -96,6 +99,7 @@ impl Line<'_> {
             base64: None,
             hidden: None,
             piece: None,
+            secret: false,
             more: false,
             answers: None,
             unfinished: false,

@@ -8,7 +8,9 @@
 //! The first line says `{"imapscope":1,…}`: see [`Head`]. Each line behind it is an event: see [`line::Line`].
 
 pub mod line;
+mod lines;
 mod list;
+mod quick;
 mod read;
 mod write;
 
@@ -19,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::{Form, Peer, Reading};
 use crate::wire;
 pub use list::lists;
-pub use read::{MAX_OPEN, Reader, State, is_recording};
+pub use read::{MAX_OPEN, Reader, START, State};
 pub use write::Writer;
 
 /// The version of the format that is written, and the newest that is understood.

@@ -1,13 +1,13 @@
 //! Reading a recording: lines in, batches of events out. What is damaged is passed over and told with its line.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, Read};
 use std::mem;
 
-use memchr::memchr;
-
-use super::line::{Block, Line, Octets, Other};
-use super::{FORMAT, Head, MAX_LINE, plain};
+use super::line::{Block, Line, Octets, Other, Str};
+use super::lines::{self, Lines};
+use super::{FORMAT, Head, MAX_LINE, plain, quick};
 use crate::event::{
     Batch, Data, Event, Form, Kind, MAX_HEAD, MAX_OCTETS, MAX_TEXT, Octets as Piece, Oddity, Opened, Peer, Reading,
     Span, Text, Time, What,
@@ -19,21 +19,14 @@ pub const MAX_OPEN: usize = 100_000;
 /// A batch takes events while its arena has fewer octets, and it has fewer events than a session reports at once.
 const BATCH: usize = 256 * 1024;
 
-/// So many octets of the input are read at once.
-const BUFFER: usize = 256 * 1024;
-
 /// See [`BATCH`].
 const EVENTS: usize = 1024;
 
 /// So many remarks are made; what comes then is counted.
 const REMARKS: u64 = 20;
 
-/// True for the first octets of a recording.
-#[must_use]
-pub fn is_recording(start: &[u8]) -> bool {
-    let word = br#"{"imapscope":"#;
-    start.len() >= word.len() && start.starts_with(word)
-}
+/// The first octets of every recording.
+pub const START: &[u8] = br#"{"imapscope":"#;
 
 /// What a call of [`Reader::next`] has found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,13 +40,20 @@ pub enum State {
 /// A recording that is being read.
 #[derive(Debug)]
 pub struct Reader<R> {
-    input: BufReader<R>,
+    lines: Lines<R>,
+    /// The first line was read.
+    begun: bool,
+    events: Events,
+    /// The first octets of the lines of one moment, and the text of a line: both are room that is used again.
+    moment: Vec<u8>,
+    room: Vec<u8>,
+}
+
+/// Makes events of lines.
+#[derive(Debug, Default)]
+struct Events {
     head: Head,
-    /// The line in progress, where it does not lie in the input's buffer as a whole.
-    line: Vec<u8>,
-    /// The line in progress is too long, and is passed over.
-    skipping: bool,
-    /// Lines so far.
+    /// The number of the line in progress.
     number: u64,
     open: HashMap<u64, Lane>,
     remarks: Vec<String>,
@@ -74,16 +74,9 @@ impl<R: Read> Reader<R> {
     /// # Errors
     /// What the input cannot give.
     pub fn new(input: R) -> io::Result<Self> {
-        let mut reader = Reader {
-            input: BufReader::with_capacity(BUFFER, input),
-            head: Head::default(),
-            line: Vec::new(),
-            skipping: false,
-            number: 0,
-            open: HashMap::new(),
-            remarks: Vec::new(),
-            remarked: 0,
-        };
+        let lines = Lines::new(input);
+        let mut reader =
+            Reader { lines, begun: false, events: Events::default(), moment: Vec::new(), room: Vec::new() };
         reader.begin()?;
         Ok(reader)
     }
@@ -93,77 +86,70 @@ impl<R: Read> Reader<R> {
     /// # Errors
     /// What the input cannot give.
     pub fn go_on(&mut self, input: R) -> io::Result<()> {
-        self.input = BufReader::with_capacity(BUFFER, input);
-        (self.number, self.remarked) = (0, 0);
-        self.begin()
+        self.lines = Lines::new(input);
+        (self.begun, self.events.number, self.events.remarked) = (false, 0, 0);
+        self.begin().map(|_| ())
     }
 
-    fn begin(&mut self) -> io::Result<()> {
-        let mut first = Vec::new();
-        if self.take_line(&mut first)? {
-            self.first(&first);
+    /// Reads the first line, unless that was done. False if it is not there yet; then [`Reader::head`] says nothing.
+    ///
+    /// # Errors
+    /// What the input cannot give.
+    pub fn begin(&mut self) -> io::Result<bool> {
+        if self.begun {
+            return Ok(true);
         }
-        Ok(())
-    }
-
-    fn first(&mut self, line: &[u8]) {
-        match serde_json::from_slice::<Head>(line) {
-            Ok(head) if head.imapscope > FORMAT => {
-                let text = format!(
-                    "written by imapscope {} in version {} of the format, and this is imapscope {}, which knows version \
-                    {FORMAT}: what cannot be read is passed over",
-                    head.program,
-                    head.imapscope,
-                    env!("CARGO_PKG_VERSION")
-                );
-                self.head = head;
-                self.remark(text);
+        let Some(line) = self.lines.next()? else { return Ok(false) };
+        (self.begun, self.events.number) = (true, 1);
+        match line {
+            lines::Line::TooLong => self.events.too_long(),
+            lines::Line::Whole(line) => {
+                if !self.events.first(line) {
+                    // It may be an event like those behind it.
+                    let len = line.len();
+                    self.lines.put_back(len);
+                    self.events.number = 0;
+                }
             }
-            Ok(head) => self.head = head,
-            Err(error) => self.remark(format!("the first line should say what the recording is: {error}")),
         }
+        Ok(true)
     }
 
     /// True if what has been read so far holds no further line: the next call may have to wait for the input.
     #[must_use]
     pub fn is_drained(&self) -> bool {
-        memchr(b'\n', self.input.buffer()).is_none()
+        self.lines.is_drained()
     }
 
     /// What the first line says.
     #[must_use]
     pub const fn head(&self) -> &Head {
-        &self.head
-    }
-
-    /// The number of the last line, from 1.
-    #[must_use]
-    pub const fn line_number(&self) -> u64 {
-        self.number
+        &self.events.head
     }
 
     /// What is to be told of damage since the last call, each with its line.
     pub fn remarks(&mut self) -> Vec<String> {
-        mem::take(&mut self.remarks)
+        mem::take(&mut self.events.remarks)
     }
 
     /// How much was damaged.
     #[must_use]
     pub const fn remarked(&self) -> u64 {
-        self.remarked
+        self.events.remarked
     }
 
     /// What is to be told at the end: a line that is not complete, and remarks that were not made.
     pub fn finish(&mut self) -> Vec<String> {
-        if !self.line.is_empty() || self.skipping {
-            self.number += 1;
-            self.line.clear();
-            self.skipping = false;
-            self.remark("the file ends in the middle of this line".to_owned());
+        if self.lines.finish() {
+            self.events.number = self.lines.number();
+            self.events.remark("the file ends in the middle of this line".to_owned());
+        } else if !self.begun {
+            self.events.number = 1;
+            self.events.remark("the file is empty".to_owned());
         }
         let mut last = self.remarks();
-        if self.remarked > REMARKS {
-            last.push(format!("{} more lines are damaged", self.remarked - REMARKS));
+        if self.remarked() > REMARKS {
+            last.push(format!("{} more lines are damaged", self.remarked() - REMARKS));
         }
         last
     }
@@ -175,65 +161,73 @@ impl<R: Read> Reader<R> {
     pub fn next(&mut self, batch: &mut Batch) -> io::Result<State> {
         batch.bytes.clear();
         batch.events.clear();
-        let mut line = Vec::new();
+        if !self.begin()? {
+            return Ok(State::End);
+        }
         while batch.events.is_empty() {
-            if !self.take_line(&mut line)? {
+            if !self.line(batch, true)? {
                 return Ok(State::End);
             }
-            self.event(&line, batch);
         }
         // Lines of one moment begin with the same octets.
-        let start = moment(&line).to_vec();
-        while !start.is_empty() && batch.events.len() < EVENTS && batch.bytes.len() < BATCH && self.goes_on(&start) {
-            if !self.take_line(&mut line)? {
-                break;
-            }
-            self.event(&line, batch);
+        while !self.moment.is_empty()
+            && batch.events.len() < EVENTS
+            && batch.bytes.len() < BATCH
+            && self.lines.goes_on(&self.moment)
+        {
+            self.line(batch, false)?;
         }
         Ok(State::Events)
     }
 
-    /// True if a whole line lies in the input's buffer that begins so.
-    fn goes_on(&self, start: &[u8]) -> bool {
-        let fresh = self.line.is_empty() && !self.skipping;
-        fresh && self.input.buffer().starts_with(start) && !self.is_drained()
-    }
-
-    /// Takes the next complete line, without its end; false if there is none.
-    fn take_line(&mut self, line: &mut Vec<u8>) -> io::Result<bool> {
-        line.clear();
-        loop {
-            let buffer = match self.input.fill_buf() {
-                Ok(buffer) => buffer,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error),
-            };
-            if buffer.is_empty() {
-                return Ok(false);
-            }
-            let end = memchr(b'\n', buffer);
-            let piece = &buffer[..end.unwrap_or(buffer.len())];
-            if self.line.len() + piece.len() > MAX_LINE {
-                self.line.clear();
-                self.skipping = true;
-            }
-            if !self.skipping {
-                self.line.extend_from_slice(piece);
-            }
-            let used = piece.len() + usize::from(end.is_some());
-            self.input.consume(used);
-            if end.is_none() {
-                continue;
-            }
-            self.number += 1;
-            if mem::take(&mut self.skipping) {
-                self.remark(format!("a line of more than {MAX_LINE} octets is passed over"));
-            } else if !self.line.is_empty() {
-                mem::swap(line, &mut self.line);
-                self.line.clear();
-                return Ok(true);
+    /// Adds the event of the next line to a batch, and keeps what tells its moment; false if there is no line.
+    fn line(&mut self, batch: &mut Batch, first: bool) -> io::Result<bool> {
+        let Some(line) = self.lines.next()? else { return Ok(false) };
+        self.events.number += 1;
+        match line {
+            lines::Line::TooLong => self.events.too_long(),
+            lines::Line::Whole(b"") => {}
+            lines::Line::Whole(line) => {
+                if first {
+                    self.moment.clear();
+                    self.moment.extend_from_slice(moment(line));
+                }
+                self.events.event(line, &mut self.room, batch);
             }
         }
+        Ok(true)
+    }
+}
+
+impl Events {
+    /// Takes what the first line says; false if it does not say that this is a recording.
+    fn first(&mut self, line: &[u8]) -> bool {
+        let head = match serde_json::from_slice::<Head>(line) {
+            Ok(head) if head.imapscope > 0 => head,
+            Ok(_) => {
+                self.remark("the first line should say that this is a recording of imapscope".to_owned());
+                return false;
+            }
+            Err(error) => {
+                self.remark(format!("the first line should say what the recording is: {}", cause(&error)));
+                return true;
+            }
+        };
+        if head.imapscope > FORMAT {
+            self.remark(format!(
+                "written by imapscope {} in version {} of the format, and this is imapscope {}, which knows version \
+                {FORMAT}: what cannot be read is passed over",
+                head.program,
+                head.imapscope,
+                env!("CARGO_PKG_VERSION")
+            ));
+        }
+        self.head = head;
+        true
+    }
+
+    fn too_long(&mut self) {
+        self.remark(format!("a line of more than {MAX_LINE} octets is passed over"));
     }
 
     fn remark(&mut self, what: String) {
@@ -244,12 +238,13 @@ impl<R: Read> Reader<R> {
     }
 
     /// Adds the event of a line to a batch.
-    fn event(&mut self, line: &[u8], batch: &mut Batch) {
-        let event: Line<'_> = match serde_json::from_slice(line) {
+    fn event(&mut self, line: &[u8], room: &mut Vec<u8>, batch: &mut Batch) {
+        let event = match quick::read(line, room).map_or_else(|| serde_json::from_slice(line), Ok) {
             Ok(event) => event,
             Err(error) => {
                 let column = error.column();
-                return self.remark(format!("column {column}: no event of a recording, passed over: {error}"));
+                let cause = cause(&error);
+                return self.remark(format!("column {column}: no event of a recording, passed over: {cause}"));
             }
         };
         if batch.events.is_empty() {
@@ -320,6 +315,12 @@ impl<R: Read> Reader<R> {
     }
 }
 
+/// What is wrong, without the place that serde puts behind it: for serde every line is the first.
+fn cause(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.rsplit_once(" at line ").map_or(text.as_str(), |(cause, _)| cause).to_owned()
+}
+
 /// The octets of a line that tell its moment and its connection, as we write them.
 fn moment(line: &[u8]) -> &[u8] {
     let commas = memchr::memchr_iter(b',', line).nth(1);
@@ -345,10 +346,11 @@ fn what(line: Line<'_>, lane: &mut Lane, batch: &mut Batch) -> Result<Option<Wha
         return data(line, lane, batch).map(Some);
     }
     let kind = line.piece;
-    let bytes = match (line.line.as_ref(), line.text.as_ref(), line.base64.as_ref(), line.hidden) {
-        (Some(text), ..) => keep(batch, &Octets::Line(text.clone()))?,
-        (_, Some(text), ..) => keep(batch, &Octets::Text(text.clone()))?,
-        (_, _, Some(text), _) => keep(batch, &Octets::Base64(text.clone()))?,
+    let borrowed = |text| Str(Cow::Borrowed(text));
+    let bytes = match (&line.line, &line.text, &line.base64, line.hidden) {
+        (Some(Str(text)), ..) => keep(batch, &Octets::Line(borrowed(text)))?,
+        (_, Some(Str(text)), ..) => keep(batch, &Octets::Text(borrowed(text)))?,
+        (_, _, Some(Str(text)), _) => keep(batch, &Octets::Base64(borrowed(text)))?,
         (_, _, _, Some(hidden)) if kind.is_some() && hidden as usize <= MAX_OCTETS => {
             let start = batch.bytes.len();
             batch.bytes.resize(start + hidden as usize, b'*');
@@ -359,13 +361,13 @@ fn what(line: Line<'_>, lane: &mut Lane, batch: &mut Batch) -> Result<Option<Wha
     let frame = line.frame.ok_or("a text or a piece of data without its frame")?;
     if let Some(kind) = kind {
         let octets = bytes.of(&batch.bytes);
-        let head = &mut lane.heads[line.from.index()];
-        head.extend_from_slice(&octets[..octets.len().min(MAX_HEAD - head.len())]);
         // Longer ones than are written: a tail may have been joined to a piece.
         if octets.len() > MAX_OCTETS * 2 {
             return Err("a piece of data that is too long");
         }
-        return Ok(Some(What::Octets(Piece { frame, kind, bytes, secret: line.hidden.is_some() })));
+        let head = &mut lane.heads[line.from.index()];
+        head.extend_from_slice(&octets[..octets.len().min(MAX_HEAD - head.len())]);
+        return Ok(Some(What::Octets(Piece { frame, kind, bytes, secret: line.hidden.is_some() || line.secret })));
     }
     text(line, frame, lane.form, bytes, batch).map(Some)
 }

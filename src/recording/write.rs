@@ -74,8 +74,10 @@ impl<W: Write + Send> Writer<W> {
         self.writer = next(self.head.part)?;
         (self.written, self.begun) = (0, false);
         self.begin()?;
-        let open = std::mem::take(&mut self.open);
-        for (number, connection) in &open {
+        let mut open = std::mem::take(&mut self.open);
+        for (number, connection) in &mut open {
+            // This file has the beginning of a block only if it says so at the block's end.
+            connection.heads = Default::default();
             let event = Some(Other::Continued(Box::new(connection.opened.clone())));
             self.line(&Line { event, ..Line::new(at, *number, Peer::Client) })?;
         }
@@ -120,6 +122,7 @@ impl<W: Write + Send> Writer<W> {
         if octets.secret && event.bytes.iter().all(|&byte| byte == FILLER) {
             line.hidden = Some(event.bytes.len() as u32);
         } else {
+            line.secret = octets.secret;
             match Octets::of(event.bytes) {
                 Octets::Line(octets) => line.line = Some(octets),
                 Octets::Text(octets) => line.text = Some(octets),

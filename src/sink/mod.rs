@@ -107,13 +107,6 @@ impl Sinks {
         self.sinks.push((name.into(), sink));
     }
 
-    /// The same sinks, each inside of what `wrap` makes around it.
-    #[must_use]
-    pub fn wrapped(mut self, wrap: impl Fn(Box<dyn Sink>) -> Box<dyn Sink>) -> Self {
-        self.sinks = self.sinks.into_iter().map(|(name, sink)| (name, wrap(sink))).collect();
-        self
-    }
-
     /// True once no sink is left.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -22,6 +22,8 @@ pub struct Desk {
     fine: bool,
     /// What goes on without an output that has failed.
     rest: &'static str,
+    /// Nothing goes on without any.
+    ends: bool,
 }
 
 impl Desk {
@@ -36,13 +38,14 @@ impl Desk {
             sinks,
             fine: true,
             rest: "the relay goes on without it",
+            ends: false,
         }
     }
 
     /// For what comes from a file, with explainers made by `explainer`.
     #[must_use]
     pub fn reading(self, explainer: fn(Arc<Grammar>, bool) -> Explainer) -> Self {
-        Desk { explainer, rest: "reading goes on without it", ..self }
+        Desk { explainer, rest: "reading goes on without it", ends: true, ..self }
     }
 
     /// Explains the events of a batch, and hands them to the outputs.
@@ -91,6 +94,9 @@ impl Desk {
             Ok(()) => {}
             // Whoever closes the pipe has read enough: that is no failure.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                if self.ends && self.sinks.is_empty() {
+                    return;
+                }
                 tell(&format!("nobody reads the log any more; {}", self.rest));
             }
             Err(error) => {

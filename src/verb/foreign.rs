@@ -29,8 +29,8 @@ struct Passage {
 pub enum Came {
     /// Events to explain.
     Events(Batch),
-    /// Something to tell.
-    Told(String),
+    /// Something to tell, and whether anything is damaged or passed over.
+    Told(String, bool),
 }
 
 impl Passages {
@@ -66,9 +66,9 @@ impl Passages {
                 };
                 self.end(connection, at, by, came);
             }
-            Piece::Remark { connection, text, .. } => {
+            Piece::Remark { connection, text, damage, .. } => {
                 let about = connection.map(|number| format!("connection {number}: ")).unwrap_or_default();
-                came(Came::Told(format!("{about}{text}")));
+                came(Came::Told(format!("{about}{text}"), damage));
             }
         }
     }
@@ -97,10 +97,10 @@ impl Passages {
                 Some(name) => format!("no description of {name} is known (--grammar FILE)"),
                 None => "its protocol was not recognised (--protocol NAME)".to_owned(),
             };
-            return came(Came::Told(format!("connection {number}, {client} -> {server}, is passed over: {why}")));
+            return came(Came::Told(format!("connection {number}, {client} -> {server}, is passed over: {why}"), true));
         };
         if self.open.len() >= MAX_OPEN {
-            return came(Came::Told(format!("connection {number} is passed over: {MAX_OPEN} are open already")));
+            return came(Came::Told(format!("connection {number} is passed over: {MAX_OPEN} are open already"), true));
         }
         let session = Session::new(number, grammar.clone(), Arc::new(Rules::default())).reporting_octets(true);
         let opened = Opened {

@@ -35,6 +35,21 @@ pub fn open(
     head: &Head,
     stream: Option<Option<Peer>>,
 ) -> Result<Sinks, Problem> {
+    open_inside(flags, filter, head, stream, &|sink| sink)
+}
+
+/// The same, each sink inside of what `wrap` makes around it. A filter stands outside of that: it has to know what was said
+/// before.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_inside(
+    flags: &LogFlags,
+    filter: Option<&Filter>,
+    head: &Head,
+    stream: Option<Option<Peer>>,
+    wrap: &dyn Fn(Box<dyn Sink>) -> Box<dyn Sink>,
+) -> Result<Sinks, Problem> {
     let body = flags.body.as_deref().map_or(Ok(Body::default()), str::parse)?;
     let time = match flags.time {
         cli::TimeStyle::None => TimeStyle::None,
@@ -70,6 +85,7 @@ pub fn open(
             _ if is_recording(output) => record(output, flags.rotate, head)?,
             _ => open_sink(output, look)?,
         };
+        let sink = wrap(sink);
         match filter.filter(|_| is_for_eyes(output)) {
             Some(filter) => sinks.add(output, Box::new(Filtered::new(filter.clone(), sink))),
             None => sinks.add(output, sink),

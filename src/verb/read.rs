@@ -24,7 +24,7 @@ use crate::foreign::{self, Foreign, Kind, Times};
 use crate::grammar::Grammar;
 use crate::problem::Problem;
 use crate::recording::{self, Head, Reader, State};
-use crate::sink::escaped;
+use crate::sink::{Sink, escaped};
 
 /// Batches wait for the explainer in groups of at least so many octets, unless there are no more now.
 const GROUP: usize = 256 * 1024;
@@ -84,8 +84,8 @@ pub fn run(flags: &cli::Read) -> Result<u8, Problem> {
         head.routes.iter_mut().for_each(|route| *route = anonymiser.route(route));
         explainer = Explainer::of_recording;
     }
-    let sinks = log::open(&shown, filter.as_ref(), &head, Some(wanted.side))?;
-    let sinks = sinks.wrapped(|sink| Box::new(Selected::new(wanted.clone(), sink)));
+    let select = |sink| -> Box<dyn Sink> { Box::new(Selected::new(wanted.clone(), sink)) };
+    let sinks = log::open_inside(&shown, filter.as_ref(), &head, Some(wanted.side), &select)?;
     let desk = Desk::new(protocols.grammars().to_vec(), sinks, head.secrets).reading(explainer);
     let (sender, receiver) = mpsc::sync_channel(GROUPS);
     let (follow, grammars) = (flags.follow, protocols.grammars().to_vec());
@@ -159,7 +159,11 @@ fn source(flags: &cli::Read, protocols: &Protocols) -> Result<(String, Source), 
         }
     }
     let (first, input) = recordings.remove(0);
-    let reader = Reader::new(input).map_err(|error| unreadable(&first, &error))?;
+    let mut reader = Reader::new(input).map_err(|error| unreadable(&first, &error))?;
+    while flags.follow && !reader.begin().map_err(|error| unreadable(&first, &error))? {
+        // It says what may be shown of the rest.
+        thread::sleep(AGAIN);
+    }
     known(reader.head(), &first, protocols)?;
     Ok((first, Source::Recordings(Box::new(reader), recordings)))
 }
@@ -177,8 +181,8 @@ fn hand_over_foreign(foreign: Foreign, name: &str, grammars: Vec<Arc<Grammar>>, 
                 wanted &= sender.send(Handed::Batches(std::mem::take(&mut group), false)).is_ok();
             }
         }
-        Came::Told(text) => {
-            fine = false;
+        Came::Told(text, damage) => {
+            fine &= !damage;
             let _ = sender.send(Handed::Batches(std::mem::take(&mut group), false));
             wanted &= sender.send(Handed::Told(format!("{name}: {text}"))).is_ok();
         }
@@ -222,7 +226,7 @@ fn hand_over(
     let mut fine = true;
     loop {
         let read = file(&mut reader, &name, follow, sender);
-        fine &= matches!(read, Ok(true)) && reader.remarked() == 0;
+        fine &= read.is_ok() && reader.remarked() == 0;
         match read {
             // Nobody wants to see more.
             Ok(false) => return fine,
@@ -324,18 +328,19 @@ fn open(path: &Path, flags: &cli::Read) -> Result<Opened, Problem> {
     } else {
         Box::new(File::open(path).map_err(|error| unreadable(&place, &error))?)
     };
-    // A recording is told by its first octets, and may come slowly.
+    // A recording is told by its first octets, which may come slowly.
     let mut first = Vec::new();
-    while !recording::is_recording(&first) && first.len() < foreign::ENOUGH {
+    while !first.starts_with(recording::START) && first.len() < foreign::ENOUGH {
         let mut piece = [0; foreign::ENOUGH];
         match input.read(&mut piece) {
+            Ok(0) if flags.follow && recording::START.starts_with(&first) => thread::sleep(AGAIN),
             Ok(0) => break,
             Ok(count) => first.extend_from_slice(&piece[..count]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(unreadable(&place, &error)),
         }
     }
-    if recording::is_recording(&first) || first.is_empty() && flags.follow {
+    if first.starts_with(recording::START) {
         return Ok(Opened::Recording(Box::new(Cursor::new(first).chain(input))));
     }
     if first.is_empty() {

@@ -34,7 +34,10 @@ impl Moment {
         if let Ok(after) = cli::duration(text) {
             return Ok(Moment::After(after));
         }
-        if let Ok(time) = text.parse::<TimeOfDay>() {
+        // A time of the day would be read out of a date, too.
+        if let Ok(time) = text.parse::<TimeOfDay>()
+            && !text.contains('-')
+        {
             return Ok(Moment::Daily(time));
         }
         let local = || text.parse::<DateTime>().ok().and_then(|time| zone.to_timestamp(time).ok());
@@ -110,9 +113,11 @@ impl<S: Sink> Sink for Selected<S> {
             || !whole && self.wanted.side.is_some_and(|side| side != *from)
             || event.at > until
         {
+            self.sink.skip(event);
             return Ok(());
         }
         if event.at < since {
+            self.sink.skip(event);
             match what {
                 What::Opened(_) => {
                     self.earlier.insert(event.connection, (event.at, event.event.clone()));
@@ -142,6 +147,12 @@ impl<S: Sink> Sink for Selected<S> {
             self.sink.put(&bare)?;
         }
         self.sink.put(event)
+    }
+
+    fn skip(&mut self, event: &Explained<'_>) {
+        // The first event is the first one, shown or not.
+        self.bounds(event.at);
+        self.sink.skip(event);
     }
 
     fn is_full(&self) -> bool {
@@ -174,6 +185,8 @@ mod tests {
         assert_eq!(time("12:00:05"), first.0 + 5_000_000_000);
         assert_eq!(time("2026-03-02T12:00:00"), first.0);
         assert_eq!(time("2026-03-02T10:00:00.5Z"), first.0 + 500_000_000);
+        assert_eq!(time("2026-03-02T11:00:00+01:00"), first.0);
+        assert_eq!(time("2026-03-03T12:00:00"), first.0 + 86_400_000_000_000, "another day");
         for wrong in ["", "soon", "25:00:00", "1969-01-01T00:00:00Z", "-5s", "9999999999999999999"] {
             let problem = Moment::read("--since", wrong, &zone).expect_err(wrong);
             assert!(problem.to_string().contains("--since") && !problem.help.is_empty(), "{problem}");

@@ -104,6 +104,13 @@ pub fn fed(command: &mut Command, input: &[u8]) -> Output {
     child.wait_with_output().expect("it ends")
 }
 
+/// The log that a recording gives.
+pub fn read_again(recording: &Path) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_imapscope"));
+    command.args(["read", "--color", "never"]).arg(recording);
+    String::from_utf8(succeed(&mut command)).expect("the log is UTF-8")
+}
+
 /// Runs a program that must succeed; returns its standard output.
 pub fn succeed(command: &mut Command) -> Vec<u8> {
     let output = run(command);

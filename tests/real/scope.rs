@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use super::{PASSWORD, signal, succeed};
+use super::{PASSWORD, read_again, signal, succeed};
 
 /// The proxy between two legs under TLS.
 pub struct Scope {
@@ -39,6 +39,7 @@ impl Scope {
         let mut command = Command::new(env!("CARGO_BIN_EXE_imapscope"));
         command.args(["proxy", &format!("{listens}://{host}:0={scheme}://localhost:{}", server.port())]);
         command.arg("--server-ca").arg(certificate).args(flags);
+        command.arg("-w").arg(folder.path().join("recording"));
         command.env("IMAPSCOPE_HOME", folder.path()).env_remove("SSLKEYLOGFILE").env_remove("CLICOLOR_FORCE");
         command.stdin(Stdio::null()).stderr(Stdio::piped());
         command.stdout(fs::File::create(folder.path().join("log")).expect("a file"));
@@ -68,6 +69,9 @@ impl Scope {
         let mut log = String::new();
         fs::File::open(self.folder.path().join("log")).expect("a log").read_to_string(&mut log).expect("UTF-8");
         assert!(!log.contains(PASSWORD), "{log}");
+        let recording = self.folder.path().join("recording");
+        assert!(read_again(&recording) == log, "the recording gives the same log:\n{log}");
+        assert!(!fs::read_to_string(recording).expect("a recording is UTF-8").contains(PASSWORD), "{log}");
         log
     }
 }

@@ -14,7 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::hide::hide;
 use super::server::Dovecot;
 use super::tee::{Record, Tee};
-use super::{PASSWORD, USER, signal, wait_until};
+use super::{PASSWORD, USER, read_again, signal, wait_until};
 
 /// The rules of the matrix: none, each alone, all. QRESYNC implies CONDSTORE, so hiding only the latter hides little.
 pub const MATRIX: [&[&str]; 6] = [
@@ -88,6 +88,7 @@ impl<S> Stand<S> {
         // What a client does under TLS must not depend on whom it trusts.
         command.args(["--starttls", "relay"]);
         command.args(["--color", "never", "-o"]).arg(format!("pretty:{}", log_file(folder.path()).display()));
+        command.arg("-w").arg(folder.path().join("recording"));
         for name in ["NO_COLOR", "CLICOLOR_FORCE", "CLICOLOR", "IMAPSCOPE_LOG"] {
             command.env_remove(name);
         }
@@ -172,10 +173,14 @@ impl<S> Stand<S> {
             let name = thread::current().name().unwrap_or("test").replace("::", "-");
             fs::write(Path::new(&folder).join(format!("{name}-{}.log", self.dropped.join("-"))), &log).expect("a file");
         }
+        let recording = self.folder.path().join("recording");
+        assert!(read_again(&recording) == log, "the recording gives the same log:\n{}", tail(&log));
+        let recording = fs::read_to_string(recording).expect("a recording is UTF-8");
         // As it is, and as SASL carries it with PLAIN and LOGIN.
         let carried = [format!("\0{USER}\0{PASSWORD}"), PASSWORD.to_owned()].map(|text| STANDARD.encode(text));
         for secret in [PASSWORD, carried[0].trim_end_matches('='), carried[1].trim_end_matches('=')] {
             assert!(!log.contains(secret), "the log shows no password:\n{}", tail(&log));
+            assert!(!recording.contains(secret), "the recording has no password:\n{}", tail(&log));
         }
         assert!(!log.contains('\x1b'), "no colour");
         Both { log, near: self.near.records(), far: self.far.records() }
