@@ -355,7 +355,7 @@ pub struct LogFlags {
     /// When to use colour
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = Color::Auto)]
     pub color: Color,
-    /// How much of a literal is shown: N octets, all, or none; never more than the first 512 [default: its first line]
+    /// How much of a literal is shown: N octets, all, or none; 1 MiB of each at the most [default: its first line]
     #[arg(long, value_name = "N|all|none")]
     pub body: Option<String>,
     /// How times are shown

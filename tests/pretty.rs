@@ -158,6 +158,26 @@ fn a_body_is_shown_as_far_as_is_wanted() {
 }
 
 #[test]
+fn as_much_of_a_body_is_shown_as_is_wanted() {
+    let whole: Vec<u8> = (0..100).flat_map(|n| format!("line {n:03} of it\r\n").into_bytes()).collect();
+    let pieces: Vec<Made> = whole.chunks(700).map(|piece| octets(0, Peer::Server, piece)).collect();
+    let mut events: Vec<&Made> = pieces.iter().collect();
+    let block = data(0, Peer::Server, DataKind::Literal, whole.len() as u64, &whole[..512]);
+    events.push(&block);
+    let shown = |body| {
+        let mut out = Vec::new();
+        let mut pretty = Pretty::new(&mut out, Look { body, ..TIMELESS });
+        assert_eq!(pretty.wants_octets(), matches!(body, Body::All | Body::Octets(513..)));
+        events.iter().for_each(|event| event.put_into(&mut pretty).expect("memory takes all"));
+        pretty.end().expect("memory takes all");
+        drop(pretty);
+        String::from_utf8(out).expect("the log is UTF-8").matches(" > line").count()
+    };
+    let counts = [Body::All, Body::Octets(1_400), Body::Octets(100), Body::Fold, Body::None].map(shown);
+    assert_eq!(counts, [100, 88, 7, 0, 0]);
+}
+
+#[test]
 fn a_broken_pipe_is_an_error_and_no_panic() {
     struct Broken;
     impl io::Write for Broken {

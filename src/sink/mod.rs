@@ -3,6 +3,7 @@
 //! A sink knows explained events and where it writes; it knows nothing of sessions, grammars or sockets.
 
 pub mod aside;
+mod bulk;
 mod caps;
 mod clock;
 mod closing;

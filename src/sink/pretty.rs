@@ -7,6 +7,7 @@ use std::io::{self, Write};
 
 use jiff::tz::TimeZone;
 
+use super::bulk::Bulk;
 use super::clock::Clock;
 use super::closing;
 use super::page::Page;
@@ -43,6 +44,7 @@ pub struct Pretty<W> {
     page: Page,
     clock: Clock,
     body: Body,
+    bulk: Bulk,
     numbers: Numbers,
     secured: Secured,
     /// Start of the last line, and what it was made for.
@@ -66,6 +68,7 @@ impl<W: Write + Send> Pretty<W> {
             page: Page::new(Palette::new(look.color), look.width.map(usize::from)),
             clock: Clock::new(look.time, zone),
             body: look.body,
+            bulk: Bulk::new(look.body),
             numbers: Numbers::default(),
             secured: Secured::default(),
             prefix: Vec::new(),
@@ -247,7 +250,8 @@ impl<W: Write + Send> Pretty<W> {
             Body::Octets(most) => usize::try_from(most).unwrap_or(usize::MAX),
             Body::Fold | Body::All => usize::MAX,
         };
-        let head = text::start_of(event.bytes, shown);
+        let bulk = self.bulk.take(event);
+        let head = text::start_of(bulk.as_deref().unwrap_or(event.bytes), shown);
         if self.body == Body::Fold && data.kind != DataKind::Opaque {
             first_line(page, head, data.len);
         }
@@ -296,6 +300,7 @@ impl<W: Write + Send> Pretty<W> {
     /// The connection is over.
     fn leave(&mut self, connection: u64) {
         self.numbers.leave(connection);
+        self.bulk.leave(connection);
         self.secured.leave(connection);
     }
 }
@@ -303,6 +308,7 @@ impl<W: Write + Send> Pretty<W> {
 impl<W: Write + Send> Sink for Pretty<W> {
     fn put(&mut self, event: &Explained<'_>) -> io::Result<()> {
         if matches!(event.event.what, What::Octets(_)) {
+            self.bulk.feed(event);
             return Ok(());
         }
         if self.numbers.enter(event.connection) {
@@ -351,6 +357,10 @@ impl<W: Write + Send> Sink for Pretty<W> {
         Ok(())
     }
 
+    fn wants_octets(&self) -> bool {
+        self.bulk.is_wanted()
+    }
+
     fn is_full(&self) -> bool {
         self.page.out.len() >= FULL
     }
@@ -359,6 +369,7 @@ impl<W: Write + Send> Sink for Pretty<W> {
         match event.event.what {
             What::Tls(_) => self.secured.enter(event.connection, event.event.from),
             What::Closed(_) => self.leave(event.connection),
+            What::Data(_) => drop(self.bulk.take(event)),
             _ => {}
         }
     }

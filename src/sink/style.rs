@@ -68,7 +68,7 @@ pub enum TimeStyle {
     Epoch,
 }
 
-/// How much of a block of data is shown (`--body`). At most what the event carries (`MAX_HEAD` octets) can be.
+/// How much of a block of data is shown (`--body`). 1 MiB of each at the most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Body {
     /// Its size and its first line.

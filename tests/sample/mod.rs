@@ -147,6 +147,11 @@ pub fn data(millisecond: u64, from: Peer, kind: DataKind, len: u64, head: &[u8])
     Made { bytes: head.to_vec(), ..Made::new(millisecond, 1, from, What::Data(data)) }
 }
 
+pub fn octets(millisecond: u64, from: Peer, bytes: &[u8]) -> Made {
+    let octets = Octets { frame: 1, kind: DataKind::Literal, bytes: Span::new(0, bytes.len()), secret: false };
+    Made { bytes: bytes.to_vec(), ..Made::new(millisecond, 1, from, What::Octets(octets)) }
+}
+
 pub fn opened(millisecond: u64, connection: u64, edit: [bool; 2]) -> Made {
     let opened = Opened {
         protocol: "imap".into(),

@@ -1,0 +1,56 @@
+//! The octets of data blocks that are under way, as many of each as are to be shown at its end.
+
+use std::collections::HashMap;
+
+use super::style::Body;
+use crate::event::{Explained, MAX_HEAD, Peer, What};
+
+/// The most octets of one block that are kept, whatever is wanted.
+pub const MOST: usize = 1024 * 1024;
+
+/// What has come of the blocks under way. Empty where the first octets, which every block brings along, are enough.
+#[derive(Debug, Default)]
+pub struct Bulk {
+    most: usize,
+    lanes: HashMap<(u64, Peer), Vec<u8>>,
+}
+
+impl Bulk {
+    /// For blocks of which so much is shown.
+    #[must_use]
+    pub fn new(body: Body) -> Self {
+        let most = match body {
+            Body::All => MOST,
+            Body::Octets(octets) => usize::try_from(octets).unwrap_or(MOST).min(MOST),
+            Body::Fold | Body::None => 0,
+        };
+        Bulk { most: if most > MAX_HEAD { most } else { 0 }, lanes: HashMap::new() }
+    }
+
+    /// True if more is wanted than a block brings along.
+    #[must_use]
+    pub const fn is_wanted(&self) -> bool {
+        self.most > 0
+    }
+
+    /// Takes note of octets that have come.
+    pub fn feed(&mut self, event: &Explained<'_>) {
+        if self.most > 0 && matches!(&event.event.what, What::Octets(octets) if !octets.secret) {
+            let kept = self.lanes.entry((event.connection, event.event.from)).or_default();
+            let room = self.most.saturating_sub(kept.len());
+            kept.extend_from_slice(&event.bytes[..event.bytes.len().min(room)]);
+        }
+    }
+
+    /// The octets of the block that is over; nothing if none were kept.
+    pub fn take(&mut self, event: &Explained<'_>) -> Option<Vec<u8>> {
+        self.lanes.remove(&(event.connection, event.event.from))
+    }
+
+    /// The connection is over.
+    pub fn leave(&mut self, connection: u64) {
+        if !self.lanes.is_empty() {
+            self.lanes.retain(|(number, _), _| *number != connection);
+        }
+    }
+}
