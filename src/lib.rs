@@ -127,7 +127,7 @@
 //!   no incomplete line of its stands before our words, and inside DEFLATE there is a compressor.
 //! - **What is enforced is what the client was offered** (`session/enforce.rs`): a use is refused if an enforced rule takes away a
 //!   capability that allows it, and none that allows it is in the last list that the client got. The rules name capabilities; which
-//!   uses they allow is in the grammar; where its words stand among the arguments of IMAP is in `session/argument.rs`. A command
+//!   uses they allow is in the grammar; where its words stand among the arguments of IMAP is in `grammar/argument.rs`, which the explainer asks too. A command
 //!   that needs nothing, but that one capability and no other enables (USER of POP3, VRFY), is refused with that.
 //! - **A dropped text takes along what belongs to it** ([`session::lane::Fate`]), to the next text that begins a frame. A literal that
 //!   would have waited for leave is taken for granted if the command was dropped, and is not expected if we answer it.

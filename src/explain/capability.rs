@@ -162,6 +162,12 @@ impl Offers {
         self.fresh && self.client.giving(grammar, name).is_some()
     }
 
+    /// True if this stands in the last list, as the server sent it or as the client got it.
+    #[must_use]
+    pub fn lists(&self, grammar: &Grammar, name: &str) -> bool {
+        [&self.server, &self.client].into_iter().any(|side| side.giving(grammar, name).is_some())
+    }
+
     /// The capability that the client was offered and that implies this one, which it was not offered by name.
     #[must_use]
     pub fn implying(&self, grammar: &Grammar, name: &str) -> Option<&str> {

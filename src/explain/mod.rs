@@ -17,6 +17,7 @@ pub mod secret;
 mod spoken;
 pub mod tally;
 pub mod tls;
+mod usage;
 mod words;
 
 use std::collections::{BTreeSet, VecDeque};

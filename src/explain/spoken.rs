@@ -4,19 +4,16 @@
 use std::time::Duration;
 
 use super::book::Book;
-use super::capability::{Names, PARAMETER, Verdict};
+use super::capability::Names;
 use super::finding::{finding, note};
 use super::list::Reason;
 use super::sasl::Exchange;
 use super::tally::HIDDEN;
 use super::{Explainer, Idle, MAX_NAME, MAX_PENDING, MAX_TAGGED, Met, Pending, failed, phrase};
-use crate::event::{Form, Kind, Literal, Note, NoteKind, Oddity, Peer, Span, State, Status, Text, Time};
+use crate::event::{Form, Kind, Note, NoteKind, Oddity, Peer, Span, State, Status, Text, Time};
 use crate::grammar::{Command, Replies, Then};
 use crate::wire::imap;
 use crate::wording::{amount, duration};
-
-/// A `{n+}` of more octets than this needs LITERAL+ (RFC 7888 section 5).
-const LITERAL_MINUS: u64 = 4096;
 
 /// So many recipients of a message are remembered.
 const MAX_RECIPIENTS: usize = 100;
@@ -177,14 +174,6 @@ impl Explainer {
         self.pending.push_back(pending);
     }
 
-    /// A command that was sent before the one before it was answered.
-    fn pipelined(&mut self) {
-        let form = matches!(self.book, Book::Smtp | Book::Pop3);
-        if form && !self.pending.is_empty() && self.first_time(Met::Status, b"PIPELINING") {
-            self.used("sending on before the answer", &["PIPELINING"]);
-        }
-    }
-
     /// The mailbox, the user or the recipient that a command names, for what is said after its answer.
     fn subject(
         &self,
@@ -243,112 +232,9 @@ impl Explainer {
             self.notes.push(finding(Peer::Client, text, self.book.exchange()));
         }
         // A login needs its mechanism, which is looked at with its name.
-        if !known.needs.is_empty() && known.then != Some(Then::Sasl) {
-            self.used(&known.name, &known.needs);
+        if known.then != Some(Then::Sasl) {
+            self.itself(known);
         }
-    }
-
-    /// What else a command makes use of.
-    fn features(&mut self, known: &Command, arguments: &[u8]) {
-        let mut words = arguments.split(|&b| b == b' ' || b == b'\t').filter(|word| !word.is_empty());
-        if known.then == Some(Then::Sasl) {
-            let Some(name) = words.next().filter(|name| name.len() <= MAX_NAME) else {
-                return self.used(&known.name, &known.needs);
-            };
-            let name = name.strip_prefix(b"\"").and_then(|name| name.strip_suffix(b"\"")).unwrap_or(name);
-            let need = format!("AUTH={}", String::from_utf8_lossy(name).to_ascii_uppercase());
-            self.used(&known.name, &[need]);
-            if self.book == Book::Imap && words.next().is_some() {
-                self.used("an initial response", &["SASL-IR"]);
-            }
-            return;
-        }
-        if self.book != Book::Imap {
-            return self.parameters(known, arguments);
-        }
-        let first = known.needs.iter().any(|need| self.offers.offers(&self.grammar, need));
-        if let Some(need) = crate::grammar::member(&known.name, arguments).filter(|_| first) {
-            self.used(&known.name, &[need]);
-        }
-        match known.name.as_str() {
-            "ENABLE" => {
-                for name in words.take(16).filter(|name| name.len() <= MAX_NAME) {
-                    let need = String::from_utf8_lossy(name).to_ascii_uppercase();
-                    self.used("ENABLE", &[need]);
-                }
-            }
-            "SEARCH" | "UID SEARCH" | "SORT" | "UID SORT"
-                if words.next().is_some_and(|w| w.eq_ignore_ascii_case(b"RETURN")) =>
-            {
-                let needs: &[&str] = if known.name.ends_with("SORT") { &["ESORT"] } else { &["ESEARCH"] };
-                self.used("RETURN", needs);
-            }
-            "LIST" if arguments.first() == Some(&b'(') => self.used("an extended LIST", &["LIST-EXTENDED"]),
-            "FETCH" | "UID FETCH" | "STORE" | "UID STORE" | "SELECT" | "EXAMINE" | "STATUS" => {
-                // What makes the server keep and tell mod-sequences (RFC 7162 section 3.1).
-                let words: [&str; 5] = ["UNCHANGEDSINCE", "CHANGEDSINCE", "(CONDSTORE", "(QRESYNC", "HIGHESTMODSEQ"];
-                let Some(word) = words.into_iter().find(|word| holds(arguments, word.as_bytes())) else { return };
-                let needs: &[&str] = if word == "(QRESYNC" { &["QRESYNC"] } else { &["CONDSTORE", "QRESYNC"] };
-                self.used(word.trim_start_matches('('), needs);
-            }
-            _ => {}
-        }
-    }
-
-    /// The parameters behind the arguments of a command, which need extensions (`SIZE=1000` of MAIL).
-    fn parameters(&mut self, known: &Command, arguments: &[u8]) {
-        let grammar = std::sync::Arc::clone(&self.grammar);
-        let kind = format!("{}{PARAMETER}", known.name.to_ascii_lowercase());
-        let Some(vocabulary) = grammar.vocabulary(&kind) else { return };
-        let behind = arguments.iter().position(|&b| b == b'>').map_or(arguments.len(), |at| at + 1);
-        for word in arguments[behind..].split(|&b| b == b' ').filter(|word| !word.is_empty()).take(16) {
-            let (key, value) = match word.iter().position(|&b| b == b'=') {
-                Some(at) => (&word[..at], &word[at + 1..]),
-                None => (word, &b""[..]),
-            };
-            let Some(found) = vocabulary.get(key) else { continue };
-            // BODY=8BITMIME is named as the extension is; BODY=7BIT needs none of them in particular.
-            let named = found.needs.iter().find(|need| need.as_bytes().eq_ignore_ascii_case(value));
-            match named {
-                Some(need) => self.used(&format!("{}={need}", found.name), &[need]),
-                None => self.used(&found.name, &found.needs),
-            }
-        }
-    }
-
-    fn used<S: AsRef<str>>(&mut self, feature: &str, needs: &[S]) {
-        let text = match self.offers.make_use(&self.grammar, feature, needs) {
-            Verdict::Fine => return,
-            Verdict::Hidden(name) if name.eq_ignore_ascii_case(feature) => {
-                format!("hidden and tried: {name}, which a rule keeps from the client")
-            }
-            Verdict::Hidden(name) => {
-                format!("hidden and tried: {feature} needs {name}, which a rule keeps from the client")
-            }
-            Verdict::Unoffered(name) if name.eq_ignore_ascii_case(feature) => {
-                format!("{name} is used, and the server does not offer it")
-            }
-            Verdict::Unoffered(name) => format!("{feature} needs {name}, which the server does not offer"),
-        };
-        self.notes.push(finding(Peer::Client, text, self.book.offers()));
-    }
-
-    /// A literal that the client announces.
-    fn literal(&mut self, literal: Literal) {
-        // In ManageSieve no literal waits (RFC 5804 section 4).
-        if literal.synchronizing || self.book != Book::Imap {
-            return;
-        }
-        let needs: &[&str] = if literal.len > LITERAL_MINUS { &["LITERAL+"] } else { &["LITERAL+", "LITERAL-"] };
-        let minus = literal.len > LITERAL_MINUS && self.offers.offers(&self.grammar, "LITERAL-");
-        if minus && !self.offers.offers(&self.grammar, "LITERAL+") {
-            let text = format!(
-                "a literal of {} sent without waiting: LITERAL- allows 4,096 at most",
-                amount(literal.len, "octet")
-            );
-            return self.notes.push(finding(Peer::Client, text, "RFC 7888 section 5"));
-        }
-        self.used("{n+}", needs);
     }
 
     /// What untagged data mean, the first time.
@@ -590,9 +476,4 @@ fn address(arguments: &[u8]) -> String {
         None => rest.split(|&b| b == b' ').next(),
     };
     phrase::excerpt(inside.unwrap_or_default())
-}
-
-/// True if a word stands in the arguments, in any case; only their beginning is searched.
-fn holds(arguments: &[u8], word: &[u8]) -> bool {
-    arguments[..arguments.len().min(4096)].windows(word.len()).any(|window| window.eq_ignore_ascii_case(word))
 }

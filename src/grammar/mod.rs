@@ -3,6 +3,7 @@
 //!
 //! Names that end in `*` are patterns; the exact name wins, then the longest prefix. `grammars/README.md` has the format.
 
+mod argument;
 mod desk;
 mod family;
 mod load;
@@ -17,6 +18,7 @@ use serde::Deserialize;
 use crate::event::{Form, State, Status};
 use crate::problem::Problem;
 use crate::wording::nearest;
+pub use argument::{Use, uses};
 pub use family::member;
 pub use mechanism::{Decode, Mechanism, Message, mechanism, mechanisms};
 pub use table::{Named, Table, prefix};

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
+use super::Session;
 use super::secret::unquoted;
-use super::{Session, argument};
 use crate::event::{Form, Item, Kind, ListKind, Peer, Reading};
 use crate::grammar::{self, Command, Then};
 use crate::rules::Scene;
@@ -19,9 +19,6 @@ const LITERAL_MINUS: u64 = 4096;
 
 /// How servers list their rights (RFC 4314 section 2.2), for rules that name them as they stand in a list.
 const RIGHTS: [&str; 4] = ["RIGHTS=*", "RIGHTS=texk", "RIGHTS=kxte", "RIGHTS=kxten"];
-
-/// So many octets of the arguments of a command are looked at.
-const ARGUMENTS: usize = 4096;
 
 /// So many parameters of a command are looked at.
 const PARAMETERS: usize = 16;
@@ -140,18 +137,8 @@ impl Session {
         if let Some(refused) = self.member(scene, known, arguments) {
             return Some(refused);
         }
-        let upper = arguments[..arguments.len().min(ARGUMENTS)].to_ascii_uppercase();
-        let first = upper.split(|&b| b == b' ').next().unwrap_or_default();
-        let returns = upper.windows(9).any(|window| window == b" RETURN (");
-        let needs: &[&str] = match known.name.strip_prefix("UID ").unwrap_or(&known.name) {
-            "SEARCH" if first == b"RETURN" => &["ESEARCH"],
-            "SORT" if first == b"RETURN" => &["ESORT"],
-            "LIST" if first.starts_with(b"(") || returns => &["LIST-EXTENDED"],
-            "FETCH" | "STORE" | "COPY" | "MOVE" if first == b"$" => &["SEARCHRES"],
-            _ => &[],
-        };
-        let more = argument::needs(&self.grammar, &known.name, &upper);
-        let rule = self.lacks(scene, needs).or_else(|| more.into_iter().find_map(|needs| self.lacks(scene, needs)));
+        let mut uses = grammar::uses(&self.grammar, &known.name, arguments).into_iter();
+        let rule = uses.find_map(|found| self.lacks(scene, &found.needs));
         rule.map(|rule| (rule, Some("BAD arguments not known")))
     }
 

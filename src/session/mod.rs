@@ -5,7 +5,6 @@
 //! else. Octets that cannot be classified before the other side has spoken are relayed at once and read later
 //! (`wait`): until then they are not reported, so that no secret is.
 
-mod argument;
 mod deflate;
 pub mod dialogue;
 mod edit;

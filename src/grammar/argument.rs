@@ -1,7 +1,10 @@
 //! What the arguments of a command of IMAP make use of, by the words that the description knows, each where it may stand:
 //! an item of FETCH, a key of SEARCH, an option behind RETURN. Strings, and values of keys, are never taken for words.
 
-use crate::grammar::Grammar;
+use super::Grammar;
+
+/// So many octets of the arguments of a command are looked at.
+const ARGUMENTS: usize = 4096;
 
 /// So many words of a command are looked at.
 const WORDS: usize = 256;
@@ -46,12 +49,26 @@ fn values(key: &[u8]) -> usize {
     }
 }
 
-/// What is needed for the words of this command, of each one of some capabilities. `upper`: the arguments, in capitals.
-pub fn needs<'a>(grammar: &'a Grammar, command: &str, upper: &[u8]) -> Vec<&'a [String]> {
+/// Something that a command makes use of besides itself, and the capabilities of which one allows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Use<'a> {
+    /// As the description writes it, without the sign of a pattern: `BINARY.PEEK`; or a phrase.
+    pub what: &'a str,
+    /// One of these has to be offered.
+    pub needs: Vec<&'a str>,
+}
+
+/// What a command of IMAP with these arguments makes use of, by its form first, then by its words in their order.
+#[must_use]
+pub fn uses<'a>(grammar: &'a Grammar, command: &str, arguments: &[u8]) -> Vec<Use<'a>> {
+    let upper = arguments[..arguments.len().min(ARGUMENTS)].to_ascii_uppercase();
+    let mut found: Vec<Use<'a>> = form(command, &upper).into_iter().collect();
     let kinds = kinds(command.strip_prefix("UID ").unwrap_or(command));
-    let mut found = Vec::new();
+    if kinds.is_empty() {
+        return found;
+    }
     let mut skip = 0;
-    for (nth, word) in Words::of(upper).take(WORDS).enumerate() {
+    for (nth, word) in Words::of(&upper).take(WORDS).enumerate() {
         if skip > 0 {
             skip -= 1;
             continue;
@@ -65,13 +82,31 @@ pub fn needs<'a>(grammar: &'a Grammar, command: &str, upper: &[u8]) -> Vec<&'a [
         };
         for (kind, _) in kinds.iter().filter(|(_, place)| holds(*place)) {
             let known = grammar.vocabulary(kind).and_then(|words| words.get(word.text));
-            found.extend(known.map(|known| known.needs.as_slice()).filter(|needs| !needs.is_empty()));
+            found.extend(
+                known
+                    .filter(|known| !known.needs.is_empty())
+                    .map(|known| Use { what: &known.name, needs: known.needs.iter().map(String::as_str).collect() }),
+            );
             if *kind == "search key" {
                 skip = values(word.text);
             }
         }
     }
     found
+}
+
+/// What the form of a command makes use of, whatever its words are. `upper`: the arguments, in capitals.
+fn form(command: &str, upper: &[u8]) -> Option<Use<'static>> {
+    let first = upper.split(|&b| b == b' ').next().unwrap_or_default();
+    let returns = || upper.windows(9).any(|window| window == b" RETURN (");
+    let (what, need) = match command.strip_prefix("UID ").unwrap_or(command) {
+        "SEARCH" if first == b"RETURN" => ("RETURN", "ESEARCH"),
+        "SORT" if first == b"RETURN" => ("RETURN", "ESORT"),
+        "LIST" if first.starts_with(b"(") || returns() => ("an extended LIST", "LIST-EXTENDED"),
+        "FETCH" | "STORE" | "COPY" | "MOVE" if first == b"$" => ("$", "SEARCHRES"),
+        _ => return None,
+    };
+    Some(Use { what, needs: vec![need] })
 }
 
 /// A word of the arguments.
@@ -159,7 +194,8 @@ mod tests {
 
     fn found(command: &str, arguments: &str) -> String {
         let grammar = Grammar::builtin("imap").expect("it is there");
-        needs(&grammar, command, arguments.as_bytes()).iter().map(|needs| needs.join("|")).collect::<Vec<_>>().join(" ")
+        let uses = uses(&grammar, command, arguments.as_bytes());
+        uses.iter().map(|found| found.needs.join("|")).collect::<Vec<_>>().join(" ")
     }
 
     #[test]
