@@ -490,6 +490,22 @@ fn told(scope: &Scope, start: &str) -> String {
 }
 
 #[test]
+fn rules_that_come_with_a_hangup_are_warned_about_and_their_seed_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("rules");
+    std::fs::write(&file, "").expect("a file");
+    let address = (Ipv4Addr::LOCALHOST, 9).into();
+    let scope = Scope::start(address, &["--rules", file.to_str().expect("UTF-8")]);
+    std::fs::write(&file, "drop-capability IDEL\nrefuse NOPO chance 50%\n").expect("a file");
+    let id = scope.child.id().to_string();
+    assert!(Command::new("kill").args(["-HUP", &id]).status().expect("kill runs").success());
+    told(&scope, "the rules were read again");
+    told(&scope, "the chances of rules have the seed ");
+    assert!(told(&scope, "warning: no capability IDEL").contains("did you mean IDLE?"));
+    assert!(told(&scope, "warning: no command NOPO").contains("did you mean NOOP?"));
+}
+
+#[test]
 fn a_hangup_reads_the_rules_again_and_wrong_ones_change_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
     let (file, names) = (folder.path().join("rules"), folder.path().join("names"));
@@ -514,6 +530,7 @@ fn a_hangup_reads_the_rules_again_and_wrong_ones_change_nothing() {
     std::fs::write(&names, "B\n").expect("a file");
     hangup(&scope);
     told(&scope, "the rules were read again");
+    told(&scope, "warning: no capability B is known");
     assert_eq!(greeting(&scope), "* OK [CAPABILITY A] hi\r\n");
     std::fs::write(&file, "drop-capabilty A\n").expect("a file");
     hangup(&scope);

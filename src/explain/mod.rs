@@ -322,6 +322,12 @@ impl Explainer {
         if from == Peer::Server && self.book == Book::Imap {
             self.second_opinion(text, shown);
         }
+        if text.oddities.contains(&Oddity::Ours) {
+            // Whatever is wrong with our own words, no peer is to blame.
+            for note in &mut self.notes {
+                note.kind = if let NoteKind::Finding(_) = note.kind { NoteKind::Finding(None) } else { note.kind };
+            }
+        }
         self.mark(text, shown, sent.zip(sent_reading.as_ref()));
         latency
     }

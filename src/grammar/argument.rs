@@ -82,11 +82,10 @@ pub fn uses<'a>(grammar: &'a Grammar, command: &str, arguments: &[u8]) -> Vec<Us
         };
         for (kind, _) in kinds.iter().filter(|(_, place)| holds(*place)) {
             let known = grammar.vocabulary(kind).and_then(|words| words.get(word.text));
-            found.extend(
-                known
-                    .filter(|known| !known.needs.is_empty())
-                    .map(|known| Use { what: &known.name, needs: known.needs.iter().map(String::as_str).collect() }),
-            );
+            found.extend(known.filter(|known| !known.needs.is_empty()).map(|known| Use {
+                what: known.name.trim_end_matches(['[', '*']),
+                needs: known.needs.iter().map(String::as_str).collect(),
+            }));
             if *kind == "search key" {
                 skip = values(word.text);
             }

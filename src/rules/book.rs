@@ -6,7 +6,7 @@
 pub struct Entry {
     /// As it is written.
     pub word: &'static str,
-    /// `action`, `modifier`, `field` or `operator` of rules; or what it is of filters.
+    /// `action`, `variation`, `modifier`, `field` or `operator` of rules; or what it is of filters.
     pub sort: &'static str,
     /// With what belongs to it.
     pub shape: &'static str,
@@ -28,6 +28,9 @@ const fn entry(
 
 /// Options that are not short for a rule.
 const OPTION: &str = "option";
+
+/// What can be varied.
+const VARIATION: &str = "variation";
 
 /// What only filters can ask about.
 const FIELD_OF_FILTERS: &str = "field of filters";
@@ -117,6 +120,48 @@ pub const ENTRIES: &[Entry] = &[
         "vary WHAT... (case, order, quoting, literal, slices, all)",
         "Says the same in other octets: keywords in mixed case, what has no order the other way round, atoms quoted and quoted strings as atoms, strings as literals, every octet written by itself.",
         "vary case order when from == server",
+    ),
+    entry(
+        VARIATION,
+        "case",
+        "vary case",
+        "Every other letter of keywords is in the other case.",
+        "vary case when from == server",
+    ),
+    entry(
+        VARIATION,
+        "order",
+        "vary order",
+        "What has no order stands the other way round: flags, capabilities, parameters.",
+        "vary order when from == server",
+    ),
+    entry(
+        VARIATION,
+        "quoting",
+        "vary quoting",
+        "Atoms are quoted, and quoted strings are atoms, where both may stand.",
+        "vary quoting when command == LIST",
+    ),
+    entry(
+        VARIATION,
+        "literal",
+        "vary literal",
+        "What is quoted becomes a literal, once all rules have acted.",
+        "vary literal when from == server && text ~ LIST",
+    ),
+    entry(
+        VARIATION,
+        "slices",
+        "vary slices",
+        "Every octet is written by itself, as with `slice 1`.",
+        "vary slices when from == server",
+    ),
+    entry(
+        VARIATION,
+        "all",
+        "vary all",
+        "All of this: case, order, quoting, literal, slices.",
+        "vary all when from == server chance 10%",
     ),
     entry(
         "action",

@@ -51,6 +51,11 @@ impl Filter {
         self.condition.words(Field::Protocol).into_iter().map(String::from_utf8_lossy)
     }
 
+    /// The commands that it names, as the user wrote them.
+    pub fn commands(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        self.condition.words(Field::Command).into_iter().map(String::from_utf8_lossy)
+    }
+
     /// The routes that it names, as the user wrote them.
     pub fn routes(&self) -> impl Iterator<Item = Cow<'_, str>> {
         self.condition.words(Field::Route).into_iter().map(String::from_utf8_lossy)

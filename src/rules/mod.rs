@@ -455,6 +455,16 @@ impl Rules {
         conditions.flat_map(|condition| condition.words(Field::Protocol)).map(String::from_utf8_lossy)
     }
 
+    /// The commands that rules refuse or conditions name, as the user wrote them; may be patterns with `*`.
+    pub fn commands(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        let named = self.rules.iter().flat_map(|rule| {
+            let refused = if let Action::Refuse(refusal) = &rule.action { Some(&*refusal.command.0) } else { None };
+            let conditions = rule.condition.iter().flat_map(|condition| condition.words(Field::Command));
+            refused.into_iter().chain(conditions)
+        });
+        named.map(String::from_utf8_lossy)
+    }
+
     /// The routes that conditions name, as the user wrote them.
     pub fn routes(&self) -> impl Iterator<Item = Cow<'_, str>> {
         let conditions = self.rules.iter().filter_map(|rule| rule.condition.as_ref());

@@ -236,6 +236,26 @@ pub fn unknown_capabilities(rules: &Rules, grammars: &[Arc<Grammar>]) -> Vec<Str
     warning.collect()
 }
 
+/// What is said of commands that rules or a filter name and no protocol in use knows: a warning each, for it may be a new or
+/// private one.
+#[must_use]
+pub fn unknown_commands<'a>(names: impl Iterator<Item = Cow<'a, str>>, grammars: &[Arc<Grammar>]) -> Vec<String> {
+    let places = grammars.iter().map(|grammar| grammar.name.as_str()).collect::<Vec<_>>().join(" or ");
+    let known = |name: &str| name.contains('*') || grammars.iter().any(|grammar| grammar.command(name).is_some());
+    let mut unknown: Vec<Cow<'_, str>> = Vec::new();
+    for name in names.filter(|name| !known(name)) {
+        if !unknown.contains(&name) {
+            unknown.push(name);
+        }
+    }
+    let warning = unknown.iter().map(|name| {
+        let all = grammars.iter().flat_map(|grammar| grammar.commands.iter()).map(|command| command.name.as_str());
+        let near = nearest(name, all).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+        format!("no command {name} is known in {places}{near} (it is taken as it is)")
+    });
+    warning.collect()
+}
+
 /// What is said of protocols that conditions name and no description has: a warning each, as this holds nowhere.
 #[must_use]
 pub fn unknown_protocols<'a>(names: impl Iterator<Item = Cow<'a, str>>, protocols: &Protocols) -> Vec<String> {
@@ -324,6 +344,22 @@ mod tests {
         flags.add_cap.clear();
         flags.only_caps = vec!["IDLE".to_owned()];
         assert_eq!(told(&RuleFlags { dry_run: false, ..flags }), [""; 0]);
+    }
+
+    #[test]
+    fn a_command_that_nobody_knows_is_said_once() {
+        let rules = [
+            "refuse FETHC when command in {STORE, NOPO}",
+            "drop when !(command == nopo) && command == fethc",
+            "refuse AUTH*",
+        ];
+        let flags = RuleFlags { rule: rules.map(str::to_owned).to_vec(), ..RuleFlags::default() };
+        let rules = super::rules(&flags).expect("the rules are right");
+        let grammars = [Grammar::builtin("imap").expect("it is there"), Grammar::builtin("smtp").expect("it is there")];
+        let found = unknown_commands(rules.commands(), &grammars);
+        let want = ["no command FETHC is known in imap or smtp; did you mean FETCH?", "no command NOPO is known"];
+        assert!(found.iter().zip(want).all(|(found, want)| found.starts_with(want)), "{found:?}");
+        assert_eq!(found.len(), 4, "each spelling once: {found:?}");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::protocols::{Protocols, Tls};
 use super::route::Route;
 use super::scope::{self, Plan, RuleSets, Shared, tell};
 use super::secure::Secure;
-use super::{log, rules_of, unknown_capabilities, unknown_protocols, unknown_routes};
+use super::{log, rules_of, unknown_capabilities, unknown_commands, unknown_protocols, unknown_routes};
 use crate::cli;
 use crate::event::RouteName;
 use crate::grammar::Grammar;
@@ -30,9 +30,12 @@ pub fn run(flags: &cli::Proxy) -> Result<u8, Problem> {
     let seed = flags.rules.seed.unwrap_or_else(super::seed);
     let sets = rule_sets(flags, &routes, &protocols, seed)?;
     let rules = sets.rules.clone();
-    if rules.has_chances() && flags.rules.seed.is_none() {
-        tell(&format!("the chances of rules have the seed {seed}; --seed {seed} gives the same ones again"));
-    }
+    let tell_seed = |rules: &Rules| {
+        if rules.has_chances() && flags.rules.seed.is_none() {
+            tell(&format!("the chances of rules have the seed {seed}; --seed {seed} gives the same ones again"));
+        }
+    };
+    tell_seed(&rules);
     let filter = log::filter(&flags.log)?;
     let used = |grammar: &&Arc<Grammar>| routes.iter().any(|route| route.protocol == grammar.name);
     let grammars: Vec<_> = protocols.grammars().iter().filter(used).cloned().collect();
@@ -51,12 +54,21 @@ pub fn run(flags: &cli::Proxy) -> Result<u8, Problem> {
     let bound = written.map(|((route, written), number)| bind(route.clone(), number, written, &secure)).collect();
     let sinks = log::open(&flags.log, filter.as_ref(), &log::head(&flags.routes, &grammars, &flags.log), None)?;
     let shared = Shared::new(sets);
-    let plan =
-        Plan { routes: bound, limits, grammars, rules: shared.clone(), sinks, show_secrets: flags.log.show_secrets };
+    let plan = Plan {
+        routes: bound,
+        limits,
+        grammars: grammars.clone(),
+        rules: shared.clone(),
+        sinks,
+        show_secrets: flags.log.show_secrets,
+    };
     let again = || match rule_sets(flags, &routes, &protocols, seed) {
         Ok(sets) => {
+            let rules = sets.rules.clone();
             shared.replace(sets);
             tell("the rules were read again; new connections have them");
+            tell_seed(&rules);
+            warn(&rules, &grammars, &protocols, None, routes.len());
         }
         Err(problem) => tell(&format!("error: {problem}\n  the old rules stay")),
     };
@@ -85,11 +97,13 @@ pub fn run(flags: &cli::Proxy) -> Result<u8, Problem> {
 fn warn(rules: &Rules, grammars: &[Arc<Grammar>], protocols: &Protocols, filter: Option<&Filter>, routes: usize) {
     let unknown = unknown_capabilities(rules, grammars);
     let implied = super::implied_capabilities(rules, grammars);
+    let commands = rules.commands().chain(filter.into_iter().flat_map(Filter::commands));
+    let commands = unknown_commands(commands, grammars);
     let named = rules.protocols().chain(filter.into_iter().flat_map(Filter::protocols));
     let named = unknown_protocols(named, protocols);
     let numbered = unknown_routes(rules.routes().chain(filter.into_iter().flat_map(Filter::routes)), routes);
     let added = super::added_capabilities(rules);
-    for warning in unknown.into_iter().chain(added).chain(named).chain(numbered).chain(implied) {
+    for warning in unknown.into_iter().chain(added).chain(commands).chain(named).chain(numbered).chain(implied) {
         tell(&format!("warning: {warning}"));
     }
 }
