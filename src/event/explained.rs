@@ -140,6 +140,8 @@ pub struct Summary {
     pub hidden_tried: Vec<(String, String)>,
     /// How many times each rule fired, as the user wrote it.
     pub rules: Vec<(Arc<str>, u64)>,
+    /// In a dry run the counts of rules are those of texts on which they would have acted.
+    pub dry: bool,
     /// How many findings there were, by culprit: `[client, server]`.
     pub findings: [u64; 2],
     /// Time spent in IDLE.

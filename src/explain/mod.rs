@@ -303,7 +303,12 @@ impl Explainer {
         };
         self.rules(from, text, sent);
         if let Some(edit) = text.edit.as_ref().filter(|edit| !edit.would.is_empty()) {
-            for (rule, what) in &edit.would {
+            self.tallies.dry = true;
+            for (nth, (rule, what)) in edit.would.iter().enumerate() {
+                // A rule can do two things to a text.
+                if edit.would[..nth].iter().all(|(before, _)| before != rule) {
+                    self.tallies.fired(rule);
+                }
                 let said = format!("{rule} would {what}");
                 self.notes.push(Note { kind: NoteKind::Rule, about: Some(rule.to_string()), text: said, rfc: None });
             }
@@ -538,6 +543,7 @@ impl Explainer {
             unadvertised: std::mem::take(&mut self.offers.unadvertised),
             hidden_tried: std::mem::take(&mut self.offers.hidden_tried),
             rules: tallies.rules,
+            dry: tallies.dry,
             findings: tallies.findings,
             idle: tallies.idle,
             strict: self.strict.judged,

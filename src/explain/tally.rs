@@ -28,6 +28,8 @@ pub struct Tallies {
     pub commands: Vec<Tally>,
     /// How many times each rule fired.
     pub rules: Vec<(Arc<str>, u64)>,
+    /// Rules tell only what they would do.
+    pub dry: bool,
     /// Findings against `[client, server]`.
     pub findings: [u64; 2],
     /// Time spent in IDLE.

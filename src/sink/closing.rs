@@ -88,16 +88,22 @@ pub fn lists(summary: &Summary) -> Vec<(&'static str, Vec<String>)> {
     lists.into_iter().filter(|(_, items)| !items.is_empty()).collect()
 }
 
+/// How many times a rule was applied, or in a dry run would have been.
+#[must_use]
+pub fn applied(times: u64, dry: bool) -> String {
+    match times {
+        0 => "never applied".to_owned(),
+        times if dry => format!("would have been applied {}", amount(times, "time")),
+        times => format!("applied {}", amount(times, "time")),
+    }
+}
+
 /// What else a summary says, sentence by sentence.
 #[must_use]
 pub fn sentences(summary: &Summary) -> Vec<String> {
     let mut said = Vec::new();
     for (rule, times) in &summary.rules {
-        let times = match times {
-            0 => "never applied".to_owned(),
-            times => format!("applied {}", amount(*times, "time")),
-        };
-        said.push(format!("rule `{rule}`: {times}"));
+        said.push(format!("rule `{rule}`: {}", applied(*times, summary.dry)));
     }
     if !summary.idle.is_zero() {
         said.push(format!("in IDLE for {}", duration(summary.idle)));

@@ -196,6 +196,7 @@ pub fn summary() -> Summary {
         unadvertised: vec![("COMPRESS".into(), "COMPRESS=DEFLATE".into())],
         hidden_tried: vec![("IDLE".into(), "IDLE".into())],
         rules: vec![("drop-capability IDLE".into(), 2), ("add-capability XTEST".into(), 0)],
+        dry: false,
         findings: [1, 0],
         idle: Duration::from_secs(95),
         strict: (1_310, 2),

@@ -33,6 +33,7 @@ pub struct Trouble {
     refusals: Vec<Markup>,
     more_refusals: u64,
     rules: Vec<(Arc<str>, u64)>,
+    dry: bool,
 }
 
 #[derive(Debug)]
@@ -131,6 +132,7 @@ impl Trouble {
     }
 
     fn end(&mut self, closed: &Closed, summary: Option<&Summary>, place: &Place) {
+        self.dry |= summary.is_some_and(|summary| summary.dry);
         for (rule, times) in summary.map(|summary| summary.rules.as_slice()).unwrap_or_default() {
             self.count(rule, *times);
         }
@@ -173,11 +175,7 @@ impl Trouble {
             page.raw("<h3>Rules</h3><ul class=rules>");
             for (rule, times) in &self.rules {
                 page.within("<li><code>", rule, "</code> ");
-                let applied = match times {
-                    0 => "never applied".to_owned(),
-                    times => format!("applied {}", amount(*times, "time")),
-                };
-                page.within("<span>", &applied, "</span></li>");
+                page.within("<span>", &closing::applied(*times, self.dry), "</span></li>");
             }
             page.raw("</ul>");
         }

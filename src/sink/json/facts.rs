@@ -129,6 +129,7 @@ fn summary(object: &mut Object<'_>, summary: &Summary) {
         object.string("rule", rule);
         object.number("times", *times);
     });
+    object.flag("dry_run", summary.dry);
     pair(object, "findings", summary.findings);
     object.seconds("idle", summary.idle);
     object.object("strict", |object| {
