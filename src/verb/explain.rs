@@ -70,7 +70,11 @@ fn explain_to(grammars: &[Arc<Grammar>], wanted: &str, out: &mut dyn Write) -> i
     }
     if let Some(entry) = rules::book::about(wanted) {
         known = true;
-        let of = if matches!(entry.sort, "action" | "variation" | "modifier" | "field" | "operator") { " of rules" } else { "" };
+        let of = if matches!(entry.sort, "action" | "variation" | "modifier" | "field" | "operator") {
+            " of rules"
+        } else {
+            ""
+        };
         sheet.head(entry.word, wanted, &format!("{}{of}", entry.sort))?;
         sheet.row("does", entry.does)?;
         sheet.row("written", entry.shape)?;
