@@ -1,7 +1,7 @@
 //! What the arguments of a command of IMAP make use of, by the words that the description knows, each where it may stand:
 //! an item of FETCH, a key of SEARCH, an option behind RETURN. Strings, and values of keys, are never taken for words.
 
-use super::Grammar;
+use super::{Grammar, Word};
 
 /// So many octets of the arguments of a command are looked at.
 const ARGUMENTS: usize = 4096;
@@ -67,6 +67,7 @@ pub fn uses<'a>(grammar: &'a Grammar, command: &str, arguments: &[u8]) -> Vec<Us
     if kinds.is_empty() {
         return found;
     }
+    let sorts = command.ends_with("SORT");
     let mut skip = 0;
     for (nth, word) in Words::of(&upper).take(WORDS).enumerate() {
         if skip > 0 {
@@ -82,7 +83,9 @@ pub fn uses<'a>(grammar: &'a Grammar, command: &str, arguments: &[u8]) -> Vec<Us
         };
         for (kind, _) in kinds.iter().filter(|(_, place)| holds(*place)) {
             let known = grammar.vocabulary(kind).and_then(|words| words.get(word.text));
-            found.extend(known.filter(|known| !known.needs.is_empty()).map(|known| Use {
+            // What SEARCH has from ESEARCH, SORT has from ESORT (RFC 5267 section 3), which its form tells.
+            let of_its_own = |known: &&Word| !known.needs.is_empty() && !(sorts && known.needs == ["ESEARCH"]);
+            found.extend(known.filter(of_its_own).map(|known| Use {
                 what: known.name.trim_end_matches(['[', '*']),
                 needs: known.needs.iter().map(String::as_str).collect(),
             }));
@@ -109,7 +112,7 @@ fn form(command: &str, upper: &[u8]) -> Option<Use<'static>> {
 }
 
 /// A word of the arguments.
-struct Word<'a> {
+struct Argument<'a> {
     /// A string is a word without octets.
     text: &'a [u8],
     /// In so many parentheses.
@@ -133,9 +136,9 @@ impl<'a> Words<'a> {
 }
 
 impl<'a> Iterator for Words<'a> {
-    type Item = Word<'a>;
+    type Item = Argument<'a>;
 
-    fn next(&mut self) -> Option<Word<'a>> {
+    fn next(&mut self) -> Option<Argument<'a>> {
         loop {
             let (&first, rest) = self.rest.split_first()?;
             match first {
@@ -160,7 +163,7 @@ impl<'a> Iterator for Words<'a> {
         if self.depth == 0 {
             self.last = if text.is_empty() { b"\"" } else { text };
         }
-        Some(Word { text, depth: self.depth, before })
+        Some(Argument { text, depth: self.depth, before })
     }
 }
 
@@ -206,7 +209,7 @@ mod tests {
             ("SEARCH", "(ALL) SUBJECT YOUNGER HEADER OLDER SAVEDON \"SAVEDON\\\" SAVEDON\"", ""),
             ("UID SEARCH", "OR (SAVEDON 1-JAN-2026) MODSEQ 5", "SAVEDATE CONDSTORE"),
             ("SORT", "(DISPLAYFROM SIZE) UTF-8 OLDER 5", "SORT=DISPLAY SORT WITHIN"),
-            ("SORT", "RETURN (MIN) (ARRIVAL) UTF-8 ALL", "ESORT ESEARCH"),
+            ("SORT", "RETURN (MIN) (ARRIVAL) UTF-8 ALL", "ESORT"),
             ("STATUS", "SIZE (MESSAGES SIZE)", "STATUS=SIZE"),
             ("LIST", "(SPECIAL-USE) \"\" STATUS", "LIST-EXTENDED SPECIAL-USE"),
             ("LIST", "\"\" (STATUS %) RETURN (STATUS (MESSAGES))", "LIST-EXTENDED LIST-STATUS"),
