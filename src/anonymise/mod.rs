@@ -179,7 +179,7 @@ impl Anonymiser {
     fn octets(&mut self, lane: &mut Lane, octets: &mut Octets, bytes: &mut Vec<u8>) {
         let span = range(octets.bytes, bytes.len());
         if octets.secret {
-            return bytes[span].fill(b'*');
+            return fill(&mut bytes[span]);
         }
         let piece = bytes[span].to_vec();
         let start = bytes.len();
@@ -193,7 +193,7 @@ impl Anonymiser {
         let (mut rest, mut head) = lane.stream.finish(&mut self.names);
         let span = range(data.head, bytes.len());
         if data.secret {
-            bytes[span].fill(b'*');
+            fill(&mut bytes[span]);
         } else {
             if head.len() < span.len() {
                 // Its octets are not there, only these.
@@ -316,8 +316,13 @@ fn draft(
 fn hide(bytes: &mut [u8], secrets: &[Span]) {
     for span in secrets {
         let hidden = range(*span, bytes.len());
-        bytes[hidden].iter_mut().filter(|byte| !matches!(byte, b'\r' | b'\n')).for_each(|byte| *byte = b'*');
+        fill(&mut bytes[hidden]);
     }
+}
+
+/// Filler for all but line ends, on which framing depends.
+fn fill(bytes: &mut [u8]) {
+    bytes.iter_mut().filter(|byte| !matches!(byte, b'\r' | b'\n')).for_each(|byte| *byte = b'*');
 }
 
 /// A span as a range that fits.

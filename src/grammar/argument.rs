@@ -84,7 +84,7 @@ pub fn uses<'a>(grammar: &'a Grammar, command: &str, arguments: &[u8]) -> Vec<Us
         for (kind, _) in kinds.iter().filter(|(_, place)| holds(*place)) {
             let known = grammar.vocabulary(kind).and_then(|words| words.get(word.text));
             // What SEARCH has from ESEARCH, SORT has from ESORT (RFC 5267 section 3), which its form tells.
-            let of_its_own = |known: &&Word| !known.needs.is_empty() && !(sorts && known.needs == ["ESEARCH"]);
+            let of_its_own = |known: &&Word| !(known.needs.is_empty() || sorts && known.needs == ["ESEARCH"]);
             found.extend(known.filter(of_its_own).map(|known| Use {
                 what: known.name.trim_end_matches(['[', '*']),
                 needs: known.needs.iter().map(String::as_str).collect(),
