@@ -462,6 +462,11 @@ fn another_server_s_capabilities_come_from_a_file() {
         assert!(said.contains("--caps-like") && said.contains(what), "{said}");
     }
     assert!(refused(&["proxy", "imap://h", "--caps-like", "/nowhere/x"]).contains("/nowhere/x cannot be read"));
+    // What has no end is not read to it.
+    assert!(refused(&["proxy", "imap://h", "--caps-like", "/dev/zero"]).contains("longer than 16 MiB"));
+    assert!(refused(&["proxy", "imap://h", "--rules", "/dev/zero"]).contains("longer than 16 MiB"));
+    std::fs::write(&file, b"drop\n# \xff\n").expect("a file");
+    assert!(refused(&["proxy", "imap://h", "--rules", path]).contains("line 2 is not UTF-8"));
 }
 
 #[test]

@@ -22,7 +22,7 @@ pub mod select;
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::CommandFactory;
@@ -37,6 +37,9 @@ use crate::sink::json::SCHEMA;
 use crate::wording::nearest;
 use protocols::Protocols;
 pub use scope::tell;
+
+/// Files of rules and of names may have so many octets.
+const MOST: u64 = 16 * 1024 * 1024;
 
 /// Does what the command line says. Returns the exit code.
 ///
@@ -172,9 +175,25 @@ fn text_of(file: &str) -> io::Result<String> {
     if input.fill_buf()?.starts_with(recording::START) {
         return recording::lists(input);
     }
+    Ok(String::from_utf8_lossy(&read_bounded(input)?).into_owned())
+}
+
+/// The text of a file of rules.
+fn read_text(file: &Path) -> io::Result<String> {
+    let octets = read_bounded(File::open(file)?)?;
+    String::from_utf8(octets).map_err(|error| {
+        let line = error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|&&b| b == b'\n').count() + 1;
+        io::Error::new(io::ErrorKind::InvalidData, format!("line {line} is not UTF-8"))
+    })
+}
+
+/// All octets of a file that a person may have written: some inputs have no end.
+fn read_bounded(input: impl io::Read) -> io::Result<Vec<u8>> {
     let mut octets = Vec::new();
-    input.read_to_end(&mut octets)?;
-    Ok(String::from_utf8_lossy(&octets).into_owned())
+    input.take(MOST + 1).read_to_end(&mut octets)?;
+    let fits = octets.len() as u64 <= MOST;
+    let long = || io::Error::new(io::ErrorKind::FileTooLarge, format!("it is longer than {} MiB", MOST >> 20));
+    fits.then_some(octets).ok_or_else(long)
 }
 
 /// A seed for the chances of rules, where none was given: another one in each run.
@@ -212,7 +231,7 @@ fn sources(flags: &RuleFlags, hide: &[(&str, String)]) -> Result<Vec<Source>, Pr
     sources.extend(flags.rule.iter().zip(1..).map(|(text, nth)| Source::rule(nth, text)));
     for file in &flags.rules {
         let name = file.display().to_string();
-        let content = std::fs::read_to_string(file).map_err(|error| {
+        let content = read_text(file).map_err(|error| {
             let help = "name a text file in UTF-8, one rule a line";
             Problem::new(format!("--rules {name}"), format!("the file cannot be read: {error}"), help)
         })?;

@@ -62,15 +62,23 @@ pub fn run(flags: &cli::Proxy) -> Result<u8, Problem> {
         sinks,
         show_secrets: flags.log.show_secrets,
     };
-    let again = || match rule_sets(flags, &routes, &protocols, seed) {
-        Ok(sets) => {
-            let rules = sets.rules.clone();
-            shared.replace(sets);
-            tell("the rules were read again; new connections have them");
-            tell_seed(&rules);
-            warn(&rules, &grammars, &protocols, None, routes.len());
+    // What came through a pipe is gone.
+    let pipe = flags.rules.rules.iter().find(|file| file.metadata().is_ok_and(|it| !it.is_file())).cloned();
+    let again = || {
+        if let Some(file) = &pipe {
+            let what = "this is no plain file, and cannot be read again";
+            return tell(&format!("error: --rules {}: {what}\n  the old rules stay", file.display()));
         }
-        Err(problem) => tell(&format!("error: {problem}\n  the old rules stay")),
+        match rule_sets(flags, &routes, &protocols, seed) {
+            Ok(sets) => {
+                let rules = sets.rules.clone();
+                shared.replace(sets);
+                tell("the rules were read again; new connections have them");
+                tell_seed(&rules);
+                warn(&rules, &grammars, &protocols, None, routes.len());
+            }
+            Err(problem) => tell(&format!("error: {problem}\n  the old rules stay")),
+        }
     };
     let files = !flags.rules.rules.is_empty() || flags.rules.caps_like.is_some();
     let until = |addresses: Vec<SocketAddr>| {
