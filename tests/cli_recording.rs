@@ -458,6 +458,10 @@ fn what_is_read_is_not_written_over() {
     let output = program::output(piped.stdin(fs::File::open(&kept).expect("it is there")));
     assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
     assert_eq!(fs::read_to_string(&kept).expect("it is there"), recorded);
+    let (said, heard) = (file(&folder, "raw.in", "1 a1 NOOP\r\n"), file(&folder, "raw.out", "2 a1 OK done\r\n"));
+    for (name, output) in [(&said, &heard), (&heard, &said), (&folder.path().display().to_string(), &heard)] {
+        refused(&["read", name, "--protocol", "imap", "-o", &format!("pretty:{output}")]);
+    }
     // A file that is not read may be any.
     read(&[&kept, "-w", &other]);
 }

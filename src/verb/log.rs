@@ -104,12 +104,13 @@ pub fn open_inside(
 /// An output that is one of these files, under whatever name.
 pub fn spare(flags: &LogFlags, files: &[PathBuf]) -> Result<(), Problem> {
     let standard = |stream: io::Result<std::os::fd::OwnedFd>| File::from(stream?).metadata();
+    let files: Vec<PathBuf> = files.iter().flat_map(|path| together(path)).collect();
     for output in outputs(flags) {
         let written = match output.split_once(':') {
             Some((_, path)) if path != "-" => fs::metadata(path),
             _ => standard(io::stdout().as_fd().try_clone_to_owned()),
         };
-        for path in files {
+        for path in &files {
             let read = if path == Path::new("-") {
                 standard(io::stdin().as_fd().try_clone_to_owned())
             } else {
@@ -122,6 +123,17 @@ pub fn spare(flags: &LogFlags, files: &[PathBuf]) -> Result<(), Problem> {
         }
     }
     Ok(())
+}
+
+/// What is read by this name: raw logs lie in a folder, or are two files.
+fn together(path: &Path) -> Vec<PathBuf> {
+    if path.is_dir() {
+        return fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    }
+    match path.extension().and_then(|end| end.to_str()) {
+        Some("in" | "out") => vec![path.with_extension("in"), path.with_extension("out")],
+        _ => vec![path.to_owned()],
+    }
 }
 
 /// True if these are one file, and no pipe, terminal or device.
