@@ -6,7 +6,7 @@ mod program;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{self, Receiver};
@@ -416,6 +416,16 @@ fn files_of_one_recording_are_read_together() {
         assert!(!read(&[file]).is_empty(), "each can be read alone");
         assert_eq!(fs::metadata(file).expect("it is there").permissions().mode() & 0o777, 0o600);
     }
+    // Joined, as by cat.
+    let joined = |parts: &[&str]| {
+        let octets = parts.iter().map(|part| fs::read_to_string(part).expect("it is there"));
+        run(&["read", &self::file(&folder, "joined", &octets.collect::<String>())])
+    };
+    let whole = joined(&all);
+    assert_eq!((text(&whole.stdout), text(&whole.stderr), whole.status.code()), (live, String::new(), Some(0)));
+    let torn = joined(&[all[0], all[2]]);
+    assert!(text(&torn.stderr).contains("another recording begins here"), "{}", text(&torn.stderr));
+    assert_eq!(torn.status.code(), Some(1));
     // Out of order, or another recording.
     let output = run(&["read", all[0], all[2]]);
     assert_eq!(output.status.code(), Some(1));
@@ -426,6 +436,34 @@ fn files_of_one_recording_are_read_together() {
     );
     assert!(refused(&["proxy", "imap://127.0.0.1", "--rotate", "3k"]).contains("--rotate"));
     assert!(refused(&["demo", "-o", "record", "--rotate", "3k"]).contains("--rotate"));
+}
+
+#[test]
+fn what_is_read_is_not_written_over() {
+    let folder = folder();
+    let recorded = made();
+    let (kept, other) = (file(&folder, "kept", &recorded), file(&folder, "other", &recorded));
+    let (soft, hard) = (path(&folder, "soft"), path(&folder, "hard"));
+    symlink(&kept, &soft).expect("a link");
+    fs::hard_link(&kept, &hard).expect("a link");
+    for output in [&kept, &soft, &hard] {
+        for kind in ["record", "pretty", "json", "html", "pcapng"] {
+            let told = refused(&["read", &kept, "-o", &format!("{kind}:{output}")]);
+            assert!(told.contains("this is the file that is read"), "{told}");
+        }
+    }
+    refused(&["read", &kept, "-o", "pretty", "-w", &kept]);
+    refused(&["read", &other, &kept, "-w", &kept]);
+    let mut piped = imapscope(&["read", "-", "-w", &kept]);
+    let output = program::output(piped.stdin(fs::File::open(&kept).expect("it is there")));
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+    assert_eq!(fs::read_to_string(&kept).expect("it is there"), recorded);
+    let (said, heard) = (file(&folder, "raw.in", "1 a1 NOOP\r\n"), file(&folder, "raw.out", "2 a1 OK done\r\n"));
+    for (name, output) in [(&said, &heard), (&heard, &said), (&folder.path().display().to_string(), &heard)] {
+        refused(&["read", name, "--protocol", "imap", "-o", &format!("pretty:{output}")]);
+    }
+    // A file that is not read may be any.
+    read(&[&kept, "-w", &other]);
 }
 
 #[test]

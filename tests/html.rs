@@ -528,6 +528,14 @@ fn what_a_filter_leaves_out_is_in_the_account_and_nowhere_else() {
 }
 
 #[test]
+fn where_nothing_was_shown_the_page_says_so() {
+    let made = page(&[]);
+    markup::read(&made);
+    assert!(made.contains("Nothing passed, or nothing of it was to be shown."), "{made}");
+    assert!(!page(&[opened(0, 1, [false; 2])]).contains("Nothing passed"));
+}
+
+#[test]
 fn the_reader_of_pages_is_strict() {
     assert!(markup::read("<!doctype html>\n<p>a &amp; b</p>").open.is_empty());
     for wrong in [

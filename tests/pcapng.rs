@@ -211,8 +211,13 @@ fn connections_with_the_same_ends_are_kept_apart() {
 }
 
 #[test]
-fn nothing_is_written_before_anything_happened() {
-    assert!(written(&[]).is_empty());
+fn nothing_is_written_before_anything_happened_and_at_the_end_it_is_a_capture() {
+    let memory = Memory::default();
+    let mut sink = Pcapng::new(memory.clone());
+    sink.flush().expect("memory has room");
+    assert!(memory.octets().is_empty());
+    sink.end().expect("memory has room");
+    assert!(capture::read(&memory.octets()).packets.is_empty());
     // What belongs to no connection that is known is left out.
     assert!(capture::read(&written(&[sample::client(1, State::Selected, "a NOOP\r\n")])).packets.is_empty());
 }

@@ -226,6 +226,19 @@ impl Events {
         true
     }
 
+    /// A first line in the middle: parts of one recording may have been joined, anything else is none of it.
+    fn another(&mut self, line: &[u8]) {
+        let next = serde_json::from_slice::<Head>(line).is_ok_and(|head| {
+            (head.imapscope, head.secrets) == (self.head.imapscope, self.head.secrets)
+                && self.head.part.checked_add(1) == Some(head.part)
+        });
+        if next {
+            self.head.part += 1;
+        } else {
+            self.remark("another recording begins here; read it by itself".to_owned());
+        }
+    }
+
     fn too_long(&mut self) {
         self.remark(format!("a line of more than {MAX_LINE} octets is passed over"));
     }
@@ -241,6 +254,7 @@ impl Events {
     fn event(&mut self, line: &[u8], room: &mut Vec<u8>, batch: &mut Batch) {
         let event = match quick::read(line, room).map_or_else(|| serde_json::from_slice(line), Ok) {
             Ok(event) => event,
+            Err(_) if line.starts_with(START) => return self.another(line),
             Err(error) => {
                 let column = error.column();
                 let cause = cause(&error);

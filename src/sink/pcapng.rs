@@ -82,6 +82,13 @@ impl<W: Write + Send> Pcapng<W> {
         }
     }
 
+    /// Says what the file is, unless that was done.
+    fn begin(&mut self) {
+        if !std::mem::replace(&mut self.begun, true) {
+            block::begin(&mut self.out, concat!("imapscope ", env!("CARGO_PKG_VERSION")), ABOUT);
+        }
+    }
+
     fn opened(&mut self, event: &Explained<'_>, opened: &Opened) {
         let mut remarks = Vec::new();
         remark::opened(&mut remarks, event.connection, opened);
@@ -251,9 +258,7 @@ impl<W: Write + Send> Pcapng<W> {
 
 impl<W: Write + Send> Sink for Pcapng<W> {
     fn put(&mut self, event: &Explained<'_>) -> io::Result<()> {
-        if !std::mem::replace(&mut self.begun, true) {
-            block::begin(&mut self.out, concat!("imapscope ", env!("CARGO_PKG_VERSION")), ABOUT);
-        }
+        self.begin();
         let Event { from, what } = event.event;
         if !matches!(what, What::Data(_)) {
             self.release();
@@ -306,6 +311,8 @@ impl<W: Write + Send> Sink for Pcapng<W> {
     }
 
     fn end(&mut self) -> io::Result<()> {
+        // A capture of nothing is a capture.
+        self.begin();
         self.flush()
     }
 }

@@ -1,6 +1,10 @@
 //! From the output flags to open sinks, some of them behind a filter.
 
+use std::fs::{self, File, Metadata};
 use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use terminal_size::{Width, terminal_size};
@@ -92,6 +96,49 @@ pub fn open_inside(
         }
     }
     Ok(sinks)
+}
+
+/// Sees to it that no output is a file that is being read: writing empties it, and what has not been read yet would be gone.
+///
+/// # Errors
+/// An output that is one of these files, under whatever name.
+pub fn spare(flags: &LogFlags, files: &[PathBuf]) -> Result<(), Problem> {
+    let standard = |stream: io::Result<std::os::fd::OwnedFd>| File::from(stream?).metadata();
+    let files: Vec<PathBuf> = files.iter().flat_map(|path| together(path)).collect();
+    for output in outputs(flags) {
+        let written = match output.split_once(':') {
+            Some((_, path)) if path != "-" => fs::metadata(path),
+            _ => standard(io::stdout().as_fd().try_clone_to_owned()),
+        };
+        for path in &files {
+            let read = if path == Path::new("-") {
+                standard(io::stdin().as_fd().try_clone_to_owned())
+            } else {
+                fs::metadata(path)
+            };
+            if written.as_ref().is_ok_and(|written| read.is_ok_and(|read| is_one_file(written, &read))) {
+                let help = "write to another file, and rename it when it is complete";
+                return Err(Problem::new(format!("--output {output}"), "this is the file that is read", help));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What is read by this name: raw logs lie in a folder, or are two files.
+fn together(path: &Path) -> Vec<PathBuf> {
+    if path.is_dir() {
+        return fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    }
+    match path.extension().and_then(|end| end.to_str()) {
+        Some("in" | "out") => vec![path.with_extension("in"), path.with_extension("out")],
+        _ => vec![path.to_owned()],
+    }
+}
+
+/// True if these are one file, and no pipe, terminal or device.
+fn is_one_file(one: &Metadata, other: &Metadata) -> bool {
+    one.is_file() && (one.dev(), one.ino()) == (other.dev(), other.ino())
 }
 
 /// What a recording of these routes says of itself.

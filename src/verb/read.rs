@@ -64,6 +64,7 @@ pub fn run(flags: &cli::Read) -> Result<u8, Problem> {
     let filter = log::filter(&flags.log)?;
     let mut anonymiser = anonymiser(flags, &protocols)?;
     let (first, source) = source(flags, &protocols)?;
+    log::spare(&flags.log, &flags.files)?;
     let mut shown = flags.log.clone();
     // Stand-ins show nothing.
     shown.show_secrets &= anonymiser.is_none();

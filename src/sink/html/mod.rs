@@ -85,16 +85,16 @@ impl<W: Write + Send> Html<W> {
         written
     }
 
-    /// Everything before the log. The first connection gives the page its name.
-    fn head(&mut self, event: &Explained<'_>) {
+    /// Everything before the log. The first connection gives the page its name; there may be none.
+    fn head(&mut self, event: Option<&Explained<'_>>) {
         let page = &mut self.page;
         page.raw("<!doctype html>\n<html lang=en><head><meta charset=utf-8><meta http-equiv=Content-Security-Policy content=\"default-src 'none'; style-src 'sha256-");
         page.bare(&STANDARD.encode(digest(&SHA256, STYLE.as_bytes())));
         page.raw("'; script-src 'sha256-");
         page.bare(&STANDARD.encode(digest(&SHA256, SCRIPT.as_bytes())));
         page.raw("'; base-uri 'none'; form-action 'none'\"><meta name=viewport content=\"width=device-width, initial-scale=1\"><meta name=color-scheme content=\"light dark\"><meta name=referrer content=no-referrer><title>");
-        let server = match &event.event.what {
-            What::Opened(opened) => opened.server.as_str(),
+        let server = match event.map(|event| &event.event.what) {
+            Some(What::Opened(opened)) => opened.server.as_str(),
             _ => "a mail server",
         };
         page.bare(server);
@@ -105,8 +105,10 @@ impl<W: Write + Send> Html<W> {
         page.raw("</script></head><body><a class=skip href=\"#log\">To the log</a><header><p class=name>imapscope ");
         page.raw(env!("CARGO_PKG_VERSION"));
         page.within("</p><h1>", server, "</h1><p>");
-        page.text(&self.clock.date(event.at));
-        page.raw(". What was said between a mail client and this server, as it passed imapscope.</p><nav aria-label=Page><a href=\"#wrong\">Findings</a> <a href=\"#accounts\">Connections</a> <a href=\"#log\">Log</a></nav><p class=unfinished><strong>This page was cut off</strong>, or is not complete yet: the log ends where it was left, without what is told at its end.</p></header>\n<span id=accounts></span>");
+        if let Some(event) = event {
+            page.within("", &self.clock.date(event.at), ". ");
+        }
+        page.raw("What was said between a mail client and this server, as it passed imapscope.</p><nav aria-label=Page><a href=\"#wrong\">Findings</a> <a href=\"#accounts\">Connections</a> <a href=\"#log\">Log</a></nav><p class=unfinished><strong>This page was cut off</strong>, or is not complete yet: the log ends where it was left, without what is told at its end.</p></header>\n<span id=accounts></span>");
         page.raw(FILTER);
     }
 
@@ -260,7 +262,7 @@ impl<W: Write + Send> Sink for Html<W> {
             return Ok(());
         }
         if self.lines == 0 {
-            self.head(event);
+            self.head(Some(event));
         }
         self.lines += 1;
         let mut stamp = String::from_utf8_lossy(self.clock.stamp(event.at)).trim_ascii().to_owned();
@@ -304,17 +306,19 @@ impl<W: Write + Send> Sink for Html<W> {
     }
 
     fn end(&mut self) -> io::Result<()> {
-        if self.lines > 0 {
-            self.page.raw(if self.listing { "</ol>" } else { "" });
-            let mut open: Vec<_> = self.ledgers.drain().collect();
-            open.sort_by_key(|(number, _)| *number);
-            for (number, ledger) in open {
-                ledger.write(&mut self.page, number, self.ended < UNFOLDED, None);
-                self.ended += 1;
-            }
-            self.trouble.write(&mut self.page);
-            self.page.raw("<footer><p>Passwords and tokens are hidden unless that was switched off; names, addresses and mail are not. Look before you pass this page on.</p></footer></body></html>\n");
+        if self.lines == 0 {
+            self.head(None);
+            self.page.raw("<p>Nothing passed, or nothing of it was to be shown.</p>");
         }
+        self.page.raw(if self.listing { "</ol>" } else { "" });
+        let mut open: Vec<_> = self.ledgers.drain().collect();
+        open.sort_by_key(|(number, _)| *number);
+        for (number, ledger) in open {
+            ledger.write(&mut self.page, number, self.ended < UNFOLDED, None);
+            self.ended += 1;
+        }
+        self.trouble.write(&mut self.page);
+        self.page.raw("<footer><p>Passwords and tokens are hidden unless that was switched off; names, addresses and mail are not. Look before you pass this page on.</p></footer></body></html>\n");
         self.flush()
     }
 }
