@@ -434,6 +434,17 @@ fn files_of_one_recording_are_read_together() {
         "{}",
         text(&output.stderr)
     );
+    // A file that a longer recording of before has left there, with secrets that this one would not have.
+    let stale = fs::read_to_string(all[1]).expect("it is there").replace("\"secrets\":false", "\"secrets\":true");
+    let stale = [stale, fs::read_to_string(all[1]).expect("it is there").replace("\"began\":1", "\"began\":2")];
+    for stale in stale {
+        let stale = self::file(&folder, "stale", &stale);
+        let output = run(&["read", all[0], &stale]);
+        assert!(text(&output.stderr).contains("this is not the next file"), "{}", text(&output.stderr));
+        let joined = joined(&[all[0], &stale]);
+        assert_eq!(text(&joined.stdout), text(&output.stdout), "nothing of it is shown");
+        assert_eq!((output.status.code(), joined.status.code()), (Some(1), Some(1)));
+    }
     assert!(refused(&["proxy", "imap://127.0.0.1", "--rotate", "3k"]).contains("--rotate"));
     assert!(refused(&["demo", "-o", "record", "--rotate", "3k"]).contains("--rotate"));
 }

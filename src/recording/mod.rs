@@ -44,13 +44,31 @@ pub struct Head {
     pub protocols: BTreeMap<String, Form>,
     /// Passwords and tokens stand in it as they came.
     pub secrets: bool,
+    /// When its first event happened, in nanoseconds since 1970; 0 if none had. All files of a recording have it from the first.
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub began: u64,
     /// Of a recording in several files, which one it is, from 0.
     #[serde(skip_serializing_if = "is_zero")]
     pub part: u32,
 }
 
+impl Head {
+    /// True if what this one begins goes on in the file that begins with the other. An older recording may have left files
+    /// of the same names.
+    #[must_use]
+    pub fn goes_on(&self, next: &Head) -> bool {
+        let mut expected = self.clone();
+        expected.part = self.part.saturating_add(1);
+        expected == *next
+    }
+}
+
 const fn is_zero(part: &u32) -> bool {
     *part == 0
+}
+
+const fn is_nothing(began: &u64) -> bool {
+    *began == 0
 }
 
 /// How a text reads if nothing but its form tells: what differs from this is written down.

@@ -56,6 +56,8 @@ struct Events {
     /// The number of the line in progress.
     number: u64,
     open: HashMap<u64, Lane>,
+    /// What comes now belongs to another recording.
+    over: bool,
     remarks: Vec<String>,
     /// Remarks so far.
     remarked: u64,
@@ -87,7 +89,7 @@ impl<R: Read> Reader<R> {
     /// What the input cannot give.
     pub fn go_on(&mut self, input: R) -> io::Result<()> {
         self.lines = Lines::new(input);
-        (self.begun, self.events.number, self.events.remarked) = (false, 0, 0);
+        (self.begun, self.events.number, self.events.remarked, self.events.over) = (false, 0, 0, false);
         self.begin().map(|_| ())
     }
 
@@ -226,16 +228,15 @@ impl Events {
         true
     }
 
-    /// A first line in the middle: parts of one recording may have been joined, anything else is none of it.
+    /// A first line in the middle: parts of one recording may have been joined. Anything else is none of it, and may hold
+    /// secrets that nobody would hide.
     fn another(&mut self, line: &[u8]) {
-        let next = serde_json::from_slice::<Head>(line).is_ok_and(|head| {
-            (head.imapscope, head.secrets) == (self.head.imapscope, self.head.secrets)
-                && self.head.part.checked_add(1) == Some(head.part)
-        });
-        if next {
-            self.head.part += 1;
-        } else {
-            self.remark("another recording begins here; read it by itself".to_owned());
+        match serde_json::from_slice::<Head>(line) {
+            Ok(next) if self.head.goes_on(&next) => self.head = next,
+            _ => {
+                self.over = true;
+                self.remark("another recording begins here, which is passed over; read it by itself".to_owned());
+            }
         }
     }
 
@@ -252,6 +253,9 @@ impl Events {
 
     /// Adds the event of a line to a batch.
     fn event(&mut self, line: &[u8], room: &mut Vec<u8>, batch: &mut Batch) {
+        if self.over {
+            return;
+        }
         let event = match quick::read(line, room).map_or_else(|| serde_json::from_slice(line), Ok) {
             Ok(event) => event,
             Err(_) if line.starts_with(START) => return self.another(line),

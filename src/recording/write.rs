@@ -178,6 +178,9 @@ impl<W: Write + Send> Writer<W> {
 
 impl<W: Write + Send> Sink for Writer<W> {
     fn put(&mut self, event: &Explained<'_>) -> io::Result<()> {
+        if self.head.began == 0 {
+            self.head.began = event.at.0;
+        }
         self.begin()?;
         let Event { from, what } = event.event;
         match what {

@@ -236,9 +236,9 @@ fn hand_over(
         }
         let Some((next, input)) = inputs.next() else { return fine };
         name = next;
-        let part = reader.head().part;
+        let before = reader.head().clone();
         match reader.go_on(input) {
-            Ok(()) if reader.head().part == part + 1 => {}
+            Ok(()) if before.goes_on(reader.head()) => {}
             Ok(()) => {
                 let text = format!(
                     "error: {name}: this is not the next file of the same recording; read other recordings by themselves"
