@@ -171,8 +171,10 @@ impl<R: Read> Reader<R> {
                 return Ok(State::End);
             }
         }
-        // Lines of one moment begin with the same octets.
-        while !self.moment.is_empty()
+        // Lines of one moment begin with the same octets. What follows a close is another connection, whatever its number.
+        let closes = |batch: &Batch| batch.events.last().is_some_and(|event| matches!(event.what, What::Closed(_)));
+        while !closes(batch)
+            && !self.moment.is_empty()
             && batch.events.len() < EVENTS
             && batch.bytes.len() < BATCH
             && self.lines.goes_on(&self.moment)
@@ -318,7 +320,17 @@ impl Events {
             }
             return false;
         }
-        self.admit(event.conn, opened, batch);
+        match self.head.protocols.first_key_value() {
+            // The first line names all protocols of a recording.
+            Some((protocol, form)) if !self.head.protocols.contains_key(&opened.protocol) => {
+                let opened = Opened { protocol: protocol.clone(), form: *form, ..(**opened).clone() };
+                self.remark(format!("connection {} has a protocol that the first line does not name", event.conn));
+                self.admit(event.conn, &opened, batch);
+            }
+            _ => {
+                self.admit(event.conn, opened, batch);
+            }
+        }
         false
     }
 
