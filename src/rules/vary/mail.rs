@@ -134,16 +134,18 @@ pub fn managesieve(from: Peer, text: &[u8], reading: &Reading) -> Map {
     map
 }
 
-/// The lines before the status: the names of scripts, one of which may be active (RFC 5804 section 2.7).
+/// The lines before the status: the names of scripts, one of which may be active (RFC 5804 section 2.7). A line of another
+/// shape may be anything, and then all may.
 fn listing(text: &[u8], end: usize) -> Map {
     let mut map = Map::default();
     for (start, line) in status::lines(&text[..end]) {
         let mut scan = Scan::new(text, Span::new(start, start + line.len()));
-        if scan.string().is_none() {
-            continue;
-        }
+        let named = scan.string().is_some();
         if scan.passes(b' ').is_some() {
             scan.keyword();
+        }
+        if !named || !scan.rest().is_empty() {
+            return Map::default();
         }
         map.keywords.append(&mut scan.map.keywords);
         map.strings.append(&mut scan.map.strings);
