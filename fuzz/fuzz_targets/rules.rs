@@ -132,7 +132,8 @@ fuzz_target!(|input: &[u8]| {
             continue;
         };
         assert!(bytes.len() <= MAX_TEXT);
-        assert_eq!(announced(form, Peer::Server, &bytes), Some(literal(&reading)), "it is one text");
+        let whole = Some(literal(&reading));
+        assert_eq!(announced(form, Peer::Server, &bytes), whole, "it is one text: {form:?} {}", bytes.escape_ascii());
         let end = |text: &[u8]| text.len() - body(text).len();
         assert_eq!(end(&bytes), end(text), "the line end stays");
     }

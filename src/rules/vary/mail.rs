@@ -127,7 +127,9 @@ pub fn managesieve(from: Peer, text: &[u8], reading: &Reading) -> Map {
     // A list of capabilities is read again, as one text.
     if reading.list.is_none() && reading.literal.is_none() {
         let mut scan = Scan::new(text, human);
-        if let Some(span) = scan.quoted().filter(|_| scan.rest().is_empty()) {
+        // What stands at the status without a blank is no string of its own.
+        let apart = text[..human.start as usize].ends_with(b" ");
+        if let Some(span) = scan.quoted().filter(|_| apart && scan.rest().is_empty()) {
             map.strings.push(Written { span, bare: Bare::No });
         }
     }
