@@ -6,7 +6,8 @@ mod mail;
 mod response;
 mod scan;
 
-use crate::event::{Form, Kind, ListKind, Peer, Reading, Span};
+use crate::event::{Form, Kind, ListKind, Literal, Peer, Reading, Span};
+use crate::wire::{self, Cut, Expect, Framer, Gather};
 
 /// What is varied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -186,14 +187,54 @@ pub fn quoting(place: Place<'_>) -> Option<Vec<u8>> {
     })
 }
 
-/// The text with its quoted strings as literals of `most` octets at the most; `None` if it has none. What comes out is no
-/// longer one text, but several with the literals between them.
+/// The text with its quoted strings as literals of `most` octets at the most; `None` if it has none, or would be cut elsewhere
+/// than is meant. What comes out is no longer one text, but several with the literals between them.
 pub fn literals(place: Place<'_>, most: u32) -> Option<Vec<u8>> {
     let sign = if place.from == Peer::Client { "+" } else { "" };
-    respelled(place, |Written { span, .. }| {
+    let out = respelled(place, |Written { span, .. }| {
         let inside = plain(span.of(place.text)).filter(|inside| inside.len() <= most as usize)?;
         Some([format!("{{{}{sign}}}\r\n", inside.len()).as_bytes(), &inside].concat())
-    })
+    });
+    // A text without an end is not complete.
+    out.filter(|out| place.text.ends_with(b"\n") && cut_as_meant(place, out))
+}
+
+/// True if whoever gets these octets cuts them into texts and literals that are one frame, as the text was.
+fn cut_as_meant(place: Place<'_>, octets: &[u8]) -> bool {
+    let Place { form, from, reading, .. } = place;
+    let mut framer = Framer::default();
+    framer.gather(match form {
+        Form::Codes if from == Peer::Server => Gather::Codes,
+        Form::Managesieve if from == Peer::Server => Gather::Response,
+        _ => Gather::One,
+    });
+    let mut rest = octets;
+    let mut first = reading.kind != Kind::More;
+    loop {
+        let read = match framer.cut(&mut rest) {
+            Cut::Text { whole, .. } if first => wire::read(form, from, whole),
+            Cut::Text { whole, .. } => wire::read_more(form, from, whole),
+            Cut::Data { .. } if !rest.is_empty() => continue,
+            _ => return false,
+        };
+        first = false;
+        let same = |one: Literal, other: Literal| (one.len, one.synchronizing) == (other.len, other.synchronizing);
+        if rest.is_empty() {
+            return match (read.literal, reading.literal) {
+                (Some(one), Some(other)) => same(one, other),
+                (one, other) => one.is_none() && other.is_none(),
+            };
+        }
+        if read.literal.is_some() && matches!(read.kind, Kind::Reply { .. }) {
+            // What ends a reply whose text is a literal has no status.
+            framer.gather(Gather::One);
+        }
+        match read.literal {
+            Some(literal) if literal.len > 0 => framer.expect(Expect::Octets(literal.len)),
+            Some(_) => {}
+            None => return false,
+        }
+    }
 }
 
 /// The text with other spellings of its strings; `None` if all stay as they are.
