@@ -266,3 +266,25 @@ fn plain(token: &[u8]) -> Option<Vec<u8>> {
     }
     Some(plain)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_literals(form: Form, text: &str) -> Option<String> {
+        let reading = wire::read(form, Peer::Server, text.as_bytes());
+        let place = Place { form, from: Peer::Server, text: text.as_bytes(), reading: &reading };
+        literals(place, u32::MAX).map(|out| String::from_utf8(out).expect("ASCII stays ASCII"))
+    }
+
+    #[test]
+    fn literals_are_made_only_where_they_are_cut_as_is_meant() {
+        let sieve = |text| with_literals(Form::Managesieve, text);
+        assert_eq!(sieve("OK \"fine\"\r\n").as_deref(), Some("OK {4}\r\nfine\r\n"));
+        assert_eq!(sieve("OK\"fine\"\r\n"), None, "no blank before it");
+        assert_eq!(sieve("\"a\" x all\r\n\"b\"\r\nOK\r\n"), None, "a line that names no script");
+        let imap = |text| with_literals(Form::Imap, text);
+        assert!(imap("* LIST () \"/\" \"a\"\r\n").is_some_and(|out| out.ends_with(" {1}\r\na\r\n")));
+        assert_eq!(imap("* LIST () \"/\" \"a\""), None, "it has no end");
+    }
+}
