@@ -1,7 +1,8 @@
 //! How fast conversations are recorded, and recordings are read: FETCH responses of 800 octets, and one big literal of text
 //! and of octets that are no UTF-8. Reading is the program itself, `imapscope read FILE`, with the pretty log to nowhere.
 //!
-//! `cargo bench --bench read`; prints MB/s of the octets of the conversation, medians of the rounds.
+//! `cargo bench --bench read`; prints MB/s of the octets of the conversation, medians of the rounds. With `-- tshark` smaller
+//! conversations follow, as captures (pcapng), which the program and tshark read in turn.
 
 #[path = "flood/mod.rs"]
 mod flood;
@@ -25,6 +26,11 @@ use imapscope::sink::Sink;
 
 /// Odd, so that there is a median.
 const ROUNDS: usize = 5;
+
+/// For what is slow.
+const FEW_ROUNDS: usize = 3;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_imapscope");
 
 /// What one read of a socket gives.
 const CHUNK: usize = 64 * 1024;
@@ -162,13 +168,44 @@ fn events(path: &Path) -> Duration {
     start.elapsed()
 }
 
-/// The program, from its start to its end.
-fn read(path: &Path) -> Duration {
+/// A program, from its start to its end.
+fn run(program: &str, arguments: &[&str]) -> Duration {
     let start = Instant::now();
-    let mut program = Command::new(env!("CARGO_BIN_EXE_imapscope"));
-    let status = program.arg("read").arg(path).stdin(Stdio::null()).stdout(Stdio::null()).status();
-    assert!(status.expect("the program runs").success());
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    assert!(command.status().expect("the program runs").success(), "{program} {arguments:?}");
     start.elapsed()
+}
+
+fn read(path: &str) -> Duration {
+    run(PROGRAM, &["read", path])
+}
+
+/// The usual way to make tshark tell a conversation line by line.
+fn tshark(path: &str) -> Duration {
+    let fields = ["imap.request", "imap.response", "imap.line"];
+    run("tshark", &[&["-r", path, "-T", "fields"][..], &fields.map(|field| ["-e", field]).concat()].concat())
+}
+
+/// The same captures through the program and through tshark.
+fn beside_tshark(folder: &Path) {
+    let [recording, capture] = ["recording", "capture.pcapng"].map(|name| folder.join(name));
+    let capture = capture.to_str().expect("a plain name");
+    println!("\nMB/s of the conversation in a capture, medians of {FEW_ROUNDS} rounds");
+    println!("{:42} {:>8} {:>8}", "", "read", "tshark");
+    let cases: [(&str, Make); 3] = [
+        ("FETCH responses of 800 octets, 32 MiB", || fetches(32 << 20)),
+        ("one literal of text, 4 MiB", || literal(4 << 20, true)),
+        ("one literal of binary octets, 4 MiB", || literal(4 << 20, false)),
+    ];
+    for (name, make) in cases {
+        let (octets, _) = record(BufWriter::new(File::create(&recording).expect("a file")), make());
+        let output = format!("pcapng:{capture}");
+        run(PROGRAM, &["read", recording.to_str().expect("a plain name"), "-o", &output]);
+        let [ours, theirs] =
+            [read, tshark].map(|read| rate(octets, median((0..FEW_ROUNDS).map(|_| read(capture)).collect())));
+        println!("{name:42} {ours:8.1} {theirs:8.1}");
+    }
 }
 
 type Make = fn() -> Octets;
@@ -188,8 +225,11 @@ fn main() {
         let size = path.metadata().expect("it is there").len();
         let writing = (0..ROUNDS).map(|_| record(io::sink(), make()).1).collect();
         let reading = (0..ROUNDS).map(|_| events(&path)).collect();
-        let whole = (0..ROUNDS).map(|_| read(&path)).collect();
+        let whole = (0..ROUNDS).map(|_| read(path.to_str().expect("a plain name"))).collect();
         let [writing, reading, whole] = [writing, reading, whole].map(|times| rate(octets, median(times)));
         println!("{name:42} {writing:8.0} {reading:8.0} {whole:8.0} {:14.2}", size as f64 / octets as f64);
+    }
+    if std::env::args().any(|argument| argument == "tshark") {
+        beside_tshark(folder.path());
     }
 }
