@@ -67,6 +67,14 @@ fn kinds_are_told_by_the_first_octets() {
     }
     assert_eq!(Kind::named(Path::new("x/1.in"), b"a NOOP\r\n"), Kind::Rawlog);
     assert_eq!(Kind::named(Path::new("x/1.in"), b"\xd4\xc3\xb2\xa1"), Kind::Pcap);
+    // What is beside it decides where the octets could be either.
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = folder.path().join("swaks.out");
+    assert_eq!(Kind::named(&output, b"<-  220 hello ESMTP\r\n -> EHLO x\r\n"), Kind::Transcript);
+    for half in ["swaks.in", "swaks.out"] {
+        std::fs::write(folder.path().join(half), "").expect("a file");
+    }
+    assert_eq!(Kind::named(&output, b"<-  220 hello ESMTP\r\n -> EHLO x\r\n"), Kind::Rawlog);
     for first in [&b"nothing"[..], b"\x1f\x8b\x08"] {
         let problem = foreign::read(Cursor::new(first), Kind::of(first), "file", None).expect_err("it is unknown");
         assert!(problem.help.contains("not compressed") && problem.origin == "file", "{problem}");

@@ -131,11 +131,13 @@ impl Kind {
         }
     }
 
-    /// What a file of this name is that begins with these octets: the name decides only where they do not.
+    /// What a file of this name is that begins with these octets: the name decides only where they do not. Mail in a raw log
+    /// may look like a transcript; but what swaks printed into `swaks.out` has no `swaks.in` beside it.
     #[must_use]
     pub fn named(path: &Path, first: &[u8]) -> Kind {
         match Kind::of(first) {
-            Kind::Unknown | Kind::Transcript if rawlog::is_half(path) => Kind::Rawlog,
+            Kind::Unknown if rawlog::is_half(path) => Kind::Rawlog,
+            Kind::Transcript if rawlog::is_half(path) && rawlog::is_paired(path) => Kind::Rawlog,
             kind => kind,
         }
     }

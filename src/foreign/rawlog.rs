@@ -25,6 +25,12 @@ pub fn is_half(path: &Path) -> bool {
     path.extension().is_some_and(|end| ENDS.iter().any(|known| end == *known))
 }
 
+/// True if the other half is there, too.
+#[must_use]
+pub fn is_paired(path: &Path) -> bool {
+    ENDS.iter().all(|end| path.with_extension(end).is_file())
+}
+
 /// Opens the pair that a file belongs to, or all of a folder, in the order of their names.
 ///
 /// # Errors
