@@ -67,7 +67,8 @@ impl Peer {
     }
 }
 
-/// A moment, in nanoseconds since the Unix epoch; never runs backwards within one process.
+/// A moment, in nanoseconds since the Unix epoch; never runs backwards within one process. Zero where none is known, as in a
+/// transcript without times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Time(pub u64);
 
@@ -76,6 +77,12 @@ impl Time {
     #[must_use]
     pub const fn since(self, earlier: Time) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+
+    /// The same, or `None` if no time is known.
+    #[must_use]
+    pub const fn after(self, earlier: Time) -> Option<Duration> {
+        if self.0 == 0 { None } else { Some(self.since(earlier)) }
     }
 }
 

@@ -549,6 +549,43 @@ fn what_others_have_written_is_read_too() {
 }
 
 #[test]
+fn what_a_transcript_has_behind_starttls_lies_inside_tls() {
+    let folder = folder();
+    let swaks = file(
+        &folder,
+        "swaks.out",
+        "=== Trying 127.0.0.1:2525...\n<-  220 mx ESMTP\n -> EHLO x\n<-  250-mx\n<-  250 STARTTLS\n -> STARTTLS\n<-  220 go\n\
+         === TLS started with cipher TLSv1.3:TLS_AES_256_GCM_SHA384:256\n ~> EHLO x\n<~  250 mx\n ~> QUIT\n<~  221 bye\n\
+         === Connection closed with remote host.\n",
+    );
+    let output = run(&["read", &swaks]);
+    // What the program says of itself is no damage.
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let said = text(&output.stdout);
+    assert!(said.contains("-- TLS 1.3 with the server, TLS_AES_256_GCM_SHA384\n"), "{said}");
+    assert!(said.contains("C~ connect  EHLO x") && said.contains("S~ ready    221 bye"), "{said}");
+    assert!(said.contains("gone: STARTTLS (after TLS began)") && !said.contains(" ! "), "{said}");
+    // Without times, nothing took any.
+    assert!(said.contains("answers QUIT\n") && !said.contains("µs"), "{said}");
+    let recording = path(&folder, "swaks.imapscope");
+    assert_eq!(run(&["read", &swaks, "-o", &format!("record:{recording}")]).status.code(), Some(0));
+    assert_eq!(read(&[&recording, "--time", "none"]), said);
+    // Where nothing tells of TLS but the consent; and from the first octet.
+    let plain = file(&folder, "plain", "S: * OK hi\nC: a STARTTLS\nS: a OK go\nC: b LOGIN bob secret99\nS: b OK in\n");
+    let said = read(&[&plain]);
+    assert!(said.contains("-- TLS with the server\n") && said.contains("C~ not-auth b LOGIN bob <hidden>"), "{said}");
+    let curl =
+        file(&folder, "curl", "* SSL connection using TLSv1.2 / ECDHE-RSA-AES128-GCM-SHA256\n< * OK hi\n> a NOOP\n");
+    let said = read(&[&curl]);
+    assert!(said.contains("-- TLS 1.2 with the server, ECDHE-RSA-AES128-GCM-SHA256\n"), "{said}");
+    assert!(said.contains("S~ greeting * OK hi"), "{said}");
+    // A server that refuses begins nothing.
+    let refused = file(&folder, "refused", "S: * OK hi\nC: a STARTTLS\nS: a NO not now\nC: b NOOP\n");
+    let said = read(&[&refused]);
+    assert!(said.contains("C: not-auth b NOOP") && !said.contains("-- TLS"), "{said}");
+}
+
+#[test]
 fn who_closes_the_pipe_has_read_enough() {
     let folder = folder();
     let path: PathBuf = folder.path().join("long");

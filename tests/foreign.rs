@@ -26,6 +26,7 @@ fn told(pieces: impl Iterator<Item = Piece>) -> String {
                 let mark = if from == Peer::Client { 'C' } else { 'S' };
                 writeln!(told, "{connection} {mark}: {}", bytes.escape_ascii())
             }
+            Piece::Tls { connection, version, suite, .. } => writeln!(told, "{connection} -- {version}, {suite}"),
             Piece::Closed { connection, by, reset, .. } => {
                 let by = by.map_or("nobody", Peer::word);
                 writeln!(told, "{connection} == {} by {by}", if reset { "reset" } else { "closed" })
@@ -107,13 +108,13 @@ fn transcripts_of_all_styles() {
 #[test]
 fn what_swaks_and_curl_print() {
     let swaks = "=== Trying 127.0.0.1:2525...\n=== Connected to 127.0.0.1.\n<-  220 mx ESMTP\n -> EHLO x\n<-  250-mx\n\
-                 <-  250 STARTTLS\n -> STARTTLS\n<-  220 go\n=== TLS started with cipher X\n ~> DATA\n<~  354 go\n ~> a: b\n ~> \n ~>\n\
+                 <-  250 STARTTLS\n -> STARTTLS\n<-  220 go\n=== TLS started with cipher TLSv1.3:X:256\n ~> DATA\n<~  354 go\n ~> a: b\n ~> \n ~>\n\
                  <~* 550 no\n=== Connection closed with remote host.\n";
     assert_eq!(
         transcript(swaks),
         "-- line 1: === Trying 127.0.0.1:2525...\n-- line 2: === Connected to 127.0.0.1.\n1 == smtp client -> 127.0.0.1:2525\n\
          1 S: 220 mx ESMTP\\r\\n\n1 C: EHLO x\\r\\n\n1 S: 250-mx\\r\\n\n1 S: 250 STARTTLS\\r\\n\n1 C: STARTTLS\\r\\n\n1 S: 220 go\\r\\n\n\
-         1 -- line 9: === TLS started with cipher X\n1 C: DATA\\r\\n\n1 S: 354 go\\r\\n\n1 C: a: b\\r\\n\n1 C: \\r\\n\n1 C: \\r\\n\n\
+         1 -- TLS 1.3, X\n1 C: DATA\\r\\n\n1 S: 354 go\\r\\n\n1 C: a: b\\r\\n\n1 C: \\r\\n\n1 C: \\r\\n\n\
          1 S: 550 no\\r\\n\n1 == closed by nobody\n-- line 16: === Connection closed with remote host.\n"
     );
     let curl = "* Connected to localhost (127.0.0.1) port 1143 (#0)\n< * OK hi\n> A001 CAPABILITY\n{ [5 bytes data]\n< A001 OK\n\

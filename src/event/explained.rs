@@ -128,8 +128,8 @@ pub enum Fate {
 /// A connection in numbers, at its end.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Summary {
-    /// From the accept to the end.
-    pub lasted: Duration,
+    /// From the accept to the end, if times are known.
+    pub lasted: Option<Duration>,
     /// Commands by verb, in the order of their first use.
     pub commands: Vec<Tally>,
     /// Capabilities that the client was offered and did not use.
@@ -165,6 +165,6 @@ pub struct Tally {
     pub unanswered: u64,
     /// The sum of the latencies of the answered ones.
     pub total: Duration,
-    /// The longest latency.
-    pub longest: Duration,
+    /// The longest latency, if there is one and times are known.
+    pub longest: Option<Duration>,
 }

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub struct TlsFacts {
-    /// The version: `TLS 1.3`.
+    /// The version: `TLS 1.3`. Empty if it is not known.
     pub version: String,
-    /// The cipher suite, by its registered name.
+    /// The cipher suite, by its registered name. Empty if it is not known.
     pub suite: String,
     /// The name that the side which began asked for (SNI, RFC 6066 section 3).
     pub name: Option<String>,
@@ -38,6 +38,8 @@ pub enum Verdict {
     Verified,
     /// The server's, accepted because of `--insecure` only, with what is wrong with it.
     Unverified(String),
+    /// Nothing is known of it: TLS is between the peers, and another program has written down what was said inside.
+    Untold,
 }
 
 /// What a certificate says (RFC 5280 section 4.1). Its texts are cut to a bounded length.

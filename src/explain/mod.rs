@@ -537,7 +537,7 @@ impl Explainer {
         }
         let tallies = std::mem::take(&mut self.tallies);
         let mut summary = Summary {
-            lasted: self.began.map_or(Duration::ZERO, |began| at.since(began)),
+            lasted: at.after(self.began.unwrap_or(at)),
             commands: tallies.commands,
             unused: self.offers.unused(&self.grammar),
             unadvertised: std::mem::take(&mut self.offers.unadvertised),

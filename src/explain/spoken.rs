@@ -273,7 +273,7 @@ impl Explainer {
         };
         let place = self.pending.iter().position(|pending| pending.frame == frame)?;
         let pending = &mut self.pending[place];
-        let latency = at.since(pending.at);
+        let latency = at.after(pending.at);
         let bad = failed(status) || (status == Status::Bye && pending.on_ok != Some(State::Logout));
         let nth = pending.replies;
         let one_of = text.more || nth > 0;
@@ -287,7 +287,7 @@ impl Explainer {
         let bad_of_any = bad || (pending.each && pending.taken < pending.replies);
         self.answer(&tag, verb, latency, &format!("{whom}{}", if bad { ": refused" } else { "" }));
         if text.more {
-            return Some(latency);
+            return latency;
         }
         let mut pending = self.pending.remove(place)?;
         self.tallies.answered(pending.place, bad_of_any, latency);
@@ -304,7 +304,7 @@ impl Explainer {
         self.hurdles_of_refusal(pending.then, exchange.as_ref(), status, code, shown);
         let user = exchange.and_then(|exchange| exchange.user);
         self.progress(&pending, text.state, status, user, code);
-        Some(latency)
+        latency
     }
 
     fn untagged(&mut self, status: Status) {
@@ -320,10 +320,11 @@ impl Explainer {
         }
     }
 
-    fn answer(&mut self, tag: &[u8], place: usize, latency: Duration, what: &str) {
+    fn answer(&mut self, tag: &[u8], place: usize, latency: Option<Duration>, what: &str) {
         let verb = self.verb(place);
         let blank = if tag.is_empty() { "" } else { " " };
-        let text = format!("answers {}{blank}{verb}{what}, {}", phrase::excerpt(tag), duration(latency));
+        let latency = latency.map_or_else(String::new, |latency| format!(", {}", duration(latency)));
+        let text = format!("answers {}{blank}{verb}{what}{latency}", phrase::excerpt(tag));
         self.notes.push(note(NoteKind::Answer, text, ""));
     }
 
@@ -336,22 +337,23 @@ impl Explainer {
         let frame = text.answers?;
         let pending = self.pending.iter_mut().find(|pending| pending.frame == frame)?;
         pending.granted = true;
-        let (latency, then, tag, place) = (at.since(pending.at), pending.then, pending.tag.clone(), pending.place);
+        let (latency, then, tag, place) = (at.after(pending.at), pending.then, pending.tag.clone(), pending.place);
         self.answer(&tag, place, latency, ": go on");
         if then == Some(Then::Idle) && self.idle.is_none() {
             self.idle = Some(Idle { frame, since: at, updates: 0 });
             let text = "IDLE began: the server now reports changes by itself";
             self.notes.push(note(NoteKind::Session, text, ""));
         }
-        Some(latency)
+        latency
     }
 
     fn idle_ends(&mut self, at: Time) {
         let Some(idle) = self.idle.take() else { return };
-        let lasted = at.since(idle.since);
-        self.tallies.idle = self.tallies.idle.saturating_add(lasted);
+        let lasted = at.after(idle.since);
+        self.tallies.idle = self.tallies.idle.saturating_add(lasted.unwrap_or_default());
+        let lasted = lasted.map_or_else(String::new, |lasted| format!(" after {}", duration(lasted)));
         let updates = amount(idle.updates, "update");
-        let text = format!("IDLE ended after {}, with {updates}", duration(lasted));
+        let text = format!("IDLE ended{lasted}, with {updates}");
         self.notes.push(note(NoteKind::Session, text, ""));
     }
 

@@ -69,11 +69,11 @@ impl Tallies {
     }
 
     /// Counts an answer to the command at this place.
-    pub fn answered(&mut self, at: usize, failed: bool, after: Duration) {
+    pub fn answered(&mut self, at: usize, failed: bool, after: Option<Duration>) {
         if let Some(tally) = self.commands.get_mut(at) {
             tally.answered += 1;
             tally.failed += u64::from(failed);
-            tally.total = tally.total.saturating_add(after);
+            tally.total = tally.total.saturating_add(after.unwrap_or_default());
             tally.longest = tally.longest.max(after);
         }
     }
@@ -125,8 +125,8 @@ mod tests {
         let mut tallies = Tallies::default();
         let at = tallies.sent(b"noop");
         assert_eq!(tallies.sent(b"NOOP"), at);
-        tallies.answered(at, false, Duration::from_millis(3));
-        tallies.answered(at, true, Duration::from_millis(9));
+        tallies.answered(at, false, Some(Duration::from_millis(3)));
+        tallies.answered(at, true, Some(Duration::from_millis(9)));
         let want = Tally {
             verb: "NOOP".into(),
             count: 2,
@@ -134,7 +134,7 @@ mod tests {
             answered: 2,
             unanswered: 0,
             total: Duration::from_millis(12),
-            longest: Duration::from_millis(9),
+            longest: Some(Duration::from_millis(9)),
         };
         assert_eq!(tallies.commands, [want]);
     }

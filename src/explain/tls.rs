@@ -25,7 +25,7 @@ pub fn notes(facts: &TlsFacts, at: Time) -> Vec<Note> {
             let text = "--insecure was given and not needed: the certificate is verified";
             notes.push(note(NoteKind::Session, text, ""));
         }
-        Verdict::Verified | Verdict::Ours => {}
+        Verdict::Verified | Verdict::Ours | Verdict::Untold => {}
     }
     if facts.legacy {
         notes.push(old(facts));

@@ -48,6 +48,19 @@ pub enum Piece {
         client: String,
         /// The server's.
         server: String,
+        /// What lies inside TLS is there as it was said, and not as it was on the wire.
+        inside: bool,
+    },
+    /// TLS has begun between the peers; what it holds follows.
+    Tls {
+        /// On this connection.
+        connection: u64,
+        /// When.
+        at: Time,
+        /// The version: `TLS 1.3`.
+        version: String,
+        /// The cipher suite, by the name that the file has.
+        suite: String,
     },
     /// A peer said something.
     Octets {
@@ -91,6 +104,7 @@ impl Piece {
         match self {
             Piece::Opened { at, .. }
             | Piece::Octets { at, .. }
+            | Piece::Tls { at, .. }
             | Piece::Closed { at, .. }
             | Piece::Remark { at, .. } => *at,
         }

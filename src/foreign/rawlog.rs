@@ -139,8 +139,14 @@ impl Pair {
         }
         let order = Order::of(protocol.as_deref(), first(Peer::Server).is_some());
         let name = path.display().to_string();
-        let opened =
-            Piece::Opened { connection, at, protocol, client: format!("client of {name}"), server: "server".into() };
+        let opened = Piece::Opened {
+            connection,
+            at,
+            protocol,
+            client: format!("client of {name}"),
+            server: "server".into(),
+            inside: true,
+        };
         let remark = |text| Piece::Remark { connection: Some(connection), at, text, damage: false };
         let opening = std::iter::once(opened).chain(remarks.into_iter().map(remark)).collect();
         Pair { connection, halves, timed, order, opening: Some(opening), last: at }

@@ -256,6 +256,7 @@ impl Flows {
             protocol: protocol.map(str::to_owned),
             client: flow.client.to_string(),
             server: flow.server.to_string(),
+            inside: false,
         });
         if flow.middle {
             let text = "the beginning of the connection is not in the capture".to_owned();

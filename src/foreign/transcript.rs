@@ -201,11 +201,16 @@ impl<R: BufRead> Transcript<R> {
         }
     }
 
-    fn say(&mut self, from: Peer, text: &[u8], ended: bool) {
+    /// A peer says something, or is under TLS: a connection is open.
+    const fn enter(&mut self) {
         if !self.open {
             self.open = true;
             self.connection += 1;
         }
+    }
+
+    fn say(&mut self, from: Peer, text: &[u8], ended: bool) {
+        self.enter();
         let mut bytes = Vec::with_capacity(text.len() + 2);
         bytes.extend_from_slice(text);
         if ended {
@@ -241,6 +246,7 @@ impl<R: BufRead> Transcript<R> {
             protocol,
             client: "client".into(),
             server: self.server.clone().unwrap_or_else(|| "server".into()),
+            inside: true,
         });
         self.ready.extend(self.waiting.drain(..));
     }
@@ -251,9 +257,14 @@ impl<R: BufRead> Transcript<R> {
         if text.is_empty() {
             return;
         }
-        let remark = self.style.is_none_or(|style| style.remark.iter().any(|mark| line.starts_with(mark)));
-        if remark {
+        let marks = |style: &Style| style.remark.iter().any(|mark| line.starts_with(mark));
+        let remark = self.style.map_or_else(|| STYLES.iter().any(marks), marks);
+        if remark || self.style.is_none() {
             self.server = server_in(&text).or(self.server.take());
+            if let Some((version, suite)) = tls_in(&text) {
+                self.enter();
+                return self.tell(Piece::Tls { connection: self.connection, at: Time(self.now), version, suite });
+            }
         }
         if ["=== Connection closed", "* Closing connection", "* shutting down connection"]
             .iter()
@@ -263,14 +274,23 @@ impl<R: BufRead> Transcript<R> {
         }
         self.nobody += 1;
         if self.nobody <= MAX_TOLD {
-            self.remark(format!("line {}: {text}", self.lines.number));
+            // What a program says of itself is no damage.
+            self.remark(format!("line {}: {text}", self.lines.number), !remark);
         }
     }
 
-    fn remark(&mut self, text: String) {
+    fn remark(&mut self, text: String, damage: bool) {
         let connection = self.open.then_some(self.connection);
-        let piece = Piece::Remark { connection, at: Time(self.now), text, damage: true };
-        if self.waiting.is_empty() { self.ready.push_back(piece) } else { self.waiting.push(piece) }
+        self.tell(Piece::Remark { connection, at: Time(self.now), text, damage });
+    }
+
+    /// What is no octets comes in its place among them.
+    fn tell(&mut self, piece: Piece) {
+        if self.waiting.is_empty() && !self.is_unknown() {
+            self.ready.push_back(piece);
+        } else {
+            self.waiting.push(piece);
+        }
     }
 
     fn close(&mut self) {
@@ -286,10 +306,10 @@ impl<R: BufRead> Transcript<R> {
     fn end(&mut self, why: Option<String>) {
         self.over = true;
         if self.nobody > MAX_TOLD {
-            self.remark(format!("{} more lines are no peer's", self.nobody - MAX_TOLD));
+            self.remark(format!("{} more lines are no peer's", self.nobody - MAX_TOLD), true);
         }
         if let Some(why) = why {
-            self.remark(why);
+            self.remark(why, true);
         }
         self.close();
         self.ready.extend(self.waiting.drain(..));
@@ -335,6 +355,21 @@ fn server_in(text: &str) -> Option<String> {
     let (host, rest) = text.strip_prefix("* Connected to ")?.split_once(' ')?;
     let port: String = rest.split_once("port ")?.1.chars().take_while(char::is_ascii_digit).collect();
     Some(format!("{host}:{port}"))
+}
+
+/// What a remark of swaks's or curl's tells of TLS: the version, and the suite.
+fn tls_in(text: &str) -> Option<(String, String)> {
+    let told = ["=== TLS started with cipher ", "* SSL connection using "];
+    let told = told.iter().find_map(|mark| text.strip_prefix(mark))?;
+    let mut words = told.split([':', '/', ' ']).filter(|word| !word.is_empty());
+    let version = words.next()?.strip_prefix("TLSv")?;
+    let suite = words.next()?;
+    let plain = |word: &str, len, more: &[u8]| {
+        word.len() <= len && word.bytes().all(|octet| octet.is_ascii_alphanumeric() || more.contains(&octet))
+    };
+    let point = if version.contains('.') { "" } else { ".0" };
+    let known = plain(version, 4, b".") && plain(suite, 64, b"_-");
+    known.then(|| (format!("TLS {version}{point}"), suite.to_owned()))
 }
 
 /// A time before a mark, in nanoseconds.

@@ -178,12 +178,17 @@ fn sentence(page: &mut Page, row: &[String; 6]) {
     page.end();
 }
 
+/// After how long a connection ended, behind the words that say how; nothing if no time is known.
+#[must_use]
+pub fn after(summary: &Summary) -> String {
+    summary.lasted.map_or_else(String::new, |lasted| format!(" after {}", duration(lasted)))
+}
+
 /// The cells of a command, under [`HEADINGS`].
 #[must_use]
 pub fn row(tally: &Tally) -> [String; 6] {
     let answered = tally.answered;
     let some = |number: u64| if number == 0 { "-".to_owned() } else { thousands(number) };
-    let latency = |time: Duration| if answered == 0 { "-".to_owned() } else { duration(time) };
     let nanoseconds = tally.total.as_nanos() / u128::from(answered.max(1));
     let mean = Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(u64::MAX));
     [
@@ -191,8 +196,8 @@ pub fn row(tally: &Tally) -> [String; 6] {
         thousands(tally.count),
         some(tally.failed),
         some(tally.unanswered),
-        latency(mean),
-        latency(tally.longest),
+        tally.longest.map_or_else(|| "-".to_owned(), |_| duration(mean)),
+        tally.longest.map_or_else(|| "-".to_owned(), duration),
     ]
 }
 
@@ -208,10 +213,10 @@ mod tests {
             answered: 2,
             unanswered: 1,
             total: Duration::from_millis(100),
-            longest: Duration::from_millis(80),
+            longest: Some(Duration::from_millis(80)),
             failed: 0,
         };
         assert_eq!(row(&tally), ["NOOP", "3", "-", "1", "50 ms", "80 ms"]);
-        assert_eq!(row(&Tally { count: 1, answered: 0, unanswered: 1, ..tally })[4..], ["-", "-"]);
+        assert_eq!(row(&Tally { count: 1, answered: 0, unanswered: 1, longest: None, ..tally })[4..], ["-", "-"]);
     }
 }

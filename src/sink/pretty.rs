@@ -281,7 +281,7 @@ impl<W: Write + Send> Pretty<W> {
         self.begin(event, "==", Ink::Faint, None);
         self.page.ink(Ink::Strong, closing::ended(closed.by));
         if let Some(summary) = event.summary {
-            self.page.ink(Ink::Plain, &format!(" after {}", duration(summary.lasted)));
+            self.page.ink(Ink::Plain, &closing::after(summary));
         }
         self.page.out.push(b'\n');
         if let Some(why) = &closed.why {

@@ -46,7 +46,7 @@ pub fn write(page: &mut Page, peer: Peer, facts: &TlsFacts) {
     let ink = match &facts.verdict {
         Verdict::Verified => Ink::Good,
         Verdict::Unverified(_) => Ink::Bad,
-        Verdict::Ours => Ink::Plain,
+        Verdict::Ours | Verdict::Untold => Ink::Plain,
     };
     page.words(ink, verdict);
     page.words(Ink::Plain, &certificate);
@@ -65,12 +65,16 @@ pub fn hello(page: &mut Page, peer: Peer, hello: &Hello) {
 /// What was settled on a leg: the version, and all else.
 #[must_use]
 pub fn settled(peer: Peer, facts: &TlsFacts) -> (String, String) {
+    let version = if facts.version.is_empty() { "TLS" } else { &facts.version };
+    let suite = if facts.suite.is_empty() { String::new() } else { format!(", {}", facts.suite) };
     let name = match &facts.name {
-        Some(name) => format!("SNI {name}"),
-        None => "no SNI".to_owned(),
+        Some(name) => format!(", SNI {name}"),
+        // What was not seen may have been there.
+        None if facts.verdict == Verdict::Untold => String::new(),
+        None => ", no SNI".to_owned(),
     };
     let alpn = facts.alpn.as_ref().map_or_else(String::new, |alpn| format!(", ALPN {alpn}"));
-    (format!("{} with the {}", facts.version, peer.word()), format!(", {}, {name}{alpn}", facts.suite))
+    (format!("{version} with the {}", peer.word()), format!("{suite}{name}{alpn}"))
 }
 
 /// What was made of the certificate of a leg, and the certificate.
@@ -80,6 +84,7 @@ pub fn judged(facts: &TlsFacts) -> (&'static str, String) {
         Verdict::Verified => "verified: ",
         Verdict::Unverified(_) => "not verified: ",
         Verdict::Ours => "ours: ",
+        Verdict::Untold => return ("", "between the peers, as another program wrote it down".to_owned()),
     };
     let certificate = facts.certificate.as_ref();
     (verdict, certificate.map_or_else(|| "a certificate that cannot be read".to_owned(), sentence))

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::desk::named;
-use crate::event::{Batch, Closed, Closer, Opened, Peer, RouteName, Time, What};
+use crate::event::{Batch, Closed, Closer, Opened, Peer, RouteName, Time, TlsFacts, Verdict, What};
 use crate::foreign::Piece;
 use crate::grammar::Grammar;
 use crate::rules::Rules;
@@ -23,6 +23,24 @@ pub struct Passages {
 struct Passage {
     session: Session,
     received: [u64; 2],
+    /// The server has consented to TLS.
+    consented: bool,
+    /// TLS has begun: it is told once.
+    secured: bool,
+}
+
+impl Passage {
+    /// TLS has begun, as the file says, or as what follows a consent shows. What is said in it follows.
+    fn secure(&mut self, version: String, suite: String, out: &mut Outbox) {
+        if std::mem::take(&mut self.consented) {
+            self.session.secured();
+        }
+        if !std::mem::replace(&mut self.secured, true) {
+            let facts = TlsFacts { version, suite, verdict: Verdict::Untold, ..TlsFacts::default() };
+            out.report(Peer::Server, What::Tls(Box::new(facts.clone())));
+            out.report(Peer::Client, What::Tls(Box::new(facts)));
+        }
+    }
 }
 
 /// What comes of a piece.
@@ -44,19 +62,29 @@ impl Passages {
     pub fn take(&mut self, piece: Piece, came: &mut dyn FnMut(Came)) {
         self.last = self.last.max(piece.at());
         match piece {
-            Piece::Opened { connection, at, protocol, client, server } => {
-                self.begin(connection, at, protocol.as_deref(), client, server, came);
+            Piece::Opened { connection, at, protocol, client, server, inside } => {
+                self.begin(connection, at, protocol.as_deref(), (client, server), inside, came);
             }
             Piece::Octets { connection, at, from, bytes } => {
                 let Some(passage) = self.open.get_mut(&connection) else { return };
                 passage.received[from.index()] += bytes.len() as u64;
                 let mut rest = &bytes[..];
                 let mut out = Outbox::default();
+                if passage.consented {
+                    passage.secure(String::new(), String::new(), &mut out);
+                }
                 while !rest.is_empty() {
                     let used = passage.session.receive(from, rest, &mut out);
                     rest = &rest[used..];
+                    passage.consented |= out.upgrade.take().is_some();
                     hand_over(connection, at, &mut out, came);
                 }
+            }
+            Piece::Tls { connection, at, version, suite } => {
+                let Some(passage) = self.open.get_mut(&connection) else { return };
+                let mut out = Outbox::default();
+                passage.secure(version, suite, &mut out);
+                hand_over(connection, at, &mut out, came);
             }
             Piece::Closed { connection, at, by, reset } => {
                 let by = match by {
@@ -87,8 +115,8 @@ impl Passages {
         number: u64,
         at: Time,
         protocol: Option<&str>,
-        client: String,
-        server: String,
+        (client, server): (String, String),
+        inside: bool,
         came: &mut dyn FnMut(Came),
     ) {
         let grammar = protocol.and_then(|name| named(&self.grammars, name));
@@ -102,7 +130,10 @@ impl Passages {
         if self.open.len() >= MAX_OPEN {
             return came(Came::Told(format!("connection {number} is passed over: {MAX_OPEN} are open already"), true));
         }
-        let session = Session::new(number, grammar.clone(), Arc::new(Rules::default())).reporting_octets(true);
+        let mut session = Session::new(number, grammar.clone(), Arc::new(Rules::default())).reporting_octets(true);
+        if inside {
+            session = session.following_tls();
+        }
         let opened = Opened {
             protocol: grammar.name.clone(),
             form: grammar.form,
@@ -114,7 +145,7 @@ impl Passages {
         };
         let mut out = Outbox::default();
         out.report(Peer::Client, What::Opened(Box::new(opened)));
-        self.open.insert(number, Passage { session, received: [0; 2] });
+        self.open.insert(number, Passage { session, received: [0; 2], consented: false, secured: false });
         hand_over(number, at, &mut out, came);
     }
 

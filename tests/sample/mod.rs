@@ -178,10 +178,10 @@ pub fn summary() -> Summary {
         answered: count - unanswered,
         unanswered,
         total: Duration::from_micros(total),
-        longest: Duration::from_micros(longest),
+        longest: (longest > 0).then(|| Duration::from_micros(longest)),
     };
     Summary {
-        lasted: Duration::from_secs(312),
+        lasted: Some(Duration::from_secs(312)),
         commands: vec![
             tally("CAPABILITY", 2, 0, 0, 900, 600),
             tally("LOGIN", 1, 0, 0, 43_000, 43_000),

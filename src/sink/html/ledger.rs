@@ -6,7 +6,7 @@ use super::matrix::Matrix;
 use super::trouble::Place;
 use crate::event::{Closed, Opened, Peer, Summary, TlsFacts, Verdict};
 use crate::sink::{closing, phrase, secured};
-use crate::wording::{amount, duration};
+use crate::wording::amount;
 
 /// The account of one connection.
 #[derive(Debug, Default)]
@@ -76,7 +76,7 @@ impl Ledger {
         let Some((closed, summary)) = end else { return "still open where the log ends".to_owned() };
         let mut words = vec![closing::ended(closed.by).to_owned()];
         if let Some(summary) = summary {
-            words[0] += &format!(" after {}", duration(summary.lasted));
+            words[0] += &closing::after(summary);
             words.push(amount(summary.commands.iter().map(|tally| tally.count).sum(), "command"));
             words.extend(match summary.findings[0].saturating_add(summary.findings[1]) {
                 0 => None,

@@ -24,7 +24,6 @@ use super::clock::Clock;
 use super::style::{Body, Look, TimeStyle};
 use super::{Sink, closing, phrase, secured};
 use crate::event::{Event, Explained, Opened, Peer, State, What};
-use crate::wording::duration;
 use ledger::Ledger;
 use markup::Markup;
 use trouble::{Place, Trouble};
@@ -216,8 +215,8 @@ impl<W: Write + Send> Html<W> {
             }
             What::Opened(opened) => self.opened(event, place, opened),
             What::Closed(closed) => {
-                let lasted = event.summary.map(|summary| format!(" after {}", duration(summary.lasted)));
-                self.say(event, place, "==", closing::ended(closed.by), &lasted.unwrap_or_default());
+                let after = event.summary.map(closing::after).unwrap_or_default();
+                self.say(event, place, "==", closing::ended(closed.by), &after);
                 if let Some(why) = &closed.why {
                     self.page.within("<p>", why, "</p>");
                 }

@@ -20,14 +20,15 @@ pub fn opened(line: &mut Object<'_>, opened: &Opened) {
 /// Writes what a handshake settled.
 pub fn tls(line: &mut Object<'_>, tls: &TlsFacts) {
     line.object("tls", |object| {
-        object.string("version", &tls.version);
-        object.string("suite", &tls.suite);
+        object.maybe("version", Some(tls.version.as_str()).filter(|it| !it.is_empty()));
+        object.maybe("suite", Some(tls.suite.as_str()).filter(|it| !it.is_empty()));
         object.maybe("sni", tls.name.as_deref());
         object.maybe("alpn", tls.alpn.as_deref());
         let (verdict, fault) = match &tls.verdict {
             Verdict::Ours => ("ours", None),
             Verdict::Verified => ("verified", None),
             Verdict::Unverified(fault) => ("unverified", Some(fault.as_str())),
+            Verdict::Untold => ("untold", None),
         };
         object.string("verdict", verdict);
         object.maybe("fault", fault);
@@ -116,7 +117,9 @@ fn pair(object: &mut Object<'_>, name: &str, [client, server]: [u64; 2]) {
 }
 
 fn summary(object: &mut Object<'_>, summary: &Summary) {
-    object.seconds("lasted", summary.lasted);
+    if let Some(lasted) = summary.lasted {
+        object.seconds("lasted", lasted);
+    }
     object.objects("commands", &summary.commands, tally);
     object.strings("unused", summary.unused.iter().map(String::as_str));
     let used = |object: &mut Object<'_>, (used, capability): &(String, String)| {
@@ -150,6 +153,8 @@ fn tally(object: &mut Object<'_>, tally: &Tally) {
     object.number("answered", tally.answered);
     object.number("failed", tally.failed);
     object.number("unanswered", tally.unanswered);
-    object.seconds("total", tally.total);
-    object.seconds("longest", tally.longest);
+    if let Some(longest) = tally.longest {
+        object.seconds("total", tally.total);
+        object.seconds("longest", longest);
+    }
 }

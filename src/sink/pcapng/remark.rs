@@ -2,6 +2,7 @@
 
 use super::super::caps::reference;
 use super::super::escape::{Dress, escape, escaped};
+use super::super::secured;
 use super::super::text::start_of;
 use crate::event::{Edited, Explained, Fate, Layer, Note, NoteKind, Opened, Peer, Text, TlsFacts, Verdict};
 use crate::wording::duration;
@@ -58,13 +59,14 @@ pub fn opened(remarks: &mut Vec<String>, number: u64, opened: &Opened) {
 
 /// The facts of TLS on one leg.
 pub fn tls(peer: Peer, facts: &TlsFacts) -> String {
-    let name = facts.name.as_ref().map_or_else(|| "no SNI".to_owned(), |name| format!("SNI {name}"));
     let verdict = match &facts.verdict {
         Verdict::Ours => "the certificate is ours".to_owned(),
         Verdict::Verified => "verified".to_owned(),
         Verdict::Unverified(why) => format!("not verified: {why}"),
+        Verdict::Untold => secured::judged(facts).1,
     };
-    escaped(&format!("{} with the {}, {}, {name}; {verdict}", facts.version, peer.word(), facts.suite))
+    let (head, rest) = secured::settled(peer, facts);
+    escaped(&format!("{head}{rest}; {verdict}"))
 }
 
 /// The name of a layer.

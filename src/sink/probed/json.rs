@@ -151,7 +151,7 @@ impl<'a> Tls<'a> {
             verified: facts.verdict == Verdict::Verified,
             faults: match &facts.verdict {
                 Verdict::Unverified(faults) => Some(faults),
-                Verdict::Verified | Verdict::Ours => None,
+                Verdict::Verified | Verdict::Ours | Verdict::Untold => None,
             },
             certificate: facts.certificate.as_ref().map(Shown::of),
             remarks: notes.iter().map(|note| note.text.as_str()).collect(),
