@@ -7,6 +7,7 @@
 mod connection;
 mod data;
 mod explained;
+mod known;
 mod list;
 mod probed;
 mod protocol;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 pub use connection::{Closed, Closer, Opened, RouteName};
 pub use data::{Data, DataKind, MAX_HEAD, MAX_OCTETS, MAX_SUBJECT, Octets};
 pub use explained::{Explained, Fate, Mark, Note, NoteKind, Role, Summary, Tally};
+pub use known::{Known, Part, Value};
 pub use list::{Item, List, ListKind};
 pub use probed::{Offer, Probed, Secured, Stage};
 pub use protocol::{Form, State};

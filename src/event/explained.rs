@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Event, Peer, Span, Time};
+use super::{Event, Known, Peer, Span, Time};
 
 /// An event with everything that is known about it. Secrets are masked already in every slice.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +32,8 @@ pub struct Explained<'a> {
     pub notes: &'a [Note],
     /// With [`What::Closed`](super::What::Closed): the connection in numbers.
     pub summary: Option<&'a Summary>,
+    /// What conditions can ask about it, for a sink that is told.
+    pub known: Option<&'a Known<'a>>,
 }
 
 /// A span with a role.

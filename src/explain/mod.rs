@@ -221,6 +221,7 @@ impl Explainer {
                 user: self.who.as_ref().and_then(|who| who.user.as_deref()),
                 notes: &self.notes,
                 summary: summary.as_ref(),
+                known: None,
             });
         }
         batch.events = events;

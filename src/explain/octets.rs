@@ -68,6 +68,7 @@ impl Explainer {
                         user: None,
                         notes: &[],
                         summary: None,
+                        known: None,
                     });
                 }
             }

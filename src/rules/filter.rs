@@ -4,6 +4,8 @@
 //! A command or response is judged by its first line, and what goes on with it behind a literal follows it. What concerns
 //! the connection as a whole has few fields: it is shown unless these alone contradict the condition.
 
+mod known;
+
 use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -12,9 +14,10 @@ use super::Source;
 use super::condition::{Condition, Field, Truth};
 use super::fact::{Fact, Facts};
 use super::parse;
-use crate::event::{Edited, Explained, Kind, Note, NoteKind, Opened, Peer, RouteName, State, Text, What};
+use crate::event::{Edited, Explained, Kind, Note, NoteKind, Opened, Part, Peer, RouteName, State, Text, What};
 use crate::problem::Problem;
 use crate::wording::amount;
+pub use known::Witness;
 
 /// So many commands without an answer are remembered of a connection; of more, the oldest is forgotten.
 const MAX_PENDING: usize = 1024;
@@ -119,54 +122,49 @@ struct Frame {
     shown: bool,
 }
 
-/// What an event is of what it belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
-    /// The first line of a command or response, or data by themselves.
-    First,
-    /// What goes on with it.
-    Later,
-    /// Something about the connection.
-    Around,
-}
-
 impl Connection {
     fn shows(&mut self, event: &Explained<'_>, condition: &Condition) -> bool {
+        let lane = event.event.from.index();
+        let Some(part) = self.enter(event) else {
+            // Octets follow what announced them: what is judged comes behind them.
+            let last = &self.frames[lane];
+            return matches!(&event.event.what, What::Octets(octets) if last.number == octets.frame) && last.shown;
+        };
+        let truth = condition.evaluate(&Seen::of(event, self, part));
+        let shown = match part {
+            Part::Around => return truth != Truth::No,
+            Part::First(_) => truth == Truth::Yes,
+            Part::Later(_) => truth == Truth::Yes || self.frames[lane].shown,
+        };
+        self.frames[lane].shown = shown;
+        shown
+    }
+
+    /// Takes note of an event, and says what it is of what it belongs to. Bare octets are nothing by themselves.
+    fn enter(&mut self, event: &Explained<'_>) -> Option<Part> {
         let from = event.event.from;
-        let (frame, part) = match &event.event.what {
-            What::Text(text) => {
-                let part = self.part(from, text.frame, !text.first);
-                (text.frame, part)
-            }
-            What::Data(data) => (data.frame, self.part(from, data.frame, true)),
-            // They follow what announced them: what is judged comes behind them.
-            What::Octets(octets) => {
-                let last = &self.frames[from.index()];
-                return last.number == octets.frame && last.shown;
-            }
+        let part = match &event.event.what {
+            What::Octets(_) => return None,
+            What::Text(text) => self.part(from, text.frame, !text.first),
+            What::Data(data) => self.part(from, data.frame, true),
             what => {
                 self.learn(from, what);
-                let seen = Seen { event, connection: self, command: b"", part: Part::Around };
-                return condition.evaluate(&seen) != Truth::No;
+                Part::Around
             }
         };
-        if part == Part::First {
-            let command = self.command(from, frame, event);
-            self.frames[from.index()] = Frame { number: frame, command, shown: false };
+        if let Part::First(number) = part {
+            let command = self.command(from, number, event);
+            self.frames[from.index()] = Frame { number, command, shown: false };
         }
-        let last = &self.frames[from.index()];
-        let seen = Seen { event, connection: self, command: &last.command, part };
-        let shown = condition.evaluate(&seen) == Truth::Yes || (part == Part::Later && last.shown);
-        self.frames[from.index()].shown = shown;
         if let What::Text(text) = &event.event.what {
             self.settle(from, text);
         }
-        shown
+        Some(part)
     }
 
     /// Whether a text or data are the first of their frame.
     fn part(&self, from: Peer, frame: u64, may_go_on: bool) -> Part {
-        if may_go_on && self.frames[from.index()].number == frame { Part::Later } else { Part::First }
+        if may_go_on && self.frames[from.index()].number == frame { Part::Later(frame) } else { Part::First(frame) }
     }
 
     /// Takes note of what is told about the connection.
@@ -236,7 +234,14 @@ struct Seen<'a> {
     part: Part,
 }
 
-impl Seen<'_> {
+impl<'a> Seen<'a> {
+    /// An event of which the connection has taken note.
+    fn of(event: &'a Explained<'a>, connection: &'a Connection, part: Part) -> Self {
+        let command: &[u8] =
+            if part == Part::Around { b"" } else { &connection.frames[event.event.from.index()].command };
+        Seen { event, connection, command, part }
+    }
+
     /// A fact about the connection that may not be known yet.
     fn about<'f>(&self, known: Fact<'f>) -> Fact<'f> {
         match known {
@@ -313,8 +318,8 @@ impl Facts for Seen<'_> {
     fn is_partial(&self, field: Field) -> bool {
         use Field::{Check, Client, Command, Conn, From, Protocol, Route, Rule, State, Tls, User};
         match self.part {
-            Part::First => false,
-            Part::Later => !matches!(field, From | Conn | Protocol | Route | Client | User | State | Tls | Command),
+            Part::First(_) => false,
+            Part::Later(_) => !matches!(field, From | Conn | Protocol | Route | Client | User | State | Tls | Command),
             Part::Around => matches!(field, Check | Rule),
         }
     }

@@ -305,6 +305,7 @@ mod tests {
             user: None,
             notes: &[],
             summary: None,
+            known: None,
         })
     }
 

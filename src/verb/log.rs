@@ -14,7 +14,7 @@ use crate::event::{Explained, Note, Peer, What};
 use crate::grammar::Grammar;
 use crate::problem::Problem;
 use crate::recording::{Head, Writer};
-use crate::rules::filter::{Filter, Watch};
+use crate::rules::filter::{Filter, Watch, Witness};
 use crate::sink::raw::RawStream;
 use crate::sink::style::{Body, Color, Look, Surroundings, TimeStyle};
 use crate::sink::{Sink, Sinks, check, is_for_eyes, is_standard, open as open_sink, place};
@@ -89,11 +89,15 @@ pub fn open_inside(
             _ if is_recording(output) => record(output, flags.rotate, head)?,
             _ => open_sink(output, look)?,
         };
-        let sink = wrap(sink);
-        match filter.filter(|_| is_for_eyes(output)) {
-            Some(filter) => sinks.add(output, Box::new(Filtered::new(filter.clone(), sink))),
-            None => sinks.add(output, sink),
+        let mut sink = wrap(sink);
+        if let Some(filter) = filter.filter(|_| is_for_eyes(output)) {
+            sink = Box::new(Filtered::new(filter.clone(), sink));
         }
+        // The reader of a page may have a condition that nobody knows yet.
+        if kind(output) == "html" {
+            sink = Box::new(Witnessed::new(sink));
+        }
+        sinks.add(output, sink);
     }
     Ok(sinks)
 }
@@ -170,7 +174,11 @@ fn is_stream(output: &str) -> bool {
 }
 
 fn is_recording(output: &str) -> bool {
-    output.split_once(':').map_or(output, |(kind, _)| kind) == "record"
+    kind(output) == "record"
+}
+
+fn kind(output: &str) -> &str {
+    output.split_once(':').map_or(output, |(kind, _)| kind)
 }
 
 /// Opens a recording; with a limit, the files behind the first are FILE.1, FILE.2 and so on.
@@ -221,6 +229,47 @@ impl<S: Sink> Sink for Filtered<S> {
 
     fn skip(&mut self, event: &Explained<'_>) {
         self.sink.skip(event);
+    }
+
+    fn is_full(&self) -> bool {
+        self.sink.is_full()
+    }
+
+    fn wants_octets(&self) -> bool {
+        self.sink.wants_octets()
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.sink.flush()
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        self.sink.end()
+    }
+}
+
+/// A sink that is told with every event what conditions can ask about it.
+pub struct Witnessed<S> {
+    witness: Witness,
+    sink: S,
+}
+
+impl<S: Sink> Witnessed<S> {
+    /// This sink.
+    pub fn new(sink: S) -> Self {
+        Witnessed { witness: Witness::default(), sink }
+    }
+}
+
+impl<S: Sink> Sink for Witnessed<S> {
+    fn put(&mut self, event: &Explained<'_>) -> io::Result<()> {
+        let sink = &mut self.sink;
+        self.witness.tell(event, |known| sink.put(&Explained { known, ..*event }))
+    }
+
+    fn skip(&mut self, event: &Explained<'_>) {
+        let sink = &mut self.sink;
+        self.witness.tell(event, |known| sink.skip(&Explained { known, ..*event }));
     }
 
     fn is_full(&self) -> bool {

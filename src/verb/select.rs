@@ -142,6 +142,7 @@ impl<S: Sink> Sink for Selected<S> {
                 user: None,
                 notes: &[],
                 summary: None,
+                known: None,
                 ..*event
             };
             self.sink.put(&bare)?;

@@ -4,7 +4,7 @@
 #![allow(dead_code)] // each test uses a part
 
 /// Every element that a page may have; those of the second list have no content.
-const ELEMENTS: [&str; 55] = [
+const ELEMENTS: [&str; 56] = [
     "html",
     "head",
     "meta",
@@ -60,6 +60,7 @@ const ELEMENTS: [&str; 55] = [
     "button",
     "output",
     "input",
+    "template",
 ];
 const VOID: [&str; 4] = ["meta", "input", "br", "line"];
 
@@ -68,7 +69,7 @@ const INLINE: [&str; 10] = ["p", "a", "b", "i", "code", "cite", "small", "span",
 const BLOCKS: [&str; 14] =
     ["p", "div", "ol", "ul", "dl", "table", "details", "section", "pre", "figure", "form", "header", "footer", "h2"];
 
-const ATTRIBUTES: [&str; 35] = [
+const ATTRIBUTES: [&str; 36] = [
     "lang",
     "charset",
     "http-equiv",
@@ -79,6 +80,7 @@ const ATTRIBUTES: [&str; 35] = [
     "href",
     "role",
     "aria-label",
+    "aria-describedby",
     "aria-labelledby",
     "aria-live",
     "aria-pressed",

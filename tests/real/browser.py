@@ -16,7 +16,7 @@ ADDRESS = "file://" + os.path.abspath(page)
 ELEMENTS = set(
     "html head meta title style script body a header p h1 nav strong span div form h2 label select option input button output ol li b em i u"
     " code pre del ins cite details summary small section dl dt dd br h3 ul table thead tbody tr th td figure figcaption svg line text"
-    " circle footer".split()
+    " circle footer template".split()
 )
 
 

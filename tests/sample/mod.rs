@@ -95,6 +95,7 @@ impl Made {
             user: None,
             notes: &self.notes,
             summary: self.summary.as_ref(),
+            known: None,
         }
     }
 }

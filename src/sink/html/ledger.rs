@@ -1,5 +1,6 @@
 //! What is kept of a connection while it is open, and its part of the report, which is written when it ends.
 
+use super::fact::Told;
 use super::latency::Latency;
 use super::markup::Markup;
 use super::matrix::Matrix;
@@ -15,6 +16,8 @@ pub struct Ledger {
     pub matrix: Matrix,
     /// The times of answers.
     pub latency: Latency,
+    /// What the log has told of the connection, for conditions.
+    pub told: Told,
     opened: Option<Opened>,
     /// When, and in which line of the log.
     stamp: String,

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::markup::Markup;
 use crate::event::{
-    Data, DataKind, Edited, Explained, Fate, Foreign, Kind, Mark, Note, NoteKind, Oddity, Peer, Role, Text,
+    Data, DataKind, Edited, Explained, Fate, Foreign, Kind, Mark, Note, NoteKind, Oddity, Peer, Role, Text, What,
 };
 use crate::sink::style::Body;
 use crate::sink::text::{End, split_end, start_of};
@@ -43,7 +43,7 @@ pub fn text(page: &mut Markup, event: &Explained<'_>, from: Peer, text: &Text) {
     let (body, end) = split_end(event.bytes);
     if event.bytes.is_empty() {
         page.raw("<em>(nothing)</em>");
-    } else if matches!(text.reading.kind, Kind::Foreign(Foreign::Tls | Foreign::TlsAlert)) {
+    } else if is_tls(text) {
         page.raw("<code>");
         page.octets(&event.bytes[..event.bytes.len().min(FOREIGN)]);
         page.within("</code> <em>… (", &amount(event.bytes.len() as u64, "octet"), ")</em>");
@@ -189,13 +189,8 @@ pub fn data(page: &mut Markup, event: &Explained<'_>, data: &Data, body: Body) {
         page.within("<b class=h>&lt;hidden ", &amount(data.len, "octet"), "&gt;</b>");
         return notes(page, event);
     }
-    let shown = match body {
-        Body::None => 0,
-        Body::Octets(most) => usize::try_from(most).unwrap_or(usize::MAX),
-        Body::Fold | Body::All => usize::MAX,
-    };
-    let head = start_of(event.bytes, shown);
-    if head.is_empty() || data.kind == DataKind::Opaque && body == Body::Fold {
+    let head = head(event.bytes, data, body);
+    if head.is_empty() {
         page.within("<span class=k>(", &phrase::size(data), ")</span>");
         return notes(page, event);
     }
@@ -218,6 +213,30 @@ pub fn data(page: &mut Markup, event: &Explained<'_>, data: &Data, body: Body) {
     }
     page.raw("</details>");
     notes(page, event);
+}
+
+/// What is shown of a block of data that is no secret.
+fn head<'a>(bytes: &'a [u8], data: &Data, body: Body) -> &'a [u8] {
+    match body {
+        Body::None => b"",
+        Body::Fold if data.kind == DataKind::Opaque => b"",
+        Body::Octets(most) => start_of(bytes, usize::try_from(most).unwrap_or(usize::MAX)),
+        Body::Fold | Body::All => bytes,
+    }
+}
+
+/// True if all octets of an event that the log has are in the page, but for secrets inside of them.
+pub fn holds(event: &Explained<'_>, body: Body) -> bool {
+    match &event.event.what {
+        What::Text(text) => !is_tls(text),
+        What::Data(data) => !data.secret && head(event.bytes, data, body).len() == event.bytes.len(),
+        _ => false,
+    }
+}
+
+/// True for a TLS record where a text was expected.
+const fn is_tls(text: &Text) -> bool {
+    matches!(text.reading.kind, Kind::Foreign(Foreign::Tls | Foreign::TlsAlert))
 }
 
 /// Writes all notes: what is wrong, what rules did, and the rest, of which much is folded.

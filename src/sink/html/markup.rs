@@ -64,6 +64,18 @@ impl Markup {
         self.take_scratch();
     }
 
+    /// Appends octets as printable ASCII, so that who reads the text has them all back: `\x1b` for others, and for a backslash.
+    pub fn coded(&mut self, octets: &[u8]) {
+        self.scratch.clear();
+        for &byte in octets {
+            match byte {
+                b' '..=b'~' if byte != b'\\' => self.scratch.push(byte),
+                _ => self.scratch.extend_from_slice(format!("\\x{byte:02x}").as_bytes()),
+            }
+        }
+        self.take_scratch();
+    }
+
     /// Appends text between two constants.
     pub fn within(&mut self, before: &'static str, text: &str, after: &'static str) {
         self.raw(before);
@@ -126,6 +138,14 @@ mod tests {
         markup.bare("\u{202e}</title>");
         markup.lines(b"a\r\nb\nc");
         assert_eq!(markup.out, b"\\u{202e}&lt;/title&gt;a\nb<i>\\n</i>c");
+    }
+
+    #[test]
+    fn coded_octets_are_plain_letters() {
+        let mut markup = Markup::default();
+        markup.coded("a\\x</template>\u{2028}\0\n&".as_bytes());
+        let expected = "a\\x5cx&lt;/template&gt;\\xe2\\x80\\xa8\\x00\\x0a&amp;";
+        assert_eq!(String::from_utf8(markup.out).expect("ASCII"), expected);
     }
 
     proptest! {

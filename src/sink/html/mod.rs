@@ -5,6 +5,7 @@
 //! in the file, and above them on the screen: the style sheet gives the order (and the script, if it may run, moves it).
 //! A file that was cut off anywhere is still a page.
 
+mod fact;
 mod latency;
 mod ledger;
 mod line;
@@ -29,7 +30,7 @@ use markup::Markup;
 use trouble::{Place, Trouble};
 
 const STYLE: &str = include_str!("page.css");
-const SCRIPT: &str = include_str!("page.js");
+const SCRIPT: &str = concat!(include_str!("regex.js"), include_str!("condition.js"), include_str!("page.js"));
 
 /// The buffer should be written out when it holds so many octets.
 const FULL: usize = 128 * 1024;
@@ -242,7 +243,12 @@ impl<W: Write + Send> Html<W> {
         if !matches!(what, What::Text(_) | What::Data(_)) {
             line::notes(&mut self.page, event);
         }
-        self.page.raw("</div></li>\n");
+        self.page.raw("</div>");
+        if let Some(known) = event.known {
+            let told = &mut self.ledgers.entry(place.connection).or_default().told;
+            fact::write(&mut self.page, event, known, line::holds(event, self.body), told);
+        }
+        self.page.raw("</li>\n");
     }
 }
 
@@ -250,10 +256,12 @@ impl<W: Write + Send> Html<W> {
 const FILTER: &str = "<div id=log tabindex=-1></div><form class=bar id=filter hidden role=search><h2>Log</h2>\
     <label>Connection <select name=conn><option value=\"\">all</option></select></label>\
     <label>From <select name=from><option value=\"\">all</option><option>client</option><option>server</option><option>imapscope</option></select></label>\
-    <label class=find>Find <input type=search name=find autocomplete=off spellcheck=false placeholder=\"words, from:client, conn:2\"></label>\
+    <label class=when>Condition <input type=search name=when autocomplete=off spellcheck=false aria-describedby=mistake placeholder=\"status == NO || latency > 200ms\"></label>\
+    <label class=find>Find <input type=search name=find autocomplete=off spellcheck=false placeholder=\"words\"></label>\
     <label><input type=checkbox name=odd> only what is marked *</label>\
     <button type=button name=fold aria-pressed=false>Unfold all</button>\
-    <output name=count aria-live=polite></output></form>\n";
+    <output name=count aria-live=polite></output>\
+    <div class=mistake id=mistake role=alert hidden><p></p><pre></pre><p></p></div></form>\n";
 
 impl<W: Write + Send> Sink for Html<W> {
     fn put(&mut self, event: &Explained<'_>) -> io::Result<()> {

@@ -1,10 +1,12 @@
-// What a page can do more where scripts may run: filter the log, and link to a view of it (#conn=1&from=server&find=FETCH).
+// What a page can do more where scripts may run: filter the log, and link to a view of it (#conn=1&when=status+%3D%3D+NO).
 // Without it the page is whole. It asks the network for nothing, and makes no markup of text.
-'use strict';
 document.addEventListener('DOMContentLoaded', () => {
   const form = document.getElementById('filter');
-  const { conn, from, find, odd, fold, count } = Object.fromEntries([...form.elements].map((field) => [field.name, field]));
+  const { conn, from, when, find, odd, fold, count } = Object.fromEntries([...form.elements].map((field) => [field.name, field]));
   const rows = [...document.querySelectorAll('.log > li')];
+  const fields = [conn, from, when, find];
+  const mistake = document.getElementById('mistake');
+  let lines = null;
   form.hidden = false;
 
   // Whoever reads with a keyboard or an ear finds things in the order in which they are seen.
@@ -15,23 +17,15 @@ document.addEventListener('DOMContentLoaded', () => {
 
   for (const number of new Set(rows.map((row) => row.dataset.conn))) conn.add(new Option(`#${number}`, number));
 
-  // The condition of a view: words that all must be there, in any case; from: and conn: stand for the fields beside.
-  const read = (text) => {
-    const wanted = { conn: conn.value, from: from.value, words: [] };
-    for (const [, quoted, word] of text.toLowerCase().matchAll(/"([^"]*)"?|(\S+)/g)) {
-      const [, field, value] = /^(from|conn):#?(.*)$/.exec(word ?? '') ?? [];
-      if (field) wanted[field] = value;
-      else if (quoted || word) wanted.words.push(quoted ?? word);
-    }
-    return wanted;
-  };
+  // Words that all must be there, in any case; what stands in quotes is one.
+  const read = (text) => Array.from(text.toLowerCase().matchAll(/"([^"]*)"?|(\S+)/g), ([, quoted, word]) => quoted ?? word).filter(Boolean);
 
   const highlight = (words) => {
     if (!CSS.highlights) return;
     const ranges = [];
     for (const row of words.length ? rows : []) {
       if (row.hidden) continue;
-      const walker = document.createTreeWalker(row.lastChild, NodeFilter.SHOW_TEXT);
+      const walker = document.createTreeWalker(row.querySelector('div'), NodeFilter.SHOW_TEXT);
       while (walker.nextNode() && ranges.length < 2000) {
         const node = walker.currentNode;
         const text = node.data.toLowerCase();
@@ -45,19 +39,32 @@ document.addEventListener('DOMContentLoaded', () => {
     CSS.highlights.set('find', new Highlight(...ranges));
   };
 
+  // What is wrong with a condition, with its place and what would be right.
+  const complain = (fault) => {
+    mistake.hidden = !fault;
+    when.setAttribute('aria-invalid', Boolean(fault));
+    const said = fault ? [`Not a condition, from letter ${fault.place} on: ${fault.what}. It filters nothing.`, fault.drawn, fault.help] : ['', '', ''];
+    for (const [at, part] of [...mistake.children].entries()) part.textContent = said[at];
+  };
+
   const show = () => {
     const wanted = read(find.value);
+    // What a condition can ask is read when there is one.
+    const { chosen, unjudged, fault } = when.value.trim() ? Condition.of(when.value, () => (lines ??= Condition.read(rows))) : {};
+    complain(fault);
     let shown = 0;
-    for (const row of rows) {
-      const fits = (!wanted.conn || row.dataset.conn === wanted.conn)
-        && (!wanted.from || row.classList[0].startsWith(wanted.from))
-        && (!odd.checked || row.classList.contains('odd'));
-      const text = fits && wanted.words.length ? row.textContent.toLowerCase() : '';
-      row.hidden = !fits || !wanted.words.every((word) => text.includes(word));
+    for (const [at, row] of rows.entries()) {
+      const fits = (!conn.value || row.dataset.conn === conn.value)
+        && (!from.value || row.classList[0] === from.value)
+        && (!odd.checked || row.classList.contains('odd'))
+        && (!chosen || chosen[at]);
+      const text = fits && wanted.length ? row.textContent.toLowerCase() : '';
+      row.hidden = !fits || !wanted.every((word) => text.includes(word));
       shown += !row.hidden;
     }
-    count.value = shown === rows.length ? `${shown} lines` : `${shown} of ${rows.length} lines`;
-    highlight(wanted.words);
+    const left = unjudged ? `; ${unjudged} cannot be judged, for what is asked of them is not in this page` : '';
+    count.value = (shown === rows.length ? `${shown} lines` : `${shown} of ${rows.length} lines`) + left;
+    highlight(wanted);
   };
 
   // A view is what stands behind #; anything else there is a place in the page.
@@ -65,9 +72,10 @@ document.addEventListener('DOMContentLoaded', () => {
     const hash = location.hash.slice(1);
     if (hash.includes('=')) {
       const view = new URLSearchParams(hash);
-      for (const field of [conn, from, find]) field.value = view.get(field.name) ?? '';
       // A connection that there is not has no lines.
-      if (conn.selectedIndex < 0) find.value += ` conn:${view.get('conn')}`;
+      const number = view.get('conn');
+      if (number && ![...conn.options].some((option) => option.value === number)) conn.add(new Option(`#${number}`, number));
+      for (const field of fields) field.value = view.get(field.name) ?? '';
       odd.checked = view.get('odd') === '1';
       show();
       return document.getElementById('log').scrollIntoView();
@@ -86,7 +94,7 @@ document.addEventListener('DOMContentLoaded', () => {
   const change = () => {
     show();
     const view = new URLSearchParams();
-    for (const field of [conn, from, find]) if (field.value) view.set(field.name, field.value);
+    for (const field of fields) if (field.value) view.set(field.name, field.value);
     if (odd.checked) view.set('odd', '1');
     history.replaceState(null, '', view.size ? `#${view}` : location.pathname + location.search);
   };

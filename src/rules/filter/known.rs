@@ -1,0 +1,65 @@
+//! What a filter would ask of an event, told to whoever has no filter yet: every field, as conditions know it.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use super::{Connection, Seen};
+use crate::event::{Explained, Known, Value, What};
+use crate::rules::condition::{FIELDS, FieldRow};
+use crate::rules::fact::{Fact, Facts};
+use crate::rules::lines::called;
+
+/// Remembers of connections what a filter has to remember, and filters nothing.
+#[derive(Debug, Default)]
+pub struct Witness {
+    connections: HashMap<u64, Connection>,
+}
+
+impl Witness {
+    /// Tells what is known of an event; bare octets belong to what announced them, and nothing is known of them. Wants all
+    /// events of all connections, in their order.
+    pub fn tell<R>(&mut self, event: &Explained<'_>, hear: impl FnOnce(Option<&Known<'_>>) -> R) -> R {
+        let connection = self.connections.entry(event.connection).or_default();
+        let heard = match connection.enter(event) {
+            None => hear(None),
+            Some(part) => {
+                let seen = Seen::of(event, connection, part);
+                let fact = |row: &'static FieldRow| Some((row.word, value(seen.fact(row.field))?));
+                hear(Some(&Known { part, facts: FIELDS.iter().filter_map(fact).collect() }))
+            }
+        };
+        if matches!(event.event.what, What::Closed(_)) {
+            self.connections.remove(&event.connection);
+        }
+        heard
+    }
+}
+
+/// A fact as words; `None` if there is no such thing.
+fn value(fact: Fact<'_>) -> Option<Value<'_>> {
+    let words = match fact {
+        Fact::Absent => return None,
+        Fact::Unknown => return Some(Value::Unknown),
+        Fact::Number(number) => return Some(Value::Number(number)),
+        Fact::Word { word, whole } if word == whole => vec![Cow::Borrowed(whole)],
+        Fact::Word { word, whole } => vec![Cow::Borrowed(whole), Cow::Borrowed(word)],
+        Fact::Lines(text) => vec![Cow::Borrowed(text)],
+        Fact::Status { status, mark } => vec![Cow::Borrowed(status), Cow::Borrowed(mark)],
+        Fact::Names { text, items } => {
+            let mut names = Vec::new();
+            for item in items {
+                // What passes no test is tried by each of its names.
+                called(item, text, |name| {
+                    names.push(Cow::Owned(name.to_vec()));
+                    false
+                });
+            }
+            names
+        }
+        Fact::Route { number, written } => {
+            vec![Cow::Borrowed(written.as_bytes()), Cow::Owned(number.to_string().into_bytes())]
+        }
+        Fact::Several(words) => words.into_iter().map(Cow::Borrowed).collect(),
+    };
+    Some(Value::Words(words))
+}
