@@ -82,7 +82,7 @@ fn look(page: &Path, what: &str) {
     fs::create_dir_all(&pictures).expect("a folder");
     fs::copy(page, pictures.join("page.html")).expect("a copy");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real/browser.py");
-    let said = succeed(Command::new("python3").arg(script).arg(page).arg(&pictures).arg(what));
+    let said = succeed(Command::new("python3").arg("-B").arg(script).arg(page).arg(&pictures).arg(what));
     assert_eq!(said, b"fine\n");
     let made = fs::read_to_string(page).expect("UTF-8");
     assert!(!made.contains(PASSWORD));
