@@ -3,21 +3,21 @@
 
 mod dialogue;
 mod markup;
+#[path = "dialogue/play.rs"]
+mod play;
 mod sample;
 
 use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use dialogue::{Dialogue, Step, Written};
+use dialogue::{Dialogue, Written};
 use imapscope::event::*;
-use imapscope::explain::Explainer;
 use imapscope::grammar::Grammar;
-use imapscope::session::{Outbox, Session};
 use imapscope::sink::Sink;
 use imapscope::sink::html::Html;
 use imapscope::sink::style::{Body, Look};
+use imapscope::verb::log::Witnessed;
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use sample::*;
@@ -29,7 +29,8 @@ fn sink(look: Look) -> (Html<Written>, Written) {
 
 /// The page of these events.
 fn page(events: &[Made]) -> String {
-    let (mut html, written) = sink(Look::default());
+    let (html, written) = sink(Look::default());
+    let mut html = Witnessed::new(html);
     for event in events {
         event.put_into(&mut html).expect("memory has room");
     }
@@ -39,97 +40,24 @@ fn page(events: &[Made]) -> String {
 
 /// The page of a dialogue, through the parts that run live.
 fn page_of(dialogue: &Dialogue, grammar: &Arc<Grammar>, look: Look) -> String {
-    let (mut html, written) = sink(look);
-    let route = Arc::new(RouteName { number: 1, written: dialogue::ROUTE.to_owned() });
-    let session = Session::new(1, grammar.clone(), dialogue.rules.clone()).with_client("127.0.0.1", route.clone());
-    let mut session = session.reporting_octets(true);
-    let mut explainer = Explainer::new(grammar.clone(), false);
-    let (mut out, mut now) = (Outbox::default(), 1_767_225_600_000_000_000);
-    let opened = Opened {
-        protocol: grammar.name.clone(),
-        client: "127.0.0.1:50000".to_owned(),
-        server: "mail.example.org:143".to_owned(),
-        form: grammar.form,
-        route,
-        edit: session.edits(),
-        rules: session.rules(),
-    };
-    out.report(Peer::Client, What::Opened(Box::new(opened)));
-    let mut carry = |out: &mut Outbox| {
-        let mut batch = std::mem::take(&mut out.batch);
-        out.clear();
-        now += 7_000_000;
-        (batch.connection, batch.at) = (1, Time(now));
-        explainer.explain(&mut batch, &mut |event| html.put(event).expect("memory has room"));
-    };
-    carry(&mut out);
-    for step in &dialogue.steps {
-        match step {
-            Step::Send { from, bytes, .. } => {
-                let mut rest = bytes.as_slice();
-                while !rest.is_empty() {
-                    let taken = session.receive(*from, rest, &mut out);
-                    carry(&mut out);
-                    rest = &rest[taken..];
-                }
-            }
-            Step::Tls { from, name } => {
-                let facts = TlsFacts { version: "TLS 1.3".into(), name: Some(name.clone()), ..TlsFacts::default() };
-                out.report(*from, What::Tls(Box::new(facts)));
-                carry(&mut out);
-            }
-            Step::Close { from } => {
-                session.closed(*from, &mut out);
-                carry(&mut out);
-            }
-        }
-    }
-    let end = Closed { by: Closer::Ours, why: None, received: [1, 2], sent: [2, 1], inflated: [(0, 0); 2] };
-    session.ended(Peer::Client, end, &mut out);
-    carry(&mut out);
+    let (html, written) = sink(look);
+    let mut html = Witnessed::new(html);
+    play::play(dialogue, grammar, (1, usize::MAX, false), &mut html);
     html.end().expect("memory has room");
     written.text()
 }
 
-fn dialogues(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            dialogues(&path, found);
-        } else if path.extension().is_some_and(|ending| ending == "txt") {
-            found.push(path);
-        }
-    }
-}
-
 #[test]
 fn every_dialogue_makes_a_sound_page() {
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
-    let mut files = Vec::new();
-    dialogues(&tests.join("dialogues"), &mut files);
-    assert!(files.len() >= 20);
-    for file in files {
-        let text = std::fs::read_to_string(&file).expect("a dialogue");
-        let dialogue = Dialogue::parse(&text).expect("a dialogue");
-        let grammar = match &dialogue.grammar {
-            Some(name) => {
-                let text = std::fs::read_to_string(tests.join(name)).expect("a description");
-                Arc::new(Grammar::load(name, &text).expect("a description"))
-            }
-            None => {
-                let folder = file.parent().and_then(Path::file_name).expect("a folder").to_string_lossy();
-                Grammar::builtin(&folder).expect("a protocol")
-            }
-        };
+    for (file, dialogue, grammar) in play::all() {
         for body in [Body::Fold, Body::All, Body::None] {
             let made = page_of(&dialogue, &grammar, Look { body, ..Look::default() });
             println!("{}", file.display());
             let read = markup::read(&made);
             assert!(read.open.is_empty(), "{:?} are left open", read.open);
             let lines = read.elements.iter().filter(|element| element.starts_with("li id=e")).count();
-            let log = text.split_once("---\n").map_or("", |(_, log)| log);
             // Every line of the log with a direction has its own here; a line of a block or of a reply has none.
-            let told = log.lines().filter(|line| line.starts_with('+') && line.contains(" #1 ")).count();
+            let told = dialogue.log.lines().filter(|line| line.starts_with('+') && line.contains(" #1 ")).count();
             assert!(lines == told || dialogue.filter.is_some(), "{}: {lines}, {told}", file.display());
         }
     }
@@ -338,7 +266,12 @@ proptest! {
 fn style_and_script_are_ours_and_nothing_else_may_run() {
     let made = page(&poisoned("</script><script>"));
     let read = markup::read(&made);
-    assert_eq!(read.raw, [include_str!("../src/sink/html/page.css"), include_str!("../src/sink/html/page.js")]);
+    let script = concat!(
+        include_str!("../src/sink/html/regex.js"),
+        include_str!("../src/sink/html/condition.js"),
+        include_str!("../src/sink/html/page.js")
+    );
+    assert_eq!(read.raw, [include_str!("../src/sink/html/page.css"), script]);
     let policy = made.split("Content-Security-Policy content=\"").nth(1).and_then(|rest| rest.split('"').next());
     let policy = policy.expect("a policy");
     assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
@@ -373,6 +306,34 @@ fn no_secret_is_in_a_page() {
         }
         assert!(markup::read(&made).text.contains("hidden"), "{text}");
     }
+}
+
+#[test]
+fn not_even_the_length_of_a_secret_is_in_a_page() {
+    let imap = Grammar::builtin("imap").expect("a protocol");
+    let [short, long] = ["s3cret", "a-much-longer-s3cret"].map(|secret| {
+        let text = format!("# x\nS: * OK hi\nC: a LOGIN alice {secret}\nS: a NO [X {secret}] no\nC: {secret} y\nS: * OK {secret}");
+        page_of(&Dialogue::parse(&text).expect("a dialogue"), &imap, Look::default())
+    });
+    assert!(short.contains("? size") && short.contains("********"), "what is asked of it is told: {short}");
+    assert_eq!(short, long);
+}
+
+#[test]
+fn equal_findings_are_one_with_all_its_places() {
+    let text = "# x\nS: * OK hi\nS: * 1 \\0\nS: * 12 \\0\nC: a NOOP \\0\nS| a OK\\n\nS| * OK\\n";
+    let dialogue = Dialogue::parse(text).expect("a dialogue");
+    let made = page_of(&dialogue, &Grammar::builtin("imap").expect("a protocol"), Look::default());
+    let findings = made.split("<ol class=findings>").nth(1).and_then(|rest| rest.split("</ol>").next()).expect("findings");
+    let of = |culprit: &str, words: &str| -> Vec<String> {
+        let fits = |item: &&str| item.contains(&format!("<b class=who>{culprit}</b>")) && item.contains(words);
+        findings.split("<li>").filter(fits).map(str::to_owned).collect()
+    };
+    let [nul]: [String; 1] = of("server", "a NUL at octet …: it is allowed").try_into().unwrap_or_else(|_| panic!("{findings}"));
+    assert!(nul.contains("2 times: ") && nul.contains("</a> octet 4, ") && nul.contains("</a> octet 5</p>"), "{nul}");
+    assert_eq!(of("client", "a NUL at octet 7: it is").len(), 1, "{findings}");
+    let [ends]: [String; 1] = of("server", "the line ends in LF alone").try_into().unwrap_or_else(|_| panic!("{findings}"));
+    assert!(ends.contains("2 times: ") && !ends.contains("> octet"), "{ends}");
 }
 
 #[test]
@@ -459,7 +420,7 @@ fn what_was_refused_is_listed_with_what_it_answers() {
     let made = page_of(&dialogue, &Grammar::builtin("imap").expect("a protocol"), Look::default());
     let refused = made.split("<details class=refusals>").nth(1).and_then(|rest| rest.split("</details>").next());
     let refused = refused.expect("they are listed");
-    for text in ["1 refused command<", "no &lt;such&gt; mailbox", "answers b SELECT: refused, 7.0 ms", "href=\"#e6\""] {
+    for text in ["1 refused command<", "no &lt;such&gt; mailbox", "answers b SELECT: refused, 10 ms", "href=\"#e6\""] {
         assert!(refused.contains(text), "{text}: {refused}");
     }
     assert!(!refused.contains("a OK") && made.contains("<circle class=bad"), "{refused}");

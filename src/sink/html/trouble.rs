@@ -19,6 +19,9 @@ const MAX_REFUSALS: usize = 100;
 /// So many rules are counted.
 const MAX_RULES: usize = 256;
 
+/// So many places of a finding are kept.
+const MAX_PLACES: usize = 12;
+
 /// The longest sentence that is kept, in octets.
 const MAX_SENTENCE: usize = 600;
 
@@ -42,8 +45,8 @@ struct Finding {
     sentence: String,
     rfc: String,
     count: u64,
-    /// Where it was first.
-    place: Place,
+    /// Where it was, and at which octet of the line, if the sentence says so.
+    places: Vec<(Place, Option<u64>)>,
 }
 
 /// A line of the log.
@@ -91,11 +94,19 @@ impl Trouble {
     fn find(&mut self, culprit: Option<Peer>, sentence: &str, rfc: &str, place: &Place) {
         let cut = |text: &str| String::from_utf8_lossy(start_of(text.as_bytes(), MAX_SENTENCE)).into_owned();
         let sentence = cut(sentence);
-        let same = |finding: &&mut Finding| finding.culprit == culprit && finding.sentence == sentence;
+        let ([before, behind], octet) = without_octet(&sentence);
+        let same = |finding: &&mut Finding| {
+            let ([start, end], known) = without_octet(&finding.sentence);
+            (finding.culprit, start, end, known.is_some()) == (culprit, before, behind, octet.is_some())
+        };
         if let Some(finding) = self.findings.iter_mut().find(same) {
             finding.count += 1;
+            if finding.places.len() < MAX_PLACES {
+                finding.places.push((place.clone(), octet));
+            }
         } else if self.findings.len() < MAX_FINDINGS {
-            self.findings.push(Finding { culprit, sentence, rfc: cut(rfc), count: 1, place: place.clone() });
+            let places = vec![(place.clone(), octet)];
+            self.findings.push(Finding { culprit, sentence, rfc: cut(rfc), count: 1, places });
         } else {
             self.more_findings += 1;
         }
@@ -187,20 +198,64 @@ impl Finding {
     fn write(&self, page: &mut Markup) {
         page.raw("<li><b class=who>");
         page.raw(self.culprit.map_or("connection", Peer::word));
-        page.within("</b> <p>", &self.sentence, "</p><p class=where>");
+        let ([before, behind], octet) = without_octet(&self.sentence);
+        // Where the octet is not always the same, the places tell it.
+        let apart = self.places.iter().any(|(_, other)| *other != octet);
+        let sentence = if apart { format!("{before}…{behind}") } else { self.sentence.clone() };
+        page.within("</b> <p>", &sentence, "</p><p class=where>");
         if !self.rfc.is_empty() {
             page.within("<cite>", &self.rfc, "</cite> ");
         }
         if self.count > 1 {
-            page.within("", &thousands(self.count), " times, first at ");
+            page.within("", &thousands(self.count), " times: ");
         }
-        self.place.write(page);
+        for (at, (place, octet)) in self.places.iter().enumerate() {
+            page.raw(if at > 0 { ", " } else { "" });
+            place.write(page);
+            if let Some(octet) = octet.filter(|_| apart) {
+                page.raw(" octet ");
+                page.number(octet);
+            }
+        }
+        let more = self.count.saturating_sub(self.places.len() as u64);
+        if more > 0 {
+            page.within(" … and ", &thousands(more), " more");
+        }
         page.raw("</p></li>");
+    }
+}
+
+/// What stands before and behind the number of an octet in a sentence, and that number.
+fn without_octet(sentence: &str) -> ([&str; 2], Option<u64>) {
+    const WORD: &str = "octet ";
+    let Some(at) = sentence.find(WORD).map(|at| at + WORD.len()) else { return ([sentence, ""], None) };
+    let digits = sentence[at..].bytes().take_while(u8::is_ascii_digit).count();
+    match sentence[at..at + digits].parse() {
+        Ok(octet) => ([&sentence[..at], &sentence[at + digits..]], Some(octet)),
+        Err(_) => ([sentence, ""], None),
     }
 }
 
 fn more(page: &mut Markup, number: u64, noun: &str) {
     if number > 0 {
         page.within("<p>… and ", &amount(number, noun), " more</p>");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_of_an_octet_is_found() {
+        for (sentence, expected) in [
+            ("a NUL at octet 12: no", (["a NUL at octet ", ": no"], Some(12))),
+            ("from octet 0 on", (["from octet ", " on"], Some(0))),
+            ("of an octet that octet 7", (["of an octet that octet 7", ""], None)),
+            ("octet 99999999999999999999", (["octet 99999999999999999999", ""], None)),
+            ("no such thing", (["no such thing", ""], None)),
+        ] {
+            assert_eq!(without_octet(sentence), expected, "{sentence}");
+        }
     }
 }
