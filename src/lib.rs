@@ -58,7 +58,7 @@
 //! | I5 | the core (`event` to `explain` in the table below) reads no clock, environment or file, and prints nothing | `architecture.rs` |
 //! | I6 | two peers that only write cannot block us; a slow log is reported, and never drops anything in silence | `relay.rs`, `tls.rs`, `legacy_tls.rs`, `net::report` |
 //! | I7 | no secret reaches a sink unless asked for, in any spelling, cut or mechanism | `secrets.rs`, `secrets_mail.rs`, `explain.rs`, `pretty.rs`, `recording.rs`, `html.rs`, `json.rs`, `raw.rs`, `cli.rs`, `probe.rs` |
-//! | I8 | nothing that a peer sends reaches a terminal unescaped, or becomes markup of a page | `pretty.rs`, `html.rs`, `json.rs`, `probe.rs`, `dialogues/imap/terminal-escapes.txt` |
+//! | I8 | nothing that a peer sends reaches a terminal unescaped, or becomes markup of a page | `pretty.rs`, `html.rs`, `page.rs`, `json.rs`, `probe.rs`, `dialogues/imap/terminal-escapes.txt` |
 //! | I9 | every driver runs the same session and explainer: a dialogue file gives the log that sockets would, and so does a recording | `dialogues.rs`, `cli_recording.rs`, `real.rs` |
 //! | I10 | work is linear in what peers send, in any segmentation | `cost.rs` |
 //!
@@ -231,6 +231,10 @@
 //!   connection behind its last line, what is wrong at the very end; the style sheet (`order`) shows the last first. So nothing has to be kept but
 //!   counts, a page that was cut off anywhere is one, and no second pass rewrites a file. Markup is made by one type
 //!   (`sink/html/markup.rs`) that takes tags as constants only; a policy with the hashes of our style and script forbids all others.
+//! - **A page filters by itself, by the conditions of filters.** What a filter would ask of an event is told to the page
+//!   ([`event::Known`], by `rules/filter/known.rs`, which has the memory of filters), and stands in an inert template behind the line; octets are read
+//!   from what the line shows. The language is there a second time, in `sink/html/condition.js`, and so are regexes
+//!   (`regex.js`): those of browsers read another language, and may never end. `tests/page.rs` holds both against the first, in a browser.
 //! - **Times of answers are counted in steps of a logarithmic scale**, not kept: a plot leaves none out, and costs the same for any number.
 //! - **Lines of JSON are flat**, and called as the fields of conditions, so that one learns them once; what only one kind of event has
 //!   stands in an object of its name. The schema is a file beside the writer, and a test sees to it that neither has what the other
@@ -271,7 +275,7 @@
 //! | a word of IMAP | `grammars/imap.toml`, and its name in `tests/data/names.txt` |
 //! | an action | `rules/action.rs`, its syntax in `rules/parse.rs`, and what it does in `rules/draft.rs` (to a text) or `session/edit.rs` (to more); a dialogue |
 //! | a fault | `rules/fault.rs`, its syntax, and `net/trouble.rs`, where it happens |
-//! | a field of conditions | a row of `FIELDS` in `rules/condition.rs`, its fact in `rules/fact.rs` and `rules/filter.rs`, and what `explain` says (`rules/book.rs`) |
+//! | a field of conditions | a row of `FIELDS` in `rules/condition.rs`, its fact in `rules/fact.rs` and `rules/filter.rs`, what `explain` says (`rules/book.rs`), and the table in `sink/html/condition.js` |
 //! | a finding | [`event::Oddity`] where the session sees it, or a note in [`explain`]; a dialogue that has it and one that has not |
 //! | a form of foreign files | a module in `foreign/`, and how it begins in [`foreign::Kind::of`] |
 //! | a kind of event | [`event::What`], its line in `recording/line.rs`, what the sinks make of it; a dialogue, which is recorded and read again by itself |

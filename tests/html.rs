@@ -312,7 +312,9 @@ fn no_secret_is_in_a_page() {
 fn not_even_the_length_of_a_secret_is_in_a_page() {
     let imap = Grammar::builtin("imap").expect("a protocol");
     let [short, long] = ["s3cret", "a-much-longer-s3cret"].map(|secret| {
-        let text = format!("# x\nS: * OK hi\nC: a LOGIN alice {secret}\nS: a NO [X {secret}] no\nC: {secret} y\nS: * OK {secret}");
+        let text = format!(
+            "# x\nS: * OK hi\nC: a LOGIN alice {secret}\nS: a NO [X {secret}] no\nC: {secret} y\nS: * OK {secret}"
+        );
         page_of(&Dialogue::parse(&text).expect("a dialogue"), &imap, Look::default())
     });
     assert!(short.contains("? size") && short.contains("********"), "what is asked of it is told: {short}");
@@ -324,15 +326,18 @@ fn equal_findings_are_one_with_all_its_places() {
     let text = "# x\nS: * OK hi\nS: * 1 \\0\nS: * 12 \\0\nC: a NOOP \\0\nS| a OK\\n\nS| * OK\\n";
     let dialogue = Dialogue::parse(text).expect("a dialogue");
     let made = page_of(&dialogue, &Grammar::builtin("imap").expect("a protocol"), Look::default());
-    let findings = made.split("<ol class=findings>").nth(1).and_then(|rest| rest.split("</ol>").next()).expect("findings");
+    let findings =
+        made.split("<ol class=findings>").nth(1).and_then(|rest| rest.split("</ol>").next()).expect("findings");
     let of = |culprit: &str, words: &str| -> Vec<String> {
         let fits = |item: &&str| item.contains(&format!("<b class=who>{culprit}</b>")) && item.contains(words);
         findings.split("<li>").filter(fits).map(str::to_owned).collect()
     };
-    let [nul]: [String; 1] = of("server", "a NUL at octet …: it is allowed").try_into().unwrap_or_else(|_| panic!("{findings}"));
+    let [nul]: [String; 1] =
+        of("server", "a NUL at octet …: it is allowed").try_into().unwrap_or_else(|_| panic!("{findings}"));
     assert!(nul.contains("2 times: ") && nul.contains("</a> octet 4, ") && nul.contains("</a> octet 5</p>"), "{nul}");
     assert_eq!(of("client", "a NUL at octet 7: it is").len(), 1, "{findings}");
-    let [ends]: [String; 1] = of("server", "the line ends in LF alone").try_into().unwrap_or_else(|_| panic!("{findings}"));
+    let [ends]: [String; 1] =
+        of("server", "the line ends in LF alone").try_into().unwrap_or_else(|_| panic!("{findings}"));
     assert!(ends.contains("2 times: ") && !ends.contains("> octet"), "{ends}");
 }
 

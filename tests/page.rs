@@ -202,7 +202,13 @@ const WRONG: &[&str] = &[
 ];
 
 /// What a page cannot do, and says so.
-const ELSEWHERE: &[&str] = &["text ~ \"(?x) a b\"", "text ~ \"(?u)é\"", "text ~ \"(?Rm)^a$\"", "text ~ \"((a{50}){50}){50}\""];
+const ELSEWHERE: &[&str] = &[
+    "text ~ \"(?x) a b\"",
+    "text ~ \"(?u)é\"",
+    "text ~ \"(?Rm)^a$\"",
+    "text ~ \"((a{30}){30}){30}\"",
+    "text ~ \"[aei].{800}[aei].{800}\\x00\"",
+];
 
 /// Dialogues with words in every place that could become markup, script or another fact.
 const HOSTILE: &[(&str, &str)] = &[
@@ -214,15 +220,24 @@ const HOSTILE: &[(&str, &str)] = &[
          C| a3 NOOP \\r\\r\\n\nS| a3 OK \\ndone\\r\nC: a4 \\\\n \\\\x41 \\\\u{41}\nS: a4 NO\n\
          C: ? -text\nS: ? OK first 7\nC: new size 1\nS: new OK ends lf\nC: *** *\nS: * ** *\nS: + ***",
     ),
-    ("smtp", "# x\nS: 220 hi\nC: </template> &\nS: 500-\\xe2\\x80\\xa8\nS| 500 </script>\\n\nC: EHLO \\x85 \\xe9\nS: 250-x\nS: 250-AUTH </b>\nS: 250 SIZE <1>"),
-    ("managesieve", "# x\nS: \"IMPLEMENTATION\" \"</template>\\xe2\\x80\\xa8\"\nS: \"SIEVE\" \"a\\tb\"\nS: OK \"hi\"\nC: \"x\nS: NO (</script>) {3}\nS: <i>\nC: LISTSCRIPTS\nS: \"a\"\nS: OK"),
+    (
+        "smtp",
+        "# x\nS: 220 hi\nC: </template> &\nS: 500-\\xe2\\x80\\xa8\nS| 500 </script>\\n\nC: EHLO \\x85 \\xe9\nS: 250-x\nS: 250-AUTH </b>\nS: 250 SIZE <1>",
+    ),
+    (
+        "managesieve",
+        "# x\nS: \"IMPLEMENTATION\" \"</template>\\xe2\\x80\\xa8\"\nS: \"SIEVE\" \"a\\tb\"\nS: OK \"hi\"\nC: \"x\nS: NO (</script>) {3}\nS: <i>\nC: LISTSCRIPTS\nS: \"a\"\nS: OK",
+    ),
 ];
 
 /// All dialogues whose protocol the program knows, as connections of one session.
 fn session(sink: &mut dyn Sink) {
-    let hostile = HOSTILE.iter().map(|(name, text)| {
-        (Dialogue::parse(text).expect("a dialogue"), Grammar::builtin(name).expect("a protocol"))
-    });
+    let mut dice = Dice(1);
+    let letters: String = (0..40_000).map(|_| dice.one_of(&["a", "e", "i", "n", "s", "t", " "])).collect();
+    let long = ("smtp", format!("# x\nS: 220 hi\nC: NOOP {letters}\nS: 250 ok"));
+    let hostile = HOSTILE
+        .iter()
+        .map(|(name, text)| (Dialogue::parse(&text).expect("a dialogue"), Grammar::builtin(name).expect("a protocol")));
     let known = play::all().into_iter().filter(|(_, dialogue, _)| dialogue.grammar.is_none());
     let all = hostile.chain(known.map(|(_, dialogue, grammar)| (dialogue, grammar)));
     for (number, (dialogue, grammar)) in all.enumerate() {
@@ -338,7 +353,8 @@ fn a_page_shows_what_read_shows() {
         let in_page = lines(&answer);
         let mut of_page = in_page.iter().map(|line| (*line, &all[*line as usize - 1])).peekable();
         // What is asked of a secret is not in the page: its length, that of a record of TLS its octets.
-        let asks = |facts: &str| ["size", "text"].iter().any(|field| condition.contains(field) && facts.contains(field));
+        let asks =
+            |facts: &str| ["size", "text"].iter().any(|field| condition.contains(field) && facts.contains(field));
         let mut unjudged = 0;
         for (row, facts) in &kept {
             if of_page.peek().is_some_and(|(_, (there, _))| there == row) {
@@ -346,7 +362,11 @@ fn a_page_shows_what_read_shows() {
                 continue;
             }
             let unknown = facts.lines().find(|line| line.starts_with("? ")).unwrap_or_default();
-            assert!(asks(unknown), "{condition}: the page lacks\n{row}\n{facts}\nand goes on with {:?}", of_page.peek());
+            assert!(
+                asks(unknown),
+                "{condition}: the page lacks\n{row}\n{facts}\nand goes on with {:?}",
+                of_page.peek()
+            );
             unjudged += 1;
         }
         assert_eq!(of_page.next(), None, "{condition}: the page shows what read does not");
@@ -382,11 +402,82 @@ impl Dice {
     /// A regex of pieces that need not fit together.
     fn regex(&mut self) -> String {
         const PIECES: &[&str] = &[
-            "a", "O", "K", " ", "1", "é", ".", "\\d", "\\W", "\\s", "[a-z]", "[^ ]", "[]a]", "[--/]", "[a-c&&b-z]", "[\\w--0-9]",
-            "[a~~b]", "[[:alpha:]]", "[[:^digit:][x]]", "[[:nope:]]", "[\\xe0-\\xff]", "[", "]", "(", "(", ")", ")", "|", "*", "+", "?",
-            "{2}", "{1,3}", "{0,}", "{ 2 }", "{", "}", "^", "$", "\\b", "\\B", "\\A", "\\z", "\\<", "\\>", "\\b{end}", "\\b{start-half}",
-            "\\b{x}", "(?i)", "(?i:", "(?-i)", "(?m)", "(?s)", "(?U)", "(?:", "(?P<n>", "(?", "-", "&", "\\x41", "\\x{e9}", "\\xe2", "\\u0041",
-            "\\x4", "\\", "\\/", "\\-", "\\_", "\\q", "\\n", "\\r", "\\t", "\\x00", "#", "[^\\D]", "[\\b]",
+            "a",
+            "O",
+            "K",
+            " ",
+            "1",
+            "é",
+            ".",
+            "\\d",
+            "\\W",
+            "\\s",
+            "[a-z]",
+            "[^ ]",
+            "[]a]",
+            "[--/]",
+            "[a-c&&b-z]",
+            "[\\w--0-9]",
+            "[a~~b]",
+            "[[:alpha:]]",
+            "[[:^digit:][x]]",
+            "[[:nope:]]",
+            "[\\xe0-\\xff]",
+            "[",
+            "]",
+            "(",
+            "(",
+            ")",
+            ")",
+            "|",
+            "*",
+            "+",
+            "?",
+            "{2}",
+            "{1,3}",
+            "{0,}",
+            "{ 2 }",
+            "{",
+            "}",
+            "^",
+            "$",
+            "\\b",
+            "\\B",
+            "\\A",
+            "\\z",
+            "\\<",
+            "\\>",
+            "\\b{end}",
+            "\\b{start-half}",
+            "\\b{x}",
+            "(?i)",
+            "(?i:",
+            "(?-i)",
+            "(?m)",
+            "(?s)",
+            "(?U)",
+            "(?:",
+            "(?P<n>",
+            "(?",
+            "-",
+            "&",
+            "\\x41",
+            "\\x{e9}",
+            "\\xe2",
+            "\\u0041",
+            "\\x4",
+            "\\",
+            "\\/",
+            "\\-",
+            "\\_",
+            "\\q",
+            "\\n",
+            "\\r",
+            "\\t",
+            "\\x00",
+            "#",
+            "[^\\D]",
+            "[\\b]",
         ];
         let pieces: Vec<&str> = (0..1 + self.throw(7)).map(|_| self.one_of(PIECES)).collect();
         let field = self.one_of(&["text", "text", "command", "check", "capability"]);
@@ -414,13 +505,18 @@ fn a_page_and_a_filter_agree_on_whatever_is_asked() {
         return;
     }
     let mut dice = Dice(7);
-    let joined: Vec<String> = (0..150).map(|_| dice.condition()).collect();
-    let mut conditions: Vec<String> = (0..700).map(|_| dice.regex()).collect();
+    let joined: Vec<String> = (0..100).map(|_| dice.condition()).collect();
+    let mut conditions: Vec<String> = (0..300).map(|_| dice.regex()).collect();
     conditions.extend(joined);
     conditions.extend(CONDITIONS.iter().map(|&condition| condition.to_owned()));
     let read: Vec<bool> = conditions.iter().map(|condition| Filter::read(condition).is_ok()).collect();
     let good = || conditions.iter().zip(&read).filter(|(_, good)| **good).map(|(condition, _)| condition.as_str());
-    assert!(good().count() > 350 && good().count() < conditions.len() - 150, "{} of {}", good().count(), conditions.len());
+    assert!(
+        good().count() > 250 && good().count() < conditions.len() - 80,
+        "{} of {}",
+        good().count(),
+        conditions.len()
+    );
 
     let written = Written::default();
     let look = Look { body: Body::All, ..Look::default() };
@@ -445,7 +541,8 @@ fn a_page_and_a_filter_agree_on_whatever_is_asked() {
         }
         assert_eq!(*mistake, Value::Null, "{condition} is taken by the program");
         let certain = |line: &u64| !uncertain[*line as usize - 1];
-        let wanted: Vec<u64> = judged.next().map(|(_, lines)| lines.iter().copied().filter(certain).collect()).unwrap_or_default();
+        let wanted: Vec<u64> =
+            judged.next().map(|(_, lines)| lines.iter().copied().filter(certain).collect()).unwrap_or_default();
         let there: Vec<u64> = lines(&answer).into_iter().filter(certain).collect();
         assert_eq!(there, wanted, "{condition}");
     }
@@ -465,6 +562,7 @@ fn a_page_refuses_what_read_refuses_and_says_why() {
         let said: Vec<&str> = answer["mistake"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         assert_eq!(said.len(), 3, "{condition}: {answer}");
         if ELSEWHERE.contains(&condition.as_str()) {
+            assert!(Filter::read(condition).is_ok(), "{condition} is a condition all the same");
             assert!(said[0].contains("is not for a page; `imapscope read -f` can do it"), "{condition}: {}", said[0]);
             continue;
         }
@@ -474,8 +572,16 @@ fn a_page_refuses_what_read_refuses_and_says_why() {
         let what = drawn.next().unwrap_or_default();
         let picture = drawn.next().unwrap_or_default().replace("\n    ", "\n");
         // Why a regex is wrong, each says in its own words.
-        let what = what.split("this regex cannot be used: ").next().filter(|before| before.is_empty()).map_or(what, |_| "this regex cannot be used: ");
-        assert!(said[0].starts_with(&format!("Not a condition, from letter {place} on: {what}")), "{}\n{problem}", said[0]);
+        let what = what
+            .split("this regex cannot be used: ")
+            .next()
+            .filter(|before| before.is_empty())
+            .map_or(what, |_| "this regex cannot be used: ");
+        assert!(
+            said[0].starts_with(&format!("Not a condition, from letter {place} on: {what}")),
+            "{}\n{problem}",
+            said[0]
+        );
         assert_eq!((said[1], said[2]), (picture.as_str(), problem.help.as_str()), "{condition}");
         let done = read(&recording, &["-f", condition]);
         assert_eq!(done.status.code(), Some(2), "{condition}");

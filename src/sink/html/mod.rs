@@ -256,11 +256,11 @@ impl<W: Write + Send> Html<W> {
 const FILTER: &str = "<div id=log tabindex=-1></div><form class=bar id=filter hidden role=search><h2>Log</h2>\
     <label>Connection <select name=conn><option value=\"\">all</option></select></label>\
     <label>From <select name=from><option value=\"\">all</option><option>client</option><option>server</option><option>imapscope</option></select></label>\
-    <label class=when>Condition <input type=search name=when autocomplete=off spellcheck=false aria-describedby=mistake placeholder=\"status == NO || check == any\"></label>\
-    <label class=find>Find <input type=search name=find autocomplete=off spellcheck=false placeholder=\"words\"></label>\
     <label><input type=checkbox name=odd> only what is marked *</label>\
     <button type=button name=fold aria-pressed=false>Unfold all</button>\
     <output name=count aria-live=polite></output>\
+    <label class=when>Condition <input type=search name=when autocomplete=off spellcheck=false aria-describedby=mistake placeholder=\"status == NO || check == any\"></label>\
+    <label class=find>Find <input type=search name=find autocomplete=off spellcheck=false placeholder=\"words\"></label>\
     <div class=mistake id=mistake role=alert hidden><p></p><pre></pre><p></p></div></form>\n";
 
 impl<W: Write + Send> Sink for Html<W> {

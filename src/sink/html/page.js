@@ -62,7 +62,7 @@ document.addEventListener('DOMContentLoaded', () => {
       row.hidden = !fits || !wanted.every((word) => text.includes(word));
       shown += !row.hidden;
     }
-    const left = unjudged ? `; ${unjudged} cannot be judged, for what is asked of them is not in this page` : '';
+    const left = unjudged ? `; ${unjudged} cannot be judged: what is asked is not in this page` : '';
     count.value = (shown === rows.length ? `${shown} lines` : `${shown} of ${rows.length} lines`) + left;
     highlight(wanted);
   };
@@ -98,9 +98,10 @@ document.addEventListener('DOMContentLoaded', () => {
     if (odd.checked) view.set('odd', '1');
     history.replaceState(null, '', view.size ? `#${view}` : location.pathname + location.search);
   };
-  form.addEventListener('input', () => {
+  form.addEventListener('input', ({ target }) => {
     clearTimeout(due);
-    due = setTimeout(change, 120);
+    // Half a condition is a wrong one.
+    due = setTimeout(change, target === when ? 500 : 120);
   });
   form.addEventListener('submit', (event) => event.preventDefault());
   fold.addEventListener('click', () => {

@@ -5,7 +5,8 @@
 const Regex = (() => {
   const MOST_NESTED = 250;
   const MOST_STATES = 20000;
-  const MOST_KEPT = 2000;
+  // So many numbers of states are remembered, and no more.
+  const MOST_KEPT = 1e6;
   const END = 256;
 
   // A regex that is wrong, or that a page cannot follow; the message says why.
@@ -324,13 +325,17 @@ const Regex = (() => {
       this.marks = new Uint32Array(this.states.length);
       this.turn = 0;
       this.kept = new Map();
+      this.weight = 0;
     }
 
     // A set of states that are next, behind an octet of this kind. What follows from it is remembered.
     place(before, next) {
       const key = `${before} ${next.sort((a, b) => a - b).join(' ')}`;
-      if (this.kept.size > MOST_KEPT) this.kept.clear();
-      if (!this.kept.has(key)) this.kept.set(key, { before, next, after: [] });
+      if (!this.kept.has(key)) {
+        if (this.weight > MOST_KEPT) [this.kept, this.weight] = [new Map(), 0];
+        this.weight += next.length + END;
+        this.kept.set(key, { before, next, after: [] });
+      }
       return this.kept.get(key);
     }
 
