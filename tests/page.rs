@@ -235,9 +235,10 @@ fn session(sink: &mut dyn Sink) {
     let mut dice = Dice(1);
     let letters: String = (0..40_000).map(|_| dice.one_of(&["a", "e", "i", "n", "s", "t", " "])).collect();
     let long = ("smtp", format!("# x\nS: 220 hi\nC: NOOP {letters}\nS: 250 ok"));
-    let hostile = HOSTILE
-        .iter()
-        .map(|(name, text)| (Dialogue::parse(&text).expect("a dialogue"), Grammar::builtin(name).expect("a protocol")));
+    let hostile =
+        HOSTILE.iter().map(|(name, text)| (*name, (*text).to_owned())).chain([long]).map(|(name, text)| {
+            (Dialogue::parse(&text).expect("a dialogue"), Grammar::builtin(name).expect("a protocol"))
+        });
     let known = play::all().into_iter().filter(|(_, dialogue, _)| dialogue.grammar.is_none());
     let all = hostile.chain(known.map(|(_, dialogue, grammar)| (dialogue, grammar)));
     for (number, (dialogue, grammar)) in all.enumerate() {
