@@ -19,7 +19,13 @@ const Condition = (() => {
   }).map(([name, scale]) => ({ name, scale }));
   // Of a line that goes on with another, what these are is certain.
   const COMMON = 'from conn protocol route client user state tls command'.split(' ');
-  const LASTING = 'protocol client route tls user'.split(' ');
+  const LASTING = 'protocol client route tls user state command'.split(' ');
+
+  const SHORT = [
+    ['command', (whole) => whole.replace(/^UID /i, '')],
+    ['code', (whole) => whole.split(' ')[0]],
+    ['status', (whole) => whole],
+  ];
 
   // A text as octets, each a letter.
   const octets = (text) => {
@@ -281,7 +287,7 @@ const Condition = (() => {
     const lasting = new Map();
     return rows.map((element) => {
       const { conn } = element.dataset;
-      const lines = element.querySelector(':scope > template')?.content.textContent.split('\n');
+      const lines = element.lastElementChild.content?.textContent.split('\n');
       // A line without facts tells no more than whose it is.
       if (!lines) return { conn, part: 'around', facts: Object.fromEntries(FIELDS.map(({ name }) => [name, name === 'conn' ? [conn] : UNKNOWN])) };
       const own = new Map([['conn', [conn]]]);
@@ -300,6 +306,8 @@ const Condition = (() => {
           if (word !== undefined) own.get(name).push(word.replace(/\\x(..)/g, (_, octet) => String.fromCharCode(parseInt(octet, 16))));
         }
       }
+      // Words that are a part of others are not written.
+      for (const [name, short] of SHORT) if (Array.isArray(own.get(name)) && own.get(name).length === 1) own.get(name).push(short(own.get(name)[0]));
       const before = line.fresh ? {} : lasting.get(conn) ?? {};
       lasting.set(conn, Object.fromEntries(LASTING.map((name) => [name, own.has(name) ? own.get(name) : before[name]])));
       line.facts = { ...lasting.get(conn), ...Object.fromEntries(own) };
@@ -308,10 +316,14 @@ const Condition = (() => {
   };
 
   const textOf = (line) => {
-    const data = line.element.querySelector(':scope > div > details.data > pre');
-    if (data) return shown(data);
-    const codes = line.element.querySelectorAll(':scope > div > code, :scope > div > details.long code');
-    return line.begins + [...codes].map(shown).join('') + line.ends;
+    // Walked through by hand: selectors that begin at a line take the longer the more lines there are.
+    let text = '';
+    for (const part of line.element.querySelector('div').children) {
+      if (part.matches('details.data')) return shown(part.querySelector('pre'));
+      if (part.localName === 'code') text += shown(part);
+      if (part.matches('details.long')) for (const code of part.querySelectorAll('code')) text += shown(code);
+    }
+    return line.begins + text + line.ends;
   };
 
   const body = (text) => text.replace(/\n$/, '').replace(/\r$/, '');

@@ -1,8 +1,8 @@
 //! What conditions can ask about a line, for the script of the page: in a template, which shows nothing and of which no browser
 //! makes anything. One fact a line, `FIELD WORD`, in printable ASCII; `? FIELD …` cannot be said, `-FIELD` is no more.
 //!
-//! What the page shows anyway is not told again: the connection, who speaks, and the octets of the line. What it hides, it hides
-//! here too. What seldom changes is told of a connection when it does.
+//! What the page shows anyway is not told again: the connection, who speaks, and the octets of the line; nor what seldom changes
+//! until it does, nor words that are a part of others. What the page hides, it hides here too.
 
 use std::borrow::Cow;
 
@@ -10,8 +10,8 @@ use super::markup::Markup;
 use crate::event::{Explained, Known, Part, Role, Value, What};
 use crate::sink::text::{End, split_end};
 
-/// What concerns a connection for more than one line.
-const LASTING: [&str; 5] = ["protocol", "client", "route", "tls", "user"];
+/// What is often as it was in the line before of a connection.
+const LASTING: [&str; 7] = ["protocol", "client", "route", "tls", "user", "state", "command"];
 
 /// Of these, what is a secret in the octets is one here.
 const QUOTED: [&str; 4] = ["tag", "status", "code", "capability"];
@@ -39,7 +39,7 @@ pub fn write(page: &mut Markup, event: &Explained<'_>, known: &Known<'_>, here: 
         match value(name) {
             None => {}
             Some(Value::Unknown) => line(&mut now, "?", name.as_bytes()),
-            Some(value) => fact(&mut now, name, value),
+            Some(value) => fact(&mut now, name, value, (name == "command").then_some(1)),
         }
         if now.bytes() == before.bytes() {
             continue;
@@ -62,12 +62,7 @@ pub fn write(page: &mut Markup, event: &Explained<'_>, known: &Known<'_>, here: 
             // With the size, the length of what is hidden would be told.
             _ if (name == "size" && secret) || (name == "text" && !here) => unknown.push(name),
             _ if name == "text" => {}
-            Value::Words(words) if name == "command" || secret && QUOTED.contains(&name) => {
-                let least = if name == "command" { 1 } else { 2 };
-                let words = words.iter().map(|word| Cow::Owned(hide(word, least))).collect();
-                fact(page, name, &Value::Words(words));
-            }
-            value => fact(page, name, value),
+            value => fact(page, name, value, (secret && QUOTED.contains(&name)).then_some(2)),
         }
     }
     if value("text").is_none() && known.part != Part::Around {
@@ -103,7 +98,8 @@ fn line(page: &mut Markup, name: &'static str, word: &[u8]) {
     page.coded(word);
 }
 
-fn fact(page: &mut Markup, name: &'static str, value: &Value<'_>) {
+/// A fact; masks of so many octets at least are hidden in it.
+fn fact(page: &mut Markup, name: &'static str, value: &Value<'_>, masks: Option<usize>) {
     match value {
         Value::Unknown => {}
         Value::Number(number) => line(page, name, number.to_string().as_bytes()),
@@ -111,7 +107,20 @@ fn fact(page: &mut Markup, name: &'static str, value: &Value<'_>) {
             page.raw("\n");
             page.raw(name);
         }
-        Value::Words(words) => words.iter().for_each(|word| line(page, name, word)),
+        Value::Words(words) => {
+            for word in written(name, words) {
+                line(page, name, &masks.map_or(Cow::Borrowed(&**word), |least| Cow::Owned(hide(word, least))));
+            }
+        }
+    }
+}
+
+/// The words that cannot be made of the first.
+fn written<'w, 'a>(name: &str, words: &'w [Cow<'a, [u8]>]) -> &'w [Cow<'a, [u8]>] {
+    match words {
+        [_, _] if matches!(name, "command" | "code") => &words[..1],
+        [status, mark] if name == "status" && status == mark => &words[..1],
+        words => words,
     }
 }
 
