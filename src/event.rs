@@ -488,8 +488,9 @@ pub enum Oddity {
     FalseEnd(FalseEnd, u64),
     /// A reply to a message that has not ended for the standard.
     InsideMessage,
-    /// Inside a message for the standard, and behind its end for a server that took a false end for it.
-    Smuggled,
+    /// Inside a message for the standard, and behind its end for a server that took a false end for it. So many octets, the
+    /// first ones, were reported before as the message's, and are read a second time: see [`repeated`].
+    Smuggled(u64),
     /// A message was closed where a server that replied early may have seen its end.
     ClosedEarly,
     /// Not sent on: it is between the peer and imapscope.
@@ -498,6 +499,14 @@ pub enum Oddity {
     Ours,
     /// Not sent on: it goes on with what a rule has taken away.
     Dropped,
+}
+
+/// How many of the first octets of a text or of data with these oddities were reported before: what keeps octets passes them
+/// over. All others are reported once.
+#[must_use]
+pub fn repeated(oddities: &[Oddity]) -> u64 {
+    let counts = oddities.iter().map(|odd| if let Oddity::Smuggled(count) = odd { *count } else { 0 });
+    counts.max().unwrap_or(0)
 }
 
 /// A dot on what looks like a line of its own, and is not between CRLF and CRLF.

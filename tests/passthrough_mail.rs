@@ -3,7 +3,7 @@
 
 mod lanes;
 
-use imapscope::event::{Peer, What};
+use imapscope::event::{Peer, What, repeated};
 use imapscope::grammar::BUILTIN;
 use imapscope::rules::{Rules, Source};
 use lanes::{Cutting, Run, Step, run};
@@ -318,7 +318,7 @@ fn accounted(protocol: &str, steps: &[Step], run: &Run) {
             What::Data(data) => &data.oddities,
             _ => return false,
         };
-        odd.contains(&imapscope::event::Oddity::Smuggled)
+        repeated(odd) > 0
     });
     // What was read again as commands is counted twice.
     if !smuggled {

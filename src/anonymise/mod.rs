@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use crate::event::{
     Batch, Certificate, Data, Decoded, Edited, Event, Hello, Kind, MAX_HEAD, Octets, Opened, Peer, Reading, RouteName,
-    Span, Text, TlsFacts, Verdict, What,
+    Span, Text, TlsFacts, Verdict, What, repeated,
 };
 use crate::grammar::{Grammar, mechanism};
 use crate::wire;
@@ -195,13 +195,16 @@ impl Anonymiser {
         if data.secret {
             fill(&mut bytes[span]);
         } else {
-            if head.len() < span.len() {
-                // Its octets are not there, only these.
+            let repeats = repeated(&data.oddities) > 0;
+            if repeats || head.len() < span.len() {
+                // The octets of its beginning are not there, only these.
                 let (piece, block) = (bytes[span.clone()].to_vec(), (data.frame, data.kind));
                 head.clear();
                 lane.stream.piece(block, lane.frame.content, &piece, &mut Vec::new(), &mut self.names);
                 head = lane.stream.finish(&mut self.names).1;
-                rest.clear();
+                if !repeats {
+                    rest.clear();
+                }
             }
             debug_assert!(head.len() >= span.len() || span.len() > MAX_HEAD, "as many octets as came");
             let len = head.len().min(span.len());

@@ -66,7 +66,7 @@ impl Book {
             Oddity::ServerNonSync => "RFC 7888 section 4",
             Oddity::Malformed => "RFC 9051 section 7.1",
             Oddity::CodeChanges => self.pick(["", "RFC 5321 section 4.2.1", "", ""]),
-            Oddity::FalseEnd(..) | Oddity::InsideMessage | Oddity::ClosedEarly | Oddity::Smuggled => {
+            Oddity::FalseEnd(..) | Oddity::InsideMessage | Oddity::ClosedEarly | Oddity::Smuggled(_) => {
                 self.pick(["", "RFC 5321 section 4.1.1.4", "", ""])
             }
             Oddity::NotDeflate => "RFC 4978 section 3",

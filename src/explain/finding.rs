@@ -104,9 +104,9 @@ pub fn oddity(odd: Oddity, from: Peer, unasked: bool, book: Book) -> Note {
             place,
         ),
         Oddity::InsideMessage => says(server, "a reply to a message that has not ended"),
-        Oddity::Smuggled => says(
+        Oddity::Smuggled(_) => says(
             server,
-            "smuggled: this stood in a message, and the server takes it for a command, as it took a false end for the end",
+            "smuggled: this stood in a message, and is read as the server reads it, which took a false end for the end",
         ),
         Oddity::ClosedEarly => note(
             NoteKind::Session,

@@ -10,7 +10,7 @@ use super::list::Reason;
 use super::sasl::Exchange;
 use super::tally::HIDDEN;
 use super::{Explainer, Idle, MAX_NAME, MAX_PENDING, MAX_TAGGED, Met, Pending, failed, phrase};
-use crate::event::{Form, Kind, Note, NoteKind, Oddity, Peer, Span, State, Status, Text, Time};
+use crate::event::{Form, Kind, Note, NoteKind, Oddity, Peer, Span, State, Status, Text, Time, repeated};
 use crate::grammar::{Command, Replies, Then};
 use crate::wire::imap;
 use crate::wording::{amount, duration};
@@ -110,7 +110,7 @@ impl Explainer {
             self.notes.push(finding(Peer::Client, text, "RFC 9051 section 2.2.1"));
         }
         // What was smuggled stood in a message, behind which the client did wait.
-        if !text.oddities.contains(&Oddity::Smuggled) {
+        if repeated(&text.oddities) == 0 {
             self.pipelined();
         }
         // What imapscope says in the client's place is not the client's fault.

@@ -10,7 +10,7 @@ use super::lines::{self, Lines};
 use super::{FORMAT, Head, MAX_LINE, plain, quick};
 use crate::event::{
     Batch, Data, Event, Form, Kind, MAX_HEAD, MAX_OCTETS, MAX_TEXT, Octets as Piece, Oddity, Opened, Peer, Reading,
-    Span, Text, Time, What,
+    Span, Text, Time, What, repeated,
 };
 
 /// So many connections may be open at a time; those beyond are passed over.
@@ -453,6 +453,9 @@ fn data(line: Line<'_>, lane: &mut Lane, batch: &mut Batch) -> Result<What, &'st
     if head.len() > MAX_HEAD {
         return Err("the beginning of its data is too long");
     }
+    if repeated(&line.odd) > len {
+        return Err("more of its octets came before than there are");
+    }
     Ok(What::Data(Data {
         frame: line.frame.ok_or("a block of data without its frame")?,
         kind,
@@ -506,6 +509,7 @@ fn apart(spans: &[Span], len: usize) -> bool {
 const fn inside(odd: Oddity, len: usize) -> bool {
     match odd {
         Oddity::BareCr(at) | Oddity::Nul(at) | Oddity::OpenQuote(at) | Oddity::NotALiteral(at) => at as usize <= len,
+        Oddity::Smuggled(count) => count <= len as u64,
         _ => true,
     }
 }

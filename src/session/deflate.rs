@@ -120,6 +120,8 @@ impl Session {
             return false;
         }
         lane.packed = true;
+        // What is inside of it was not reported before, as what came was.
+        lane.again = 0;
         lane.deflate = Some(Box::new(Deflate::new(lane.edit)));
         true
     }

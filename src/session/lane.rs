@@ -71,6 +71,8 @@ pub struct Block {
     pub secret: bool,
     /// How some of it came.
     pub oddity: Option<Oddity>,
+    /// So many of its octets, the first ones, were reported before.
+    pub again: u64,
     /// The search for its subject, if it may be a message.
     pub subject: Option<Box<Subject>>,
     /// What came behind the first false end of a message, until there is too much of it.
@@ -94,6 +96,7 @@ impl Block {
             head: Vec::new(),
             secret,
             oddity: None,
+            again: 0,
             subject: None,
             behind: None,
             over: false,
@@ -140,8 +143,6 @@ pub enum Manner {
     Injected,
     /// Just now, inside a layer whose octets were passed on as they came.
     Inside,
-    /// Within a message, behind a false end that the server took for its end.
-    Smuggled,
     /// Just now, from the server, as an answer to us: it is not for the client.
     Kept,
     /// Not at all: these are our own words.
@@ -163,7 +164,6 @@ impl Manner {
             Manner::Fresh | Manner::Known | Manner::Inside => None,
             Manner::Early => Some(Oddity::Early),
             Manner::Injected => Some(Oddity::Injected),
-            Manner::Smuggled => Some(Oddity::Smuggled),
         }
     }
 }
@@ -193,6 +193,8 @@ pub struct Lane {
     pub wait: Option<(Wait, u64)>,
     /// The octets that wait.
     pub undecided: Undecided,
+    /// So many octets were reported as those of a message, and are read again: those that wait, or have begun a line, and no more.
+    pub again: usize,
     /// The next line is a SASL response, in the exchange that this frame began.
     pub sasl: Option<u64>,
     /// A command with secrets was the last that is known: what is no known command may belong to it, sent by a

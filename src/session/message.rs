@@ -81,10 +81,11 @@ impl Session {
         }
     }
 
-    /// Reads octets as commands that have passed as a message.
+    /// Reads octets as commands that have passed, and were reported, as a message.
     fn read_again(&mut self, octets: Vec<u8>, out: &mut Outbox) {
         let mut waiting = Undecided::of(octets);
-        let used = self.go_on(Peer::Client, waiting.bytes(), Manner::Smuggled, out);
+        self.lane(Peer::Client).again = waiting.len();
+        let used = self.go_on(Peer::Client, waiting.bytes(), Manner::Known, out);
         waiting.advance(used);
         self.lane(Peer::Client).undecided = waiting;
     }
@@ -99,6 +100,7 @@ impl Session {
         let Some(behind) = client.block.as_mut().and_then(|block| block.behind.take()) else { return };
         if let Some(block) = &mut client.block {
             block.len = end;
+            block.again = block.again.min(end);
             block.head.truncate(usize::try_from(end).unwrap_or(usize::MAX));
         }
         client.framer.expect(Expect::Line);

@@ -5,6 +5,7 @@
 //! else. Octets that cannot be classified before the other side has spoken are relayed at once and read later
 //! (`wait`): until then they are not reported, so that no secret is.
 
+mod block;
 mod deflate;
 pub mod dialogue;
 mod edit;
@@ -25,9 +26,7 @@ mod wait;
 
 use std::sync::Arc;
 
-use crate::event::{
-    Closed, Data, DataKind, Form, Kind, MAX_OCTETS, Octets, Oddity, Peer, Reading, RouteName, Span, State, Text, What,
-};
+use crate::event::{Closed, DataKind, Form, Kind, Oddity, Peer, Reading, RouteName, State, Text, What};
 use crate::grammar::Grammar;
 pub use crate::rules::Trouble;
 use crate::rules::{Progress, Rules};
@@ -254,7 +253,10 @@ impl Session {
                 framer.gather(self.gather(from));
             }
             let cut = framer.cut(&mut input);
-            let relay = Relay { chunk, range: before..chunk.len() - input.len(), manner };
+            // What is read again was sent where the server wanted it.
+            let early = manner == Manner::Early && self.lane(from).again == 0;
+            let as_it_came = if manner == Manner::Early && !early { Manner::Known } else { manner };
+            let relay = Relay { chunk, range: before..chunk.len() - input.len(), manner: as_it_came };
             let mut next = self.piece(from, cut, &relay, out);
             if next.is_none() && self.lane(from).block.is_some() {
                 next = self.passed(from, &framer, &relay, out);
@@ -274,7 +276,7 @@ impl Session {
                 self.lane(from).framer = framer;
                 return chunk.len() - input.len();
             }
-            if manner == Manner::Early {
+            if early {
                 // Said of the first piece, it need not be said of those behind it.
                 manner = Manner::Known;
             }
@@ -329,21 +331,6 @@ impl Session {
         }
     }
 
-    /// Octets belong to the data block in progress.
-    fn feed(&mut self, from: Peer, bytes: &[u8], manner: Manner, out: &mut Outbox) {
-        let octets = self.octets;
-        let Some(block) = &mut self.lane(from).block else { return };
-        block.feed(bytes, manner);
-        // What was smuggled has been reported as part of its message.
-        if octets && manner != Manner::Smuggled {
-            let (frame, kind, secret) = (block.frame, block.kind, block.secret);
-            for piece in bytes.chunks(MAX_OCTETS) {
-                let bytes = out.keep(piece);
-                out.report(from, What::Octets(Octets { frame, kind, bytes, secret }));
-            }
-        }
-    }
-
     /// Octets of a data block have passed; says what comes next, if that was its end.
     fn passed(&mut self, from: Peer, framer: &Framer, relay: &Relay<'_>, out: &mut Outbox) -> Option<Expect> {
         let lane = self.lane(from);
@@ -389,6 +376,9 @@ impl Session {
         let edit = plan.edited(self, (whole, &reading), &masked, out);
         let mut oddities = self.oddities(from, whole, &reading, &masked);
         oddities.extend(relay.manner.oddity());
+        if relay.manner != Manner::Ours {
+            oddities.extend(self.repeats(from, whole.len()));
+        }
         if answers_us {
             oddities.push(Oddity::Kept);
         } else if away && !first {
@@ -489,34 +479,6 @@ impl Session {
         self.conclude(from, &reading, turn, out)
     }
 
-    /// Reports the data block in progress, and ends it.
-    fn report_block(&mut self, from: Peer, truncated: bool, out: &mut Outbox) {
-        let lane = self.lane(from);
-        // What cannot be read has no end of its own.
-        let open = truncated && lane.block.as_ref().is_some_and(|block| block.kind != DataKind::Opaque);
-        self.report_block_with(from, Vec::from_iter(open.then_some(self.cut_off(from))), out);
-    }
-
-    /// The same, with what was odd about it.
-    fn report_block_with(&mut self, from: Peer, odd: Vec<Oddity>, out: &mut Outbox) {
-        let state = self.state;
-        let Some(block) = self.lane(from).block.take() else { return };
-        let away = (self.lane(from).fate != Fate::Sent).then_some(Oddity::Dropped);
-        let oddities = block.oddity.into_iter().chain(odd).chain(away).collect();
-        let data = Data {
-            frame: block.frame,
-            kind: block.kind,
-            len: block.len,
-            announced: block.announced,
-            head: out.keep(&block.head),
-            subject: block.subject.map_or_else(Span::default, |subject| out.keep(subject.found())),
-            secret: block.secret,
-            state,
-            oddities,
-        };
-        out.report(from, What::Data(data));
-    }
-
     /// Settles and reports all that is unfinished on a lane that brings no more; what was held is sent on.
     fn finish(&mut self, from: Peer, out: &mut Outbox) {
         while let Some((wait, _)) = self.lane(from).wait {
@@ -559,6 +521,7 @@ impl Session {
         let first = self.lane(from).frame.is_none();
         let frame = self.number(from, &held, &reading);
         let masked = self.masked(from, &held, &reading);
+        let again = self.repeats(from, held.len());
         let text = Text {
             frame,
             first,
@@ -570,7 +533,7 @@ impl Session {
             state: self.state,
             secrets: masked.spans,
             decoded: None,
-            oddities: oddity.into_iter().chain([cut_off]).chain(away.then_some(Oddity::Dropped)).collect(),
+            oddities: oddity.into_iter().chain(again).chain([cut_off]).chain(away.then_some(Oddity::Dropped)).collect(),
         };
         out.report(from, What::Text(text));
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::style::Body;
-use crate::event::{Explained, MAX_HEAD, Peer, What};
+use crate::event::{Data, Explained, MAX_HEAD, Peer, What, repeated};
 
 /// The most octets of one block that are kept, whatever is wanted.
 pub const MOST: usize = 1024 * 1024;
@@ -42,9 +42,14 @@ impl Bulk {
         }
     }
 
-    /// The octets of the block that is over; nothing if none were kept.
-    pub fn take(&mut self, event: &Explained<'_>) -> Option<Vec<u8>> {
-        self.lanes.remove(&(event.connection, event.event.from))
+    /// The octets of the block that is over; nothing if none were kept, or not the first of them.
+    pub fn take(&mut self, event: &Explained<'_>, data: &Data) -> Option<Vec<u8>> {
+        let mut kept = self.lanes.remove(&(event.connection, event.event.from))?;
+        // A server may have seen its end before some that had come.
+        kept.truncate(usize::try_from(data.len).unwrap_or(usize::MAX));
+        let before = usize::try_from(repeated(&data.oddities)).unwrap_or(usize::MAX);
+        kept.splice(0..0, event.bytes.get(..before)?.iter().copied());
+        Some(kept)
     }
 
     /// The connection is over.

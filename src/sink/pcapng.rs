@@ -14,7 +14,9 @@ use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::{Sink, closing, escape, text};
-use crate::event::{Closed, Closer, Data, Event, Explained, Layer, Oddity, Opened, Peer, Text, Time, TlsFacts, What};
+use crate::event::{
+    Closed, Closer, Data, Event, Explained, Layer, Oddity, Opened, Peer, Text, Time, TlsFacts, What, repeated,
+};
 use crate::wording::amount;
 use segment::Stream;
 
@@ -52,8 +54,6 @@ struct Connection {
     remarks: Vec<String>,
     /// Octets of the block in progress that were reported, of each lane.
     reported: [u64; 2],
-    /// The lane's last text repeats octets of a message, and so does what belongs to it.
-    repeats: [bool; 2],
     /// Who said first that no more would come.
     ended: Option<Peer>,
 }
@@ -99,7 +99,7 @@ impl<W: Write + Send> Pcapng<W> {
         let ends = [client, self.server(opened, client.is_ipv4())];
         let ends = self.free(ends);
         let stream = Stream::open(&mut self.out, event.at, ends, event.connection, &remarks);
-        let fresh = Connection { stream, remarks: Vec::new(), reported: [0; 2], repeats: [false; 2], ended: None };
+        let fresh = Connection { stream, remarks: Vec::new(), reported: [0; 2], ended: None };
         self.connections.insert(event.connection, fresh);
     }
 
@@ -144,19 +144,16 @@ impl<W: Write + Send> Pcapng<W> {
         }
         remark::edit(&mut remarks, event, text);
         remark::notes(&mut remarks, event);
-        let repeats = text.oddities.contains(&Oddity::Smuggled);
-        connection.repeats[from.index()] = repeats;
-        if repeats || event.bytes.is_empty() {
-            connection.remarks = remarks;
-        } else {
-            connection.stream.send(&mut self.out, event.at, from, event.bytes, &remarks);
+        // What was read again stands in a packet of its message.
+        match text::fresh(event.bytes, &text.oddities) {
+            b"" => connection.remarks = remarks,
+            fresh => connection.stream.send(&mut self.out, event.at, from, fresh, &remarks),
         }
     }
 
     /// A piece of data: what is held of the lane was written, so this one is held.
     fn octets(&mut self, event: &Explained<'_>, from: Peer) {
-        let connection = self.connections.get_mut(&event.connection);
-        let Some(connection) = connection.filter(|it| !it.repeats[from.index()]) else { return };
+        let Some(connection) = self.connections.get_mut(&event.connection) else { return };
         connection.reported[from.index()] += event.bytes.len() as u64;
         self.held = Some(Held { connection: event.connection, from, at: event.at, octets: event.bytes.to_vec() });
     }
@@ -170,8 +167,8 @@ impl<W: Write + Send> Pcapng<W> {
         let held = self.held.take_if(|held| held.connection == event.connection && held.from == from);
         self.release();
         let Some(connection) = self.connections.get_mut(&event.connection) else { return };
-        let missing = data.len.saturating_sub(reported);
-        if missing > 0 && !connection.repeats[from.index()] {
+        let missing = data.len.saturating_sub(repeated(&data.oddities)).saturating_sub(reported);
+        if missing > 0 {
             remark::add(&mut remarks, format!("{} before this are missing", amount(missing, "octet")));
             connection.stream.skip(from, missing);
         }

@@ -250,7 +250,7 @@ impl<W: Write + Send> Pretty<W> {
             Body::Octets(most) => usize::try_from(most).unwrap_or(usize::MAX),
             Body::Fold | Body::All => usize::MAX,
         };
-        let bulk = self.bulk.take(event);
+        let bulk = self.bulk.take(event, data);
         let head = text::start_of(bulk.as_deref().unwrap_or(event.bytes), shown);
         if self.body == Body::Fold && data.kind != DataKind::Opaque {
             first_line(page, head, data.len);
@@ -369,7 +369,7 @@ impl<W: Write + Send> Sink for Pretty<W> {
         match event.event.what {
             What::Tls(_) => self.secured.enter(event.connection, event.event.from),
             What::Closed(_) => self.leave(event.connection),
-            What::Data(_) => drop(self.bulk.take(event)),
+            What::Data(ref data) => drop(self.bulk.take(event, data)),
             _ => {}
         }
     }

@@ -6,7 +6,7 @@ use memchr::{memchr, memmem};
 
 use super::escape::{escape, printable};
 use super::style::{Ink, Palette};
-use crate::event::{Mark, Role};
+use crate::event::{Mark, Oddity, Role, repeated};
 
 /// What stands in the place of a secret.
 pub const HIDDEN: &[u8] = b"<hidden>";
@@ -30,6 +30,13 @@ pub fn split_end(bytes: &[u8]) -> (&[u8], End) {
         [body @ .., b'\n'] => (body, End::Lf),
         _ => (bytes, End::Open),
     }
+}
+
+/// The octets of a text with these oddities that were not reported before.
+#[must_use]
+pub fn fresh<'a>(bytes: &'a [u8], oddities: &[Oddity]) -> &'a [u8] {
+    let repeated = usize::try_from(repeated(oddities)).unwrap_or(usize::MAX);
+    bytes.get(repeated..).unwrap_or_default()
 }
 
 /// Appends a text without its line end. Where it has several lines, each but the first begins with `indent` blanks.

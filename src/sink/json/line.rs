@@ -256,6 +256,7 @@ fn oddities(line: &mut Object<'_>, oddities: &[Oddity]) {
                 object.string("before", end.before.word());
                 object.string("after", end.after.word());
             }
+            Oddity::Smuggled(count) => object.number("repeats", count),
             _ => {}
         }
     });

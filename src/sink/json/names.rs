@@ -134,7 +134,7 @@ pub const fn oddity(odd: Oddity) -> &'static str {
         Oddity::CodeChanges => "code-changes",
         Oddity::FalseEnd(..) => "false-end",
         Oddity::InsideMessage => "inside-message",
-        Oddity::Smuggled => "smuggled",
+        Oddity::Smuggled(_) => "smuggled",
         Oddity::ClosedEarly => "closed-early",
         Oddity::Kept => "kept",
         Oddity::Ours => "ours",

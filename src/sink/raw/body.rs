@@ -11,7 +11,7 @@ use std::path::Path;
 use super::dot::Undot;
 use super::folder::Folder;
 use super::{FULL, missing, missing_name};
-use crate::event::{Data, DataKind, Explained, Kind, Octets, Oddity, Peer, Text, What};
+use crate::event::{Data, DataKind, Explained, Kind, Octets, Peer, Text, What, repeated};
 use crate::problem::Problem;
 use crate::sink::Sink;
 use crate::sink::exchange::Exchanges;
@@ -118,11 +118,15 @@ impl Bodies {
 
     /// A block is over.
     fn data(&mut self, event: &Explained<'_>, data: &Data) {
-        if data.secret || !is_body(data.kind) || data.oddities.contains(&Oddity::Smuggled) {
+        if data.secret || !is_body(data.kind) {
             return;
         }
         let Bodies { folder, exchanges, lanes } = self;
         let lane = &mut lanes.entry(event.connection).or_default()[event.event.from.index()];
+        if lane.open.is_none() && repeated(&data.oddities) > 0 {
+            // All of it stands in the file of the message in which it was smuggled.
+            return;
+        }
         lane.open(event, data.frame, data.kind, exchanges);
         if let Some(open) = lane.open.take() {
             let mut end = Vec::new();

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 use std::path::Path;
 
-use super::Sink;
+use super::{Sink, text};
 use crate::event::{Explained, Oddity, Peer, What};
 use crate::problem::Problem;
 use crate::wording::amount;
@@ -129,9 +129,8 @@ impl<W: Write + Send> Sink for RawStream<W> {
 /// time. What is known of data by its head came before, whole.
 fn sent<'a>(event: &Explained<'a>) -> &'a [u8] {
     match &event.event.what {
-        What::Text(text) if !text.oddities.iter().any(|odd| matches!(odd, Oddity::Smuggled | Oddity::Ours)) => {
-            event.bytes
-        }
+        What::Text(text) if text.oddities.contains(&Oddity::Ours) => b"",
+        What::Text(text) => text::fresh(event.bytes, &text.oddities),
         What::Octets(_) => event.bytes,
         _ => b"",
     }

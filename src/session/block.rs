@@ -1,0 +1,63 @@
+//! Data blocks: their octets are reported as they come, each once, and the block at its end. What was smuggled is read a second
+//! time, and not reported as octets then.
+
+use super::lane::{Fate, Manner};
+use super::{Outbox, Session};
+use crate::event::{Data, DataKind, MAX_OCTETS, Octets, Oddity, Peer, Span, What};
+
+impl Session {
+    /// Octets belong to the data block in progress.
+    pub(super) fn feed(&mut self, from: Peer, bytes: &[u8], manner: Manner, out: &mut Outbox) {
+        let octets = self.octets;
+        let lane = self.lane(from);
+        let Some(block) = &mut lane.block else { return };
+        block.feed(bytes, manner);
+        let again = bytes.len().min(lane.again);
+        lane.again -= again;
+        block.again += again as u64;
+        if octets {
+            let (frame, kind, secret) = (block.frame, block.kind, block.secret);
+            for piece in bytes[again..].chunks(MAX_OCTETS) {
+                let bytes = out.keep(piece);
+                out.report(from, What::Octets(Octets { frame, kind, bytes, secret }));
+            }
+        }
+    }
+
+    /// What is to be said of a text of so many octets that is reported now, if some of them were reported before.
+    pub(super) fn repeats(&mut self, from: Peer, len: usize) -> Option<Oddity> {
+        let lane = self.lane(from);
+        let again = len.min(lane.again);
+        lane.again -= again;
+        (again > 0).then_some(Oddity::Smuggled(again as u64))
+    }
+
+    /// Reports the data block in progress, and ends it.
+    pub(super) fn report_block(&mut self, from: Peer, truncated: bool, out: &mut Outbox) {
+        let lane = self.lane(from);
+        // What cannot be read has no end of its own.
+        let open = truncated && lane.block.as_ref().is_some_and(|block| block.kind != DataKind::Opaque);
+        self.report_block_with(from, Vec::from_iter(open.then_some(self.cut_off(from))), out);
+    }
+
+    /// The same, with what was odd about it.
+    pub(super) fn report_block_with(&mut self, from: Peer, odd: Vec<Oddity>, out: &mut Outbox) {
+        let state = self.state;
+        let Some(block) = self.lane(from).block.take() else { return };
+        let away = (self.lane(from).fate != Fate::Sent).then_some(Oddity::Dropped);
+        let again = Some(Oddity::Smuggled(block.again)).filter(|_| block.again > 0);
+        let oddities = block.oddity.into_iter().chain(again).chain(odd).chain(away).collect();
+        let data = Data {
+            frame: block.frame,
+            kind: block.kind,
+            len: block.len,
+            announced: block.announced,
+            head: out.keep(&block.head),
+            subject: block.subject.map_or_else(Span::default, |subject| out.keep(subject.found())),
+            secret: block.secret,
+            state,
+            oddities,
+        };
+        out.report(from, What::Data(data));
+    }
+}
