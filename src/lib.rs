@@ -219,7 +219,8 @@
 //!   grows without measure, is passed on and not read. UNAUTHENTICATE ends it; the end of the last flush may come behind.
 //! - **A message ends where the standard says.** What a server may take for its end is noted as it passes, and 64 KiB behind
 //!   the first such place are kept. If the server then answers more than it was asked, or before the end, those octets are
-//!   read again as commands, as it reads them (`session/message.rs`).
+//!   read again as commands, as it reads them (`session/message.rs`). All octets are reported once all the same: a lane counts what
+//!   it reads again, and a text or block says how much of its beginning that is ([`event::repeated`]), so that outputs that keep octets pass it over.
 //! - **A command is a guest** (`verb/child.rs`): it is started when all routes listen, and told where in its environment. It has the
 //!   standard streams for itself unless the log needs one of them; then its lines are escaped like a peer's. Ctrl-C reaches it
 //!   without us, so only SIGTERM is passed on. A program that there is not is a mistake, and found before a socket opens.

@@ -153,7 +153,7 @@ fn rare() -> Vec<Made> {
         new(Client, What::Lag { events: 3, bytes: 4 }),
         new(Client, What::Missed("close at-byte 9".into())),
         edited,
-        odd.odd(Oddity::FalseEnd(FalseEnd { before: LineEnd::Lf, after: LineEnd::Cr }, 7)),
+        odd.odd(Oddity::FalseEnd(FalseEnd { before: LineEnd::Lf, after: LineEnd::Cr }, 7)).odd(Oddity::Smuggled(5)),
         lost,
     ]
 }

@@ -350,6 +350,8 @@ fn prove_edit(protocol: &str, steps: &[Step], sizes: &[usize]) {
     let whole = run(start(), steps, &Cutting::Whole);
     let split = run(start(), steps, &Cutting::Sizes(sizes.to_vec()));
     assert!(whole.output == whole.input && split.output == split.input, "{protocol}");
+    whole.check();
+    split.check();
     same(protocol, &whole, &split);
     same(protocol, &run(Run::of(protocol, Rules::default()), steps, &Cutting::Whole), &whole);
 }
@@ -360,6 +362,8 @@ fn prove_changes(protocol: &str, steps: &[Step], sizes: &[usize]) {
     let whole = run(start(), steps, &Cutting::Whole);
     let split = run(start(), steps, &Cutting::Sizes(sizes.to_vec()));
     accounted(protocol, steps, &whole);
+    whole.check();
+    split.check();
     for from in [Peer::Client, Peer::Server] {
         let changed = |run: &Run| run.events.iter().any(|seen| seen.from == from && edited(seen));
         if !changed(&whole) {

@@ -5,7 +5,9 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use imapscope::event::{Data, Explained, Layer, Oddity, Peer, What};
+use imapscope::event::{Batch, Data, Explained, Layer, Oddity, Peer, What};
+use imapscope::explain::Explainer;
+use imapscope::recording::{Head, Reader, State, Writer};
 use imapscope::sink::Sink;
 use imapscope::sink::raw::body::Bodies;
 use imapscope::sink::raw::{Raw, RawStream};
@@ -227,6 +229,72 @@ fn bodies_of_pop3_and_managesieve() {
     );
     assert_eq!(found.values().map(String::as_str).collect::<Vec<_>>(), ["keep;\n"], "{found:?}");
     assert!(found.keys().all(|name| name.ends_with(".txt")), "{found:?}");
+}
+
+#[test]
+fn bodies_of_a_message_in_which_another_was_smuggled() {
+    let opening = [
+        (S, "220 hi\r\n"),
+        (C, "EHLO a\r\n"),
+        (S, "250 hi\r\n"),
+        (C, "MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n"),
+        (S, "250 ok\r\n250 ok\r\n354 go\r\n"),
+    ];
+    let inner = "MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n";
+    let replies = (S, "250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n250 ok\r\n");
+    // All of it: it stands in one file, the whole message's.
+    let message = format!("A: b\r\n\r\n\n.\n{inner}C: d\r\n\r\nin\r\n.\r\n");
+    let found = bodies("smtp", &[&opening[..], &[(C, &*message), replies]].concat());
+    assert_eq!(found.into_values().collect::<Vec<_>>(), [message.strip_suffix(".\r\n").expect("its end")]);
+    // Half of it, and the rest came later: no octet stands in both.
+    let half = format!("A: b\r\n\r\n\n.\n{inner}C: d");
+    let steps = [(C, &*half), (S, "250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n"), (C, "\r\n\r\nin\r\n.\r\n")];
+    let found = bodies("smtp", &[&opening[..], &steps].concat());
+    assert_eq!(found.into_values().collect::<Vec<_>>(), [&half, "\r\n\r\nin\r\n"]);
+}
+
+/// What a recording shows is what was shown live: raw octets and bodies.
+#[test]
+fn a_recording_gives_the_same_files() {
+    let place = tempfile::tempdir().expect("a folder");
+    let folder = |kind: &str, round: usize| place.path().join(format!("{kind}-{round}"));
+    for (round, size) in [usize::MAX, 7].into_iter().enumerate() {
+        let mut live = open(&folder("live-raw", round), &folder("live-bodies", round));
+        let mut read = open(&folder("read-raw", round), &folder("read-bodies", round));
+        for (number, (_, dialogue, grammar)) in play::all().into_iter().enumerate() {
+            let mut recording = Vec::new();
+            let mut writer = Writer::new(&mut recording, Head { secrets: true, ..Head::default() });
+            play::play(&dialogue, &grammar, (number as u64 + 1, size, true), &mut writer);
+            drop(writer);
+            live.iter_mut().for_each(|sink| {
+                play::play(&dialogue, &grammar, (number as u64 + 1, size, true), &mut **sink);
+            });
+            let mut explainer = Explainer::of_recording(grammar.clone(), true);
+            let mut reader = Reader::new(&recording[..]).expect("memory can be read");
+            let mut batch = Batch::default();
+            while reader.next(&mut batch).expect("memory can be read") == State::Events {
+                explainer.explain(&mut batch, &mut |event| {
+                    read.iter_mut().for_each(|sink| sink.put(event).expect("room"));
+                });
+            }
+            assert!(reader.finish().is_empty(), "nothing of it is damaged");
+        }
+        live.iter_mut().chain(&mut read).for_each(|sink| sink.end().expect("room"));
+        for kind in ["raw", "bodies"] {
+            let [live, read] = ["live", "read"].map(|from| files(&folder(&format!("{from}-{kind}"), round)));
+            assert!(live.len() > 50 && live.keys().eq(read.keys()), "the same files of {kind}");
+            for (name, octets) in &live {
+                assert!(octets == &read[name], "{kind}, {name}");
+            }
+        }
+    }
+}
+
+fn open(raw: &Path, bodies: &Path) -> [Box<dyn Sink>; 2] {
+    [
+        Box::new(Raw::new(raw, "raw").expect("a new folder")),
+        Box::new(Bodies::new(bodies, "bodies").expect("a new folder")),
+    ]
 }
 
 #[test]

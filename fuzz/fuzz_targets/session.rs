@@ -1,12 +1,12 @@
 //! The whole of a connection: two lanes with any octets in any order and chunking go through the session, the
-//! explanation and the pretty log. Each lane comes out as it went in, nothing is kept back, nothing panics, and the
+//! explanation and the pretty log. Each lane comes out as it went in, each octet is reported once, nothing is kept back, nothing panics, and the
 //! log holds no octet that acts on a terminal. Where TLS is spoken of, the same with a driver that begins it when the session
 //! says so: what was slipped in before is carried to nobody, and all else is as it was.
 #![no_main]
 
 use std::sync::Arc;
 
-use imapscope::event::{Closed, Closer, Layer, MAX_TEXT, Peer, Time, What};
+use imapscope::event::{Closed, Closer, Layer, MAX_TEXT, Oddity, Peer, Time, What, repeated};
 use imapscope::explain::Explainer;
 use imapscope::grammar::{BUILTIN, Grammar};
 use imapscope::rules::{Options, Rules, Source};
@@ -55,6 +55,8 @@ struct Wire<'a> {
     /// TLS is imapscope's own work, so that what it says is more, and what it hears less, than what the peers say.
     own: bool,
     compressed: bool,
+    /// What was reported as a peer's: texts and octets of data.
+    told: [Vec<u8>; 2],
     now: Time,
     /// All octets so far, for events to be measured by.
     fed: usize,
@@ -120,6 +122,16 @@ impl Wire<'_> {
         let mut batch = std::mem::take(&mut self.out.batch);
         self.out.clear();
         self.events += batch.events.len();
+        for event in &batch.events {
+            let octets = match &event.what {
+                What::Text(text) if !text.oddities.contains(&Oddity::Ours) => {
+                    &text.bytes.of(&batch.bytes)[repeated(&text.oddities) as usize..]
+                }
+                What::Octets(octets) => octets.bytes.of(&batch.bytes),
+                _ => continue,
+            };
+            self.told[event.from.index()].extend_from_slice(octets);
+        }
         self.compressed |= batch.events.iter().any(|event| matches!(event.what, What::Upgrade(Layer::Deflate)));
         self.now.0 += 1_000_000;
         (batch.connection, batch.at) = (1, self.now);
@@ -149,7 +161,7 @@ fn run(input: &[u8], edit: bool, tls: Tls) {
     let Some((&first, input)) = input.split_first() else { return };
     let (protocol, _) = BUILTIN[usize::from(first) % BUILTIN.len()];
     let grammar = Grammar::builtin(protocol).expect("it is built in");
-    let session = Session::new(1, grammar.clone(), Arc::new(rules(edit)));
+    let session = Session::new(1, grammar.clone(), Arc::new(rules(edit))).reporting_octets(true);
     let mut log = Vec::new();
     let mut wire = Wire {
         session: match tls {
@@ -167,6 +179,7 @@ fn run(input: &[u8], edit: bool, tls: Tls) {
         begins: None,
         own: tls == Tls::Own,
         compressed: false,
+        told: Default::default(),
         now: Time(1_767_225_600_000_000_000),
         fed: 0,
         events: 0,
@@ -197,6 +210,7 @@ fn run(input: &[u8], edit: bool, tls: Tls) {
     let end = Closed { by: Closer::Ours, why: None, received: [0; 2], sent: [0; 2], inflated: [(0, 0); 2] };
     wire.session.ended(Peer::Client, end, &mut wire.out);
     wire.carry(&[]);
+    assert!(wire.compressed || tls != Tls::Opaque || wire.told == wire.came, "each octet is reported once");
     wire.pretty.end().expect("memory takes all");
     drop(wire);
     let log = String::from_utf8(log).expect("the log is UTF-8");
