@@ -112,7 +112,9 @@
 //!   octets are secret cannot be found out from octets, and a session that ran again over what was hidden would go other ways.
 //!   It holds no explanations: the explainer runs again ([`explain::Explainer::of_recording`]), so that a better one explains old
 //!   recordings better. Its vault is sealed then: filler is no secret to be remembered. What it found before it
-//!   overwrote a secret ([`event::Decoded`]) is in the file, for it is lost with the secret. A file is as hostile as a peer: sizes
+//!   overwrote a secret ([`event::Decoded`]) is in the file, for it is lost with the secret. The first line of each part of a recording
+//!   says when the recording `began`: by that, and by all else that it says, a part is known as the next one of the same
+//!   recording ([`recording::Head::goes_on`]), and not one of the same name that an older recording has left. A file is as hostile as a peer: sizes
 //!   are bounded, spans are checked ([`recording::Reader`]), and what is wrong costs its line. What the writer puts most often is read by hand
 //!   (`recording/quick.rs`), and serde says what is right.
 //! - **What another server lists is read by the readers of [`wire`]** (`rules/like.rs`), line by line, from whatever a person has kept: it
@@ -152,6 +154,11 @@
 //! - **Understanding is off the byte path.** The queue holds 8 MiB. A connection that finds it full waits one second
 //!   ([`net::Limits`]), then goes on without the log; [`event::What::Lag`] counts what is missing. Openings and
 //!   closes are never lost. After a gap the explainer concludes nothing from what was under way.
+//! - **What is not there is told, what is not so is an answer**: `--conn`, `--since` and `--until` name a part of a file, and if the file
+//!   has no such part that is an error with what it has (`verb/extent.rs`), though all of it was read. A filter is a question, and may
+//!   be answered by nothing.
+//! - **A recording has so many connections open at once** ([`recording::MAX_OPEN`]), somewhat more than `proxy` takes by default: each costs
+//!   an explainer, and a file of a few octets a connection would buy a lot of memory.
 //! - **Anonymising is a step before the explainer**, on the batch, in place and of the same length: all spans stay valid, notes are
 //!   made of what is left, and every output has it for nothing. It fails closed: a word stays because it is on a list, never because
 //!   it looks harmless. Names are replaced word by word, by a keyed hash; bodies are filled, for a text of replaced words could be

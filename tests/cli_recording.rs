@@ -359,7 +359,6 @@ fn parts_are_selected() {
     assert_eq!(all.len(), 8);
     assert_eq!(texts(&["--conn", "2"]), ["PREAUTH two", "b1 NOOP", "b1 OK"]);
     assert_eq!(texts(&["--conn", "1", "--conn", "2"]), all);
-    assert_eq!(texts(&["--conn", "3"]), [""; 0]);
     assert_eq!(texts(&["--side", "client"]), ["a1 SELECT", "b1 NOOP", "a2 CHECK"]);
     assert_eq!(texts(&["--side", "server", "--conn", "2"]), ["PREAUTH two", "b1 OK"]);
     // What a reply answers is known, though the command is not shown.
@@ -381,11 +380,49 @@ fn parts_are_selected() {
     // A connection of which something is shown is introduced, and the summary stays whole.
     let log = read(&[&path, "--since", "8s"]);
     assert!(log.contains("127.0.0.1:50001") && log.contains("octets from the client"), "{log}");
-    for (option, wrong) in [("--since", "soon"), ("--until", "25:00:00"), ("--since", "1969-01-01T00:00:00Z")] {
+    for (option, wrong) in [("--since", "soon"), ("--until", "25:00:00"), ("--since", "1969-13-01T00:00:00Z")] {
         assert!(refused(&["read", &path, option, wrong]).contains(option));
     }
     assert_eq!(run(&["read", &path, "--side", "nobody"]).status.code(), Some(2));
     assert!(refused(&["read", &path, "-f", "mood == good"]).contains("mood"));
+}
+
+#[test]
+fn what_is_asked_for_and_is_not_there_is_told() {
+    let folder = folder();
+    let path = file(&folder, "made", &made());
+    let ends = |flags: &[&str]| {
+        let output = run(&[&["read", &path], flags].concat());
+        (text(&output.stdout), text(&output.stderr), output.status.code())
+    };
+    let (log, told, code) = ends(&["--conn", "99", "--conn", "2"]);
+    assert!(log.contains("b1 NOOP") && !log.contains("a1 SELECT"), "{log}");
+    let has = format!("error: --conn 99: there is no connection of this number\n  help: {path} has connections 1, 2\n");
+    assert_eq!((told, code), (has, Some(1)));
+    let span = |day: &str| format!("{path} goes from {day}T10:00:00 to {day}T10:00:11 (local time)\n");
+    for (flags, said) in [
+        (["--since", "12s"], "--since 12s: nothing happened then or later"),
+        (["--since", "10:00:12"], "--since 10:00:12: nothing happened then or later"),
+        (["--since", "3000-01-01T00:00:00Z"], "--since 3000-01-01T00:00:00Z: nothing happened then or later"),
+        (["--until", "09:59:59"], "--until 09:59:59: nothing had happened by then"),
+        (["--until", "1969-01-01"], "--until 1969-01-01: nothing had happened by then"),
+    ] {
+        let told = format!("error: {said}\n  help: {}", span("2026-03-02"));
+        assert_eq!(ends(&flags), (String::new(), told, Some(1)), "{flags:?}");
+    }
+    let (_, told, code) = ends(&["--since", "8s", "--until", "3s"]);
+    assert!(
+        told.contains("--since 8s: this is later than --until, and nothing is between") && code == Some(1),
+        "{told}"
+    );
+    // That nothing of what is there is so, or happened in a while, is an answer.
+    for flags in [&["-f", "tag == zz"][..], &["--since", "1500ms", "--until", "1600ms"], &["--since", "1969-01-01"]] {
+        let (_, told, code) = ends(flags);
+        assert_eq!((told, code), (String::new(), Some(0)), "{flags:?}");
+    }
+    let empty = file(&folder, "empty", made().lines().next().expect("the first line"));
+    let output = run(&["read", &empty, "--conn", "1"]);
+    assert!(text(&output.stderr).contains("has none at all"));
 }
 
 #[test]

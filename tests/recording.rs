@@ -11,7 +11,7 @@ use imapscope::event::{Batch, Certificate, Closed, Closer, Hello, Layer, Peer, T
 use imapscope::explain::Explainer;
 use imapscope::grammar::Grammar;
 use imapscope::recording::line::{Line, Other};
-use imapscope::recording::{Head, Reader, State, Writer};
+use imapscope::recording::{Head, MAX_OPEN, Reader, State, Writer};
 use imapscope::rules::{Rules, Source};
 use imapscope::sink::Sink;
 use imapscope::sink::pretty::Pretty;
@@ -534,4 +534,36 @@ proptest! {
             prop_assert_eq!(show(shown.copy.as_bytes()).remarks, Vec::<String>::new());
         }
     }
+}
+
+/// Connections beyond [`MAX_OPEN`] are not remembered: they are told with their line, all others are shown, and what comes behind
+/// a close has room again.
+#[test]
+fn more_connections_than_can_be_remembered_are_passed_over() {
+    let event = |conn: usize, from: &str, rest: &str| {
+        format!("{{\"at\":1767225600000000000,\"conn\":{conn},\"from\":\"{from}\",{rest}}}\n")
+    };
+    let opened = |conn: usize| {
+        let rest = r#""event":{"opened":{"protocol":"imap","form":"imap","client":"c:1","server":"imap://s:143","route":{"number":1,"written":"imap://s"},"edit":[false,false],"rules":[]}}"#;
+        event(conn, "client", rest)
+    };
+    let says =
+        |conn: usize| event(conn, "server", &format!(r#""frame":1,"state":"greeting","line":"* OK this is {conn}""#));
+    let closed =
+        r#""event":{"closed":{"by":"ours","why":null,"received":[0,0],"sent":[0,0],"inflated":[[0,0],[0,0]]}}"#;
+    let mut recording =
+        serde_json::to_string(&Head { imapscope: 1, ..head("imap") }).expect("it can be written") + "\n";
+    (1..=MAX_OPEN + 2).for_each(|conn| recording += &opened(conn));
+    [1, MAX_OPEN, MAX_OPEN + 1].iter().for_each(|&conn| recording += &says(conn));
+    recording += &event(1, "client", closed);
+    recording += &opened(MAX_OPEN + 3);
+    recording += &says(MAX_OPEN + 3);
+    let Shown { log, remarks, .. } = show(recording.as_bytes());
+    assert_eq!(log.matches("imap://s:143").count(), MAX_OPEN + 1);
+    let shown = |conn: usize| log.contains(&format!("this is {conn}\n"));
+    assert!(shown(1) && shown(MAX_OPEN) && shown(MAX_OPEN + 3) && !shown(MAX_OPEN + 1));
+    let beyond = |line: usize, conn: usize| {
+        format!("{line}: more than {MAX_OPEN} connections are open; connection {conn} is passed over")
+    };
+    assert_eq!(remarks[..2], [beyond(MAX_OPEN + 2, MAX_OPEN + 1), beyond(MAX_OPEN + 3, MAX_OPEN + 2)]);
 }

@@ -13,8 +13,9 @@ use crate::event::{
     Span, Text, Time, What, repeated,
 };
 
-/// So many connections may be open at a time; those beyond are passed over.
-pub const MAX_OPEN: usize = 100_000;
+/// So many connections may be open at a time, somewhat more than `proxy` takes by default; those beyond are passed over, for whoever
+/// explains and shows has to remember something of each.
+pub const MAX_OPEN: usize = 10_240;
 
 /// A batch takes events while its arena has fewer octets, and it has fewer events than a session reports at once.
 const BATCH: usize = 256 * 1024;
@@ -310,8 +311,11 @@ impl Events {
                 return false;
             };
             let opened = Opened { protocol: protocol.clone(), form: *form, ..Opened::default() };
-            self.remark(format!("the beginning of connection {} is missing", event.conn));
-            return self.admit(event.conn, &opened, batch);
+            let admitted = self.admit(event.conn, &opened, batch);
+            if admitted {
+                self.remark(format!("the beginning of connection {} is missing", event.conn));
+            }
+            return admitted;
         };
         if known {
             let begins = matches!(event.event, Some(Other::Opened(_)));

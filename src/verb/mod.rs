@@ -7,6 +7,7 @@ pub mod demo;
 pub mod desk;
 pub mod ending;
 pub mod explain;
+pub mod extent;
 pub mod foreign;
 pub mod grammar;
 pub mod log;

@@ -12,6 +12,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use super::desk::Desk;
+use super::extent::Extent;
 use super::foreign::{Came, Passages};
 use super::protocols::Protocols;
 use super::select::{Moment, Selected, Selection};
@@ -89,6 +90,11 @@ pub fn run(flags: &cli::Read) -> Result<u8, Problem> {
     let sinks = log::open_inside(&shown, filter.as_ref(), &head, Some(wanted.side), &select)?;
     let desk = Desk::new(protocols.grammars().to_vec(), sinks, head.secrets).reading(explainer);
     let (sender, receiver) = mpsc::sync_channel(GROUPS);
+    let times = match &source {
+        Source::Recordings(..) => Times::Known,
+        Source::Foreign(foreign) => foreign.times,
+    };
+    let place = if flags.files.len() > 1 { "what was read".to_owned() } else { first.clone() };
     let (follow, grammars) = (flags.follow, protocols.grammars().to_vec());
     let reading = thread::Builder::new().name("read".to_owned()).spawn(move || match source {
         Source::Recordings(reader, rest) => {
@@ -100,14 +106,24 @@ pub fn run(flags: &cli::Read) -> Result<u8, Problem> {
     let reading = reading.map_err(|error| {
         Problem::new("imapscope", format!("the system gave no thread: {error}"), "allow more processes or memory")
     })?;
-    let shown = show(desk, anonymiser, receiver);
+    let mut extent = Extent::new(&wanted, times);
+    let (shown, whole) = show(desk, anonymiser, receiver, &mut extent);
     // Without an output nobody takes what is read, so that the thread ends.
     let read = reading.join().unwrap_or(false);
-    Ok(u8::from(!(shown && read)))
+    let lacks =
+        if whole { extent.lacks(&wanted, flags.since.as_deref(), flags.until.as_deref(), &place) } else { Vec::new() };
+    lacks.iter().for_each(|lack| tell(&format!("error: {lack}")));
+    Ok(u8::from(!(shown && read && lacks.is_empty())))
 }
 
-/// Explains and shows what is handed over. False if an output failed.
-fn show(mut desk: Desk, mut anonymiser: Option<Anonymiser>, handed: Receiver<Handed>) -> bool {
+/// Explains and shows what is handed over. Whether no output failed, and whether all has come: not if nobody wants more of it.
+fn show(
+    mut desk: Desk,
+    mut anonymiser: Option<Anonymiser>,
+    handed: Receiver<Handed>,
+    extent: &mut Extent,
+) -> (bool, bool) {
+    let mut whole = true;
     for handed in handed {
         match handed {
             Handed::Told(text) => {
@@ -116,6 +132,7 @@ fn show(mut desk: Desk, mut anonymiser: Option<Anonymiser>, handed: Receiver<Han
             }
             Handed::Batches(mut batches, drained) => {
                 for batch in &mut batches {
+                    extent.feed(batch);
                     if let Some(anonymiser) = &mut anonymiser {
                         anonymiser.anonymise(batch);
                     }
@@ -127,10 +144,11 @@ fn show(mut desk: Desk, mut anonymiser: Option<Anonymiser>, handed: Receiver<Han
             }
         }
         if desk.is_idle() {
+            whole = false;
             break;
         }
     }
-    desk.end()
+    (desk.end(), whole)
 }
 
 /// Opens the files, and finds out what they are.

@@ -42,15 +42,18 @@ impl Moment {
         }
         let local = || text.parse::<DateTime>().ok().and_then(|time| zone.to_timestamp(time).ok());
         let moment = text.parse::<Timestamp>().ok().or_else(local);
-        let nanoseconds = moment.and_then(|moment| u64::try_from(moment.as_nanosecond()).ok());
+        // What is before or behind all that a recording can have is a moment all the same.
+        let nanoseconds = moment.map(|moment| u64::try_from(moment.as_nanosecond().max(0)).unwrap_or(u64::MAX));
         nanoseconds.map(|at| Moment::At(Time(at))).ok_or_else(|| {
             let help = "2026-03-02T10:00:00Z, 2026-03-02T10:00:00 (local time), 10:00:05 (on the day of the first event), or \
                         90s (after the first event)";
-            Problem::new(option, format!("{text:?} is no moment that a recording can have"), help)
+            Problem::new(option, format!("{text:?} is no moment"), help)
         })
     }
 
-    fn time(self, first: Time, zone: &TimeZone) -> Time {
+    /// The moment, in a recording with this first event.
+    #[must_use]
+    pub fn time(self, first: Time, zone: &TimeZone) -> Time {
         match self {
             Moment::At(time) => time,
             Moment::After(after) => Time(first.0.saturating_add(u64::try_from(after.as_nanos()).unwrap_or(u64::MAX))),
@@ -188,7 +191,8 @@ mod tests {
         assert_eq!(time("2026-03-02T10:00:00.5Z"), first.0 + 500_000_000);
         assert_eq!(time("2026-03-02T11:00:00+01:00"), first.0);
         assert_eq!(time("2026-03-03T12:00:00"), first.0 + 86_400_000_000_000, "another day");
-        for wrong in ["", "soon", "25:00:00", "1969-01-01T00:00:00Z", "-5s", "9999999999999999999"] {
+        assert_eq!((time("1969-01-01T00:00:00Z"), time("3000-01-01T00:00:00Z")), (0, u64::MAX));
+        for wrong in ["", "soon", "25:00:00", "1969-13-01T00:00:00Z", "-5s", "9999999999999999999"] {
             let problem = Moment::read("--since", wrong, &zone).expect_err(wrong);
             assert!(problem.to_string().contains("--since") && !problem.help.is_empty(), "{problem}");
         }
