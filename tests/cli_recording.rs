@@ -421,8 +421,7 @@ fn what_is_asked_for_and_is_not_there_is_told() {
         assert_eq!((told, code), (String::new(), Some(0)), "{flags:?}");
     }
     let empty = file(&folder, "empty", made().lines().next().expect("the first line"));
-    let output = run(&["read", &empty, "--conn", "1"]);
-    assert!(text(&output.stderr).contains("has none at all"));
+    assert!(text(&run(&["read", &empty, "--conn", "1"]).stderr).contains("has none at all"));
 }
 
 #[test]
