@@ -52,7 +52,7 @@
 //! | | what always holds | proved in `tests/` |
 //! |---|---|---|
 //! | I1 | without an edit, what leaves a lane is what came in, whatever it is and however it is cut | `passthrough.rs`, `passthrough_mail.rs`, `relay.rs`, `fuzz/` |
-//! | I2 | what is reported does not depend on how the octets were cut | `passthrough.rs`, `following.rs`, `dialogues.rs` |
+//! | I2 | what is reported does not depend on how the octets were cut, and each octet is reported once, compressed ones apart | `passthrough.rs`, `passthrough_mail.rs`, `following.rs`, `dialogues.rs`, `raw.rs`, `fuzz/` |
 //! | I3 | in a tap an octet leaves in the call in which it came; in edit only an incomplete text stays | `passthrough.rs` |
 //! | I4 | a lane holds [`event::MAX_TEXT`] octets at most, queues are bounded, and no announced size is allocated | `passthrough.rs`, `relay_memory.rs`, `recording_memory.rs` |
 //! | I5 | the core (`event` to `explain` in the table below) reads no clock, environment or file, and prints nothing | `architecture.rs` |
