@@ -12,8 +12,7 @@ impl Session {
         let lane = self.lane(from);
         let Some(block) = &mut lane.block else { return };
         block.feed(bytes, manner);
-        let again = bytes.len().min(lane.again);
-        lane.again -= again;
+        let again = take_off(&mut lane.again, bytes.len());
         block.again += again as u64;
         if octets {
             let (frame, kind, secret) = (block.frame, block.kind, block.secret);
@@ -26,9 +25,7 @@ impl Session {
 
     /// What is to be said of a text of so many octets that is reported now, if some of them were reported before.
     pub(super) fn repeats(&mut self, from: Peer, len: usize) -> Option<Oddity> {
-        let lane = self.lane(from);
-        let again = len.min(lane.again);
-        lane.again -= again;
+        let again = take_off(&mut self.lane(from).again, len);
         (again > 0).then_some(Oddity::Smuggled(again as u64))
     }
 
@@ -60,4 +57,11 @@ impl Session {
         };
         out.report(from, What::Data(data));
     }
+}
+
+/// How many of so many octets that are read now are read again; they are taken off.
+fn take_off(again: &mut u32, len: usize) -> usize {
+    let count = u32::try_from(len).unwrap_or(u32::MAX).min(*again);
+    *again -= count;
+    count as usize
 }

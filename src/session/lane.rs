@@ -194,7 +194,7 @@ pub struct Lane {
     /// The octets that wait.
     pub undecided: Undecided,
     /// So many octets were reported as those of a message, and are read again: those that wait, or have begun a line, and no more.
-    pub again: usize,
+    pub again: u32,
     /// The next line is a SASL response, in the exchange that this frame began.
     pub sasl: Option<u64>,
     /// A command with secrets was the last that is known: what is no known command may belong to it, sent by a

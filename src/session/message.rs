@@ -84,7 +84,7 @@ impl Session {
     /// Reads octets as commands that have passed, and were reported, as a message.
     fn read_again(&mut self, octets: Vec<u8>, out: &mut Outbox) {
         let mut waiting = Undecided::of(octets);
-        self.lane(Peer::Client).again = waiting.len();
+        self.lane(Peer::Client).again = u32::try_from(waiting.len()).unwrap_or(u32::MAX);
         let used = self.go_on(Peer::Client, waiting.bytes(), Manner::Known, out);
         waiting.advance(used);
         self.lane(Peer::Client).undecided = waiting;
