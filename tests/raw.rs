@@ -8,6 +8,7 @@ use std::path::Path;
 use imapscope::event::{Data, Explained, Layer, Oddity, Peer, What};
 use imapscope::sink::Sink;
 use imapscope::sink::raw::body::Bodies;
+use imapscope::sink::raw::folder::Folder;
 use imapscope::sink::raw::{Raw, RawStream};
 
 mod dialogue;
@@ -67,7 +68,7 @@ fn the_files_hold_what_the_peers_sent() {
     let mut compared = 0;
     for (round, size) in SIZES.into_iter().enumerate() {
         let folder = place.path().join(round.to_string());
-        let mut raw = Raw::new(&folder, "raw").expect("a new folder");
+        let mut raw = Raw::new(Folder::open(&folder, "raw").expect("a new folder"));
         let mut wanted = BTreeMap::new();
         for (number, (path, dialogue, grammar)) in play::all().into_iter().enumerate() {
             let number = number as u64 + 1;
@@ -126,7 +127,7 @@ fn bodies(protocol: &str, steps: &[(Peer, &str)]) -> BTreeMap<String, String> {
     let mut all: Vec<BTreeMap<String, Vec<u8>>> = Vec::new();
     for size in [usize::MAX, 1, 3, 10] {
         let place = tempfile::tempdir().expect("a folder");
-        let mut sink = Bodies::new(place.path(), "bodies").expect("an empty folder");
+        let mut sink = Bodies::new(Folder::open(place.path(), "bodies").expect("an empty folder"));
         play::play(&dialogue, &grammar, (1, size, false), &mut sink);
         sink.end().expect("room");
         all.push(files(place.path()));
