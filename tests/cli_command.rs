@@ -6,29 +6,24 @@ mod program;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// No wait takes longer.
-const PATIENCE: Duration = Duration::from_secs(20);
+use program::{PATIENCE, Started, imapscope, text};
 
 /// The proxy in front of a server where nobody is, with these flags and this command.
 fn scope(server: Option<SocketAddr>, flags: &[&str], command: &[&str]) -> Command {
     let server = server.map_or("127.0.0.1:1".to_owned(), |server| server.to_string());
-    let mut scope = Command::new(env!("CARGO_BIN_EXE_imapscope"));
-    scope.args(["proxy", &format!(":0=imap://{server}")]).args(flags).arg("--").args(command).stdin(Stdio::null());
-    for name in ["NO_COLOR", "CLICOLOR_FORCE", "IMAPSCOPE_LOG"] {
-        scope.env_remove(name);
-    }
+    let mut scope = imapscope(&["proxy", &format!(":0=imap://{server}")]);
+    scope.args(flags).arg("--").args(command);
     scope
 }
 
 /// The same to its end: exit code, standard output, standard error.
 fn run(server: Option<SocketAddr>, flags: &[&str], command: &[&str]) -> (Option<i32>, String, String) {
     let Output { status, stdout, stderr } = program::output(&mut scope(server, flags, command));
-    let text = |octets| String::from_utf8(octets).expect("UTF-8");
-    (status.code(), text(stdout), text(stderr))
+    (status.code(), text(&stdout), text(&stderr))
 }
 
 /// This program, as a client that is told the routes by its environment.
@@ -174,7 +169,7 @@ fn a_command_that_cannot_be_started_is_said() {
 }
 
 /// Starts it, and waits until the command says `ready`.
-fn ready(command: &str) -> Child {
+fn ready(command: &str) -> Started {
     let mut child = scope(None, &[], &["sh", "-c", command])
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -187,44 +182,25 @@ fn ready(command: &str) -> Child {
         assert!(said.read_line(&mut line).expect("UTF-8") > 0, "it ended too soon");
     }
     // Nobody reads what else is said, and nothing is held up by that.
-    child
-}
-
-fn signal(child: &Child, name: &str) {
-    let id = child.id().to_string();
-    assert!(Command::new("kill").args([name, &id]).status().expect("kill runs").success());
-}
-
-fn code(mut child: Child) -> Option<i32> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        if let Some(status) = child.try_wait().expect("it can be asked") {
-            return status.code();
-        }
-        if Instant::now() > deadline {
-            let _ = child.kill();
-            panic!("it did not end in time");
-        }
-        thread::sleep(Duration::from_millis(10));
-    }
+    Started(child)
 }
 
 #[test]
 fn signals_end_both() {
     // SIGTERM is passed on.
-    let child = ready("trap 'exit 3' TERM; echo ready; while :; do sleep 0.1; done");
-    signal(&child, "-TERM");
-    assert_eq!(code(child), Some(3));
+    let mut child = ready("trap 'exit 3' TERM; echo ready; while :; do sleep 0.1; done");
+    child.signal("-TERM");
+    assert_eq!(child.code(), Some(3));
     // Ctrl-C reaches the command by itself; it may take its time, but not for ever.
-    let child = ready("trap '' INT; trap 'exit 5' TERM; echo ready; while :; do sleep 0.1; done");
+    let mut child = ready("trap '' INT; trap 'exit 5' TERM; echo ready; while :; do sleep 0.1; done");
     let begun = Instant::now();
-    signal(&child, "-INT");
-    assert_eq!(code(child), Some(5));
+    child.signal("-INT");
+    assert_eq!(child.code(), Some(5));
     assert!(begun.elapsed() > Duration::from_secs(4), "it was waited for");
     // Who asks twice does not wait.
-    let child = ready("trap '' INT TERM; echo ready; while :; do sleep 0.1; done");
-    signal(&child, "-INT");
+    let mut child = ready("trap '' INT TERM; echo ready; while :; do sleep 0.1; done");
+    child.signal("-INT");
     thread::sleep(Duration::from_millis(200));
-    signal(&child, "-INT");
-    assert_eq!(code(child), Some(128 + 9));
+    child.signal("-INT");
+    assert_eq!(child.code(), Some(128 + 9));
 }

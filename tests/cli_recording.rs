@@ -4,34 +4,17 @@
 mod program;
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::io::{BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc::{self, Receiver};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::Receiver;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// No wait takes longer.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-fn imapscope(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_imapscope"));
-    command.args(arguments).stdin(Stdio::null()).env("TZ", "UTC");
-    for name in ["NO_COLOR", "CLICOLOR_FORCE", "CLICOLOR", "IMAPSCOPE_LOG"] {
-        command.env_remove(name);
-    }
-    command
-}
-
-fn run(arguments: &[&str]) -> Output {
-    program::output(&mut imapscope(arguments))
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).expect("output is UTF-8")
-}
+use program::scope::{self, answer, line};
+use program::{Started, imapscope, lines, output, refused, run, text, until};
 
 /// Runs what must go well; returns what is shown.
 fn shown(arguments: &[&str]) -> String {
@@ -48,15 +31,6 @@ fn read(arguments: &[&str]) -> String {
     text(&output.stdout)
 }
 
-/// Runs a command line that is wrong; returns what is said of it.
-fn refused(arguments: &[&str]) -> String {
-    let output = run(arguments);
-    let said = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
-    assert!(output.stdout.is_empty(), "nothing goes to standard output");
-    said
-}
-
 fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("a folder")
 }
@@ -65,103 +39,27 @@ fn path(folder: &tempfile::TempDir, name: &str) -> String {
     folder.path().join(name).display().to_string()
 }
 
-/// The lines of a pipe as they come.
-fn lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
-    let (sender, lines) = mpsc::channel();
-    thread::spawn(move || {
-        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
-            if sender.send(line).is_err() {
-                break;
-            }
-        }
-    });
-    lines
-}
-
-/// Waits for a line with this in it; returns all up to it.
-fn until(lines: &Receiver<String>, part: &str) -> Vec<String> {
-    let mut all = Vec::new();
-    loop {
-        let line = lines.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("no line with {part}: {all:#?}"));
-        all.push(line);
-        if all.last().is_some_and(|line| line.contains(part)) {
-            return all;
-        }
-    }
-}
-
-/// A program that was started, and ends with the test.
-struct Started(Child);
-
-impl Started {
-    fn signal(&self, name: &str) {
-        assert!(Command::new("kill").args([name, &self.0.id().to_string()]).status().expect("kill runs").success());
-    }
-
-    fn code(&mut self) -> Option<i32> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = self.0.try_wait().expect("the child can be asked") {
-                return status.code();
-            }
-            assert!(Instant::now() < deadline, "it ends in time");
-            thread::sleep(Duration::from_millis(10));
-        }
-    }
-}
-
-impl Drop for Started {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// A proxy with its standard output and error, in front of a server that answers every line with OK.
 fn proxy(flags: &[&str]) -> (Started, SocketAddr, Receiver<String>, Receiver<String>) {
-    let route = format!("127.0.0.1:0=imap://{}", server());
+    let server = scope::server("* OK [CAPABILITY IMAP4rev1] hi\r\n", |line| answer(line, "OK done"));
+    let route = format!("127.0.0.1:0=imap://{server}");
     let arguments = [&["proxy", &route], flags].concat();
     let child = imapscope(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut child = child.expect("the program starts");
     let (log, said) = (child.stdout.take().expect("it is piped"), child.stderr.take().expect("it is piped"));
     let (log, said) = (lines(log), lines(said));
     let line = until(&said, "listening on").pop().expect("a line");
-    let address = line.split(['/', ' ']).find_map(|word| word.parse().ok()).expect("an address");
-    (Started(child), address, log, said)
-}
-
-fn server() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback can be listened on");
-    let address = listener.local_addr().expect("it has an address");
-    thread::spawn(move || {
-        for stream in listener.incoming().map_while(Result::ok) {
-            thread::spawn(move || {
-                let mut stream = stream;
-                let mut reader = BufReader::new(stream.try_clone()?);
-                stream.write_all(b"* OK [CAPABILITY IMAP4rev1] hi\r\n")?;
-                let mut line = String::new();
-                while reader.read_line(&mut line)? > 0 {
-                    let tag = line.split(' ').next().unwrap_or_default();
-                    stream.write_all(format!("{tag} OK done\r\n").as_bytes())?;
-                    line.clear();
-                }
-                std::io::Result::Ok(())
-            });
-        }
-    });
-    address
+    (Started(child), scope::listening(&line, server), log, said)
 }
 
 /// A client that sends commands and waits for the answer to each.
 fn talk(address: SocketAddr, commands: &[&str]) -> TcpStream {
-    let mut stream = TcpStream::connect(address).expect("the proxy listens");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+    let mut stream = scope::connect(address);
     let mut reader = BufReader::new(stream.try_clone().expect("a handle"));
-    let mut line = String::new();
-    reader.read_line(&mut line).expect("a greeting");
+    line(&mut reader);
     for command in commands {
         stream.write_all(format!("{command}\r\n").as_bytes()).expect("it is read");
-        reader.read_line(&mut line).expect("an answer");
+        line(&mut reader);
     }
     stream
 }
@@ -502,7 +400,7 @@ fn what_is_read_is_not_written_over() {
     refused(&["read", &kept, "-o", "pretty", "-w", &kept]);
     refused(&["read", &other, &kept, "-w", &kept]);
     let mut piped = imapscope(&["read", "-", "-w", &kept]);
-    let output = program::output(piped.stdin(fs::File::open(&kept).expect("it is there")));
+    let output = output(piped.stdin(fs::File::open(&kept).expect("it is there")));
     assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
     assert_eq!(fs::read_to_string(&kept).expect("it is there"), recorded);
     let (said, heard) = (file(&folder, "raw.in", "1 a1 NOOP\r\n"), file(&folder, "raw.out", "2 a1 OK done\r\n"));
@@ -630,7 +528,7 @@ fn who_closes_the_pipe_has_read_enough() {
     fs::write(&path, made.replace(&line, &line.repeat(20_000))).expect("a file");
     let script = "\"$0\" read \"$1\" | head -n 1; echo \"code ${PIPESTATUS[0]}\"";
     let mut shell = Command::new("bash");
-    let output = program::output(shell.args(["-c", script, env!("CARGO_BIN_EXE_imapscope")]).arg(&path));
+    let output = output(shell.args(["-c", script, env!("CARGO_BIN_EXE_imapscope")]).arg(&path));
     let said = text(&output.stdout);
     assert_eq!((said.lines().count(), said.lines().last()), (2, Some("code 0")), "{said}");
     assert_eq!(text(&output.stderr), "", "quietly");

@@ -19,11 +19,8 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, Server
 use tempfile::TempDir;
 
 fn imapscope(home: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_imapscope"));
-    command.args(arguments).env("IMAPSCOPE_HOME", home).stdin(Stdio::null());
-    for name in ["SSLKEYLOGFILE", "CLICOLOR_FORCE", "RUST_BACKTRACE"] {
-        command.env_remove(name);
-    }
+    let mut command = program::imapscope(arguments);
+    command.env("IMAPSCOPE_HOME", home);
     command
 }
 
@@ -36,12 +33,9 @@ fn refused(home: &Path, arguments: &[&str]) -> String {
     refusal(imapscope(home, arguments))
 }
 
-fn refusal(mut command: Command) -> String {
-    let output = program::output(&mut command);
-    let said = String::from_utf8(output.stderr).expect("UTF-8");
-    assert_eq!(output.status.code(), Some(2), "{said}");
+fn refusal(command: Command) -> String {
+    let said = program::refusal(command);
     assert_eq!(said.matches("error: ").count(), 1, "{said}");
-    assert!(!said.contains("listening") && output.stdout.is_empty(), "nothing is opened: {said}");
     said
 }
 
@@ -238,13 +232,7 @@ fn set_mode(file: &Path, mode: u32) {
 
 /// The first line that it says; then it is ended.
 fn first_line(files: &Files, arguments: &[&str]) -> String {
-    let mut command = imapscope(&files.home(), arguments);
-    let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().expect("it starts");
-    let mut line = String::new();
-    BufReader::new(child.stderr.take().expect("piped")).read_line(&mut line).expect("a line");
-    child.kill().expect("it runs");
-    child.wait().expect("it ends");
-    line
+    program::first_lines(imapscope(&files.home(), arguments), 1).pop().unwrap_or_default()
 }
 
 #[test]

@@ -10,6 +10,7 @@ use imapscope::explain::Explainer;
 use imapscope::recording::{Head, Reader, State, Writer};
 use imapscope::sink::Sink;
 use imapscope::sink::raw::body::Bodies;
+use imapscope::sink::raw::folder::Folder;
 use imapscope::sink::raw::{Raw, RawStream};
 
 mod dialogue;
@@ -67,7 +68,7 @@ fn the_files_hold_what_the_peers_sent() {
     let mut compared = 0;
     for (round, size) in SIZES.into_iter().enumerate() {
         let folder = place.path().join(round.to_string());
-        let mut raw = Raw::new(&folder, "raw").expect("a new folder");
+        let mut raw = Raw::new(Folder::open(&folder, "raw").expect("a new folder"));
         let mut wanted = BTreeMap::new();
         for (number, (path, dialogue, grammar)) in play::all().into_iter().enumerate() {
             let number = number as u64 + 1;
@@ -126,7 +127,7 @@ fn bodies(protocol: &str, steps: &[(Peer, &str)]) -> BTreeMap<String, String> {
     let mut all: Vec<BTreeMap<String, Vec<u8>>> = Vec::new();
     for size in [usize::MAX, 1, 3, 10] {
         let place = tempfile::tempdir().expect("a folder");
-        let mut sink = Bodies::new(place.path(), "bodies").expect("an empty folder");
+        let mut sink = Bodies::new(Folder::open(place.path(), "bodies").expect("an empty folder"));
         play::play(&dialogue, &grammar, (1, size, false), &mut sink);
         sink.end().expect("room");
         all.push(files(place.path()));
@@ -292,8 +293,8 @@ fn a_recording_gives_the_same_files() {
 
 fn open(raw: &Path, bodies: &Path) -> [Box<dyn Sink>; 2] {
     [
-        Box::new(Raw::new(raw, "raw").expect("a new folder")),
-        Box::new(Bodies::new(bodies, "bodies").expect("a new folder")),
+        Box::new(Raw::new(Folder::open(raw, "raw").expect("a new folder"))),
+        Box::new(Bodies::new(Folder::open(bodies, "bodies").expect("a new folder"))),
     ]
 }
 

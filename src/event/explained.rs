@@ -36,6 +36,28 @@ pub struct Explained<'a> {
     pub known: Option<&'a Known<'a>>,
 }
 
+impl<'a> Explained<'a> {
+    /// An event of which nothing is known but itself.
+    #[must_use]
+    pub const fn bare(connection: u64, at: Time, event: &'a Event) -> Self {
+        Explained {
+            connection,
+            at,
+            event,
+            bytes: &[],
+            sent: None,
+            beside: &[],
+            marks: &[],
+            sent_marks: &[],
+            latency: None,
+            user: None,
+            notes: &[],
+            summary: None,
+            known: None,
+        }
+    }
+}
+
 /// A span with a role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Mark {

@@ -55,21 +55,8 @@ impl Explainer {
                 for from in ends {
                     let Some(tail) = self.tails.take(from) else { continue };
                     let what = What::Octets(Octets { bytes: Span::new(0, tail.bytes.len()), ..tail.octets });
-                    put(&Explained {
-                        connection,
-                        at,
-                        event: &Event { from, what },
-                        bytes: &tail.bytes,
-                        sent: None,
-                        beside: &[],
-                        marks: &[],
-                        sent_marks: &[],
-                        latency: None,
-                        user: None,
-                        notes: &[],
-                        summary: None,
-                        known: None,
-                    });
+                    let event = Event { from, what };
+                    put(&Explained { bytes: &tail.bytes, ..Explained::bare(connection, at, &event) });
                 }
             }
             _ => {}

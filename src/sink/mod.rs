@@ -9,6 +9,7 @@ mod clock;
 mod closing;
 mod escape;
 mod exchange;
+pub mod gate;
 pub mod html;
 pub mod json;
 mod page;
@@ -36,6 +37,7 @@ use pcapng::Pcapng;
 use pretty::Pretty;
 use raw::Raw;
 use raw::body::Bodies;
+use raw::folder::Folder;
 use style::Look;
 
 /// The kinds of outputs that this version has.
@@ -198,8 +200,8 @@ pub fn open(output: &str, look: Look) -> Result<Box<dyn Sink>, Problem> {
         "record" => return Err(Problem::new(origin(output), "a recording is opened elsewhere", "")),
         "html" => Box::new(Html::new(place(output, path)?, look)),
         "json" => Box::new(Json::new(place(output, path)?)),
-        "raw" => Box::new(Raw::new(Path::new(path), &origin(output))?),
-        "bodies" => Box::new(Bodies::new(Path::new(path), &origin(output))?),
+        "raw" => Box::new(Raw::new(Folder::open(Path::new(path), &origin(output))?)),
+        "bodies" => Box::new(Bodies::new(Folder::open(Path::new(path), &origin(output))?)),
         "pcapng" if path == "-" && io::stdout().is_terminal() => {
             let help = "pcapng:FILE, or a pipe: -o pcapng | wireshark -k -i -";
             return Err(Problem::new(origin(output), "a capture is nothing for a terminal", help));
@@ -292,21 +294,7 @@ mod tests {
 
     fn put(sinks: &mut Sinks) -> io::Result<()> {
         let event = Event { from: Peer::Client, what: What::HalfClosed };
-        sinks.put(&Explained {
-            connection: 1,
-            at: Time(0),
-            event: &event,
-            bytes: b"",
-            sent: None,
-            beside: &[],
-            marks: &[],
-            sent_marks: &[],
-            latency: None,
-            user: None,
-            notes: &[],
-            summary: None,
-            known: None,
-        })
+        sinks.put(&Explained::bare(1, Time(0), &event))
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::grammar::Grammar;
 use crate::problem::Problem;
 use crate::recording::{Head, Writer};
 use crate::rules::filter::{Filter, Watch, Witness};
+use crate::sink::gate::{Behind, Gate};
 use crate::sink::raw::RawStream;
 use crate::sink::style::{Body, Color, Look, Surroundings, TimeStyle};
 use crate::sink::{Sink, Sinks, check, is_for_eyes, is_standard, open as open_sink, place};
@@ -198,53 +199,30 @@ fn record(output: &str, limit: Option<u64>, head: &Head) -> Result<Box<dyn Sink>
 }
 
 /// A sink that is given only what a filter lets through.
-pub struct Filtered<S> {
-    watch: Watch,
-    sink: S,
-}
+pub type Filtered<S> = Behind<Watch, S>;
 
 impl<S: Sink> Filtered<S> {
     /// This sink behind this filter.
     pub fn new(filter: Filter, sink: S) -> Self {
-        Filtered { watch: Watch::new(filter), sink }
+        Behind::gate(Watch::new(filter), sink)
     }
 }
 
-impl<S: Sink> Sink for Filtered<S> {
-    fn put(&mut self, event: &Explained<'_>) -> io::Result<()> {
+impl Gate for Watch {
+    fn put(&mut self, event: &Explained<'_>, sink: &mut dyn Sink) -> io::Result<()> {
         let last = matches!(event.event.what, What::Closed(_));
-        let told = last.then(|| self.watch.told(event.connection)).flatten();
-        if !self.watch.shows(event) {
-            self.sink.skip(event);
+        let told = last.then(|| self.told(event.connection)).flatten();
+        if !self.shows(event) {
+            sink.skip(event);
             return Ok(());
         }
         match told {
-            None => self.sink.put(event),
+            None => sink.put(event),
             Some(told) => {
                 let notes: Vec<Note> = event.notes.iter().cloned().chain([told]).collect();
-                self.sink.put(&Explained { notes: &notes, ..*event })
+                sink.put(&Explained { notes: &notes, ..*event })
             }
         }
-    }
-
-    fn skip(&mut self, event: &Explained<'_>) {
-        self.sink.skip(event);
-    }
-
-    fn is_full(&self) -> bool {
-        self.sink.is_full()
-    }
-
-    fn wants_octets(&self) -> bool {
-        self.sink.wants_octets()
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.sink.flush()
-    }
-
-    fn end(&mut self) -> io::Result<()> {
-        self.sink.end()
     }
 }
 

@@ -13,6 +13,7 @@ use crate::cli;
 use crate::event::{Event, Explained, Peer, Time, What};
 use crate::problem::Problem;
 use crate::sink::Sink;
+use crate::sink::gate::{Behind, Gate};
 
 /// A moment as the user writes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,21 +84,25 @@ pub struct Selection {
 }
 
 /// A sink that is given only what is wanted.
-pub struct Selected<S> {
+pub type Selected<S> = Behind<Selecting, S>;
+
+impl<S: Sink> Selected<S> {
+    /// This sink for what is wanted.
+    pub fn new(wanted: Selection, sink: S) -> Self {
+        Behind::gate(Selecting { wanted, bounds: None, earlier: HashMap::new() }, sink)
+    }
+}
+
+/// A selection at work.
+pub struct Selecting {
     wanted: Selection,
-    sink: S,
     /// The first and the last moment, once the first event has come.
     bounds: Option<(Time, Time)>,
     /// Openings before the first moment.
     earlier: HashMap<u64, (Time, Event)>,
 }
 
-impl<S: Sink> Selected<S> {
-    /// This sink for what is wanted.
-    pub fn new(wanted: Selection, sink: S) -> Self {
-        Selected { wanted, sink, bounds: None, earlier: HashMap::new() }
-    }
-
+impl Selecting {
     fn bounds(&mut self, first: Time) -> (Time, Time) {
         let (wanted, zone) = (&self.wanted, self.wanted.zone.clone().unwrap_or(TimeZone::UTC));
         *self.bounds.get_or_insert_with(|| {
@@ -107,8 +112,8 @@ impl<S: Sink> Selected<S> {
     }
 }
 
-impl<S: Sink> Sink for Selected<S> {
-    fn put(&mut self, event: &Explained<'_>) -> io::Result<()> {
+impl Gate for Selecting {
+    fn put(&mut self, event: &Explained<'_>, sink: &mut dyn Sink) -> io::Result<()> {
         let (since, until) = self.bounds(event.at);
         let Event { from, what } = event.event;
         let whole = matches!(what, What::Opened(_) | What::Closed(_) | What::Lag { .. });
@@ -116,11 +121,11 @@ impl<S: Sink> Sink for Selected<S> {
             || !whole && self.wanted.side.is_some_and(|side| side != *from)
             || event.at > until
         {
-            self.sink.skip(event);
+            sink.skip(event);
             return Ok(());
         }
         if event.at < since {
-            self.sink.skip(event);
+            sink.skip(event);
             match what {
                 What::Opened(_) => {
                     self.earlier.insert(event.connection, (event.at, event.event.clone()));
@@ -133,46 +138,14 @@ impl<S: Sink> Sink for Selected<S> {
             return Ok(());
         }
         if let Some((at, opened)) = self.earlier.remove(&event.connection) {
-            let bare = Explained {
-                at,
-                event: &opened,
-                bytes: &[],
-                sent: None,
-                beside: &[],
-                marks: &[],
-                sent_marks: &[],
-                latency: None,
-                user: None,
-                notes: &[],
-                summary: None,
-                known: None,
-                ..*event
-            };
-            self.sink.put(&bare)?;
+            sink.put(&Explained::bare(event.connection, at, &opened))?;
         }
-        self.sink.put(event)
+        sink.put(event)
     }
 
     fn skip(&mut self, event: &Explained<'_>) {
         // The first event is the first one, shown or not.
         self.bounds(event.at);
-        self.sink.skip(event);
-    }
-
-    fn is_full(&self) -> bool {
-        self.sink.is_full()
-    }
-
-    fn wants_octets(&self) -> bool {
-        self.sink.wants_octets()
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.sink.flush()
-    }
-
-    fn end(&mut self) -> io::Result<()> {
-        self.sink.end()
     }
 }
 

@@ -352,7 +352,8 @@ fn clients_of_imap_do_without_each_capability() {
     if !wanted(&[&["dovecot", "script"][..], &programs(IMAP)].concat()) {
         return;
     }
-    fill("imap", IMAP, OF_IMAP, 4);
+    // Clients wait much and work little.
+    fill("imap", IMAP, OF_IMAP, 8);
 }
 
 #[test]
@@ -360,7 +361,7 @@ fn clients_of_smtp_do_without_each_capability() {
     if !postfix::wanted(&[&["dovecot"][..], &programs(SMTP)].concat()) {
         return;
     }
-    fill("smtp", SMTP, OF_SMTP, 3);
+    fill("smtp", SMTP, OF_SMTP, 4);
 }
 
 #[test]
@@ -368,7 +369,7 @@ fn clients_of_pop3_do_without_each_capability() {
     if !wanted(&[&["dovecot"][..], &programs(POP3)].concat()) {
         return;
     }
-    fill("pop3", POP3, OF_POP3, 2);
+    fill("pop3", POP3, OF_POP3, 4);
 }
 
 #[test]
@@ -376,5 +377,5 @@ fn clients_of_managesieve_do_without_each_capability() {
     if !wanted(&[&["dovecot"][..], &programs(SIEVE)].concat()) {
         return;
     }
-    fill("sieve", SIEVE, OF_SIEVE, 2);
+    fill("sieve", SIEVE, OF_SIEVE, 4);
 }

@@ -83,19 +83,14 @@ impl Made {
 
     fn explained(&self) -> Explained<'_> {
         Explained {
-            connection: self.connection,
-            at: Time((NOON + self.millisecond) * 1_000_000),
-            event: &self.event,
             bytes: &self.bytes,
             sent: self.sent.as_deref(),
-            beside: &[],
             marks: &self.marks,
             sent_marks: &self.sent_marks,
             latency: self.latency,
-            user: None,
             notes: &self.notes,
             summary: self.summary.as_ref(),
-            known: None,
+            ..Explained::bare(self.connection, Time((NOON + self.millisecond) * 1_000_000), &self.event)
         }
     }
 }

@@ -6,13 +6,11 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::path::Path;
 
 use super::dot::Undot;
 use super::folder::Folder;
 use super::{FULL, missing, missing_name};
 use crate::event::{Data, DataKind, Explained, Kind, Octets, Peer, Text, What, repeated};
-use crate::problem::Problem;
 use crate::sink::Sink;
 use crate::sink::exchange::Exchanges;
 
@@ -67,13 +65,10 @@ impl Sort {
 }
 
 impl Bodies {
-    /// An output into a folder, which is made if it is not there, and must be empty.
-    ///
-    /// # Errors
-    /// A folder that is none, is not empty, or cannot be made.
-    pub fn new(path: &Path, origin: &str) -> Result<Self, Problem> {
-        let folder = Folder::open(path, origin)?;
-        Ok(Bodies { folder, exchanges: Exchanges::default(), lanes: HashMap::new() })
+    /// An output into this folder.
+    #[must_use]
+    pub fn new(folder: Folder) -> Self {
+        Bodies { folder, exchanges: Exchanges::default(), lanes: HashMap::new() }
     }
 
     fn text(&mut self, event: &Explained<'_>, text: &Text) {

@@ -3,15 +3,13 @@
 
 pub mod body;
 mod dot;
-mod folder;
+pub mod folder;
 
 use std::collections::HashMap;
 use std::io::{self, Write};
-use std::path::Path;
 
 use super::{Sink, text};
 use crate::event::{Explained, Oddity, Peer, What};
-use crate::problem::Problem;
 use crate::wording::amount;
 use folder::Folder;
 
@@ -27,12 +25,10 @@ pub struct Raw {
 }
 
 impl Raw {
-    /// An output into a folder, which is made if it is not there, and must be empty.
-    ///
-    /// # Errors
-    /// A folder that is none, is not empty, or cannot be made.
-    pub fn new(path: &Path, origin: &str) -> Result<Self, Problem> {
-        Ok(Raw { folder: Folder::open(path, origin)?, counts: HashMap::new() })
+    /// An output into this folder.
+    #[must_use]
+    pub fn new(folder: Folder) -> Self {
+        Raw { folder, counts: HashMap::new() }
     }
 }
 
