@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use connection::{Closed, Closer, Opened, RouteName};
 pub use data::{Data, DataKind, MAX_HEAD, MAX_OCTETS, MAX_SUBJECT, Octets};
-pub use explained::{Explained, Fate, Mark, Note, NoteKind, Role, Summary, Tally};
+pub use explained::{Explained, FILLER, Fate, Mark, Note, NoteKind, Role, Summary, Tally, is_masked};
 pub use known::{Known, Part, Value};
 pub use list::{Item, List, ListKind};
 pub use probed::{Offer, Probed, Secured, Stage};

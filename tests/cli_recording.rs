@@ -143,6 +143,12 @@ fn secrets_that_were_recorded_are_shown_only_on_demand() {
     let word = live.lines().find_map(|line| line.split_once("pass=")).expect("a password is shown").1;
     let word = word.trim_matches('"');
     assert!(word.len() > 4 && !plain.contains(word), "{word}");
+    // In the line itself, too, and as a literal.
+    assert!(live.lines().any(|line| line.contains(" LOGIN ") && line.contains(word)), "{live}");
+    let talk = file(&folder, "talk", "S: * OK hi\nC: a LOGIN bob {8}\nS: + go\nC: hunter22\nS: a OK in\n");
+    assert!(read(&[&talk]).contains("<hidden 8 octets>"));
+    let told = read(&[&talk, "--show-secrets"]);
+    assert!(told.contains("8 octets: \"hunter22\"") && !told.contains("<hidden"), "{told}");
     assert!(fs::read_to_string(&open).expect("it is there").contains(word));
     assert!(!fs::read_to_string(&hidden).expect("it is there").contains(word));
     assert!(read(&[&open, "--show-secrets"]).contains(word));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Event, Known, Peer, Span, Time};
+use super::{Data, DataKind, Event, Known, Peer, Span, Time};
 
 /// An event with everything that is known about it. Secrets are masked already in every slice.
 #[derive(Debug, Clone, Copy)]
@@ -36,7 +36,22 @@ pub struct Explained<'a> {
     pub known: Option<&'a Known<'a>>,
 }
 
+/// What a secret is masked with, octet by octet; its line ends stay.
+pub const FILLER: u8 = b'*';
+
+/// True if these octets of a secret are masked. They are not where secrets are shown.
+#[must_use]
+pub fn is_masked(secret: &[u8]) -> bool {
+    secret.iter().all(|octet| matches!(*octet, FILLER | b'\r' | b'\n'))
+}
+
 impl<'a> Explained<'a> {
+    /// True if nothing is to be shown of a block of data: it is a secret that is masked, or nobody can read it.
+    #[must_use]
+    pub fn hides(&self, data: &Data) -> bool {
+        data.secret && (data.kind == DataKind::Opaque || is_masked(self.bytes))
+    }
+
     /// An event of which nothing is known but itself.
     #[must_use]
     pub const fn bare(connection: u64, at: Time, event: &'a Event) -> Self {

@@ -5,7 +5,7 @@ use super::book::Book;
 use super::phrase::quote;
 use super::sasl::{self, Exchange, Said};
 use super::{Explainer, add, finding, phrase};
-use crate::event::{Data, DataKind, Decoded, Edited, Kind, Note, NoteKind, Peer, Span, Text};
+use crate::event::{Data, DataKind, Decoded, Edited, Kind, Note, NoteKind, Peer, Span, Text, is_masked};
 use crate::grammar::{Then, mechanism};
 use crate::wire::{body, imap};
 
@@ -204,7 +204,9 @@ impl Explainer {
         if pending.then.is_some() || data.kind != DataKind::Literal {
             return;
         }
-        let text = if data.secret {
+        let text = if data.secret && self.vault.shows() && !is_masked(head) {
+            format!("LOGIN pass={}", quote(head))
+        } else if data.secret {
             "LOGIN pass=<hidden>".to_owned()
         } else {
             pending.subject = Some(phrase::excerpt(head));
@@ -225,10 +227,11 @@ impl Explainer {
             text.push_str(&quote(unquoted(user.of(raw))));
         }
         let password = &raw[(user.end as usize).min(arguments.end as usize)..arguments.end as usize];
-        if self.vault.shows() && !password.trim_ascii().is_empty() {
-            text.push_str(&format!(" {secret}={}", phrase::excerpt(password.trim_ascii())));
-        } else {
+        let password = password.trim_ascii();
+        if !self.vault.shows() {
             text.push_str(&format!(" {secret}=<hidden>"));
+        } else if !password.is_empty() {
+            text.push_str(&format!(" {secret}={}", phrase::excerpt(password)));
         }
         Some(finding::note(NoteKind::Decoded, text, ""))
     }

@@ -79,6 +79,11 @@ pub fn mark(
     }
 }
 
+/// Where secrets are shown they stand in the text, and are words as others.
+pub fn reveal(marks: &mut [Mark]) {
+    marks.iter_mut().filter(|mark| mark.role == Role::Secret).for_each(|mark| mark.role = Role::String);
+}
+
 /// Appends a mark if it has octets, comes after the last one and there is room.
 #[inline]
 fn push(marks: &mut Vec<Mark>, span: Span, role: Role) {

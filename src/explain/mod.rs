@@ -15,6 +15,7 @@ pub mod phrase;
 pub mod sasl;
 pub mod secret;
 mod spoken;
+mod summary;
 pub mod tally;
 pub mod tls;
 mod usage;
@@ -26,7 +27,7 @@ use std::time::Duration;
 
 use crate::event::{
     Batch, Closed, Closer, Data, DataKind, Event, Explained, Foreign, Form, Kind, Layer, Mark, Note, NoteKind, Oddity,
-    Peer, Reading, Role, Span, State, Status, Summary, Text, Time, What,
+    Peer, Reading, Role, Span, State, Status, Text, Time, What,
 };
 use crate::grammar::{Grammar, Then};
 use crate::wire;
@@ -335,6 +336,10 @@ impl Explainer {
             }
         }
         self.mark(text, shown, sent.zip(sent_reading.as_ref()));
+        if self.vault.shows() {
+            mark::reveal(&mut self.marks);
+            mark::reveal(&mut self.sent_marks);
+        }
         latency
     }
 
@@ -527,35 +532,6 @@ impl Explainer {
     fn first_time(&mut self, sort: Met, name: &[u8]) -> bool {
         let met = &mut self.met[sort as usize];
         met.count() < MAX_MET && name.len() <= MAX_NAME && met.add(&String::from_utf8_lossy(name))
-    }
-
-    fn summary(&mut self, at: Time) -> Summary {
-        if let Some(idle) = self.idle.take() {
-            self.tallies.idle = self.tallies.idle.saturating_add(at.since(idle.since));
-        }
-        for pending in std::mem::take(&mut self.pending) {
-            self.tallies.unanswered(pending.place);
-        }
-        let tallies = std::mem::take(&mut self.tallies);
-        let mut summary = Summary {
-            lasted: at.after(self.began.unwrap_or(at)),
-            commands: tallies.commands,
-            unused: self.offers.unused(&self.grammar),
-            unadvertised: std::mem::take(&mut self.offers.unadvertised),
-            hidden_tried: std::mem::take(&mut self.offers.hidden_tried),
-            rules: tallies.rules,
-            dry: tallies.dry,
-            findings: tallies.findings,
-            idle: tallies.idle,
-            strict: self.strict.judged,
-        };
-        // The last event's own notes come before the summary is shown.
-        for note in &self.notes {
-            if let NoteKind::Finding(Some(peer)) = note.kind {
-                summary.findings[peer.index()] += 1;
-            }
-        }
-        summary
     }
 }
 

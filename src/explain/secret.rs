@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use memchr::memmem::Finder;
 
 use super::sasl;
-use crate::event::Span;
+use crate::event::{FILLER, Span};
 
 /// How many secrets are remembered.
 pub const MAX_KNOWN: usize = 8;
@@ -25,9 +25,6 @@ const MIN_CODED: usize = 6;
 
 /// By so many first octets of a secret its base64 is found.
 const CODED: usize = 96;
-
-/// What stands in place of every hidden octet.
-pub const FILLER: u8 = b'*';
 
 /// The secrets of one connection.
 #[derive(Debug)]

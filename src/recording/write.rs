@@ -5,14 +5,11 @@ use std::io::{self, Write};
 
 use super::line::{Block, Line, Octets, Other};
 use super::{FORMAT, Head, plain};
-use crate::event::{Data, Event, Explained, Form, MAX_HEAD, Octets as Piece, Opened, Peer, Text, What};
+use crate::event::{Data, Event, Explained, FILLER, Form, MAX_HEAD, Octets as Piece, Opened, Peer, Text, What};
 use crate::sink::Sink;
 
 /// The buffer should be written out when it holds so many octets.
 const FULL: usize = 128 * 1024;
-
-/// What stands for every octet that was hidden.
-const FILLER: u8 = b'*';
 
 /// What gives the next file of a recording; its argument is the file's number.
 type Next<W> = Box<dyn FnMut(u32) -> io::Result<W> + Send>;

@@ -239,7 +239,7 @@ impl<W: Write + Send> Pretty<W> {
         let star = phrase::is_short(data) || is_surprise(event) || !data.oddities.is_empty();
         self.begin_from(event, from, star, data.state);
         let page = &mut self.page;
-        if data.secret {
+        if event.hides(data) {
             page.ink(Ink::Secret, &format!("<hidden {}>", amount(data.len, "octet")));
             page.end();
             return self.notes(event);

@@ -185,7 +185,7 @@ const fn element(role: Role) -> (&'static str, &'static str) {
 
 /// Writes a block of data: its size, and what is known of it behind the fold.
 pub fn data(page: &mut Markup, event: &Explained<'_>, data: &Data, body: Body) {
-    if data.secret {
+    if event.hides(data) {
         page.within("<b class=h>&lt;hidden ", &amount(data.len, "octet"), "&gt;</b>");
         return notes(page, event);
     }
@@ -229,7 +229,7 @@ fn head<'a>(bytes: &'a [u8], data: &Data, body: Body) -> &'a [u8] {
 pub fn holds(event: &Explained<'_>, body: Body) -> bool {
     match &event.event.what {
         What::Text(text) => !is_tls(text),
-        What::Data(data) => !data.secret && head(event.bytes, data, body).len() == event.bytes.len(),
+        What::Data(data) => !event.hides(data) && head(event.bytes, data, body).len() == event.bytes.len(),
         _ => false,
     }
 }

@@ -224,16 +224,17 @@ fn block(line: &mut Object<'_>, event: &Explained<'_>, data: &Data, command: Opt
     line.number("frame", data.frame);
     verb(line, command);
     line.number("size", data.len);
-    line.flag("hidden", data.secret);
+    let hidden = event.hides(data);
+    line.flag("hidden", hidden);
     line.object("data", |object| {
         object.string("kind", names::block(data.kind));
         if let Some(announced) = data.announced {
             object.number("announced", announced);
         }
-        if !data.secret && !event.beside.is_empty() {
+        if !hidden && !event.beside.is_empty() {
             object.octets("subject", &[event.beside]);
         }
-        if !data.secret {
+        if !hidden {
             let cut = (event.bytes.len() as u64) < data.len;
             let head = if cut { whole_characters(event.bytes) } else { event.bytes };
             let octets = Octets::new(head, &[]);

@@ -4,11 +4,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::form::Object;
-use crate::event::Span;
+use crate::event::{Span, is_masked};
 use crate::sink::text::HIDDEN;
-
-/// The octet that secrets are overwritten with.
-const FILLER: u8 = b'*';
 
 /// A text, and what of it is hidden.
 #[derive(Debug)]
@@ -24,7 +21,7 @@ impl<'a> Octets<'a> {
         let masked = |secret: &&Span| {
             let end = (secret.end as usize).min(bytes.len());
             let octets = bytes.get(secret.start as usize..end).unwrap_or_default();
-            !octets.is_empty() && octets.iter().all(|byte| matches!(*byte, FILLER | b'\r' | b'\n'))
+            !octets.is_empty() && is_masked(octets)
         };
         Octets { bytes, hidden: secrets.iter().filter(masked).copied().collect() }
     }

@@ -1,0 +1,36 @@
+//! A connection in numbers, once it is over.
+
+use super::Explainer;
+use crate::event::{NoteKind, Summary, Time};
+
+impl Explainer {
+    /// What all of it comes to. What still waits was never answered.
+    pub(super) fn summary(&mut self, at: Time) -> Summary {
+        if let Some(idle) = self.idle.take() {
+            self.tallies.idle = self.tallies.idle.saturating_add(at.since(idle.since));
+        }
+        for pending in std::mem::take(&mut self.pending) {
+            self.tallies.unanswered(pending.place);
+        }
+        let tallies = std::mem::take(&mut self.tallies);
+        let mut summary = Summary {
+            lasted: at.after(self.began.unwrap_or(at)),
+            commands: tallies.commands,
+            unused: self.offers.unused(&self.grammar),
+            unadvertised: std::mem::take(&mut self.offers.unadvertised),
+            hidden_tried: std::mem::take(&mut self.offers.hidden_tried),
+            rules: tallies.rules,
+            dry: tallies.dry,
+            findings: tallies.findings,
+            idle: tallies.idle,
+            strict: self.strict.judged,
+        };
+        // The last event's own notes come before the summary is shown.
+        for note in &self.notes {
+            if let NoteKind::Finding(Some(peer)) = note.kind {
+                summary.findings[peer.index()] += 1;
+            }
+        }
+        summary
+    }
+}
