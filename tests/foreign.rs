@@ -125,6 +125,16 @@ fn what_swaks_and_curl_print() {
          1 C: A001 CAPABILITY\\r\\n\n1 -- line 4: { [5 bytes data]\n1 S: A001 OK\\r\\n\n1 == closed by nobody\n\
          -- line 6: * Closing connection 0\n2 == pop3 client -> localhost:1143\n2 S: +OK x\\r\\n\n2 == closed by nobody\n"
     );
+    // TLS that nobody speaks in is none, however often it is told.
+    let told = "=== TLS started with cipher TLSv1.3:X:256\n".repeat(9);
+    let nobody = format!("<-  220 mx ESMTP\n=== Connection closed\n{told}=== TLS started with cipher TLSv....:_:\n");
+    assert!(
+        !transcript(&nobody).contains("\n2 ") && transcript(&nobody).contains("-- line 12: "),
+        "{}",
+        transcript(&nobody)
+    );
+    let before = format!("{told}<-  220 mx ESMTP\n");
+    assert_eq!(transcript(&before).matches("TLS 1.3, X").count(), 1, "{}", transcript(&before));
     let thunderbird = "2026-11-24 12:00:00.000000 UTC - [Parent 1: IMAP]: I/IMAP 7f:h:NA:CreateNewLineFromSocket: * OK hi\n\
                        2026-11-24 12:00:01.000000 UTC - [Parent 1: IMAP]: I/IMAP 7f:h:NA:SendData: 1 NOOP\n";
     assert!(transcript(thunderbird).contains("1 S: * OK hi\\r\\n\n1 C: 1 NOOP\\r\\n"), "{}", transcript(thunderbird));

@@ -126,6 +126,8 @@ pub struct Transcript<R> {
     open: bool,
     /// The server, if a remark has told.
     server: Option<String>,
+    /// What a remark has told of TLS, until its connection is open.
+    tls: Option<(String, String)>,
     /// Lines that are nobody's.
     nobody: u64,
     /// What waits for a line that tells the protocol.
@@ -149,6 +151,7 @@ impl<R: BufRead> Transcript<R> {
             opened: 0,
             open: false,
             server: None,
+            tls: None,
             nobody: 0,
             waiting: Vec::new(),
             ready: VecDeque::new(),
@@ -201,11 +204,24 @@ impl<R: BufRead> Transcript<R> {
         }
     }
 
-    /// A peer says something, or is under TLS: a connection is open.
-    const fn enter(&mut self) {
+    /// A peer says something: a connection is open.
+    fn enter(&mut self) {
         if !self.open {
             self.open = true;
             self.connection += 1;
+            self.tell_tls();
+        }
+    }
+
+    /// TLS that began before anybody spoke is told when somebody does.
+    fn tell_tls(&mut self) {
+        if !self.open {
+            return;
+        }
+        let Some((version, suite)) = self.tls.take() else { return };
+        // What is told again while the protocol is not decided changes nothing.
+        if !self.waiting.iter().any(|piece| matches!(piece, Piece::Tls { .. })) {
+            self.tell(Piece::Tls { connection: self.connection, at: Time(self.now), version, suite });
         }
     }
 
@@ -261,9 +277,9 @@ impl<R: BufRead> Transcript<R> {
         let remark = self.style.map_or_else(|| STYLES.iter().any(marks), marks);
         if remark || self.style.is_none() {
             self.server = server_in(&text).or(self.server.take());
-            if let Some((version, suite)) = tls_in(&text) {
-                self.enter();
-                return self.tell(Piece::Tls { connection: self.connection, at: Time(self.now), version, suite });
+            if let Some(told) = tls_in(&text) {
+                self.tls = Some(told);
+                return self.tell_tls();
             }
         }
         if ["=== Connection closed", "* Closing connection", "* shutting down connection"]
@@ -365,7 +381,8 @@ fn tls_in(text: &str) -> Option<(String, String)> {
     let version = words.next()?.strip_prefix("TLSv")?;
     let suite = words.next()?;
     let plain = |word: &str, len, more: &[u8]| {
-        word.len() <= len && word.bytes().all(|octet| octet.is_ascii_alphanumeric() || more.contains(&octet))
+        let known = |octet: u8| octet.is_ascii_alphanumeric() || more.contains(&octet);
+        word.len() <= len && word.starts_with(|first: char| first.is_ascii_alphanumeric()) && word.bytes().all(known)
     };
     let point = if version.contains('.') { "" } else { ".0" };
     let known = plain(version, 4, b".") && plain(suite, 64, b"_-");

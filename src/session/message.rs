@@ -94,8 +94,14 @@ impl Session {
     /// the server saw it end, and what came behind it is read as the server reads it.
     pub(super) fn close_message(&mut self, out: &mut Outbox) {
         let framer = &self.lanes[Peer::Client.index()].framer;
-        let Some(end) = framer.dot().and_then(|dot| dot.false_ends().next()).map(after) else { return };
+        let Some(dot) = framer.dot() else { return };
+        // Whoever ends lines with CR has seen a dot and CR, and waits for no LF.
+        let Some(first) = dot.false_ends().next().or(dot.pending()) else { return };
+        let end = after(first);
         let mut odd = false_ends(framer);
+        if odd.is_empty() {
+            odd.push(Oddity::FalseEnd(first.0, first.1));
+        }
         let client = self.lane(Peer::Client);
         let Some(behind) = client.block.as_mut().and_then(|block| block.behind.take()) else { return };
         if let Some(block) = &mut client.block {
@@ -106,7 +112,9 @@ impl Session {
         client.framer.expect(Expect::Line);
         odd.push(Oddity::ClosedEarly);
         self.report_block_with(Peer::Client, odd, out);
-        self.read_again(behind, out);
+        if !behind.is_empty() {
+            self.read_again(behind, out);
+        }
     }
 }
 

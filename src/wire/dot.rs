@@ -52,6 +52,15 @@ impl Dot {
         self.found.into_iter().flatten()
     }
 
+    /// What ends with the last octet if the other peer takes a CR for the end of a line; the next octet decides for the standard.
+    #[must_use]
+    pub fn pending(&self) -> Option<(FalseEnd, u64)> {
+        match self.place {
+            Place::DotCr(before) => Some((FalseEnd { before, after: LineEnd::Cr }, self.len.saturating_sub(2))),
+            _ => None,
+        }
+    }
+
     /// Takes octets up to the end of the message: how many, and whether that is its end.
     pub fn feed(&mut self, bytes: &[u8]) -> (usize, bool) {
         let mut at = 0;
@@ -156,6 +165,18 @@ mod tests {
         assert_eq!(search(Dot::strict(), b"a\r.\rb"), (None, named("CR.CR", 2)));
         assert_eq!(search(Dot::strict(), b"a\r.\r\nb"), (None, named("CR.CRLF", 2)));
         assert_eq!(search(Dot::strict(), b"a\r\n.\r.\r\n"), (None, vec![("CRLF.CR".into(), 3), ("CR.CRLF".into(), 5)]));
+    }
+
+    #[test]
+    fn a_dot_before_cr_is_pending() {
+        for (octets, before) in [(&b"a\r.\r"[..], LineEnd::Cr), (b"ab\n.\r", LineEnd::Lf), (b"a\r\n.\r", LineEnd::CrLf)]
+        {
+            let mut dot = Dot::strict();
+            assert_eq!(dot.feed(octets), (octets.len(), false));
+            assert_eq!(dot.pending(), Some((FalseEnd { before, after: LineEnd::Cr }, octets.len() as u64 - 2)));
+            dot.feed(b"x");
+            assert_eq!(dot.pending(), None);
+        }
     }
 
     #[test]
