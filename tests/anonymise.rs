@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use imapscope::anonymise::{Anonymiser, Key};
 use imapscope::event::{
-    Batch, Certificate, Closed, Closer, Event, Form, Kind, Layer, Octets, Opened, Peer, Reading, RouteName, Text, Time,
-    TlsFacts, Verdict, What, repeated,
+    Batch, Certificate, Closed, Closer, Event, Form, Kind, Layer, Octets, Oddity, Opened, Peer, Reading, RouteName,
+    Text, Time, TlsFacts, Verdict, What, repeated,
 };
 use imapscope::explain::Explainer;
 use imapscope::grammar::Grammar;
@@ -291,9 +291,11 @@ fn what_is_left_is_framed_and_paired_as_before() {
         let layered = before.iter().flat_map(|batch| &batch.events).any(|event| {
             matches!(event.what, What::Upgrade(Layer::Deflate | Layer::Sasl | Layer::Tls) | What::Hello(_))
         });
-        // In a message names are replaced, and what a server takes there for commands are none any more.
+        // In a message names are replaced, and what a server takes there for commands are none any more. One that a server has
+        // answered before its end stands behind the answer, as a whole.
         let smuggled = before.iter().flat_map(|batch| &batch.events).any(|event| match &event.what {
             What::Text(text) => repeated(&text.oddities) > 0,
+            What::Data(data) => data.oddities.contains(&Oddity::ClosedEarly),
             _ => false,
         });
         if layered || smuggled {

@@ -86,11 +86,12 @@ impl Clock {
         &self.stamp
     }
 
-    /// The local date of a moment, `2026-11-24`.
+    /// The local date of a moment, `2026-11-24`. `None` on the first day of 1970, which stands for days that are not known.
     #[must_use]
-    pub fn date(&self, at: Time) -> String {
+    pub fn date(&self, at: Time) -> Option<String> {
+        const DAY: u64 = 86_400_000_000_000;
         let timestamp = timestamp(at.0 / 1_000_000);
-        self.zone.to_offset(timestamp).to_datetime(timestamp).date().to_string()
+        (at.0 >= DAY).then(|| self.zone.to_offset(timestamp).to_datetime(timestamp).date().to_string())
     }
 
     /// Writes the thousandths over those of the stamp before.
@@ -176,7 +177,10 @@ mod tests {
         for style in [TimeStyle::Now, TimeStyle::Iso, TimeStyle::Epoch, TimeStyle::Delta] {
             Clock::new(style, TimeZone::UTC).stamp(Time(u64::MAX));
         }
-        assert!(!Clock::new(TimeStyle::Now, TimeZone::UTC).date(Time(u64::MAX)).is_empty());
+        let clock = Clock::new(TimeStyle::Now, TimeZone::UTC);
+        assert!(clock.date(Time(u64::MAX)).is_some_and(|date| !date.is_empty()));
+        assert_eq!(clock.date(Time(86_399_999_999_999)), None, "no day is known");
+        assert_eq!(clock.date(Time(86_400_000_000_000)).as_deref(), Some("1970-01-02"));
     }
 
     #[test]

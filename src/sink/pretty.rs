@@ -270,7 +270,8 @@ impl<W: Write + Send> Pretty<W> {
         self.begin(event, "==", Ink::Faint, None);
         self.page.ink(Ink::Strong, &format!("{} -> {}", opened.client, opened.server));
         self.page.out.push(b'\n');
-        let date = if self.clock.hides_the_date() { format!(", {}", self.clock.date(event.at)) } else { String::new() };
+        let date = self.clock.date(event.at).filter(|_| self.clock.hides_the_date());
+        let date = date.map_or_else(String::new, |date| format!(", {date}"));
         self.page.remark();
         self.page.words(Ink::Plain, &format!("{}{date}; {}", opened.protocol, phrase::lanes(opened.edit)));
         self.page.end();

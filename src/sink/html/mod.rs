@@ -105,8 +105,8 @@ impl<W: Write + Send> Html<W> {
         page.raw("</script></head><body><a class=skip href=\"#log\">To the log</a><header><p class=name>imapscope ");
         page.raw(env!("CARGO_PKG_VERSION"));
         page.within("</p><h1>", server, "</h1><p>");
-        if let Some(event) = event {
-            page.within("", &self.clock.date(event.at), ". ");
+        if let Some(date) = event.and_then(|event| self.clock.date(event.at)) {
+            page.within("", &date, ". ");
         }
         page.raw("What was said between a mail client and this server, as it passed imapscope.</p><nav aria-label=Page><a href=\"#wrong\">Findings</a> <a href=\"#accounts\">Connections</a> <a href=\"#log\">Log</a></nav><p class=unfinished><strong>This page was cut off</strong>, or is not complete yet: the log ends where it was left, without what is told at its end.</p></header>\n<span id=accounts></span>");
         page.raw(FILTER);
@@ -173,8 +173,8 @@ impl<W: Write + Send> Html<W> {
 
     fn opened(&mut self, event: &Explained<'_>, place: &Place, opened: &Opened) {
         self.say(event, place, "==", &format!("{} → {}", opened.client, opened.server), "");
-        let date = self.clock.date(event.at);
-        self.page.within("<p>", &format!("{}, {date}; {}", opened.protocol, phrase::lanes(opened.edit)), "</p>");
+        let date = self.clock.date(event.at).map_or_else(String::new, |date| format!(", {date}"));
+        self.page.within("<p>", &format!("{}{date}; {}", opened.protocol, phrase::lanes(opened.edit)), "</p>");
     }
 
     /// Puts down what an account has of an event.
