@@ -338,13 +338,18 @@ pub struct RuleFlags {
 #[command(next_help_heading = "Output")]
 pub struct LogFlags {
     /// What goes where: pretty (the log), json, html (a page), record (a recording) or pcapng (a capture for Wireshark), to
-    /// standard output, or with :FILE, which is emptied first; raw:FOLDER, bodies:FOLDER (an empty one, or none yet);
-    /// repeatable [default: pretty]
+    /// standard output, or with :FILE, which is emptied first (but a recording: see --force); raw:FOLDER, bodies:FOLDER (an
+    /// empty one, or none yet); {time} in a path is the start of this run, such as 20261130T202400Z; repeatable [default:
+    /// pretty]
     #[arg(short, long, value_name = "KIND[:PATH]")]
     pub output: Vec<String>,
-    /// Keep everything in a recording, for `imapscope read`: short for -o record:FILE, beside the log on standard output
+    /// Keep everything in a recording, for `imapscope read`: short for -o record:FILE, beside the log on standard output;
+    /// with {time} in its name, a new file each time
     #[arg(short = 'w', long, value_name = "FILE")]
     pub record: Option<PathBuf>,
+    /// Overwrite a recording that exists; without it, only an empty file is recorded into
+    #[arg(long)]
+    pub force: bool,
     /// Begin another file (FILE.1, FILE.2, ...) when a recording has so many octets: 500k, 100M, 2G
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub rotate: Option<u64>,

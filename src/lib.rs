@@ -75,10 +75,11 @@
 //! | [`session`] | one connection: lanes, and who waits for what | event, grammar, wire, rules |
 //! | [`explain`] | what events mean | event, grammar, wire |
 //! | [`anonymise`] | what of a recording names somebody | event, grammar, wire |
-//! | [`sink`] | how things look | event |
+//! | [`file`] | files that are written: whose links are followed, what is there already | nothing |
+//! | [`sink`] | how things look | event, file |
 //! | [`recording`] | what connections reported, in a file | event, sink, wire |
 //! | [`foreign`] | what files of other programs hold: transcripts, raw logs, captures | event |
-//! | [`net`] | sockets, TLS, time, the queue; not what octets mean | event, session |
+//! | [`net`] | sockets, TLS, time, the queue; not what octets mean | event, file, session |
 //! | [`cli`] | flags, declared once | nothing |
 //! | [`verb`] | everything: here the parts meet | all of them |
 //!
@@ -247,6 +248,10 @@
 //! - **Lines of JSON are flat**, and called as the fields of conditions, so that one learns them once; what only one kind of event has
 //!   stands in an object of its name. The schema is a file beside the writer, and a test sees to it that neither has what the other
 //!   lacks. There a secret is one word, for its length would be told by as many `*`; in raw octets it must keep its length.
+//! - **A file is judged once it is open, and before a byte of it changes** ([`file`]). Paths are walked folder by folder: links of this
+//!   user's and root's lead on, those of others do not, and in a folder that others can write to no file of theirs is written to.
+//!   A recording that holds something is evidence, which only `--force` overwrites; a lock keeps a second process out of it. The
+//!   part of a recording whose name is taken gets the next number.
 //! - **A folder of raw octets holds one session**, and no file stays open: what has gathered is appended in one go, so that
 //!   the number of connections needs no bound, and nothing is written to a file that this process has not made.
 //! - **A capture has what was received, and a stream for each layer** (`sink/pcapng.rs`). What a rule sent on instead is a comment.
@@ -325,6 +330,7 @@ pub mod anonymise;
 pub mod cli;
 pub mod event;
 pub mod explain;
+pub mod file;
 pub mod foreign;
 pub mod grammar;
 pub mod net;

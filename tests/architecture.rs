@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Module, what of ours it may import besides itself, `problem` and `wording`.
-const IMPORTS: [(&str, &[&str]); 15] = [
+const IMPORTS: [(&str, &[&str]); 16] = [
     ("event", &[]),
     ("problem", &[]),
     ("wording", &[]),
@@ -15,10 +15,11 @@ const IMPORTS: [(&str, &[&str]); 15] = [
     ("session", &["event", "grammar", "wire", "rules"]),
     ("explain", &["event", "grammar", "wire"]),
     ("anonymise", &["event", "grammar", "wire"]),
-    ("sink", &["event"]),
+    ("file", &[]),
+    ("sink", &["event", "file"]),
     ("recording", &["event", "sink", "wire"]),
     ("foreign", &["event"]),
-    ("net", &["event", "session"]),
+    ("net", &["event", "file", "session"]),
     ("cli", &[]),
     (
         "verb",
@@ -27,6 +28,7 @@ const IMPORTS: [(&str, &[&str]); 15] = [
             "cli",
             "event",
             "explain",
+            "file",
             "foreign",
             "grammar",
             "net",

@@ -119,19 +119,19 @@ fn what_was_recorded_is_shown_as_it_was() {
         &["--time", "none", "--body", "all"],
         &["-f", "command == FETCH"],
     ] {
-        let live = shown(&[&["demo", "-w", &file], flags].concat());
+        let live = shown(&[&["demo", "-w", &file, "--force"], flags].concat());
         assert!(live.lines().count() > 10, "{live}");
         assert_eq!(read(&[&[file.as_str()], flags].concat()), live, "{flags:?}");
         // The recording has everything, whatever was shown.
         assert!(read(&[&file]).contains("LOGOUT"));
         // And a recording of it is the same, but for nothing.
         let copy = path(&folder, "copy");
-        assert_eq!(read(&[&file, "-w", &copy, "-o", "pretty"]), read(&[&file]));
+        assert_eq!(read(&[&file, "-w", &copy, "--force", "-o", "pretty"]), read(&[&file]));
         assert_eq!(fs::read(&copy).expect("it is there"), fs::read(&file).expect("it is there"));
     }
     assert_eq!(fs::metadata(&file).expect("it is there").permissions().mode() & 0o777, 0o600);
     assert_eq!(read(&[&file, "-o", &format!("record:{}", path(&folder, "x"))]), "", "only what was asked for");
-    assert!(shown(&["demo", "-w", &file, "-o", &format!("pretty:{}", path(&folder, "log"))]).is_empty());
+    assert!(shown(&["demo", "-w", &file, "--force", "-o", &format!("pretty:{}", path(&folder, "log"))]).is_empty());
 }
 
 #[test]
@@ -164,7 +164,7 @@ fn what_was_shown_is_in_the_recording_when_the_program_is_killed() {
     let folder = folder();
     let file = path(&folder, "killed");
     for commands in [1, 20] {
-        let (mut scope, address, log, _) = proxy(&["-w", &file]);
+        let (mut scope, address, log, _) = proxy(&["-w", &file, "--force"]);
         let commands: Vec<String> = (0..commands).map(|nth| format!("t{nth} NOOP")).collect();
         let commands: Vec<&str> = commands.iter().map(String::as_str).collect();
         let _client = talk(address, &commands);
@@ -333,7 +333,7 @@ fn what_is_selected_is_a_recording_again() {
     let folder = folder();
     let (path, part) = (file(&folder, "made", &made()), path(&folder, "part"));
     for flags in [&["--conn", "2"][..], &["--since", "4s"], &["--side", "client"], &["--until", "6s", "--conn", "1"]] {
-        assert_eq!(read(&[&[path.as_str(), "-o", &format!("record:{part}")], flags].concat()), "");
+        assert_eq!(read(&[&[path.as_str(), "-o", &format!("record:{part}"), "--force"], flags].concat()), "");
         let (again, direct) = (texts(&[&part]), texts(&[&[path.as_str()], flags].concat()));
         assert_eq!(again, direct, "{flags:?}");
         assert!(!again.is_empty());
@@ -414,7 +414,7 @@ fn what_is_read_is_not_written_over() {
         refused(&["read", name, "--protocol", "imap", "-o", &format!("pretty:{output}")]);
     }
     // A file that is not read may be any.
-    read(&[&kept, "-w", &other]);
+    read(&[&kept, "-w", &other, "--force"]);
 }
 
 #[test]

@@ -31,6 +31,11 @@ fn said(dialogue: &Dialogue, by: Peer) -> Vec<u8> {
     octets.collect::<Vec<_>>().concat()
 }
 
+/// A folder that is made, or is empty.
+fn empty(path: &Path) -> Folder {
+    Folder::new(imapscope::file::Folder::fresh(path, false).expect("an empty folder"))
+}
+
 /// The files of a folder.
 fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let entries = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry"));
@@ -68,7 +73,7 @@ fn the_files_hold_what_the_peers_sent() {
     let mut compared = 0;
     for (round, size) in SIZES.into_iter().enumerate() {
         let folder = place.path().join(round.to_string());
-        let mut raw = Raw::new(Folder::open(&folder, "raw").expect("a new folder"));
+        let mut raw = Raw::new(empty(&folder));
         let mut wanted = BTreeMap::new();
         for (number, (path, dialogue, grammar)) in play::all().into_iter().enumerate() {
             let number = number as u64 + 1;
@@ -127,7 +132,7 @@ fn bodies(protocol: &str, steps: &[(Peer, &str)]) -> BTreeMap<String, String> {
     let mut all: Vec<BTreeMap<String, Vec<u8>>> = Vec::new();
     for size in [usize::MAX, 1, 3, 10] {
         let place = tempfile::tempdir().expect("a folder");
-        let mut sink = Bodies::new(Folder::open(place.path(), "bodies").expect("an empty folder"));
+        let mut sink = Bodies::new(empty(place.path()));
         play::play(&dialogue, &grammar, (1, size, false), &mut sink);
         sink.end().expect("room");
         all.push(files(place.path()));
@@ -292,10 +297,7 @@ fn a_recording_gives_the_same_files() {
 }
 
 fn open(raw: &Path, bodies: &Path) -> [Box<dyn Sink>; 2] {
-    [
-        Box::new(Raw::new(Folder::open(raw, "raw").expect("a new folder"))),
-        Box::new(Bodies::new(Folder::open(bodies, "bodies").expect("a new folder"))),
-    ]
+    [Box::new(Raw::new(empty(raw))), Box::new(Bodies::new(empty(bodies)))]
 }
 
 #[test]

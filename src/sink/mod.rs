@@ -22,13 +22,13 @@ mod secured;
 pub mod style;
 mod text;
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, IsTerminal, Write};
+use std::fs::File;
+use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use crate::event::Explained;
+use crate::file::{Output, Outputs, Refused};
 use crate::problem::Problem;
 pub use escape::escaped;
 use html::Html;
@@ -192,63 +192,54 @@ pub fn check(output: &str) -> Result<(), Problem> {
 ///
 /// # Errors
 /// As [`check`], and a file that cannot be written.
-pub fn open(output: &str, look: Look) -> Result<Box<dyn Sink>, Problem> {
+pub fn open(output: &str, look: Look, outputs: &mut Outputs) -> Result<Box<dyn Sink>, Problem> {
     check(output)?;
     let (kind, path) = output.split_once(':').unwrap_or((output, "-"));
+    let mut folder = || {
+        let opened = outputs.folder(Path::new(path));
+        opened.map(Folder::new).map_err(|refused| problem(output, refused, "a new folder, or an empty one"))
+    };
     Ok(match kind {
         // A recording is no look; whoever wants one has it from the module of that name.
         "record" => return Err(Problem::new(origin(output), "a recording is opened elsewhere", "")),
-        "html" => Box::new(Html::new(place(output, path)?, look)),
-        "json" => Box::new(Json::new(place(output, path)?)),
-        "raw" => Box::new(Raw::new(Folder::open(Path::new(path), &origin(output))?)),
-        "bodies" => Box::new(Bodies::new(Folder::open(Path::new(path), &origin(output))?)),
+        "html" => Box::new(Html::new(place(output, path, outputs)?, look)),
+        "json" => Box::new(Json::new(place(output, path, outputs)?)),
+        "raw" => Box::new(Raw::new(folder()?)),
+        "bodies" => Box::new(Bodies::new(folder()?)),
         "pcapng" if path == "-" && io::stdout().is_terminal() => {
             let help = "pcapng:FILE, or a pipe: -o pcapng | wireshark -k -i -";
             return Err(Problem::new(origin(output), "a capture is nothing for a terminal", help));
         }
-        "pcapng" => Box::new(Pcapng::new(place(output, path)?)),
-        _ => Box::new(Pretty::new(place(output, path)?, look)),
+        "pcapng" => Box::new(Pcapng::new(place(output, path, outputs)?)),
+        _ => Box::new(Pretty::new(place(output, path, outputs)?, look)),
     })
 }
 
-/// Where an output goes: standard output for `-`, or a file. A file is created so that only its owner may read it; one that
-/// is there already is emptied by what is written first, and stays as it is if nothing is.
+/// Opens what an output writes to: standard output for `-`, or a file. A new file is for its owner alone; one that exists is
+/// emptied by what is written first, and stays as it is if nothing is.
 ///
 /// # Errors
-/// A file that cannot be written.
-pub fn place(output: &str, path: &str) -> Result<Box<dyn Write + Send>, Problem> {
-    let wrong = |error: io::Error| Problem::new(origin(output), error.to_string(), "a file that can be written");
+/// A file that cannot be written, or is not to be: see [`Place::open`](crate::file::Place::open).
+pub fn place(output: &str, path: &str, outputs: &mut Outputs) -> Result<Output, Problem> {
     if path == "-" {
-        return Ok(Box::new(standard_output().map_err(wrong)?));
+        return standard_output().map_err(|error| problem(output, error.into(), ""));
     }
-    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
-    Ok(Box::new(Anew { file: file.map_err(wrong)?, old: true }))
+    let opened =
+        outputs.open(Path::new(path)).map_err(|refused| problem(output, refused, "a file that can be written"));
+    Ok(opened?.1.output())
 }
 
-/// A file that is emptied when it is first used: a program that cannot begin must not take an older log away.
-struct Anew {
-    file: File,
-    old: bool,
+/// Returns standard output as a file of its own: without the line buffer of the library's handle, and without its panics.
+///
+/// # Errors
+/// What the system refuses.
+pub fn standard_output() -> io::Result<Output> {
+    Ok(Output::of(File::from(io::stdout().as_fd().try_clone_to_owned()?)))
 }
 
-impl Anew {
-    fn emptied(&mut self) -> io::Result<&mut File> {
-        // A pipe or a device holds nothing that could be emptied.
-        if std::mem::take(&mut self.old) && self.file.metadata()?.is_file() {
-            self.file.set_len(0)?;
-        }
-        Ok(&mut self.file)
-    }
-}
-
-impl Write for Anew {
-    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        self.emptied()?.write(octets)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.emptied()?.flush()
-    }
+fn problem(output: &str, refused: Refused, help: &str) -> Problem {
+    let help = if refused.help.is_empty() { help } else { &refused.help };
+    Problem::new(origin(output), refused.what, help)
 }
 
 /// A sentence that may quote a peer, so that no terminal obeys it.
@@ -259,11 +250,6 @@ pub fn safe(sentence: &str) -> String {
 
 fn origin(output: &str) -> String {
     format!("--output {}", escape::escaped(output))
-}
-
-/// Standard output as a file of its own: without the line buffer of the library's handle, and without its panics.
-fn standard_output() -> io::Result<File> {
-    Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
 }
 
 #[cfg(test)]
@@ -325,7 +311,9 @@ mod tests {
             ("pretty:", "the path is empty"),
             ("pretty:/nowhere/at/all", "No such file"),
         ] {
-            let Err(problem) = open(output, Look::default()) else { panic!("{output} was opened") };
+            let Err(problem) = open(output, Look::default(), &mut Outputs::default()) else {
+                panic!("{output} was opened")
+            };
             assert!(problem.what.contains(what), "{problem}");
             assert!(problem.origin.contains(output) && !problem.help.is_empty(), "{problem}");
         }
@@ -340,7 +328,7 @@ mod tests {
         let output = format!("pretty:{}", path.display());
         for _ in 0..2 {
             let mut sinks = Sinks::default();
-            sinks.add("log", open(&output, Look::default()).expect("a file"));
+            sinks.add("log", open(&output, Look::default(), &mut Outputs::default()).expect("a file"));
             put(&mut sinks).expect("room");
             sinks.end().expect("room");
             let text = std::fs::read_to_string(&path).expect("a log");

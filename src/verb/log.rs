@@ -11,14 +11,19 @@ use terminal_size::{Width, terminal_size};
 
 use crate::cli::{self, LogFlags};
 use crate::event::{Explained, Note, Peer, What};
+use crate::file::{Opened, Output, Outputs, Place, Refused, Way, folder};
 use crate::grammar::Grammar;
 use crate::problem::Problem;
-use crate::recording::{Head, Writer};
+use crate::recording::{Head, START, Writer};
 use crate::rules::filter::{Filter, Watch, Witness};
 use crate::sink::gate::{Behind, Gate};
 use crate::sink::raw::RawStream;
 use crate::sink::style::{Body, Color, Look, Surroundings, TimeStyle};
-use crate::sink::{Sink, Sinks, check, is_for_eyes, is_standard, open as open_sink, place};
+use crate::sink::{Sink, Sinks, check, escaped, is_for_eyes, is_standard, open as open_sink, standard_output};
+use crate::verb::tell;
+
+/// Maximum number of names in a row that are passed over because they are taken.
+const MAX_TAKEN: usize = 10_000;
 
 /// What the flags want to be shown; `None` for everything.
 ///
@@ -64,12 +69,12 @@ pub fn open_inside(
         cli::TimeStyle::Epoch => TimeStyle::Epoch,
     };
     let outputs = outputs(flags);
-    if flags.rotate.is_some() && !outputs.iter().any(|output| is_recording(output)) {
+    if flags.rotate.is_some() && !outputs.iter().any(|(output, _)| is_recording(output)) {
         return Err(Problem::new("--rotate", "there is no recording", "give one too: -w FILE"));
     }
     let mut sinks = Sinks::default();
-    for (at, output) in outputs.iter().enumerate() {
-        if outputs[..at].iter().any(|earlier| same(earlier, output)) {
+    for (at, (output, path)) in outputs.iter().enumerate() {
+        if outputs[..at].iter().any(|(_, earlier)| same(earlier, path)) {
             let help = "give each output a place of its own, such as -o pretty -o pretty:FILE";
             return Err(Problem::new(format!("--output {output}"), "two outputs would go to the same place", help));
         }
@@ -82,13 +87,17 @@ pub fn open_inside(
             None => check(output)?,
         }
     }
-    // Opening empties a file, so it comes when nothing else can be wrong.
-    for output in &outputs {
+    // Opening makes files, so it comes when nothing else can be wrong.
+    let mut opened = Outputs::default();
+    for (output, path) in &outputs {
         let look = Look { time, body, ..look(flags.color, is_standard(output)) };
         let sink = match stream {
-            Some(side) if is_stream(output) => Box::new(RawStream::new(place(output, "-")?, side)),
-            _ if is_recording(output) => record(output, flags.rotate, head)?,
-            _ => open_sink(output, look)?,
+            Some(side) if is_stream(output) => {
+                let standard = standard_output().map_err(|error| Problem::new("--output raw", error.to_string(), ""));
+                Box::new(RawStream::new(standard?, side))
+            }
+            _ if is_recording(output) => record(output, path, flags, head, &mut opened)?,
+            _ => open_sink(output, look, &mut opened)?,
         };
         let mut sink = wrap(sink);
         if let Some(filter) = filter.filter(|_| is_for_eyes(output)) {
@@ -100,6 +109,7 @@ pub fn open_inside(
         }
         sinks.add(output, sink);
     }
+    opened.told.iter().for_each(|told| tell(&escaped(told)));
     Ok(sinks)
 }
 
@@ -110,10 +120,10 @@ pub fn open_inside(
 pub fn spare(flags: &LogFlags, files: &[PathBuf]) -> Result<(), Problem> {
     let standard = |stream: io::Result<std::os::fd::OwnedFd>| File::from(stream?).metadata();
     let files: Vec<PathBuf> = files.iter().flat_map(|path| together(path)).collect();
-    for output in outputs(flags) {
-        let written = match output.split_once(':') {
-            Some((_, path)) if path != "-" => fs::metadata(path),
-            _ => standard(io::stdout().as_fd().try_clone_to_owned()),
+    for (output, path) in outputs(flags) {
+        let written = match path == Path::new("-") {
+            false => fs::metadata(path),
+            true => standard(io::stdout().as_fd().try_clone_to_owned()),
         };
         for path in &files {
             let read = if path == Path::new("-") {
@@ -156,17 +166,18 @@ pub fn head(routes: &[String], grammars: &[Arc<Grammar>], flags: &LogFlags) -> H
 /// True if something of the log goes to standard output, where nothing else may be then.
 #[must_use]
 pub fn is_on_standard_output(flags: &LogFlags) -> bool {
-    outputs(flags).iter().any(|output| is_standard(output))
+    outputs(flags).iter().any(|(output, _)| is_standard(output))
 }
 
-/// The outputs, recordings first: nothing is shown that they do not have.
-fn outputs(flags: &LogFlags) -> Vec<String> {
-    let mut outputs = flags.output.clone();
+/// The outputs with their paths, recordings first: nothing is shown that they do not have.
+fn outputs(flags: &LogFlags) -> Vec<(String, PathBuf)> {
+    let path = |output: &str| PathBuf::from(output.split_once(':').map_or("-", |(_, path)| path));
+    let mut outputs: Vec<_> = flags.output.iter().map(|output| (output.clone(), path(output))).collect();
     if outputs.is_empty() {
-        outputs.push("pretty".to_owned());
+        outputs.push(("pretty".to_owned(), path("pretty")));
     }
-    outputs.extend(flags.record.iter().map(|path| format!("record:{}", path.display())));
-    outputs.sort_by_key(|output| !is_recording(output));
+    outputs.extend(flags.record.iter().map(|path| (format!("record:{}", path.display()), path.clone())));
+    outputs.sort_by_key(|(output, _)| !is_recording(output));
     outputs
 }
 
@@ -182,20 +193,99 @@ fn kind(output: &str) -> &str {
     output.split_once(':').map_or(output, |(kind, _)| kind)
 }
 
-/// Opens a recording; with a limit, the files behind the first are FILE.1, FILE.2 and so on.
-fn record(output: &str, limit: Option<u64>, head: &Head) -> Result<Box<dyn Sink>, Problem> {
-    let path = output.split_once(':').map_or("-", |(_, path)| path).to_owned();
-    let recording = Writer::new(place(output, &path)?, head.clone());
-    Ok(match limit {
-        None => Box::new(recording),
-        Some(_) if path == "-" => {
+/// Opens a recording; with a limit, the files after the first are FILE.1, FILE.2 and so on.
+fn record(
+    output: &str,
+    path: &Path,
+    flags: &LogFlags,
+    head: &Head,
+    outputs: &mut Outputs,
+) -> Result<Box<dyn Sink>, Problem> {
+    if path == Path::new("-") {
+        if flags.rotate.is_some() {
             return Err(Problem::new("--rotate", "standard output is one file", "record into a file: -w FILE"));
         }
-        Some(limit) => Box::new(recording.in_parts(limit, move |part| {
-            let path = format!("{path}.{part}");
-            place(&format!("record:{path}"), &path).map_err(|problem| io::Error::other(problem.to_string()))
-        })),
+        let standard = standard_output().map_err(|error| Problem::new("--output record", error.to_string(), ""));
+        return Ok(Box::new(Writer::new(standard?, head.clone())));
+    }
+    let refused = |refused: Refused| {
+        let help = if refused.help.is_empty() { "a file that can be written" } else { &refused.help };
+        Problem::new(format!("--output {}", escaped(output)), &*refused.what, help)
+    };
+    let (place, opened) = outputs.open(path).map_err(refused)?;
+    evidence(&place, &opened, flags.force)?;
+    if flags.rotate.is_some() && !opened.found.is_file() {
+        let help = "record into a file: -w FILE";
+        return Err(Problem::new("--rotate", format!("not a regular file: {}", path.display()), help));
+    }
+    let recording = Writer::new(opened.output(), head.clone());
+    Ok(match flags.rotate {
+        None => Box::new(recording),
+        Some(limit) => {
+            let mut parts = Parts { place, force: flags.force, last: 0 };
+            Box::new(recording.in_parts(limit, move |part| parts.next(part)))
+        }
     })
+}
+
+/// Takes a recording for this process. What another one writes to, and what holds something, is evidence and stays.
+fn evidence(place: &Place, opened: &Opened, force: bool) -> Result<(), Problem> {
+    let path = || place.path().display().to_string();
+    if !opened.lock() {
+        let help = "another file, or a new one each time with {time} in its name";
+        return Err(Problem::new("another imapscope writes to this recording", path(), help));
+    }
+    let empty = opened.is_empty().map_err(|error| Problem::new(path(), error.to_string(), ""))?;
+    if !empty && !force {
+        let help = "--force to overwrite it, or another name: with {time} in it, it is a new one each time";
+        return Err(Problem::new("recording exists and is not empty", path(), help));
+    }
+    Ok(())
+}
+
+/// The files of a recording after the first. One that exists stays as it is, and its number is left out; with `--force`, one that
+/// is a recording is overwritten.
+struct Parts {
+    place: Place,
+    force: bool,
+    /// Number of the newest one.
+    last: u32,
+}
+
+impl Parts {
+    /// Opens the next one; `part` counts those of this recording.
+    fn next(&mut self, part: u32) -> io::Result<Output> {
+        let first = part.max(self.last + 1);
+        for number in (first..).take(MAX_TAKEN) {
+            let place = self.place.numbered(number)?;
+            let opened = match place.open(Way::New) {
+                Err(refused) if refused.kind == io::ErrorKind::AlreadyExists => {
+                    if let Some(opened) = self.force.then(|| older(&place)).flatten() { opened } else { continue }
+                }
+                opened => opened.map_err(|refused| io::Error::new(refused.kind, refused.what))?,
+            };
+            // Nobody else can have it yet, but it is ours from here on.
+            let _ = opened.lock();
+            if number > first {
+                let (taken, path) = (self.place.path().display(), place.path().display());
+                tell(&escaped(&format!("warning: {taken}.{first} exists: the recording goes on in {path}")));
+            }
+            self.last = number;
+            return Ok(opened.output());
+        }
+        Err(io::Error::new(io::ErrorKind::AlreadyExists, "all names for the next file are taken"))
+    }
+}
+
+/// Opens a file that may be overwritten as a part of a recording: an older part, which nobody writes to.
+fn older(place: &Place) -> Option<Opened> {
+    let mut first = [0; START.len()];
+    let mut read = place.open(Way::Read).ok()?.file;
+    io::Read::read_exact(&mut read, &mut first).ok()?;
+    let opened = place.open(Way::Write).ok()?;
+    let same =
+        opened.identity().is_some_and(|identity| read.metadata().is_ok_and(|read| folder::identity(&read) == identity));
+    (first == START && same && !opened.linked && opened.warning.is_none() && opened.lock()).then_some(opened)
 }
 
 /// A sink that is given only what a filter lets through.
@@ -283,8 +373,7 @@ pub fn look(color: cli::Color, standard: bool) -> Look {
     Look { color: color.decide(&around, terminal), width, ..Look::default() }
 }
 
-/// True if two outputs `KIND[:PATH]` go to the same place, as far as their paths tell: `./a` is `a`.
-fn same(one: &str, other: &str) -> bool {
-    let place = |output: &str| output.split_once(':').and_then(|(_, path)| std::path::absolute(path).ok());
-    is_standard(one) && is_standard(other) || one == other || place(one).is_some_and(|path| place(other) == Some(path))
+/// True if two outputs go to the same place, as far as their paths tell: `./a` is `a`.
+fn same(one: &Path, other: &Path) -> bool {
+    one == other || std::path::absolute(one).is_ok_and(|one| std::path::absolute(other).is_ok_and(|other| one == other))
 }

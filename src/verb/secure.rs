@@ -2,7 +2,6 @@
 //! authority is kept.
 
 use std::env;
-use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,7 +10,7 @@ use super::route::Route;
 use super::tell;
 use crate::cli::{StartTls, TlsFlags};
 use crate::event::Certificate;
-use crate::net::tls::{Authority, Identity, Means, Trust};
+use crate::net::tls::{Authority, Identity, Means, Trust, key_log as secrets};
 use crate::problem::Problem;
 use crate::wording::date;
 
@@ -105,19 +104,16 @@ fn alone(option: &str, file: &Path, missing: &str, help: &str) -> Problem {
 /// # Errors
 /// A file that cannot be written.
 pub fn key_log() -> Result<(), Problem> {
-    let Some(file) = env::var_os("SSLKEYLOGFILE").filter(|file| !file.is_empty()).map(PathBuf::from) else {
-        return Ok(());
-    };
-    let mut options = OpenOptions::new();
-    options.append(true).create(true);
-    // A new file is for its owner only: who has it can read the conversations.
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(&file).map_err(|error| {
+    let Some(file) = secrets::named() else { return Ok(()) };
+    let warning = secrets::open(&file).map_err(|refused| {
         let origin = format!("SSLKEYLOGFILE {}", file.display());
-        Problem::new(origin, format!("the file cannot be written: {error}"), "name another file, or unset the variable")
+        let help = if refused.help.is_empty() { "name another file, or unset the variable" } else { &refused.help };
+        Problem::new(origin, format!("the file cannot be written: {refused}"), help)
     })?;
     tell(&format!("the secrets of TLS connections are written to {} (SSLKEYLOGFILE)", file.display()));
+    if let Some(warning) = warning {
+        tell(&format!("warning: SSLKEYLOGFILE: {warning}"));
+    }
     Ok(())
 }
 

@@ -4,8 +4,8 @@
 //! what the first one made. `ca.pem` is a copy of the certificate alone, to be given to clients. With the feature
 //! `legacy-tls` there is a second one, for clients that know RSA only: `ca-rsa-key.pem` and `ca-rsa.pem`.
 
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -14,17 +14,23 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
     date_time_ymd,
 };
+use rustix::fs::Mode;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::{certificate, unusable};
 use crate::event::Certificate;
+use crate::file::folder::{OWN, PUBLIC};
+use crate::file::{Folder, Refused};
 use crate::problem::Problem;
 
 /// How long the authority is valid, in days.
 const VALID: i64 = 3650;
 
 const DAY: i64 = 86_400;
+
+/// Maximum number of bytes that are read of a key and its certificate.
+const LONGEST: u64 = 1024 * 1024;
 
 const RENEW: &str =
     "move this file away, and imapscope makes a new certificate authority, which clients must trust anew";
@@ -63,22 +69,26 @@ impl Authority {
     /// With these names of the secret file and of the other one, and a key that is made so.
     fn with(folder: &Path, names: [&str; 2], key: impl Fn() -> Result<KeyPair, String>) -> Result<Self, Problem> {
         let secret = folder.join(names[0]);
-        let content = match fs::read_to_string(&secret) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                make(folder, &secret, key)?;
-                fs::read_to_string(&secret)
+        let open = Folder::private(folder, true).map_err(|refused| match refused.help.is_empty() {
+            true => cannot_write(folder, refused),
+            false => Problem::new("local certificate authority", refused.what, refused.help),
+        })?;
+        let content = match key_of(&open, names[0]) {
+            Err(refused) if refused.kind == io::ErrorKind::NotFound => {
+                make(&open, &secret, names[0], key)?;
+                key_of(&open, names[0])
             }
             read => read,
         };
-        let content = content.map_err(|error| {
+        let content = content.map_err(|refused| {
             let help = "let this user read it, or set IMAPSCOPE_HOME to another folder";
-            unusable("", &secret, &format!("the local certificate authority cannot be read: {error}"), help)
+            let help = if refused.help.is_empty() { help } else { &refused.help };
+            unusable("", &secret, &format!("the local certificate authority cannot be read: {refused}"), help)
         })?;
-        kept_secret(&secret)?;
         let authority = Self::parse(&content, folder.join(names[1])).map_err(|what| {
             unusable("", &secret, &format!("the local certificate authority is of no use: {what}"), RENEW)
         })?;
-        authority.publish()?;
+        authority.publish(&open, names[1])?;
         Ok(authority)
     }
 
@@ -100,35 +110,42 @@ impl Authority {
     }
 
     /// Puts the certificate where clients can be given it from.
-    fn publish(&self) -> Result<(), Problem> {
-        if fs::read(&self.path).is_ok_and(|there| there == self.pem.as_bytes()) {
+    fn publish(&self, folder: &Folder, name: &str) -> Result<(), Problem> {
+        let mut there = Vec::new();
+        let length = self.pem.len() as u64;
+        let read = folder.read(name).ok().map(|opened| opened.file.take(length + 1).read_to_end(&mut there));
+        if read.is_some_and(|read| read.is_ok()) && there == self.pem.as_bytes() {
             return Ok(());
         }
-        let written = fresh(&self.path, self.pem.as_bytes(), 0o644)
-            .and_then(|new| fs::rename(&new, &self.path).inspect_err(|_| drop(fs::remove_file(&new))));
-        written.map_err(|error| cannot_write(&self.path, &error))
+        let written = fresh(folder, name, self.pem.as_bytes(), PUBLIC)
+            .and_then(|new| folder.rename(&new, name).inspect_err(|_| drop(folder.remove(&new))));
+        written.map_err(|error| cannot_write(&self.path, error.into()))
     }
 }
 
-/// Fails if others than its owner can read the key: whoever has it can pretend to be any server.
-fn kept_secret(secret: &Path) -> Result<(), Problem> {
-    #[cfg(unix)]
-    if let Ok(found) = fs::metadata(secret) {
-        let mode = std::os::unix::fs::PermissionsExt::mode(&found.permissions()) & 0o777;
-        if mode & 0o077 != 0 {
-            let what = format!(
-                "others can read it (its mode is {mode:o}), and whoever has this key can pretend to be any server to your clients"
-            );
-            let help = format!(
-                "`chmod 600 {}`; if somebody may have read it, move it away, and imapscope makes a new one",
-                secret.display()
-            );
-            return Err(unusable("", secret, &what, &help));
-        }
+/// Reads the file of the key. Fails if others than its owner can read it: whoever has it can pretend to be any server.
+fn key_of(folder: &Folder, name: &str) -> Result<String, Refused> {
+    let opened = folder.read(name)?;
+    let path = folder.path().join(name);
+    let refuse = |what: String, help: String| Err(Refused::new(io::ErrorKind::PermissionDenied, what, help));
+    if !folder.trusts(&opened.found) {
+        let what = format!("it belongs to another user (uid {})", opened.found.uid());
+        return refuse(what, RENEW.to_owned());
     }
-    #[cfg(not(unix))]
-    let _ = secret;
-    Ok(())
+    let mode = opened.found.mode() & 0o777;
+    if mode & 0o077 != 0 {
+        let what = format!(
+            "others can read it (its mode is {mode:o}), and whoever has this key can pretend to be any server to your clients"
+        );
+        let help = format!(
+            "`chmod 600 {}`; if somebody may have read it, move it away, and imapscope makes a new one",
+            path.display()
+        );
+        return refuse(what, help);
+    }
+    let mut content = String::new();
+    opened.file.take(LONGEST).read_to_string(&mut content)?;
+    Ok(content)
 }
 
 /// Seconds since 1970.
@@ -150,7 +167,7 @@ pub(super) fn set_validity(params: &mut CertificateParams, days: i64, until: i64
 }
 
 /// Makes key and certificate. If somebody else does so at the same time, one of the two wins.
-fn make(folder: &Path, secret: &Path, key: impl Fn() -> Result<KeyPair, String>) -> Result<(), Problem> {
+fn make(folder: &Folder, secret: &Path, name: &str, key: impl Fn() -> Result<KeyPair, String>) -> Result<(), Problem> {
     let refuse = |error: String| unusable("", secret, &format!("no certificate could be made: {error}"), "");
     let key = key().map_err(refuse)?;
     // The last octets of an RSA key are its exponent, which is the same in all of them.
@@ -165,52 +182,41 @@ fn make(folder: &Path, secret: &Path, key: impl Fn() -> Result<KeyPair, String>)
     set_validity(&mut params, VALID, i64::MAX);
     let made = params.self_signed(&key).map_err(|error| refuse(error.to_string()))?;
     let content = format!("{}{}", key.serialize_pem(), made.pem());
-    folder_for(folder).map_err(|error| cannot_write(folder, &error))?;
-    let new = fresh(secret, content.as_bytes(), 0o600).map_err(|error| cannot_write(secret, &error))?;
+    let cannot = |error: io::Error| cannot_write(secret, error.into());
+    let new = fresh(folder, name, content.as_bytes(), OWN).map_err(cannot)?;
     // A link is made only where nothing is, and then it is whole. Where there are no links, renaming has to do.
-    let put = match fs::hard_link(&new, secret) {
-        Err(_) if secret.exists() => Ok(()),
-        Err(_) => fs::rename(&new, secret),
+    let put = match folder.link(&new, name) {
+        Err(_) if !matches!(folder.read(name), Err(refused) if refused.kind == io::ErrorKind::NotFound) => Ok(()),
+        Err(_) => folder.rename(&new, name),
         Ok(()) => Ok(()),
     };
-    let _ = fs::remove_file(&new);
-    put.map_err(|error| cannot_write(secret, &error))
+    let _ = folder.remove(&new);
+    put.map_err(cannot)
 }
 
-fn cannot_write(place: &Path, error: &io::Error) -> Problem {
+fn cannot_write(place: &Path, refused: Refused) -> Problem {
     let help = "IMAPSCOPE_HOME names the folder for the local certificate authority: set it to one that can be written";
-    unusable("", place, &format!("the local certificate authority cannot be written: {error}"), help)
+    let help = if refused.help.is_empty() { help } else { &refused.help };
+    unusable("", place, &format!("the local certificate authority cannot be written: {refused}"), help)
 }
 
-fn folder_for(folder: &Path) -> io::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
-}
-
-/// Writes a new file beside `place`, with a name that nobody else has.
-fn fresh(place: &Path, content: &[u8], mode: u32) -> io::Result<PathBuf> {
+/// Writes a new file beside the one of this name, with a name that nobody else has.
+fn fresh(folder: &Folder, name: &str, content: &[u8], mode: Mode) -> io::Result<String> {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    let new = place.with_extension(format!("{}-{number}.new", std::process::id()));
+    let stem = name.strip_suffix(".pem").unwrap_or(name);
+    let new = format!("{stem}.{}-{number}.new", std::process::id());
     // What a process of the same number has left behind is in nobody's use.
-    let _ = fs::remove_file(&new);
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
-    #[cfg(not(unix))]
-    let _ = mode;
-    let mut file = options.open(&new)?;
+    let _ = folder.remove(&new);
+    let mut file = folder.create(&new, mode)?;
     let written = file.write_all(content).and_then(|()| file.sync_all());
-    written.map(|()| new.clone()).inspect_err(|_| drop(fs::remove_file(&new)))
+    written.map(|()| new.clone()).inspect_err(|_| drop(folder.remove(&new)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn it_is_made_once_whoever_comes_first() {
@@ -229,7 +235,6 @@ mod tests {
         assert_eq!(files, ["ca-key.pem", "ca.pem"], "nothing is left lying about");
     }
 
-    #[cfg(unix)]
     #[test]
     fn the_key_is_for_its_owner_only() {
         use std::os::unix::fs::PermissionsExt;

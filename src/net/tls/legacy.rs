@@ -1,11 +1,10 @@
 //! Clients that rustls cannot serve: TLS 1.0 and 1.1, and those that know RSA only. Who we are to them, and how OpenSSL is
 //! set for them. What it says when it fails is said in the words of rustls, so that all sentences are made in one place.
 
-use std::fs::OpenOptions;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 use openssl::bn::BigNum;
 use openssl::dh::Dh;
@@ -24,7 +23,7 @@ use tokio_openssl::SslStream;
 
 use super::identity::{Made, issue, private_key};
 use super::legacy_stream::LegacyStream;
-use super::{Authority, certificate, unusable};
+use super::{Authority, certificate, key_log, unusable};
 use crate::event::{Certificate, TlsFacts, Verdict};
 use crate::net::socket::Socket;
 use crate::problem::Problem;
@@ -140,7 +139,7 @@ impl LegacyShown {
             context.add_extra_chain_cert(X509::from_der(other)?)?;
         }
         context.set_private_key(&key)?;
-        if let Some(write) = key_log() {
+        if let Some(write) = key_log::writer() {
             context.set_keylog_callback(move |_, line| write(line));
         }
         Ok(LegacyShown { context: context.build(), certificate: said })
@@ -173,18 +172,6 @@ impl LegacyShown {
         };
         Ok((LegacyStream::new(stream), facts))
     }
-}
-
-/// What writes a line of secrets into the file that SSLKEYLOGFILE names, if it names one.
-fn key_log() -> Option<impl Fn(&str) + Send + Sync + 'static> {
-    let file = std::env::var_os("SSLKEYLOGFILE").filter(|file| !file.is_empty())?;
-    let mut options = OpenOptions::new();
-    options.append(true).create(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = Arc::new(options.open(file).ok()?);
-    // One write a line: other handshakes append to the same file. Nobody can be told if it fails.
-    Some(move |line: &str| drop((&*file).write_all(format!("{line}\n").as_bytes())))
 }
 
 /// Numbers of alerts begin here among the reasons of OpenSSL (`SSL_AD_REASON_OFFSET`).

@@ -8,6 +8,7 @@ mod fault;
 pub(super) mod handshake;
 mod hello;
 mod identity;
+pub mod key_log;
 #[cfg(feature = "legacy-tls")]
 mod legacy;
 #[cfg(feature = "legacy-tls")]
@@ -19,11 +20,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustls::crypto::{CryptoProvider, ring};
-use rustls::{KeyLog, KeyLogFile};
 
 pub use authority::Authority;
 pub(super) use failure::{Terms, broken};
 pub use identity::Identity;
+use key_log::key_log;
 #[cfg(feature = "legacy-tls")]
 pub(super) use legacy_stream::LegacyStream;
 pub use means::Means;
@@ -37,11 +38,6 @@ pub const LEGACY: bool = cfg!(feature = "legacy-tls");
 /// The algorithms. Named wherever a configuration begins: a default of the process could be another one.
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
-}
-
-/// Where the secrets of connections are written: into the file that SSLKEYLOGFILE names, if it names one.
-fn key_log() -> Arc<dyn KeyLog> {
-    Arc::new(KeyLogFile::new())
 }
 
 /// A file of certificates or keys that cannot be used. `origin` is the option or the purpose.

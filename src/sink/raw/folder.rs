@@ -2,17 +2,14 @@
 //! The names are ours, and no file is written to that this process has not made.
 
 use std::collections::BTreeMap;
-use std::fs::{DirBuilder, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
 
-use crate::problem::Problem;
+use crate::file::{self, folder};
 
 /// A folder, and what waits to be written to its files.
 #[derive(Debug)]
 pub struct Folder {
-    path: PathBuf,
+    folder: file::Folder,
     files: BTreeMap<String, Growing>,
     waiting: usize,
 }
@@ -21,31 +18,16 @@ pub struct Folder {
 #[derive(Debug, Default)]
 struct Growing {
     octets: Vec<u8>,
-    made: bool,
+    /// Identity of the file that was made.
+    made: Option<(u64, u64)>,
     finished: bool,
 }
 
 impl Folder {
-    /// The folder at `path`. It is made, for its owner alone, if it is not there; one that is there must be empty, so that no
-    /// two sessions get mixed.
-    ///
-    /// # Errors
-    /// A folder that is none, is not empty, or cannot be made; `origin` is where it was named.
-    pub fn open(path: &Path, origin: &str) -> Result<Self, Problem> {
-        let wrong = |what: String, help: &str| Problem::new(origin, what, help);
-        match DirBuilder::new().mode(0o700).create(path) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                let mut entries = path.read_dir().map_err(|error| wrong(error.to_string(), "a folder, old or new"))?;
-                if entries.next().is_some() {
-                    return Err(wrong("the folder is not empty".to_owned(), "a new folder, or an empty one"));
-                }
-            }
-            Err(error) => return Err(wrong(error.to_string(), "a new folder in one that can be written to")),
-        }
-        // A daemon may change its place; an output does not move along.
-        let path = std::path::absolute(path).map_err(|error| wrong(error.to_string(), "a folder"))?;
-        Ok(Folder { path, files: BTreeMap::new(), waiting: 0 })
+    /// Files in a folder that is empty, so that no two sessions get mixed.
+    #[must_use]
+    pub const fn new(folder: file::Folder) -> Self {
+        Folder { folder, files: BTreeMap::new(), waiting: 0 }
     }
 
     /// Lets octets wait for a file; without octets, the file comes into being all the same.
@@ -79,17 +61,19 @@ impl Folder {
     pub fn flush(&mut self) -> io::Result<()> {
         self.waiting = 0;
         for (name, file) in &mut self.files {
-            if file.made && file.octets.is_empty() {
+            if file.made.is_some() && file.octets.is_empty() {
                 continue;
             }
             let named = |error: io::Error| io::Error::new(error.kind(), format!("{name}: {error}"));
-            let mut options = OpenOptions::new();
-            options.mode(0o600).custom_flags(libc::O_NOFOLLOW);
             // A file of this name that is not ours may be anything.
-            let mut open = if file.made { options.append(true) } else { options.write(true).create_new(true) }
-                .open(self.path.join(name))
-                .map_err(named)?;
-            file.made = true;
+            let mut open = match file.made {
+                Some(made) => self.folder.append(name, made).map_err(named)?,
+                None => {
+                    let open = self.folder.create(name, folder::OWN).map_err(named)?;
+                    file.made = Some(folder::identity(&open.metadata().map_err(named)?));
+                    open
+                }
+            };
             open.write_all(&std::mem::take(&mut file.octets)).map_err(named)?;
         }
         self.files.retain(|_, file| !file.finished);
@@ -101,6 +85,11 @@ impl Folder {
 mod tests {
     use super::*;
     use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::path::Path;
+
+    fn open(path: &Path) -> Result<Folder, file::Refused> {
+        file::Folder::fresh(path, false).map(Folder::new)
+    }
 
     fn mode(path: &Path) -> u32 {
         path.metadata().expect("it is there").permissions().mode() & 0o777
@@ -110,7 +99,7 @@ mod tests {
     fn files_grow_and_are_private() {
         let place = tempfile::tempdir().expect("a folder");
         let path = place.path().join("new");
-        let mut folder = Folder::open(&path, "-o").expect("it is made");
+        let mut folder = open(&path).expect("it is made");
         folder.append("a", b"one ");
         folder.append("b", b"");
         folder.flush().expect("room");
@@ -127,8 +116,8 @@ mod tests {
     #[test]
     fn sessions_are_not_mixed_and_nothing_of_others_is_written_to() {
         let place = tempfile::tempdir().expect("a folder");
-        assert!(Folder::open(place.path(), "-o").is_ok(), "an empty one is fine");
-        let mut folder = Folder::open(place.path(), "-o").expect("still empty");
+        assert!(open(place.path()).is_ok(), "an empty one is fine");
+        let mut folder = open(place.path()).expect("still empty");
         let other = tempfile::NamedTempFile::new().expect("a file");
         symlink(other.path(), place.path().join("a")).expect("a link");
         folder.append("a", b"octets");
@@ -142,9 +131,16 @@ mod tests {
         folder.append("b", b"more");
         assert!(folder.flush().is_err(), "a link in its place is not followed");
         assert_eq!(other.path().metadata().expect("a file").len(), 0);
-        let problem = Folder::open(place.path(), "--output raw:x").expect_err("not empty");
-        assert!(problem.what.contains("not empty") && problem.origin.contains("raw:x"), "{problem}");
-        assert!(Folder::open(other.path(), "-o").is_err(), "no folder at all");
-        assert!(Folder::open(&place.path().join("not/there"), "-o").is_err());
+        folder.files.remove("b");
+        folder.append("c", b"octets");
+        folder.flush().expect("room");
+        std::fs::rename(place.path().join("c"), place.path().join("d")).expect("it is there");
+        std::fs::write(place.path().join("c"), "").expect("a file");
+        folder.append("c", b"more");
+        assert!(folder.flush().is_err(), "another file in its place is not written to");
+        let refused = open(place.path()).expect_err("not empty");
+        assert!(refused.what.contains("not empty"), "{refused}");
+        assert!(open(other.path()).is_err(), "no folder at all");
+        assert!(open(&place.path().join("not/there")).is_err());
     }
 }
