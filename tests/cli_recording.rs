@@ -414,7 +414,7 @@ fn what_is_read_is_not_written_over() {
         refused(&["read", name, "--protocol", "imap", "-o", &format!("pretty:{output}")]);
     }
     // A file that is not read may be any.
-    read(&[&kept, "-w", &other, "--force"]);
+    read(&[&kept, "-w", &path(&folder, "new")]);
 }
 
 #[test]
