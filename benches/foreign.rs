@@ -3,7 +3,7 @@
 //!
 //! `cargo bench --bench foreign`
 
-#[path = "../tests/segment/mod.rs"]
+#[path = "../tests/support/segment/mod.rs"]
 mod segment;
 
 use std::hint::black_box;

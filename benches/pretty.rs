@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --bench pretty`
 
-#[path = "../tests/sample/mod.rs"]
+#[path = "../tests/support/sample/mod.rs"]
 mod sample;
 
 use std::hint::black_box;

@@ -51,16 +51,16 @@
 //!
 //! | | what always holds | proved in `tests/` |
 //! |---|---|---|
-//! | I1 | without an edit, what leaves a lane is what came in, whatever it is and however it is cut | `passthrough.rs`, `passthrough_mail.rs`, `relay.rs`, `fuzz/` |
-//! | I2 | what is reported does not depend on how the octets were cut, and each octet is reported once, compressed ones apart | `passthrough.rs`, `passthrough_mail.rs`, `following.rs`, `dialogues.rs`, `raw.rs`, `fuzz/` |
-//! | I3 | in a tap an octet leaves in the call in which it came; in edit only an incomplete text stays | `passthrough.rs` |
-//! | I4 | a lane holds [`event::MAX_TEXT`] octets at most, queues are bounded, and no announced size is allocated | `passthrough.rs`, `relay_memory.rs`, `recording_memory.rs` |
-//! | I5 | the core (`event` to `explain` in the table below) reads no clock, environment or file, and prints nothing | `architecture.rs` |
-//! | I6 | two peers that only write cannot block us; a slow log is reported, and never drops anything in silence | `relay.rs`, `tls.rs`, `legacy_tls.rs`, `net::report` |
-//! | I7 | no secret reaches a sink unless asked for, in any spelling, cut or mechanism | `secrets.rs`, `secrets_mail.rs`, `explain.rs`, `pretty.rs`, `recording.rs`, `html.rs`, `json.rs`, `raw.rs`, `cli.rs`, `probe.rs` |
-//! | I8 | nothing that a peer sends reaches a terminal unescaped, or becomes markup of a page | `pretty.rs`, `html.rs`, `page.rs`, `json.rs`, `probe.rs`, `dialogues/imap/terminal-escapes.txt` |
-//! | I9 | every driver runs the same session and explainer: a dialogue file gives the log that sockets would, and so does a recording | `dialogues.rs`, `cli_recording.rs`, `real.rs` |
-//! | I10 | work is linear in what peers send, in any segmentation | `cost.rs` |
+//! | I1 | without an edit, what leaves a lane is what came in, whatever it is and however it is cut | `byte_path/passthrough.rs`, `byte_path/passthrough_mail.rs`, `byte_path/relay.rs`, `fuzz/` |
+//! | I2 | what is reported does not depend on how the octets were cut, and each octet is reported once, compressed ones apart | `byte_path/passthrough.rs`, `byte_path/passthrough_mail.rs`, `byte_path/following.rs`, `explaining/dialogues.rs`, `outputs/raw.rs`, `fuzz/` |
+//! | I3 | in a tap an octet leaves in the call in which it came; in edit only an incomplete text stays | `byte_path/passthrough.rs` |
+//! | I4 | a lane holds [`event::MAX_TEXT`] octets at most, queues are bounded, and no announced size is allocated | `byte_path/passthrough.rs`, `byte_path/relay_memory.rs`, `recordings/recording_memory.rs` |
+//! | I5 | the core (`event` to `explain` in the table below) reads no clock, environment or file, and prints nothing | `house/architecture.rs` |
+//! | I6 | two peers that only write cannot block us; a slow log is reported, and never drops anything in silence | `byte_path/relay.rs`, `tls/implicit.rs`, `tls/legacy.rs`, `net::report` |
+//! | I7 | no secret reaches a sink unless asked for, in any spelling, cut or mechanism | `explaining/secrets.rs`, `explaining/secrets_mail.rs`, `explaining/explain.rs`, `outputs/pretty.rs`, `recordings/recording.rs`, `outputs/html.rs`, `outputs/json.rs`, `outputs/raw.rs`, `cli/`, `cli/probe.rs` |
+//! | I8 | nothing that a peer sends reaches a terminal unescaped, or becomes markup of a page | `outputs/pretty.rs`, `outputs/html.rs`, `outputs/page.rs`, `outputs/json.rs`, `cli/probe.rs`, `dialogues/imap/terminal-escapes.txt` |
+//! | I9 | every driver runs the same session and explainer: a dialogue file gives the log that sockets would, and so does a recording | `explaining/dialogues.rs`, `cli/recording.rs`, `real/` |
+//! | I10 | work is linear in what peers send, in any segmentation | `byte_path/cost.rs` |
 //!
 //! # Modules
 //!
@@ -83,7 +83,7 @@
 //! | [`cli`] | flags, declared once | nothing |
 //! | [`verb`] | everything: here the parts meet | all of them |
 //!
-//! Everyone may import `problem` and `wording`. `tests/architecture.rs` holds this table against the sources, and sees to it that
+//! Everyone may import `problem` and `wording`. `tests/house/architecture.rs` holds this table against the sources, and sees to it that
 //! the core names no clock, thread or socket.
 //!
 //! # Decisions
@@ -243,7 +243,7 @@
 //! - **A page filters by itself, by the conditions of filters.** What a filter would ask of an event is told to the page
 //!   ([`event::Known`], by `rules/filter/known.rs`, which has the memory of filters), and stands in an inert template behind the line; octets are read
 //!   from what the line shows. The language is there a second time, in `sink/html/condition.js`, and so are regexes
-//!   (`regex.js`): those of browsers read another language, and may never end. `tests/page.rs` holds both against the first, in a browser.
+//!   (`regex.js`): those of browsers read another language, and may never end. `tests/outputs/page.rs` holds both against the first, in a browser.
 //! - **Times of answers are counted in steps of a logarithmic scale**, not kept: a plot leaves none out, and costs the same for any number.
 //! - **Lines of JSON are flat**, and called as the fields of conditions, so that one learns them once; what only one kind of event has
 //!   stands in an object of its name. The schema is a file beside the writer, and a test sees to it that neither has what the other
@@ -295,8 +295,8 @@
 //! | an output | a file in `sink/`, its name in [`sink::KINDS`], an arm in [`sink::open`] |
 //! | a layer | in a leg (TLS): `net/leg.rs`, and `net/upgrade.rs` for one that begins in the middle; in a lane (DEFLATE): `session/deflate.rs`. [`session::Session::receive`] may take less than a chunk: the driver comes back with the rest |
 //! | a protocol | a file in `grammars/`, a row of [`grammar::BUILTIN`], another scheme than its name in `verb/protocols.rs`; a reader in `wire/` where the form is another |
-//! | a protocol to probe | a row of `verb/probe/dialect.rs`; a script in `tests/probe.rs` |
-//! | a flag | [`cli`], its use in [`verb`], a test in `tests/cli.rs`, the README |
+//! | a protocol to probe | a row of `verb/probe/dialect.rs`; a script in `tests/cli/probe.rs` |
+//! | a flag | [`cli`], its use in [`verb`], a test in `tests/cli/`, the README |
 //!
 //! # Known traps
 //!

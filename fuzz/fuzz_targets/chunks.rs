@@ -4,7 +4,7 @@
 //! longer than any text. The first octet chooses the protocol. Where TLS is spoken of, the same with a driver that follows it.
 #![no_main]
 
-#[path = "../../tests/lanes/mod.rs"]
+#[path = "../../tests/support/lanes/mod.rs"]
 mod lanes;
 
 use imapscope::event::{MAX_TEXT, Peer};

@@ -3,7 +3,7 @@
 //! or segments of TCP that are to be put in order, five octets each.
 #![no_main]
 
-#[path = "../../tests/segment/mod.rs"]
+#[path = "../../tests/support/segment/mod.rs"]
 mod segment;
 
 use std::collections::HashMap;

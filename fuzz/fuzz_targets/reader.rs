@@ -42,7 +42,7 @@ fuzz_target!(|text: &[u8]| {
         check(text, &imap::read(peer, text));
     }
     check(text, &imap::read_more(text));
-    // The other forms have lists of lines, whose names lie in each other; tests/forms.rs looks at those.
+    // The other forms have lists of lines, whose names lie in each other; tests/byte_path/forms.rs looks at those.
     for form in [Form::Codes, Form::Pop3, Form::Managesieve, Form::Line] {
         for peer in [Peer::Client, Peer::Server] {
             check(text, &Reading { list: None, ..wire::read(form, peer, text) });

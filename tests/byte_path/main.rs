@@ -1,0 +1,18 @@
+//! The byte path: where texts end, what leaves a lane, what the relay holds, and sockets on loopback.
+
+#[path = "../support/alone/mod.rs"]
+mod alone;
+#[path = "../support/lanes/mod.rs"]
+mod lanes;
+#[path = "../support/rig/mod.rs"]
+mod rig;
+
+mod compress;
+mod cost;
+mod following;
+mod forms;
+mod passthrough;
+mod passthrough_mail;
+mod relay;
+mod relay_memory;
+mod wire;

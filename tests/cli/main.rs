@@ -1,0 +1,14 @@
+//! The program as a user runs it.
+
+#[path = "../support/program/mod.rs"]
+mod program;
+#[path = "../support/secure/mod.rs"]
+mod secure;
+
+mod command;
+mod files;
+mod probe;
+mod recording;
+mod rules;
+mod tls;
+mod verbs;

@@ -1,0 +1,12 @@
+//! What the log says: the dialogue files, the explainer, and secrets that must not be in either.
+
+#[path = "../support/dialogue/mod.rs"]
+mod dialogue;
+#[path = "../support/lanes/mod.rs"]
+mod lanes;
+
+mod dialogues;
+mod explain;
+mod secrets;
+mod secrets_mail;
+mod talk;

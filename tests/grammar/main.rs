@@ -1,0 +1,7 @@
+//! The protocol descriptions are complete, and wrong ones are refused with the place.
+
+mod description;
+mod imap;
+mod line;
+mod pop;
+mod smtp;

@@ -1,0 +1,13 @@
+//! The language of rules and conditions: edits, variation, filters, and the faults that rules inject.
+
+#[path = "../support/rig/mod.rs"]
+mod rig;
+#[path = "../support/secure/mod.rs"]
+mod secure;
+
+mod edit;
+mod faults;
+mod faults_relay;
+mod filter;
+mod meaning;
+mod vary;

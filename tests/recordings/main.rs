@@ -1,0 +1,13 @@
+//! Recordings, the files of other programs, and anonymising both.
+
+#[path = "../support/dialogue/mod.rs"]
+mod dialogue;
+#[path = "../support/lanes/mod.rs"]
+mod lanes;
+#[path = "../support/segment/mod.rs"]
+mod segment;
+
+mod anonymise;
+mod foreign;
+mod recording;
+mod recording_memory;
