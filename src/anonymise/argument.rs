@@ -2,6 +2,7 @@
 //! may go on over several texts of a frame.
 
 use super::stand_in::StandIns;
+use super::structure::{Item, Structure};
 use super::vocabulary::{self, Words, has};
 use crate::event::Span;
 use crate::wire::imap::{TokenKind, tokens};
@@ -18,6 +19,25 @@ pub enum Content {
     Body,
     /// Human text.
     Said,
+    /// Lines of the server's: these.
+    Lines(Listing),
+}
+
+/// What lines of a server's list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listing {
+    /// Numbers.
+    Numbers,
+    /// A number, and a name or what a message says (RFC 1939 section 7, RFC 3977 section 8.5).
+    Named,
+    /// Articles, in fields between tabs (RFC 3977 section 8.3).
+    Overview,
+    /// Names of groups and what is known of them (RFC 3977 section 7.6).
+    Groups,
+    /// Nothing but names.
+    Names,
+    /// The lines of a body.
+    Body,
 }
 
 /// What is special about the words of a command or response.
@@ -27,11 +47,15 @@ enum Manner {
     Plain,
     /// Behind some keys come names: what is searched for, or what mailboxes.
     Keys,
-    /// Values may be dates, parts of a message, or types of MIME.
+    /// Data of messages: flags, structures, parts of a message.
     Fetch,
-    /// What follows the mailbox is a message.
+    /// Names of such data.
+    Items,
+    /// What follows the name of an item is set, to the end.
+    Store,
+    /// What follows the mailbox is flags, a date and a message.
     Append,
-    /// Names and values in turn.
+    /// Keys and values in turn.
     Pairs,
     /// A group may come first that is no argument.
     List,
@@ -40,26 +64,39 @@ enum Manner {
 }
 
 /// Where in the arguments a text ended.
+///
+/// The kind of an argument is a letter: `m` a name, `w` words of the protocol, `s` the same without keys, `r` rights, `k` flags
+/// and keywords, `e` entries of metadata.
 #[derive(Debug, Clone, Default)]
 pub struct Arguments {
-    /// Each argument outside of parentheses: `m` a name, `w` words of the protocol, `s` the same without keys, `r` rights; the last
-    /// one goes on.
+    /// Each argument outside of parentheses; the last one goes on.
     kinds: &'static [u8],
     manner: Manner,
     at: usize,
     depth: u32,
     /// The kind of the argument that the outermost parenthesis is.
     group: u8,
-    /// So many of the next arguments are names.
+    /// So many of the next arguments are of the kind `coming`.
     after: u8,
-    /// Within this parenthesis everything is a name.
-    held: Option<u32>,
+    coming: u8,
+    /// Within this parenthesis everything is of this kind.
+    held: Option<(u32, u8)>,
+    /// All that still comes outside of parentheses is of this kind.
+    rest: Option<u8>,
     /// What the next string holds, where a word before it says so.
     content: Option<Content>,
-    /// Strings are those of BODYSTRUCTURE.
-    structure: bool,
+    /// A structure that has begun, or begins with the next parenthesis.
+    structure: Option<Structure>,
+    /// The last parameter was one whose value is a word.
+    plain: bool,
     /// The next string is a tag.
     tagged: bool,
+    /// The next string is a date.
+    dated: bool,
+    /// The last argument outside of parentheses was a word.
+    worded: bool,
+    /// The next one is a value, and not its key.
+    paired: bool,
 }
 
 /// Keys of SEARCH, NOTIFY and FETCH behind which a name comes.
@@ -88,16 +125,18 @@ const KEYS: [&[u8]; 22] = [
     b"DELIVEREDTO",
 ];
 
+/// Words in quotes behind a mailbox (RFC 5258 section 5, RFC 5465 section 5.3).
+const EXTENDED: [&[u8]; 3] = [b"CHILDINFO", b"SUBSCRIBED", b"OLDNAME"];
+
 /// The same of what FETCH and STORE give.
-const ITEMS: [&[u8]; 10] = [
+const ITEMS: [&[u8]; 9] = [
+    b"ANNOTATION",
     b"X-GM-LABELS",
     b"X-GM-MSGID",
     b"X-GM-THRID",
     b"EMAILID",
     b"THREADID",
     b"MAILBOXID",
-    b"+X-GM-LABELS",
-    b"-X-GM-LABELS",
     b"X-GUID",
     b"X-MAILBOX",
 ];
@@ -112,11 +151,12 @@ impl Arguments {
             b"SELECT" | b"EXAMINE" | b"CREATE" | b"STATUS" | b"SETQUOTA" => (b"mw", Manner::Plain),
             b"RENAME" => (b"mmw", Manner::Plain),
             b"LIST" | b"LSUB" | b"XLIST" => (b"mmw", Manner::List),
-            b"GETMETADATA" => (b"mw", Manner::List),
-            b"SETMETADATA" => (b"mw", Manner::Plain),
+            b"GETMETADATA" => (b"me", Manner::List),
+            b"SETMETADATA" => (b"me", Manner::Plain),
             b"APPEND" => (b"mw", Manner::Append),
             b"COPY" | b"MOVE" => (b"wm", Manner::Plain),
-            b"FETCH" | b"STORE" => (b"w", Manner::Fetch),
+            b"FETCH" => (b"w", Manner::Items),
+            b"STORE" => (b"w", Manner::Store),
             b"SEARCH" | b"THREAD" | b"ESEARCH" | b"NOTIFY" => (b"w", Manner::Keys),
             b"SORT" => (b"sw", Manner::Keys),
             b"AUTHENTICATE" => (b"wm", Manner::Plain),
@@ -132,33 +172,47 @@ impl Arguments {
     #[must_use]
     pub fn of_response(name: &[u8]) -> Self {
         let (kinds, manner): (&'static [u8], Manner) = match &*name.to_ascii_uppercase() {
-            b"LIST" | b"LSUB" | b"XLIST" => (b"wwmw", Manner::Extended),
-            b"STATUS" | b"QUOTA" | b"METADATA" => (b"mw", Manner::Plain),
+            b"LIST" | b"LSUB" | b"XLIST" => (b"kwmw", Manner::Extended),
+            b"STATUS" => (b"mw", Manner::Items),
+            b"QUOTA" => (b"mw", Manner::Plain),
+            b"METADATA" => (b"me", Manner::Plain),
+            b"FLAGS" => (b"k", Manner::Plain),
             b"MYRIGHTS" => (b"mr", Manner::Plain),
             b"FETCH" => (b"w", Manner::Fetch),
             b"ID" => (b"w", Manner::Pairs),
             b"ESEARCH" => (b"w", Manner::Keys),
-            b"SEARCH" | b"SORT" | b"THREAD" | b"EXPUNGE" | b"EXISTS" | b"RECENT" | b"VANISHED" | b"FLAGS"
-            | b"CAPABILITY" | b"ENABLED" | b"NAMESPACE" | b"LANGUAGE" | b"UIDBATCHES" => (b"w", Manner::Plain),
+            b"SEARCH" | b"SORT" | b"THREAD" | b"EXPUNGE" | b"EXISTS" | b"RECENT" | b"VANISHED" | b"CAPABILITY"
+            | b"ENABLED" | b"NAMESPACE" | b"LANGUAGE" | b"UIDBATCHES" => (b"w", Manner::Plain),
             _ => (b"m", Manner::Plain),
         };
         Arguments { kinds, manner, ..Self::default() }
     }
 
-    /// Those of a response code, behind its name.
+    /// Those of a response code, behind its name. `known`: it is described.
     #[must_use]
-    pub fn of_code(name: &[u8]) -> Self {
+    pub fn of_code(name: &[u8], known: bool) -> Self {
         let kinds: &'static [u8] = match &*name.to_ascii_uppercase() {
-            b"REFERRAL" | b"MAILBOXID" | b"BADURL" | b"NEWNAME" | b"URLMECH" | b"TAG" => b"m",
-            _ => b"w",
+            b"PERMANENTFLAGS" => b"k",
+            b"REFERRAL" | b"MAILBOXID" | b"BADURL" | b"NEWNAME" | b"URLMECH" | b"TAG" | b"UNDEFINED-FILTER" => b"m",
+            _ if known => b"w",
+            _ => b"m",
         };
         Arguments { kinds, ..Self::default() }
     }
 
+    /// True if a name of this command is heard of again in what servers say: a mailbox, a user, and no word of a search.
+    #[must_use]
+    pub const fn is_naming(&self) -> bool {
+        matches!(self.manner, Manner::Plain | Manner::List | Manner::Append)
+    }
+
     fn kind(&self) -> u8 {
-        match self.depth {
-            0 => self.kinds.get(self.at).or(self.kinds.last()).copied().unwrap_or(b'm'),
-            _ => self.group,
+        let listed = || self.kinds.get(self.at).or(self.kinds.last()).copied().unwrap_or(b'm');
+        match (self.held, self.after, self.depth) {
+            (Some((_, kind)), ..) => kind,
+            (None, 1.., _) => self.coming,
+            (None, 0, 0) => self.rest.unwrap_or_else(listed),
+            (None, 0, _) => self.group,
         }
     }
 
@@ -186,29 +240,44 @@ impl Arguments {
             Some(content) if !named => content,
             _ => Content::Name,
         };
+        if let Some(structure) = &mut self.structure {
+            structure.item();
+        }
         self.value();
         content
     }
 
     fn is_name(&self) -> bool {
-        self.held.is_some() || self.after > 0 || self.kind() == b'm'
+        self.kind() == b'm'
     }
 
     fn open(&mut self) {
         if self.depth == 0 {
             let aside = self.manner == Manner::List && self.at == 0;
-            self.group = if aside { b'w' } else { self.kind() };
+            self.group = match self.manner {
+                _ if aside => b'w',
+                // What a word is before belongs to it: `CATENATE (…)`. All else are flags.
+                Manner::Append if self.at > 0 && !self.worded => b'k',
+                _ => self.kind(),
+            };
         }
         self.depth += 1;
         if self.after > 0 && self.held.is_none() {
-            self.held = Some(self.depth);
+            self.held = Some((self.depth, self.coming));
         }
+        if let Some(structure) = &mut self.structure {
+            structure.open();
+        }
+        (self.worded, self.dated) = (false, false);
     }
 
     fn close(&mut self) {
-        if self.held == Some(self.depth) {
+        if self.held.is_some_and(|(depth, _)| depth == self.depth) {
             self.held = None;
             self.after = 0;
+        }
+        if self.structure.as_mut().is_some_and(Structure::close) {
+            self.structure = None;
         }
         self.depth = self.depth.saturating_sub(1);
         let aside = self.manner == Manner::List && self.at == 0;
@@ -226,66 +295,147 @@ impl Arguments {
             self.after = self.after.saturating_sub(1);
         }
         self.content = None;
+        (self.worded, self.dated) = (false, false);
+        self.paired = self.depth > 0 && !self.paired;
     }
 
     fn string(&mut self, octets: &mut [u8], names: &mut StandIns) {
         let end = octets.len() - usize::from(octets.len() > 1 && octets.ends_with(b"\""));
         let inside = &mut octets[1..end];
-        let free = !self.is_name();
-        let dated = free && matches!(self.manner, Manner::Fetch | Manner::Append | Manner::Keys) && is_date(inside);
+        let free = self.kind() != b'm';
         let mut naming = false;
+        self.structure.take_if(|structure| !structure.has_begun());
+        let dated = self.dated || (self.manner == Manner::Append && self.depth == 0 && self.at > 0);
         match (self.manner, self.content) {
-            _ if dated || (self.tagged && is_plain_tag(inside)) => {}
-            (Manner::Extended, _) if free && [&b"CHILDINFO"[..], b"SUBSCRIBED", b"OLDNAME"].contains(&&*inside) => {}
-            (_, Some(Content::Body | Content::Message)) if free => super::message::fill(inside),
-            (Manner::Fetch, _) if free && self.structure && is_type(inside) => {
-                naming = has(vocabulary::naming(), inside)
+            _ if self.structure.is_some() => self.structured(inside, names),
+            _ if self.tagged && is_plain_tag(inside) => {}
+            _ if free && dated && is_date(inside) => {}
+            (Manner::Extended, _) if free && self.depth > 0 && EXTENDED.contains(&&*inside) => {
+                naming = inside == b"OLDNAME";
             }
-            (Manner::Pairs, _) if free && has(vocabulary::naming(), inside) => naming = true,
+            (_, Some(Content::Body | Content::Message)) if free => super::message::fill(inside),
+            (Manner::Pairs, _) if free && !self.paired && has(vocabulary::naming(), inside) => {}
             _ => names.names(inside),
         }
         self.tagged = false;
         self.value();
-        self.after = self.after.max(u8::from(naming));
+        if naming {
+            (self.after, self.coming) = (1, b'm');
+        }
+    }
+
+    /// A string, or what should be one, in a structure.
+    fn structured(&mut self, inside: &mut [u8], names: &mut StandIns) {
+        let item = self.structure.as_mut().map_or(Item::Name, Structure::item);
+        match item {
+            Item::Date if is_date(inside) => {}
+            Item::Word if is_type(inside) => {}
+            Item::Value if self.plain && is_type(inside) => {}
+            Item::Key => {
+                self.plain = super::message::is_plain(inside);
+                if !is_type(inside) {
+                    names.names(inside);
+                }
+            }
+            _ => names.names(inside),
+        }
     }
 
     fn atom(&mut self, octets: &mut [u8], names: &mut StandIns, known: &Words) {
         let nil = octets.eq_ignore_ascii_case(b"NIL");
-        if self.is_name() {
-            // A pattern, a mailbox, an identifier. NIL is none.
-            let field = self.manner == Manner::Keys && self.after == 2;
-            match () {
-                () if nil && self.kind() != b'm' => {}
-                () if field => names.unlisted(octets, vocabulary::fields()),
-                () => names.names(octets),
+        if self.structure.as_ref().is_some_and(Structure::has_begun) {
+            if nil || octets.iter().all(u8::is_ascii_digit) {
+                self.structure.as_mut().map(Structure::item);
+            } else {
+                self.structured(octets, names);
             }
             return self.value();
+        }
+        // It would have begun with a parenthesis.
+        self.structure = None;
+        let kind = self.kind();
+        match kind {
+            b'm' => {
+                // A pattern, a mailbox, an identifier. NIL is none.
+                let field = self.manner == Manner::Keys && self.after == 2;
+                match () {
+                    () if nil && self.depth > 0 => {}
+                    // A label of Gmail's own.
+                    () if octets.starts_with(b"\\") && vocabulary::is_flag(octets) => {}
+                    () if field => names.unlisted(octets, vocabulary::fields()),
+                    () => names.names(octets),
+                }
+                return self.value();
+            }
+            b'k' => {
+                if !vocabulary::is_flag(octets) {
+                    names.names(octets);
+                }
+                return self.value();
+            }
+            b'e' => {
+                if !nil {
+                    names.entry(octets);
+                }
+                return self.value();
+            }
+            b'r' => {
+                // Letters of rights (RFC 4314 section 2.1), in any order.
+                if !octets.iter().all(|b| b"+-lrswipkxtecdan0123456789".contains(b)) || octets.len() > 20 {
+                    names.names(octets);
+                }
+                return self.value();
+            }
+            _ if nil => return self.value(),
+            _ if octets.starts_with(b"\\") => {
+                if !vocabulary::is_flag(octets) {
+                    names.names(octets);
+                }
+                return self.value();
+            }
+            _ => {}
         }
         let upper = octets.to_ascii_uppercase();
-        if self.kind() == b'r' {
-            // Letters of rights (RFC 4314 section 2.1), in any order.
-            if !octets.iter().all(|b| b"+-lrswipkxtecdan0123456789".contains(b)) || octets.len() > 20 {
-                names.names(octets);
-            }
-            return self.value();
-        }
-        if nil || octets.starts_with(b"\\") && has(vocabulary::protocols(), &octets[1..]) {
-            return self.value();
-        }
         let section = octets.iter().position(|&b| b == b'[').unwrap_or(octets.len());
         let (item, inside) = octets.split_at_mut(section);
         names.unlisted(item, known);
         names.unlisted(inside, vocabulary::sections());
         self.tagged = upper == b"TAG";
-        let sorted = self.kind() == b's';
-        if self.depth <= 1 {
-            self.structure = upper == b"BODYSTRUCTURE" || upper == b"BODY";
-        }
+        let depth = self.depth;
         self.value();
+        self.worded = depth == 0;
         match self.manner {
-            Manner::Keys if !sorted && KEYS.contains(&&*upper) => self.after = if upper == b"HEADER" { 2 } else { 1 },
-            Manner::Fetch if ITEMS.contains(&&*upper) => self.after = 1,
-            Manner::Fetch => self.content = content(&upper),
+            Manner::Keys if kind != b's' && KEYS.contains(&&*upper) => {
+                self.after = match &*upper {
+                    b"HEADER" => 2,
+                    // An entry, one of its attributes, and a value (RFC 5257 section 4.7).
+                    b"ANNOTATION" => 3,
+                    _ => 1,
+                };
+                self.coming = b'm';
+            }
+            Manner::Items if ITEMS.contains(&&*upper) && (upper == b"ANNOTATION" || upper == b"MAILBOXID") => {
+                (self.after, self.coming) = (1, b'm')
+            }
+            Manner::Store if depth == 0 => {
+                let bare = upper.strip_prefix(b"+").or(upper.strip_prefix(b"-")).unwrap_or(&upper);
+                match bare {
+                    b"FLAGS" | b"FLAGS.SILENT" => self.rest = Some(b'k'),
+                    _ if ITEMS.contains(&bare) => self.rest = Some(b'm'),
+                    _ => {}
+                }
+            }
+            Manner::Fetch if ITEMS.contains(&&*upper) => (self.after, self.coming) = (1, b'm'),
+            Manner::Fetch if upper == b"FLAGS" => (self.after, self.coming) = (1, b'k'),
+            Manner::Fetch => {
+                self.content = content(&upper);
+                self.dated = upper == b"INTERNALDATE" || upper == b"SAVEDATE";
+                self.structure = match &*upper {
+                    b"BODYSTRUCTURE" | b"BODY" => Some(Structure::of_body()),
+                    b"ENVELOPE" => Some(Structure::of_envelope()),
+                    _ => None,
+                };
+            }
             _ => {}
         }
     }

@@ -2,7 +2,7 @@
 //! replaced one by one; bodies are filled, for a text whose words were would tell too much. How data is cut changes nothing: an
 //! incomplete line waits for its end, or for [`MAX_WAITING`] octets.
 
-use super::argument::{Content, is_date};
+use super::argument::{Content, Listing, is_date};
 use super::stand_in::StandIns;
 use super::vocabulary;
 use crate::event::{DataKind, MAX_HEAD};
@@ -38,8 +38,8 @@ enum Place {
     Header,
     /// In a body.
     Body,
-    /// In a listing: numbers and names.
-    Listing,
+    /// In a listing.
+    Listing(Listing),
     /// In a name.
     Name,
     /// In human text.
@@ -137,7 +137,10 @@ impl Stream {
             (DataKind::Literal, Content::Body) => Place::Body,
             (DataKind::Literal, Content::Said) => Place::Said,
             (DataKind::Literal, Content::Message) | (DataKind::Message, _) => Place::Header,
+            (DataKind::Literal, Content::Lines(_)) => Place::Name,
             (DataKind::Chunk, _) => self.chunked.unwrap_or(Place::Header),
+            (DataKind::Lines, Content::Lines(Listing::Body)) => Place::Body,
+            (DataKind::Lines, Content::Lines(listing)) => Place::Listing(listing),
             (DataKind::Lines, _) => Place::Start,
             (DataKind::Overlong | DataKind::Rest, _) => Place::Unread,
             (DataKind::Opaque | DataKind::Proxy, _) => Place::Opaque,
@@ -152,7 +155,7 @@ impl Stream {
         if self.place == Place::Start {
             let digits = line.iter().take_while(|b| b.is_ascii_digit()).count();
             let listed = digits > 0 && line.get(digits).is_none_or(u8::is_ascii_whitespace);
-            self.place = if listed { Place::Listing } else { Place::Header };
+            self.place = if listed { Place::Listing(Listing::Named) } else { Place::Header };
         }
         let content = &mut line[..len];
         match self.place {
@@ -164,9 +167,11 @@ impl Stream {
                 (self.place, self.field) = (if part { Place::Header } else { Place::Body }, Field::Names);
             }
             Place::Body | Place::Start => fill_line(content),
-            Place::Listing => names.counted(content, None),
+            // The line of a dot ends them, and what goes on is a name wherever it was cut.
+            Place::Listing(_) if inside => names.names(content),
+            Place::Listing(listing) => names.listed(content, listing),
             Place::Name => names.names(content),
-            Place::Said => names.said(content, vocabulary::said()),
+            Place::Said => names.answered(content, vocabulary::said()),
             Place::Unread => {
                 let literal = imap::announcement(content).map_or(content.len(), |literal| literal.span.start as usize);
                 content[..literal].iter_mut().for_each(blot);
@@ -229,20 +234,28 @@ impl Stream {
     }
 }
 
+/// Parameters whose value is a word of MIME.
+const PLAIN: [&[u8]; 10] = [
+    b"charset",
+    b"format",
+    b"delsp",
+    b"protocol",
+    b"micalg",
+    b"type",
+    b"reply-type",
+    b"report-type",
+    b"method",
+    b"smime-type",
+];
+
+/// True for a parameter whose value may stay.
+#[must_use]
+pub fn is_plain(key: &[u8]) -> bool {
+    PLAIN.iter().any(|plain| key.trim_ascii().eq_ignore_ascii_case(plain))
+}
+
 /// A type, or a parameter of one (RFC 2045 section 5.1).
 fn parameter(part: &mut [u8], is_type: bool, names: &mut StandIns) {
-    const PLAIN: [&[u8]; 10] = [
-        b"charset",
-        b"format",
-        b"delsp",
-        b"protocol",
-        b"micalg",
-        b"type",
-        b"reply-type",
-        b"report-type",
-        b"method",
-        b"smime-type",
-    ];
     let end = part.iter().position(|&b| b == b'=').unwrap_or(part.len());
     if is_type {
         return names.unlisted(part, vocabulary::mime());
@@ -252,7 +265,7 @@ fn parameter(part: &mut [u8], is_type: bool, names: &mut StandIns) {
     }
     let (key, value) = part.split_at_mut(end);
     names.unlisted(key, vocabulary::mime());
-    match PLAIN.iter().any(|plain| key.trim_ascii().eq_ignore_ascii_case(plain)) {
+    match is_plain(key) {
         true => names.unlisted(value, vocabulary::mime()),
         false => names.names(value),
     }

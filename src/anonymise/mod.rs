@@ -3,22 +3,25 @@
 //! stays. Comes before the explainer: what that says is made of what is left. Fails closed: what is not known to be harmless
 //! is replaced. Knows events and the grammar; no session, no sink, no file.
 
+mod address;
 mod argument;
 mod message;
 mod stand_in;
+mod structure;
 mod text;
 mod vocabulary;
 mod word;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::event::{
-    Batch, Certificate, Data, Decoded, Edited, Event, Hello, Kind, MAX_HEAD, Octets, Opened, Peer, Reading, RouteName,
-    Span, Text, TlsFacts, Verdict, What, repeated,
+    Batch, Certificate, Data, Decoded, Edited, Event, Form, Hello, Kind, MAX_HEAD, Octets, Opened, Peer, Reading,
+    RouteName, Span, Text, TlsFacts, Verdict, What, repeated,
 };
 use crate::grammar::{Grammar, mechanism};
 use crate::wire;
+use argument::Listing;
 use message::Stream;
 pub use stand_in::{Key, MAX_WORDS, StandIns};
 use text::{Draft, Frame};
@@ -26,6 +29,9 @@ use vocabulary::Words;
 
 /// Seconds of a day: certificates keep the day of their dates, for the second would tell which one it is.
 const DAY: i64 = 86_400;
+
+/// Maximum number of commands whose answers are waited for; of older ones it is not known what their lines hold.
+const MAX_ASKED: usize = 4096;
 
 /// Replaces what names people, hosts and what they have written.
 #[derive(Debug)]
@@ -46,12 +52,47 @@ struct Known {
 struct Connection {
     known: Arc<Known>,
     lanes: [Lane; 2],
+    /// Commands of POP3 that may be answered with lines, by their frames.
+    asked: VecDeque<(u64, Listing)>,
 }
 
 #[derive(Debug, Default)]
 struct Lane {
     frame: Frame,
     stream: Stream,
+}
+
+impl Connection {
+    fn new(known: &Arc<Known>) -> Self {
+        Connection { known: known.clone(), lanes: Default::default(), asked: VecDeque::new() }
+    }
+
+    /// Finds out what the lines hold that may follow this reply.
+    fn pair(&mut self, from: Peer, text: &Text, bytes: &[u8]) {
+        if self.known.grammar.form != Form::Pop3 {
+            return;
+        }
+        match (from, text.reading.kind) {
+            (Peer::Client, Kind::Command { verb, .. }) => {
+                let listing = match &*verb.of(bytes).to_ascii_uppercase() {
+                    b"UIDL" => Listing::Named,
+                    b"LIST" => Listing::Numbers,
+                    _ => return,
+                };
+                if self.asked.len() == MAX_ASKED {
+                    self.asked.pop_front();
+                }
+                self.asked.push_back((text.frame, listing));
+            }
+            (Peer::Server, _) => {
+                let at = self.asked.iter().position(|(frame, _)| text.answers == Some(*frame));
+                // They are answered in turn.
+                let asked = at.and_then(|at| self.asked.drain(..=at).next_back());
+                self.lanes[Peer::Server.index()].frame.asked = asked.map(|(_, listing)| listing);
+            }
+            _ => {}
+        }
+    }
 }
 
 impl Anonymiser {
@@ -79,10 +120,13 @@ impl Anonymiser {
             if let What::Opened(opened) = &event.what
                 && let Some(known) = self.protocols.get(&opened.protocol)
             {
-                self.open.insert(batch.connection, Connection { known: known.clone(), lanes: Default::default() });
+                self.open.insert(batch.connection, Connection::new(known));
             }
             let Some(mut connection) = self.open.remove(&batch.connection) else { continue };
             let known = connection.known.clone();
+            if let What::Text(text) = &event.what {
+                connection.pair(event.from, text, text.bytes.of(&batch.bytes));
+            }
             let lane = &mut connection.lanes[event.from.index()];
             if let What::Data(data) = &mut event.what {
                 let rest = self.data(lane, data, &mut batch.bytes);
@@ -170,7 +214,9 @@ impl Anonymiser {
             self.names.said(&mut said, vocabulary::ours());
         }
         *text = String::from_utf8_lossy(&said).into_owned();
+        self.names.begin_learning(true);
         *user = user.as_deref().map(|user| self.name(user));
+        self.names.begin_learning(false);
         if mechanism(&*method).is_none() {
             *method = self.name(method);
         }
@@ -309,6 +355,8 @@ fn draft(
     secrets: &[Span],
     frame: &mut Frame,
 ) {
+    // A server may repeat it.
+    secrets.iter().for_each(|secret| names.learn(secret.of(bytes)));
     hide(bytes, secrets);
     if !bytes.is_empty() {
         Draft { bytes, reading, from, frame, known, names }.replace();

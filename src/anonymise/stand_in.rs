@@ -51,6 +51,9 @@ pub struct StandIns {
     taken: HashSet<Box<[u8]>>,
     /// Words that mean something to a protocol, or stand where they are: no stand-in is one of them.
     reserved: HashSet<Box<[u8]>>,
+    /// Words that name a user or a mailbox, although they may be words of the protocol: in human text they are names, too.
+    learned: HashSet<Box<[u8]>>,
+    learning: bool,
 }
 
 impl std::fmt::Debug for StandIns {
@@ -63,7 +66,14 @@ impl StandIns {
     /// None so far.
     #[must_use]
     pub fn new(key: Key) -> Self {
-        StandIns { key, known: HashMap::new(), taken: HashSet::new(), reserved: HashSet::new() }
+        StandIns {
+            key,
+            known: HashMap::new(),
+            taken: HashSet::new(),
+            reserved: HashSet::new(),
+            learned: HashSet::new(),
+            learning: false,
+        }
     }
 
     /// No stand-in will be one of these words, which are in lower case.
@@ -71,9 +81,37 @@ impl StandIns {
         self.reserved.extend(words.map(Box::from));
     }
 
+    /// From here on, words that are replaced are learned, or are not: what names a user or a mailbox names it in human text, too.
+    pub const fn begin_learning(&mut self, learning: bool) {
+        self.learning = learning;
+    }
+
+    /// Remembers the words of these octets as names. Knows [`MAX_WORDS`] at most.
+    pub fn learn(&mut self, octets: &[u8]) {
+        for word in octets.split(|b| !b.is_ascii_alphanumeric() && *b < 0x80).filter(|word| !word.is_empty()) {
+            if word.len() <= MAX_LONG && self.learned.len() < MAX_WORDS {
+                self.learned.insert(word.to_ascii_lowercase().into());
+            }
+        }
+    }
+
+    /// Returns true if words are being learned.
+    pub const fn is_learning(&self) -> bool {
+        self.learning
+    }
+
+    /// Returns true for a word that was learned.
+    #[must_use]
+    pub fn is_learned(&self, word: &[u8]) -> bool {
+        !self.learned.is_empty() && word.len() <= MAX_LONG && self.learned.contains(&*word.to_ascii_lowercase())
+    }
+
     /// Puts its stand-in in the place of a word: letters, digits, octets above 127. Upper case stays where it was.
     pub fn replace(&mut self, word: &mut [u8]) {
         let lower = word.to_ascii_lowercase();
+        if self.learning {
+            self.learn(&lower);
+        }
         let new = match self.known.get(&*lower) {
             Some(known) => known.clone(),
             None => self.find(&lower),

@@ -2,7 +2,7 @@
 //! and so does what announces a literal.
 
 use super::Known;
-use super::argument::{Arguments, Content, gaps, is_plain_tag};
+use super::argument::{Arguments, Content, Listing, gaps, is_plain_tag};
 use super::stand_in::StandIns;
 use super::vocabulary::{self, has};
 use crate::event::{Foreign, Form, Kind, List, Peer, Reading, Span};
@@ -15,6 +15,8 @@ pub struct Frame {
     arguments: Arguments,
     /// What the literal holds that the last text announced.
     pub content: Content,
+    /// What the command asked for that a reply answers, where lines of a server's follow.
+    pub asked: Option<Listing>,
 }
 
 /// A text that is being replaced.
@@ -81,7 +83,7 @@ impl Draft<'_> {
     fn said(&mut self, span: Span) {
         let (start, end) = (span.start as usize, (span.end as usize).min(self.bytes.len()));
         if let Some(octets) = self.bytes.get_mut(start..end) {
-            self.names.said(octets, vocabulary::said());
+            self.names.answered(octets, vocabulary::said());
         }
     }
 
@@ -124,7 +126,8 @@ impl Draft<'_> {
         let name = &code[..end];
         let capitals = name.iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b"-/".contains(b));
         let stays = capitals || self.known.grammar.code(name).is_some_and(|code| !code.name.ends_with('*'));
-        let mut arguments = Arguments::of_code(name);
+        let described = self.known.grammar.code(name).is_some_and(|code| !code.name.ends_with('*'));
+        let mut arguments = Arguments::of_code(name, described);
         let (start, end) = (span.start as usize, span.start as usize + end);
         if !stays {
             self.names(Span::new(start, end));
@@ -137,7 +140,9 @@ impl Draft<'_> {
         let (start, end) = (span.start as usize, (span.end as usize).min(self.bytes.len()));
         let literal = self.reading.literal.is_some();
         let octets = self.bytes.get_mut(start..end).unwrap_or_default();
+        self.names.begin_learning(self.from == Peer::Client && self.frame.arguments.is_naming());
         self.frame.content = self.frame.arguments.replace(octets, literal, self.names, &self.known.words);
+        self.names.begin_learning(false);
     }
 
     fn imap(&mut self, len: usize) {
@@ -198,8 +203,39 @@ impl Draft<'_> {
                     continue;
                 }
             };
-            self.said(Span::new(start + begins, end));
+            match (pop3, line.get(..3)) {
+                // `211 COUNT FIRST LAST GROUP` (RFC 3977 section 6.1.1).
+                (false, Some(b"211")) if self.known.grammar.name == "nntp" => {
+                    let mut blanks = line.iter().enumerate().filter(|(_, b)| **b == b' ');
+                    let group = blanks.nth(3).map_or(end, |(at, _)| start + at);
+                    let after = blanks.next().map_or(end, |(at, _)| start + at);
+                    self.said(Span::new(start + begins, group));
+                    self.names(Span::new(group, after));
+                    self.said(Span::new(after, end));
+                }
+                (true, _) if self.frame.asked == Some(Listing::Named) && nth == 0 => {
+                    let text = &self.bytes[start + begins..end];
+                    let count = text.iter().take_while(|b| b.is_ascii_digit()).count();
+                    let listed = count > 0 && text.get(count) == Some(&b' ');
+                    let rest = Span::new(start + begins + count, end);
+                    if listed { self.names(rest) } else { self.said(Span::new(start + begins, end)) }
+                }
+                _ => self.said(Span::new(start + begins, end)),
+            }
         }
+        self.frame.content = match (pop3, original.get(..3)) {
+            (true, _) => self.frame.asked.map_or(Content::Name, Content::Lines),
+            (false, Some(code)) if self.known.grammar.name == "nntp" => match code {
+                b"211" => Content::Lines(Listing::Numbers),
+                b"215" | b"231" => Content::Lines(Listing::Groups),
+                b"221" | b"225" => Content::Lines(Listing::Named),
+                b"222" => Content::Lines(Listing::Body),
+                b"224" => Content::Lines(Listing::Overview),
+                b"230" => Content::Lines(Listing::Names),
+                _ => Content::Name,
+            },
+            _ => Content::Name,
+        };
     }
 
     /// A command without a tag.
@@ -210,13 +246,35 @@ impl Draft<'_> {
         let (start, end) = (arguments.start as usize, arguments.end as usize);
         let octets = &mut self.bytes[start..end.min(len).max(start)];
         let first = octets.iter().position(|&b| b == b' ').unwrap_or(octets.len());
+        let line = self.known.grammar.form == Form::Line;
         match &*word {
-            b"MAIL" | b"RCPT" | b"BDAT" | b"SEND" | b"SOML" | b"SAML" => {
-                self.names.parameters(octets, &self.known.words)
+            b"MAIL" | b"RCPT" | b"SEND" | b"SOML" | b"SAML" => {
+                self.names.begin_learning(true);
+                self.names.path(octets, &self.known.words);
             }
-            b"RETR" | b"TOP" | b"DELE" | b"UIDL" | b"ARTICLE" | b"HEAD" | b"BODY" | b"STAT" | b"XOVER" | b"OVER"
-                if octets.iter().all(|b| b.is_ascii_digit() || b" -".contains(b)) => {}
-            b"LIST" | b"CAP" | b"HELP" | b"MODE" | b"XCLIENT" | b"XFORWARD" => {
+            b"BDAT" => self.names.unlisted(octets, &self.known.words),
+            b"RETR" | b"TOP" | b"DELE" | b"UIDL" | b"LIST" | b"ARTICLE" | b"HEAD" | b"BODY" | b"STAT" | b"XOVER"
+            | b"OVER"
+                if !line && octets.iter().all(|b| b.is_ascii_digit() || b" -".contains(b)) => {}
+            // A channel or a user, then letters with signs, and who they are for.
+            b"MODE" if line => {
+                let (target, rest) = octets.split_at_mut(first);
+                self.names.names(target);
+                let signed = |rest: &[u8]| rest.get(1).is_some_and(|b| b"+-".contains(b));
+                let modes = match signed(rest) {
+                    true => 1 + rest[1..].iter().position(|&b| b == b' ').unwrap_or(rest.len() - 1),
+                    false => 0,
+                };
+                self.names.names(&mut rest[modes..]);
+            }
+            // What is listed, and of which groups.
+            b"LIST" if !line => {
+                let (keyword, rest) = octets.split_at_mut(first);
+                self.names.unlisted(keyword, &self.known.words);
+                self.names.begin_learning(true);
+                self.names.names(rest);
+            }
+            b"CAP" | b"HELP" | b"MODE" | b"XCLIENT" | b"XFORWARD" => {
                 for token in octets.split_mut(|&b| b == b' ') {
                     let key = token.iter().position(|&b| b == b'=').unwrap_or(token.len());
                     let (key, value) = token.split_at_mut(key);
@@ -235,11 +293,21 @@ impl Draft<'_> {
                 if method.eq_ignore_ascii_case(b"SASL") {
                     self.names.unlisted(rest, vocabulary::protocols());
                 } else {
+                    self.names.begin_learning(true);
                     self.names.names(rest);
                 }
             }
-            _ => self.names.names(octets),
+            _ => {
+                // A message to others is no name that is heard of again.
+                let end = octets.windows(2).position(|pair| pair == b" :").filter(|_| line).unwrap_or(octets.len());
+                let (arguments, said) = octets.split_at_mut(end);
+                self.names.begin_learning(!matches!(&*word, b"EHLO" | b"HELO" | b"LHLO"));
+                self.names.names(arguments);
+                self.names.begin_learning(false);
+                self.names.names(said);
+            }
         }
+        self.names.begin_learning(false);
         self.rest(vec![tag, verb, arguments], len);
     }
 
@@ -248,8 +316,13 @@ impl Draft<'_> {
         let Kind::Info { name, arguments, .. } = self.reading.kind else { return self.names(Span::new(0, len)) };
         self.verb(name);
         if name.of(self.bytes).eq_ignore_ascii_case(b"CAP") {
+            // Who is told comes first.
             let (start, end) = (arguments.start as usize, arguments.end as usize);
-            self.names.unlisted(&mut self.bytes[start..end], vocabulary::protocols());
+            let octets = &mut self.bytes[start..end];
+            let first = octets.iter().position(|&b| b == b' ').unwrap_or(octets.len());
+            let (target, rest) = octets.split_at_mut(first);
+            self.names.names(target);
+            self.names.unlisted(rest, vocabulary::protocols());
             self.rest(vec![name, arguments], len);
         } else {
             self.rest(vec![name], len);
@@ -276,13 +349,15 @@ impl Draft<'_> {
                 } else {
                     0
                 };
-                self.names.strings(&mut octets[skip..], &self.known.words);
+                self.names.begin_learning(true);
+                self.names.strings(&mut octets[skip..], None);
+                self.names.begin_learning(false);
                 self.frame.content = if first { Content::Name } else { Content::Body };
                 self.rest(vec![verb, arguments], len);
             }
             Kind::Reply { word, code, text, .. } => {
                 let before = word.start as usize;
-                self.names.strings(&mut self.bytes[..before], &self.known.words);
+                self.names.strings(&mut self.bytes[..before], Some(&self.known.words));
                 code.into_iter().for_each(|code| self.code(code));
                 // The text is one string, whose words may be heard of one by one.
                 let quote = usize::from(text.of(self.bytes).first() == Some(&b'"'));
@@ -293,7 +368,7 @@ impl Draft<'_> {
                 self.rest(spans, len);
             }
             _ => {
-                self.names.strings(&mut self.bytes[..len], &self.known.words);
+                self.names.strings(&mut self.bytes[..len], Some(&self.known.words));
                 self.frame.content = if self.reading.kind == Kind::More && self.from == Peer::Server {
                     Content::Name
                 } else {

@@ -96,7 +96,9 @@ arguments environment access-type site directory server subject url";
 const PROTOCOL: &str = "return children childinfo tag all min max count update addto removefrom https imaps from to ls req end ack nak del done nil ok no bad bye preauth uid inbox get post put head http ssh proxy tcp4 tcp6 connect options last \
 depth infinity shared comment us ascii utf 8 7bit 8bitmime binarymime hdrs never success delay asc reverse and not or jan feb mar \
 apr may jun jul aug sep oct nov dec en default i basic collation octet casemap numeric unavailable tempunavail transitioning quota \
-maxsize maxscripts nonexistent owner rfc822 mime peek text header fields not";
+maxsize maxscripts nonexistent owner rfc822 mime peek text header fields not in subtree one inboxes selected delayed personal \
+subscribed mailboxes messagenew messageexpunge flagchange annotationchange mailboxname subscriptionchange mailboxmetadatachange \
+servermetadatachange set none internal anonymous authuser submit";
 
 fn words(text: &str) -> Words {
     text.split_ascii_whitespace().map(|word| word.as_bytes().into()).collect()
@@ -121,6 +123,21 @@ static PROTOCOLS: LazyLock<Words> = LazyLock::new(|| {
     let grammars = BUILTIN.iter().filter_map(|(name, _)| Grammar::builtin(name));
     grammars.flat_map(|grammar| of_grammar(&grammar)).collect()
 });
+
+/// Flags and attributes that are the protocol's own: what begins with neither sign may be a keyword that somebody chose.
+static FLAGS: LazyLock<Words> = LazyLock::new(|| {
+    let imap = Grammar::builtin("imap");
+    let tables = ["flag", "mailbox attribute"].map(|kind| imap.as_ref().and_then(|imap| imap.vocabulary(kind)));
+    let names = tables.into_iter().flatten().flat_map(|table| table.iter().map(|word| word.name.to_ascii_lowercase()));
+    let own = |name: &String| name == "\\*" || name.starts_with(['\\', '$']) && !name.ends_with('*');
+    names.filter(own).map(|name| name.into_bytes().into()).collect()
+});
+
+/// True for a flag, keyword or attribute of a mailbox that stays.
+#[must_use]
+pub fn is_flag(word: &[u8]) -> bool {
+    has(&FLAGS, word)
+}
 
 static SAID: LazyLock<Words> = LazyLock::new(|| {
     let mut all = PROTOCOLS.clone();

@@ -1,10 +1,13 @@
 //! Which words of some octets are replaced: all of them, all that are not listed, or what is left of human text. Everything
 //! between words stays, so that nothing moves; words in encodings of mail are replaced inside them.
 
+use std::net::Ipv6Addr;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use memchr::memmem;
 
+use super::argument::{Listing, is_date};
 use super::stand_in::StandIns;
 use super::vocabulary::{self, Words, has};
 
@@ -45,10 +48,18 @@ fn number(word: &[u8], longest: usize) -> bool {
 impl StandIns {
     /// Replaces all words but INBOX and the schemes of URLs.
     pub fn names(&mut self, bytes: &mut [u8]) {
-        let mut at = 0;
+        let learning = self.is_learning();
+        let (mut at, mut begins) = (0, true);
         while at < bytes.len() {
+            let before = std::mem::replace(&mut begins, true);
             let rest = &mut bytes[at..];
             let len = rest.iter().take_while(|&&b| is_word(b)).count();
+            if before && let Some((tag, six)) = super::address::six(rest) {
+                self.address_of_six(&mut rest[tag..six]);
+                at += six;
+                continue;
+            }
+            begins = len == 0 && rest[0] != b':';
             if let Some(quad) = quad(rest).filter(|_| len > 0) {
                 self.address(&mut rest[..quad]);
                 at += quad;
@@ -62,6 +73,12 @@ impl StandIns {
                 at += len;
                 continue;
             }
+            // A host has words of every language; who is there says more.
+            match rest[0] {
+                b'@' => self.begin_learning(false),
+                b' ' | b',' | b'<' | b'"' => self.begin_learning(learning),
+                _ => {}
+            }
             at += match rest[0] {
                 b'&' => self.shifted(rest),
                 b'=' => self.encoded(rest),
@@ -69,6 +86,7 @@ impl StandIns {
             }
             .unwrap_or(1);
         }
+        self.begin_learning(learning);
     }
 
     /// Replaces all words but these, and numbers.
@@ -84,6 +102,15 @@ impl StandIns {
     /// Replaces what human text says of somebody: all words but these, what is quoted, what looks like a host or an address,
     /// and longer numbers, but for those with which it begins.
     pub fn said(&mut self, bytes: &mut [u8], known: &Words) {
+        self.heard(bytes, known, false);
+    }
+
+    /// The same of what a server says to a client: what was learned to be a name is one here.
+    pub fn answered(&mut self, bytes: &mut [u8], known: &Words) {
+        self.heard(bytes, known, true);
+    }
+
+    fn heard(&mut self, bytes: &mut [u8], known: &Words, learned: bool) {
         let mut at = 0;
         let mut counts = true;
         while at < bytes.len() {
@@ -101,9 +128,9 @@ impl StandIns {
                 }
                 _ => {
                     let len = rest.iter().take_while(|b| !b.is_ascii_whitespace() && !b"\"<".contains(b)).count();
-                    counts &= number(&rest[..len], COUNT);
+                    counts &= number(&rest[..len], COUNT) && !(learned && self.is_learned(&rest[..len]));
                     if !counts {
-                        self.spoken(&mut rest[..len], known);
+                        self.spoken(&mut rest[..len], known, learned);
                     }
                     at += len;
                     continue;
@@ -116,7 +143,7 @@ impl StandIns {
         }
     }
 
-    fn spoken(&mut self, token: &mut [u8], known: &Words) {
+    fn spoken(&mut self, token: &mut [u8], known: &Words, learned: bool) {
         if names_somebody(token) {
             let port = token.iter().position(|&b| b == b':').filter(|&at| number(&token[at + 1..], 5));
             let end = port.unwrap_or(token.len());
@@ -124,14 +151,31 @@ impl StandIns {
         }
         for (start, end) in words(token) {
             let word = &mut token[start..end];
-            if !(has(known, word) || number(word, SHORT) || measure(word)) {
+            let stays = has(known, word) || number(word, SHORT) || measure(word);
+            if !stays || learned && self.is_learned(word) {
                 self.replace(word);
             }
         }
     }
 
-    /// The parameters of a command of SMTP: words that are known, `KEY=VALUE`, and addresses.
-    pub fn parameters(&mut self, bytes: &mut [u8], known: &Words) {
+    /// The arguments of MAIL and RCPT (RFC 5321 section 4.1.2): `FROM:` or `TO:`, a path, and parameters.
+    pub fn path(&mut self, bytes: &mut [u8], known: &Words) {
+        let colon = bytes.iter().position(|&b| b == b':').map_or(0, |colon| colon + 1);
+        let (keyword, rest) = bytes.split_at_mut(colon);
+        self.unlisted(keyword, known);
+        let blank = rest.iter().take_while(|&&b| b == b' ').count();
+        let path = &mut rest[blank..];
+        let len = match path.first() {
+            Some(b'<') => path.iter().position(|&b| b == b'>').map_or(path.len(), |close| close + 1),
+            _ => path.iter().position(|&b| b == b' ').unwrap_or(path.len()),
+        };
+        let (path, parameters) = path.split_at_mut(len);
+        self.names(path);
+        self.parameters(parameters, known);
+    }
+
+    /// Parameters of a command of SMTP: words that are known, `KEY=VALUE`, and addresses.
+    fn parameters(&mut self, bytes: &mut [u8], known: &Words) {
         let mut at = 0;
         while at < bytes.len() {
             let rest = &mut bytes[at..];
@@ -168,9 +212,11 @@ impl StandIns {
         }
     }
 
-    /// Strings and words that are listed (RFC 5804 section 1.2).
-    pub fn strings(&mut self, bytes: &mut [u8], known: &Words) {
+    /// Strings and words that are listed (RFC 5804 section 1.2); without a list, words are names, and numbers are behind the first
+    /// one.
+    pub fn strings(&mut self, bytes: &mut [u8], known: Option<&Words>) {
         let mut at = 0;
+        let mut first = true;
         while at < bytes.len() {
             let rest = &mut bytes[at..];
             let quoted = rest[0] == b'"';
@@ -178,11 +224,95 @@ impl StandIns {
                 true => closing(rest),
                 false => rest.iter().position(|&b| b == b'"').unwrap_or(rest.len()),
             };
-            match quoted {
-                true => self.names(&mut rest[..len]),
-                false => self.unlisted(&mut rest[..len], known),
+            let octets = &mut rest[..len];
+            match known {
+                _ if quoted => self.names(octets),
+                Some(known) => self.unlisted(octets, known),
+                None => {
+                    for word in octets.split_mut(|&b| b == b' ').filter(|word| !word.is_empty()) {
+                        if std::mem::take(&mut first) || !number(word, LONG) {
+                            self.names(word);
+                        }
+                    }
+                }
             }
+            first &= !quoted;
             at += len;
+        }
+    }
+
+    /// The name of an entry of metadata (RFC 5464 section 6): whose it is stays, and what is registered.
+    pub fn entry(&mut self, bytes: &mut [u8]) {
+        const KNOWN: [&[u8]; 5] =
+            [b"/shared/comment", b"/private/comment", b"/shared/admin", b"/private/specialuse", b"/shared/specialuse"];
+        const FIRST: [&[u8]; 6] = [
+            b"/shared/vendor/",
+            b"/private/vendor/",
+            b"/shared/filters/",
+            b"/private/filters/",
+            b"/shared/",
+            b"/private/",
+        ];
+        if KNOWN.iter().any(|known| bytes.eq_ignore_ascii_case(known)) {
+            return;
+        }
+        let begins = |first: &&&[u8]| bytes.get(..first.len()).is_some_and(|start| start.eq_ignore_ascii_case(first));
+        let first = FIRST.iter().find(begins).map_or(0, |first| first.len());
+        self.names(&mut bytes[first..]);
+    }
+
+    /// A line of a listing.
+    pub fn listed(&mut self, line: &mut [u8], listing: Listing) {
+        let first = line.iter().position(u8::is_ascii_whitespace).unwrap_or(line.len());
+        match listing {
+            Listing::Numbers => self.counted(line, None),
+            Listing::Named => {
+                let (count, rest) = line.split_at_mut(first);
+                self.counted(count, None);
+                self.names(rest);
+            }
+            Listing::Overview => {
+                for (nth, field) in line.split_mut(|&b| b == b'\t').enumerate() {
+                    match nth {
+                        // Number, bytes and lines; the date.
+                        0 | 6 | 7 => self.counted(field, None),
+                        3 if is_date(field) => {}
+                        _ => self.names(field),
+                    }
+                }
+            }
+            Listing::Groups => {
+                let (group, rest) = line.split_at_mut(first);
+                match group.contains(&b':') {
+                    // The fields of an overview.
+                    true => self.unlisted(group, vocabulary::fields()),
+                    false => self.names(group),
+                }
+                // How many articles, and whether one may post; or what it is about.
+                let counts = rest.split(|&b| b == b' ').all(|word| number(word, COUNT) || word.len() == 1);
+                if !counts {
+                    self.names(rest);
+                }
+            }
+            Listing::Names | Listing::Body => self.names(line),
+        }
+    }
+
+    /// An address of IPv6: one for documents (RFC 3849), as far as its digits allow. That of this machine stays.
+    fn address_of_six(&mut self, address: &mut [u8]) {
+        let own = |address: &[u8]| {
+            let parsed = std::str::from_utf8(address).ok().and_then(|text| text.parse::<Ipv6Addr>().ok());
+            parsed.is_some_and(|address| address.is_loopback() || address.is_unspecified())
+        };
+        if own(address) {
+            return;
+        }
+        let old = address.to_vec();
+        let mut new = address.to_ascii_lowercase();
+        self.replace(&mut new);
+        super::address::shape(address, &new);
+        if own(address) || address.eq_ignore_ascii_case(&old) {
+            super::address::next(address);
         }
     }
 

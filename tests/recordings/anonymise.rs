@@ -18,6 +18,7 @@ use imapscope::wire;
 use proptest::prelude::*;
 
 mod canaries;
+mod positions;
 
 use crate::dialogue::{self, Dialogue, Step, Written};
 use canaries::CANARIES;
