@@ -197,6 +197,13 @@ pub enum What {
     Abrupt,
     /// From the next octet on this lane speaks another layer.
     Upgrade(Layer),
+    /// What was read lacks bytes of this peer here, as a capture may.
+    Gap {
+        /// How many; `None` for the beginning of the connection, of both peers.
+        bytes: Option<u64>,
+        /// They belong to the data that is under way, which goes on.
+        data: bool,
+    },
     /// Events were lost because the log could not keep up; the relay went on.
     Lag {
         /// How many events are missing.
@@ -451,6 +458,8 @@ pub enum Oddity {
     Truncated,
     /// The other peer ended the connection before the line or block was complete.
     CutShort,
+    /// Bytes before it, behind it or within it are missing from what was read.
+    Torn,
     /// What should be a DEFLATE stream is none, or grows without measure.
     NotDeflate,
     /// A quoted string is still open at the line end; it begins at this octet.

@@ -57,9 +57,9 @@
 //! | I4 | a lane holds [`event::MAX_TEXT`] octets at most, queues are bounded, and no announced size is allocated | `byte_path/passthrough.rs`, `byte_path/relay_memory.rs`, `recordings/recording_memory.rs` |
 //! | I5 | the core (`event` to `explain` in the table below) reads no clock, environment or file, and prints nothing | `house/architecture.rs` |
 //! | I6 | two peers that only write cannot block us; a slow log is reported, and never drops anything in silence | `byte_path/relay.rs`, `tls/implicit.rs`, `tls/legacy.rs`, `net::report` |
-//! | I7 | no secret reaches a sink unless asked for, in any spelling, cut or mechanism | `explaining/secrets.rs`, `explaining/secrets_mail.rs`, `explaining/explain.rs`, `outputs/pretty.rs`, `recordings/recording.rs`, `outputs/html.rs`, `outputs/json.rs`, `outputs/raw.rs`, `cli/`, `cli/probe.rs` |
+//! | I7 | no secret reaches a sink unless asked for, in any spelling, cut, mechanism or context | `explaining/secrets.rs`, `explaining/secrets_mail.rs`, `recordings/secrets_context.rs`, `explaining/explain.rs`, `outputs/pretty.rs`, `recordings/recording.rs`, `outputs/html.rs`, `outputs/json.rs`, `outputs/raw.rs`, `cli/`, `cli/probe.rs` |
 //! | I8 | nothing that a peer sends reaches a terminal unescaped, or becomes markup of a page | `outputs/pretty.rs`, `outputs/html.rs`, `outputs/page.rs`, `outputs/json.rs`, `cli/probe.rs`, `dialogues/imap/terminal-escapes.txt` |
-//! | I9 | every driver runs the same session and explainer: a dialogue file gives the log that sockets would, and so does a recording | `explaining/dialogues.rs`, `cli/recording.rs`, `real/` |
+//! | I9 | every driver runs the same session and explainer: a dialogue file gives the log that sockets would, and so does a recording | `explaining/dialogues.rs`, `recordings/live_and_read.rs`, `cli/recording.rs`, `real/` |
 //! | I10 | work is linear in what peers send, in any segmentation | `byte_path/cost.rs` |
 //!
 //! # Modules
@@ -89,7 +89,7 @@
 //! # Decisions
 //!
 //! - **The session is sans-io and cannot fail.** There is no error type in wire, session and explain: what is not
-//!   understood is [`event::Kind::Unknown`], relayed, and shown in full. Mistakes of the user are one type,
+//!   understood is [`event::Kind::Unknown`], and relayed; of a server's it is shown in full. Mistakes of the user are one type,
 //!   [`problem::Problem`]; they are raised by rules, grammar, sink and net as well as verb, always before the first
 //!   octet is relayed, so the type belongs to nobody.
 //! - **Tap and edit are one path.** A lane is in edit only if a rule can touch it ([`rules::Rules::touches`]); a
@@ -150,8 +150,16 @@
 //!   counts only.
 //! - **A call reports 1024 events at the most** ([`session::MAX_EVENTS`]): a peer that sends nothing but line ends makes an
 //!   event of each, and a batch of them all would be many times the size of what was read.
-//! - **Hiding fails closed** (`session/secret.rs`). An unknown command after one with secrets is hidden, and so is what looks like a
-//!   misspelt one; known commands end the distrust.
+//! - **Hiding fails closed** (`session/secret.rs`, `session/suspect.rs`). A client's line is shown because it reads as a known command, never
+//!   because it looks harmless: the arguments of an unknown command are hidden in every state. Where a line may be an answer
+//!   (behind a login, before a greeting, after an unexpected continuation request or a gap), all of an unknown one is hidden;
+//!   known commands end the distrust.
+//! - **What a file lacks is an event** ([`event::What::Gap`], `session/gap.rs`). What was under way is over then, and what fits nothing
+//!   is no oddity until a command has its answer.
+//! - **What is said of an input quotes nothing of it.** It did not pass the explainer, which masks, nor the anonymiser: a place,
+//!   a size and what was expected have to do. That holds for remarks of readers and for panics.
+//! - **Nothing is derived from bytes that are hidden**, but for what [`event::Decoded`] keeps: or a recording would say something else
+//!   than the live log did. `tests/recordings/live_and_read.rs` plays mistakes to see to it.
 //! - **Understanding is off the byte path.** The queue holds 8 MiB. A connection that finds it full waits one second
 //!   ([`net::Limits`]), then goes on without the log; [`event::What::Lag`] counts what is missing. Openings and
 //!   closes are never lost. After a gap the explainer concludes nothing from what was under way.

@@ -159,7 +159,12 @@ impl Anonymiser {
             What::Hello(hello) => self.hello(hello),
             What::Missed(rule) => self.rule(rule),
             What::Closed(closed) => closed.why = closed.why.take().map(|why| self.sentence(&why)),
-            What::Data(_) | What::Abrupt | What::Upgrade(_) | What::Lag { .. } | What::HalfClosed => {}
+            What::Data(_)
+            | What::Abrupt
+            | What::Upgrade(_)
+            | What::Lag { .. }
+            | What::Gap { .. }
+            | What::HalfClosed => {}
         }
     }
 

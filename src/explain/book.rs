@@ -72,6 +72,7 @@ impl Book {
             Oddity::NotDeflate => "RFC 4978 section 3",
             Oddity::Truncated
             | Oddity::CutShort
+            | Oddity::Torn
             | Oddity::TooManyInFlight
             | Oddity::Kept
             | Oddity::Ours

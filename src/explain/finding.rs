@@ -36,6 +36,7 @@ pub fn oddity(odd: Oddity, from: Peer, unasked: bool, book: Book) -> Note {
             format!("cut off: the {} ended the connection in the middle of it", from.other().word()),
             "",
         ),
+        Oddity::Torn => note(NoteKind::Session, "not whole: bytes next to it, or of it, are missing from the file", ""),
         Oddity::NotDeflate => says(
             from,
             "no DEFLATE stream, or one that grows without measure: passed on as it is, and not read any more",

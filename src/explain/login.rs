@@ -22,8 +22,11 @@ impl Explainer {
     /// What a text says about credentials, as a note; its secrets are remembered and added to the text's. What comes from a
     /// recording was decoded before its secrets were hidden, and brings along what was found.
     pub(super) fn decode(&mut self, from: Peer, text: &mut Text, bytes: &[u8]) -> Option<Note> {
+        let known = self.vault.is_sealed().then(|| text.secrets.clone());
         let note = self.decode_octets(from, text, bytes);
-        if self.vault.is_sealed() {
+        if let Some(known) = known {
+            // What was hidden is hidden, and nothing else.
+            text.secrets = known;
             let decoded = text.decoded.as_deref()?;
             if let Some(exchange) = &mut self.exchange {
                 exchange.take_over(decoded, from == Peer::Client);
@@ -47,6 +50,8 @@ impl Explainer {
     fn decode_octets(&mut self, from: Peer, text: &mut Text, bytes: &[u8]) -> Option<Note> {
         let raw = text.bytes.of(bytes);
         let note = match (from, text.reading.kind) {
+            // What is hidden up to the verb says nothing: a recording could not say it again.
+            (Peer::Client, Kind::Command { verb, .. }) if text.secrets.iter().any(|it| it.start < verb.end) => None,
             (Peer::Client, Kind::Command { tag: _, verb, arguments }) => {
                 self.credentials(text.frame, verb.of(raw), raw, arguments, &text.secrets)
             }
@@ -90,10 +95,24 @@ impl Explainer {
                 self.exchange.as_mut().filter(|it| text.answers.is_none_or(|frame| frame == it.frame))?.confuse();
                 None
             }
+            // Only a challenge belongs here, or the reply: what the client's next message answers cannot be known.
+            (Peer::Server, Kind::Info { .. } | Kind::Unknown) if self.book == Book::Managesieve => {
+                self.exchange.as_mut()?.confuse();
+                None
+            }
             (Peer::Server, Kind::GoAhead { text: challenge, .. }) => {
+                if text.answers.is_none() {
+                    self.exchange.as_mut().into_iter().for_each(Exchange::confuse);
+                }
                 let octets = challenge.of(raw);
                 let ours = self.exchange.as_ref().is_some_and(|e| text.answers.is_none_or(|frame| frame == e.frame));
-                let said = self.exchange.as_mut().filter(|_| ours).map(|exchange| exchange.server(octets))?;
+                let Some(said) = self.exchange.as_mut().filter(|_| ours).map(|exchange| exchange.server(octets)) else {
+                    // The login that it belongs to was not seen, or not understood.
+                    if is_coded(octets) {
+                        add(&mut text.secrets, vec![challenge]);
+                    }
+                    return None;
+                };
                 let echo = self.echoed(octets);
                 if said.hide || echo {
                     add(&mut text.secrets, vec![challenge]);
@@ -167,15 +186,16 @@ impl Explainer {
         }
         let mut words = octets.split(|&b| b == b' ' || b == b'\t').filter(|word| !word.is_empty());
         let name = unquoted(words.next().unwrap_or_default());
-        // What was hidden in the name's place is none, but for one that is known.
+        // What was hidden in the name's place is none, but for one that is known. It is told with the first message, and kept
+        // in a recording with that alone.
         let hidden = secrets.iter().any(|secret| secret.start <= arguments.start);
-        let name = if hidden && mechanism(name).is_none() { b"" } else { name };
+        let first = words.next();
+        let name = if hidden && (mechanism(name).is_none() || first.is_none()) { b"" } else { name };
         let mut exchange = Exchange::begin(name, frame, self.vault.shows());
         if self.exchange.is_some() {
             // Lines could be taken for those of the wrong exchange.
             exchange.confuse();
         }
-        let first = words.next();
         let said = first.map(|line| {
             let line = if self.book == Book::Managesieve { unquoted(line) } else { line };
             self.vault.remember(line);
@@ -235,6 +255,13 @@ impl Explainer {
         }
         Some(finding::note(NoteKind::Decoded, text, ""))
     }
+}
+
+/// True for base64 that is no word of a language: a message of a login that nobody knows of.
+fn is_coded(text: &[u8]) -> bool {
+    let text = unquoted(text.trim_ascii());
+    let word = text.iter().skip(1).all(u8::is_ascii_lowercase);
+    text.len() >= 8 && !word && sasl::decode(text).is_some()
 }
 
 /// The inside of a quoted string, or what stands there without quotes.

@@ -243,6 +243,7 @@ impl Explainer {
                 self.notes.push(finding::layer(*layer, from, self.book));
             }
             What::Lag { events, bytes } => self.lag(*events, *bytes),
+            What::Gap { bytes, data } => self.gap(*bytes, *data),
             What::Opened(opened) => {
                 self.began = Some(at);
                 opened.rules.iter().for_each(|rule| self.tallies.know(rule));
@@ -278,6 +279,30 @@ impl Explainer {
 
     /// Events are missing: what was under way may be over, so nothing is concluded from it any more.
     fn lag(&mut self, events: u64, bytes: u64) {
+        self.lose_track();
+        let text = format!(
+            "{} events with {} are missing here: the log could not keep up; everything was relayed all the same",
+            thousands(events),
+            amount(bytes, "octet")
+        );
+        self.notes.push(note(NoteKind::Session, text, ""));
+    }
+
+    /// The file lacks bytes here.
+    fn gap(&mut self, bytes: Option<u64>, data: bool) {
+        if !data {
+            self.lose_track();
+        }
+        let text = match bytes {
+            Some(_) if data => "they belong to the data that is under way",
+            Some(_) => "whatever was under way may be over: nothing is concluded from it",
+            None => "nothing is known of what was said before, nor who has logged in",
+        };
+        self.notes.push(note(NoteKind::Session, text, ""));
+    }
+
+    /// Concludes nothing from what was under way.
+    fn lose_track(&mut self) {
         if let Some(exchange) = &mut self.exchange {
             exchange.confuse();
         }
@@ -285,12 +310,6 @@ impl Explainer {
         self.idle = None;
         self.offers.forget();
         self.strict.skip();
-        let text = format!(
-            "{} events with {} are missing here: the log could not keep up; everything was relayed all the same",
-            thousands(events),
-            amount(bytes, "octet")
-        );
-        self.notes.push(note(NoteKind::Session, text, ""));
     }
 
     fn text(&mut self, from: Peer, text: &mut Text, bytes: &mut [u8], at: Time) -> Option<Duration> {
@@ -345,7 +364,7 @@ impl Explainer {
 
     /// Adds what must not be shown besides what the session has found, and masks all of it.
     fn hide(&mut self, text: &mut Text, bytes: &mut [u8]) {
-        add(&mut text.secrets, secret::url_tokens(text.bytes.of(bytes)));
+        add(&mut text.secrets, secret::in_urls(text.bytes.of(bytes)));
         let echoing = self.may_echo(text.bytes.of(bytes), text.reading.kind);
         if echoing {
             let echoes = self.vault.echoes(text.bytes.of(bytes));
@@ -359,7 +378,7 @@ impl Explainer {
         // What a rule made of a text may hold a secret anywhere: the remembered ones are looked for in every kind of text.
         let echoes = self.vault.echoes(edit.bytes.of(bytes));
         add(&mut edit.secrets, echoes);
-        add(&mut edit.secrets, secret::url_tokens(edit.bytes.of(bytes)));
+        add(&mut edit.secrets, secret::in_urls(edit.bytes.of(bytes)));
         let range = range(edit.bytes, bytes.len());
         self.vault.hide(&mut bytes[range], &edit.secrets);
     }
@@ -386,7 +405,7 @@ impl Explainer {
         if data.secret {
             self.vault.hide(&mut bytes[head.clone()], &[Span::new(0, head.len())]);
         } else if data.kind == DataKind::Literal {
-            let tokens = secret::url_tokens(&bytes[head.clone()]);
+            let tokens = secret::in_urls(&bytes[head.clone()]);
             self.vault.hide(&mut bytes[head.clone()], &tokens);
         } else {
             let echoes = self.vault.echoes(&bytes[head.clone()]);
@@ -438,7 +457,12 @@ impl Explainer {
         }
         match text.reading.kind {
             Kind::Foreign(what) => self.notes.push(finding::foreign(what, from)),
-            Kind::Unknown if !text.oddities.iter().any(|odd| matches!(odd, Oddity::Truncated | Oddity::CutShort)) => {
+            Kind::Unknown
+                if !text
+                    .oddities
+                    .iter()
+                    .any(|odd| matches!(odd, Oddity::Truncated | Oddity::CutShort | Oddity::Torn)) =>
+            {
                 let at = text.reading.stopped.unwrap_or(0);
                 let what = if at as usize >= wire::body(shown).len() {
                     "not understood: it ends too early".to_owned()

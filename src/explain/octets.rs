@@ -78,7 +78,7 @@ fn mask(vault: &Vault, octets: &mut Octets, bytes: &mut Vec<u8>, begun: Option<T
     let hidden = begun.as_ref().is_some_and(|tail| tail.hidden);
     let literal = octets.kind == DataKind::Literal;
     let reach = if literal { URL } else { vault.reach() };
-    if begun.is_none() && (reach == 0 || literal && memchr::memchr(b';', &bytes[range.clone()]).is_none()) {
+    if begun.is_none() && (reach == 0 || literal && !may_have_url(&bytes[range.clone()])) {
         return None;
     }
     let mut whole = begun.map(|tail| tail.bytes).unwrap_or_default();
@@ -86,15 +86,10 @@ fn mask(vault: &Vault, octets: &mut Octets, bytes: &mut Vec<u8>, begun: Option<T
     if hidden {
         hide(&mut whole);
     }
-    let spans = if literal { secret::url_tokens(&whole) } else { vault.echoes(&whole) };
+    let spans = if literal { secret::in_urls(&whole) } else { vault.echoes(&whole) };
     let cut = !literal && vault.is_cut() && spans.last().is_some_and(|span| span.end as usize == whole.len());
     vault.hide(&mut whole, &spans);
-    let wait = match (literal, whole.iter().rposition(|&b| b == b';')) {
-        // A token may go on where its name stands.
-        (true, Some(at)) if whole.len() - at < URL => whole.len() - at,
-        (true, _) => 0,
-        (false, _) => reach.saturating_sub(1).min(whole.len()),
-    };
+    let wait = if literal { secret::open_url(&whole, URL) } else { reach.saturating_sub(1).min(whole.len()) };
     let tail = whole.split_off(whole.len() - wait);
     debug_assert!(whole.len() <= MAX_OCTETS + secret::MAX_SECRET * 2, "a tail is short");
     let start = bytes.len();
@@ -102,6 +97,14 @@ fn mask(vault: &Vault, octets: &mut Octets, bytes: &mut Vec<u8>, begun: Option<T
     octets.bytes = Span::new(start, bytes.len());
     let hidden = hidden || cut;
     (!tail.is_empty() || hidden).then_some(Tail { octets: *octets, bytes: tail, hidden })
+}
+
+/// True if a secret of a URL may stand in these bytes, or begin in them.
+fn may_have_url(piece: &[u8]) -> bool {
+    memchr::memchr(b';', piece).is_some()
+        || memchr::memmem::find(piece, b"://").is_some()
+        || piece.ends_with(b":")
+        || piece.ends_with(b":/")
 }
 
 #[cfg(test)]
@@ -140,6 +143,15 @@ mod tests {
         for cut in 0..=text.len() {
             let found = shown(&Vault::new(false), DataKind::Literal, &[&text[..cut], &text[cut..]]);
             assert_eq!(found, b"imap://j@h/I;UID=1;urlauth=anonymous:internal:**** and more", "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn the_password_of_a_url_in_two_pieces_is_hidden() {
+        let text = b"see imap://bob:pa/ss@h/I and http://h:80/ too";
+        for cut in 0..=text.len() {
+            let found = shown(&Vault::new(false), DataKind::Literal, &[&text[..cut], &text[cut..]]);
+            assert_eq!(found, b"see imap://bob:*****@h/I and http://h:80/ too", "cut at {cut}");
         }
     }
 

@@ -135,11 +135,8 @@ impl Explainer {
         let pending = Pending {
             frame: text.frame,
             tag: if hidden && !tag.is_empty() { HIDDEN.as_bytes() } else { &tag[..tag.len().min(MAX_NAME)] }.into(),
-            place: self.tallies.sent(match verb {
-                _ if self.vault.knows(verb) => b"",
-                _ if unnamed => HIDDEN.as_bytes(),
-                verb => verb,
-            }),
+            // A verb that happens to be somebody's password as well is counted as it is shown: all else would tell.
+            place: self.tallies.sent(if unnamed { HIDDEN.as_bytes() } else { verb }),
             then: known.and_then(|known| known.then),
             on_ok: known.and_then(|known| known.on_ok).filter(|_| !chunk || whole),
             on_no: known.and_then(|known| known.on_no),
@@ -191,7 +188,11 @@ impl Explainer {
             return self.who.as_ref().and_then(|who| who.named.clone());
         }
         if self.book == Book::Pop3 && known.name == "USER" {
-            return Some(phrase::excerpt(arguments.of(shown).trim_ascii()));
+            // What is hidden behind it is hardly a part of the name.
+            let end = text.secrets.iter().map(|it| it.start).filter(|&at| at > arguments.start).min();
+            let end = end.filter(|_| !self.vault.shows()).unwrap_or(arguments.end);
+            let name = Span { end: end.min(arguments.end), ..arguments };
+            return Some(phrase::excerpt(name.of(shown).trim_ascii()));
         }
         if known.on_ok != Some(State::Selected) && !(login && known.then.is_none()) {
             return None;

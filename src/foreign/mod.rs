@@ -73,6 +73,17 @@ pub enum Piece {
         /// What: [`MAX_OCTETS`] at most.
         bytes: Vec<u8>,
     },
+    /// Bytes of a peer are missing from the file at this place.
+    Lost {
+        /// On this connection, which was opened before.
+        connection: u64,
+        /// When they are missed.
+        at: Time,
+        /// Whose.
+        from: Peer,
+        /// How many; `None` for the beginning of the connection, of both peers.
+        bytes: Option<u64>,
+    },
     /// A connection is over; nothing more comes of it.
     Closed {
         /// The connection.
@@ -105,6 +116,7 @@ impl Piece {
             Piece::Opened { at, .. }
             | Piece::Octets { at, .. }
             | Piece::Tls { at, .. }
+            | Piece::Lost { at, .. }
             | Piece::Closed { at, .. }
             | Piece::Remark { at, .. } => *at,
         }

@@ -116,7 +116,11 @@ impl Pair {
             match File::open(&path) {
                 Ok(file) => Some(Half::begin(file)),
                 Err(error) => {
-                    remarks.push(format!("what the {} sent is missing: {}: {error}", peer.word(), path.display()));
+                    let end = ENDS[peer.index()];
+                    remarks.push(format!(
+                        "no file with what the {} sent, whose name ends in .{end}: {error}",
+                        peer.word()
+                    ));
                     None
                 }
             }

@@ -260,6 +260,7 @@ impl Flows {
         });
         if flow.middle {
             let text = "the beginning of the connection is not in the capture".to_owned();
+            ready.push_back(Piece::Lost { connection: self.told, at: flow.at, from: Peer::Client, bytes: None });
             ready.push_back(Piece::Remark { connection: Some(self.told), at: flow.at, text, damage: true });
         }
     }
@@ -364,6 +365,7 @@ fn say(connection: u64, at: Time, from: Peer, told: Told<'_>, ready: &mut VecDeq
             bytes: bytes.to_vec(),
         })),
         Told::Lost(count) => {
+            ready.push_back(Piece::Lost { connection, at, from, bytes: Some(count) });
             let text = format!("{} of the {} are not in the capture", amount(count, "octet"), from.word());
             ready.push_back(Piece::Remark { connection: Some(connection), at, text, damage: true });
         }

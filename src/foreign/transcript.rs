@@ -7,11 +7,12 @@ use std::io::BufRead;
 use super::lines::Lines;
 use super::{Piece, Times, guess};
 use crate::event::{Peer, Time};
+use crate::wording::amount;
 
 /// Lines that are no peer's are told one by one, up to so many.
 const MAX_TOLD: u64 = 20;
 
-/// So much of one is quoted, in octets.
+/// Maximum number of bytes of such a line that are looked at.
 const MAX_QUOTE: usize = 200;
 
 /// So many lines may wait for one that tells the protocol.
@@ -82,6 +83,11 @@ pub fn is_transcript(first: &[u8]) -> bool {
 }
 
 impl Style {
+    /// The first mark of the client, and of the server.
+    fn marks(&self) -> [&'static str; 2] {
+        [self.client, self.server].map(|marks| std::str::from_utf8(marks[0]).unwrap_or_default())
+    }
+
     /// Whose line it is, what it says, and when, if the line has one of the marks.
     fn read<'a>(&self, line: &'a [u8]) -> Option<(Peer, &'a [u8], Option<Stamp>)> {
         let (stamp, rest) = match stamp(line) {
@@ -130,6 +136,8 @@ pub struct Transcript<R> {
     tls: Option<(String, String)>,
     /// Lines that are nobody's.
     nobody: u64,
+    /// Lines of the program that wrote it.
+    remarks: u64,
     /// What waits for a line that tells the protocol.
     waiting: Vec<Piece>,
     ready: VecDeque<Piece>,
@@ -153,6 +161,7 @@ impl<R: BufRead> Transcript<R> {
             server: None,
             tls: None,
             nobody: 0,
+            remarks: 0,
             waiting: Vec::new(),
             ready: VecDeque::new(),
             over: false,
@@ -288,10 +297,16 @@ impl<R: BufRead> Transcript<R> {
         {
             self.close();
         }
+        // Neither is quoted: it may be a part of a login, and nobody has hidden or anonymised it.
+        if remark {
+            self.remarks += 1;
+            return;
+        }
         self.nobody += 1;
         if self.nobody <= MAX_TOLD {
-            // What a program says of itself is no damage.
-            self.remark(format!("line {}: {text}", self.lines.number), !remark);
+            let (number, size) = (self.lines.number, amount(line.len() as u64, "byte"));
+            let [client, server] = self.style.map_or(["C: ", "S: "], Style::marks);
+            self.remark(format!("line {number}: {size} without a mark; expected \"{client}\" or \"{server}\""), true);
         }
     }
 
@@ -322,7 +337,12 @@ impl<R: BufRead> Transcript<R> {
     fn end(&mut self, why: Option<String>) {
         self.over = true;
         if self.nobody > MAX_TOLD {
-            self.remark(format!("{} more lines are no peer's", self.nobody - MAX_TOLD), true);
+            self.remark(format!("{} more lines without a mark", self.nobody - MAX_TOLD), true);
+        }
+        if self.remarks > 0 {
+            // What a program says of itself is no damage.
+            let count = amount(self.remarks, "line");
+            self.remark(format!("{count} of the program that wrote this: not shown"), false);
         }
         if let Some(why) = why {
             self.remark(why, true);

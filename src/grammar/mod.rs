@@ -111,6 +111,14 @@ pub struct Command {
     pub form_of: Option<String>,
 }
 
+impl Command {
+    /// Returns true if its secret is one that logs in, and not only an argument that is kept out of a log.
+    #[must_use]
+    pub const fn logs_in(&self) -> bool {
+        !matches!(self.secret, None | Some(Secret::Rest | Secret::ToServices))
+    }
+}
+
 /// What a server offers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Capability {
@@ -282,8 +290,12 @@ pub enum Replies {
 pub enum Secret {
     /// All but the first (LOGIN: the password; AUTHENTICATE: the initial response).
     AfterFirst,
+    /// All but the first, which is shown even if it stands alone (JOIN: the keys).
+    Rest,
     /// All of them.
     All,
+    /// What follows the first word of a message to a service, or of one that begins like a login (PRIVMSG).
+    ToServices,
 }
 
 /// What kind of names a list holds.

@@ -222,7 +222,7 @@ impl Events {
             self.remark(format!(
                 "written by imapscope {} in version {} of the format, and this is imapscope {}, which knows version \
                 {FORMAT}: what cannot be read is passed over",
-                head.program,
+                version(&head.program),
                 head.imapscope,
                 env!("CARGO_PKG_VERSION")
             ));
@@ -349,10 +349,26 @@ impl Events {
     }
 }
 
-/// What is wrong, without the place that serde puts behind it: for serde every line is the first.
+/// A version of the program, if it is spelled like one: nothing else of a file is quoted.
+fn version(text: &str) -> &str {
+    let spelled = text.len() <= 16 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    if spelled { text } else { "(unknown version)" }
+}
+
+/// What is wrong, without the place that serde puts behind it, for which every line is the first, and without what the line
+/// says there: it may be a secret, and nobody has hidden it.
 fn cause(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    text.rsplit_once(" at line ").map_or(text.as_str(), |(cause, _)| cause).to_owned()
+    let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(cause, _)| cause);
+    match text.rsplit_once(", expected ") {
+        _ if error.classify() != serde_json::error::Category::Data
+            || ["missing field ", "duplicate field "].iter().any(|it| text.starts_with(it)) =>
+        {
+            text.to_owned()
+        }
+        Some((_, expected)) => format!("expected {expected}"),
+        None => "not a field or value that a recording has".to_owned(),
+    }
 }
 
 /// The octets of a line that tell its moment and its connection, as we write them.
@@ -371,6 +387,7 @@ fn what(line: Line<'_>, lane: &mut Lane, batch: &mut Batch) -> Result<Option<Wha
             Other::Abrupt => What::Abrupt,
             Other::Upgrade(layer) => What::Upgrade(layer),
             Other::Lag(events, bytes) => What::Lag { events, bytes },
+            Other::Gap(bytes, data) => What::Gap { bytes, data },
             Other::Missed(rule) => What::Missed(rule),
             Other::HalfClosed => What::HalfClosed,
             Other::Closed(closed) => What::Closed(closed),

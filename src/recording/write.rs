@@ -161,6 +161,7 @@ impl<W: Write + Send> Writer<W> {
             What::Abrupt => Other::Abrupt,
             What::Upgrade(layer) => Other::Upgrade(*layer),
             What::Lag { events, bytes } => Other::Lag(*events, *bytes),
+            What::Gap { bytes, data } => Other::Gap(*bytes, *data),
             What::Missed(rule) => Other::Missed(rule.clone()),
             What::HalfClosed => Other::HalfClosed,
             What::Closed(closed) => {

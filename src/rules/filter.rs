@@ -178,7 +178,7 @@ impl Connection {
                 self.route = Arc::clone(route);
             }
             What::Tls(_) => self.tls[from.index()] = true,
-            What::Lag { .. } => self.pending.clear(),
+            What::Lag { .. } | What::Gap { data: false, .. } => self.pending.clear(),
             _ => {}
         }
     }

@@ -11,6 +11,7 @@ pub mod dialogue;
 mod edit;
 mod enforce;
 mod fault;
+mod gap;
 pub mod lane;
 mod message;
 pub mod outbox;
@@ -20,6 +21,7 @@ mod relay;
 mod secret;
 mod starttls;
 mod subject;
+mod suspect;
 mod turn;
 mod user;
 mod wait;
@@ -78,6 +80,8 @@ pub struct Session {
     octets: bool,
     /// What came behind a false end of the last message.
     suspect: Option<Vec<u8>>,
+    /// Bytes are missing from what is read: nothing is odd until a command has its answer.
+    blind: bool,
 }
 
 impl Session {
@@ -85,7 +89,8 @@ impl Session {
     #[must_use]
     pub fn new(connection: u64, grammar: Arc<Grammar>, rules: Arc<Rules>) -> Self {
         let lane = |peer| Lane { edit: rules.touches(peer), ..Lane::default() };
-        let lanes = [lane(Peer::Client), lane(Peer::Server)];
+        // Before a greeting nothing tells that a line is a command.
+        let lanes = [Lane { wary: true, ..lane(Peer::Client) }, lane(Peer::Server)];
         let line = grammar.form == Form::Line;
         let replies = grammar.replies();
         // Protocols of lines need not greet.
@@ -107,6 +112,7 @@ impl Session {
             replies,
             chunked: false,
             suspect: None,
+            blind: false,
             untold: false,
             tls: StartTls::default(),
             own: Own::default(),
@@ -395,7 +401,11 @@ impl Session {
         if lane.due && !std::mem::replace(&mut lane.undue, true) {
             oddities.push(Oddity::InsteadOfTls);
         }
+        let blind = self.blind;
         let turn = self.pair(from, whole, &reading, &mut oddities);
+        if blind {
+            self.excuse(&reading, &turn, &mut oddities);
+        }
         let begin = self.strike(from, frame, out);
         let instead = edit.as_ref().filter(|edit| !edit.fired.is_empty()).map(|edit| edit.bytes);
         if from == Peer::Server && !away && reading.list.as_ref().is_some_and(|list| list.kind.offers()) {
@@ -501,6 +511,11 @@ impl Session {
     /// Sends on and reports an incomplete line as it is.
     fn flush(&mut self, from: Peer, oddity: Option<Oddity>, out: &mut Outbox) {
         let cut_off = self.cut_off(from);
+        self.flush_with(from, oddity.into_iter().chain([cut_off]).collect(), out);
+    }
+
+    /// The same, with what is odd about it.
+    fn flush_with(&mut self, from: Peer, oddities: Vec<Oddity>, out: &mut Outbox) {
         let lane = self.lane(from);
         let held = lane.framer.release();
         let gone = std::mem::take(&mut lane.gone);
@@ -533,7 +548,7 @@ impl Session {
             state: self.state,
             secrets: masked.spans,
             decoded: None,
-            oddities: oddity.into_iter().chain(again).chain([cut_off]).chain(away.then_some(Oddity::Dropped)).collect(),
+            oddities: oddities.into_iter().chain(again).chain(away.then_some(Oddity::Dropped)).collect(),
         };
         out.report(from, What::Text(text));
     }

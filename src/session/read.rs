@@ -20,17 +20,12 @@ impl Session {
             Form::Codes | Form::Pop3 if command.is_some_and(|command| command.dotted) => Gather::Dot,
             Form::Codes => Gather::Codes,
             Form::Managesieve if self.lanes[from.index()].frame.is_some_and(|frame| frame.reply) => Gather::One,
-            Form::Managesieve if self.dialogue.wanted() != Some(Want::Sasl) && !self.inside_challenge() => {
+            // Behind a challenge that is not answered yet comes one line, if anything.
+            Form::Managesieve if self.dialogue.wanted() != Some(Want::Sasl) && self.lanes[0].sasl.is_none() => {
                 Gather::Response
             }
             Form::Imap | Form::Pop3 | Form::Managesieve | Form::Line => Gather::One,
         }
-    }
-
-    /// True behind the literal of a challenge, which the client may answer and which has no line with a status.
-    fn inside_challenge(&self) -> bool {
-        let [client, server] = &self.lanes;
-        client.sasl.is_some() && server.frame.is_some()
     }
 
     /// The command that the next reply answers, in protocols in which replies come in the order of commands.

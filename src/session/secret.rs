@@ -1,17 +1,12 @@
 //! Which octets of a text must not be shown. Fails closed: what does not look as it should, and what may belong to a
 //! command with secrets although it does not read as one, is hidden.
 
-use memchr::memchr;
-
 use super::Session;
 use super::read::arguments;
-use crate::event::{Kind, Peer, Reading, Span, State};
+use super::suspect::to_service;
+use crate::event::{Kind, Peer, Reading, Span};
 use crate::grammar::{Secret, Then, mechanism};
 use crate::wire::{self, imap};
-use crate::wording::nearest;
-
-/// Verbs with which one protocol or another logs in.
-const LOGINS: [&str; 6] = ["PASS", "PASSWORD", "LOGIN", "AUTH", "AUTHENTICATE", "IDENTIFY"];
 
 /// What of the rest of a frame must not be shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -19,8 +14,12 @@ pub enum Mask {
     /// All may be shown.
     #[default]
     Nothing,
-    /// The argument that comes next may be shown, what follows it not.
+    /// The argument that comes next may be shown, what follows it not. With nothing behind it, it may be the secret.
     AfterNext,
+    /// The argument that comes next is never a secret; what follows it may be.
+    AfterShown,
+    /// A message to a service may be shown up to its first word.
+    ToServices,
     /// Nothing may be shown.
     Rest,
 }
@@ -30,6 +29,8 @@ impl From<Option<Secret>> for Mask {
         match secret {
             None => Mask::Nothing,
             Some(Secret::AfterFirst) => Mask::AfterNext,
+            Some(Secret::Rest) => Mask::AfterShown,
+            Some(Secret::ToServices) => Mask::ToServices,
             Some(Secret::All) => Mask::Rest,
         }
     }
@@ -59,11 +60,15 @@ pub fn mask(text: &[u8], from: usize, to: usize, mask: Mask, literal: bool, lone
     match mask {
         Mask::Nothing => Masked::default(),
         Mask::Rest => rest(from),
-        Mask::AfterNext => match first_argument(&text[from..to]) {
+        Mask::ToServices => match to_service(&text[from..to]) {
+            Some(at) => rest(from + at),
+            None => Masked::default(),
+        },
+        Mask::AfterNext | Mask::AfterShown => match first_argument(&text[from..to]) {
             // The argument itself is the literal: it may be shown, and everything after it not.
             None if literal && text[from..to].iter().all(|&b| b == b' ') => Masked { data: false, ..rest(to) },
             // With nothing behind it, it may be the secret itself: a client that forgot the user name.
-            Some(end) if literal || lone || end + 1 < to - from => rest(from + end + 1),
+            Some(end) if literal || lone || mask == Mask::AfterShown || end + 1 < to - from => rest(from + end + 1),
             _ => rest(from),
         },
     }
@@ -94,13 +99,10 @@ impl Session {
         let span = arguments(text, reading);
         let (start, end) = (span.start as usize, span.end as usize);
         let literal = reading.literal.is_some();
-        if from == Peer::Client && self.distrusts(text, reading) {
-            let body = wire::body(text).len();
-            return mask(text, 0, body, Mask::Rest, literal, false);
-        }
-        if let Some(from) = self.undescribed(text, reading) {
-            // Refused, its octets may come all the same.
-            self.lane(Peer::Client).wary |= literal;
+        if from == Peer::Client
+            && let Some(from) = self.suspect(text, reading)
+        {
+            let end = if from == 0 { wire::body(text).len() } else { end };
             return mask(text, from, end, Mask::Rest, literal, false);
         }
         let lone = matches!(reading.kind, Kind::Command { verb, arguments, .. }
@@ -109,68 +111,6 @@ impl Session {
             Kind::Sasl => mask(text, start, end, Mask::Rest, literal, false),
             _ => mask(text, start, end, state, literal, lone),
         }
-    }
-
-    /// True for a client's line that may be, or belong to, a command with secrets although it does not read as one.
-    fn distrusts(&mut self, text: &[u8], reading: &Reading) -> bool {
-        let line = wire::body(text);
-        let hides = match reading.kind {
-            // A client that ends its lines with CR alone has several of them here.
-            Kind::Command { .. } | Kind::Unknown
-                if memchr(b'\r', line).is_some() && line.split(|b| b" \t\r".contains(b)).any(|it| self.hides(it)) =>
-            {
-                true
-            }
-            // Without a tag the verb stands in the tag's place.
-            Kind::Command { tag, .. } if self.hides(tag.of(line)) => true,
-            Kind::Command { verb, .. } => {
-                if let Some(command) = self.grammar.commands.exact(verb.of(line)) {
-                    self.lane(Peer::Client).wary = command.secret.is_some();
-                    return false;
-                }
-                line.split(|&b| b == b' ' || b == b'\t')
-                    .filter(|word| !word.is_empty())
-                    .take(4)
-                    .any(|it| self.hides(it))
-            }
-            Kind::Unknown => self.hides(line),
-            _ => return false,
-        };
-        self.lane(Peer::Client).wary |= hides;
-        self.lane(Peer::Client).wary
-    }
-
-    /// Where the arguments begin of a command that the grammar does not know, while it may yet be another way to log in:
-    /// a verb with a slip, or another protocol's. Without arguments, the verb may be one. Where the state does not tell
-    /// who has logged in, only what looks like such a verb may be one.
-    fn undescribed(&self, text: &[u8], reading: &Reading) -> Option<usize> {
-        let Kind::Command { verb, arguments, .. } = reading.kind else { return None };
-        let early = match self.state {
-            State::Authenticated | State::Selected | State::Mail | State::Rcpt | State::Transaction | State::Update => {
-                false
-            }
-            State::Open => self.resembles_login(verb.of(text)),
-            _ => true,
-        };
-        let known = self.grammar.commands.exact(verb.of(text)).is_some();
-        let bare = arguments.is_empty() && reading.literal.is_none();
-        (early && !known).then_some(if bare { verb.start } else { arguments.start } as usize)
-    }
-
-    /// True for a verb that is spelled almost like one with secrets, of this protocol or another.
-    fn resembles_login(&self, verb: &[u8]) -> bool {
-        let here = self.grammar.commands.iter().filter(|command| command.secret.is_some());
-        let names = here.map(|command| command.name.as_str()).chain(LOGINS);
-        // A name that is much longer than those resembles none, and to compare it would cost.
-        verb.len() <= 32 && nearest(&String::from_utf8_lossy(verb), names).is_some()
-    }
-
-    /// True for the verb of a command with secrets, also with something that is no letter or digit around it.
-    fn hides(&self, word: &[u8]) -> bool {
-        let start = word.iter().position(u8::is_ascii_alphanumeric).unwrap_or(word.len());
-        let word = &word[start..];
-        let end = word.iter().position(|b| !b.is_ascii_alphanumeric()).unwrap_or(word.len());
-        self.grammar.commands.exact(&word[..end]).is_some_and(|command| command.secret.is_some())
     }
 
     /// The secrets of a text that rules have made, where `was` are those of the text as received: what its own

@@ -31,6 +31,11 @@ impl Turn {
         self.completes.as_ref().is_some_and(|command| command.then == Some(then))
     }
 
+    /// True for the last reply to a command.
+    pub const fn completes(&self) -> bool {
+        self.completes.is_some()
+    }
+
     /// True for a reply to a command that has further ones to come.
     pub const fn more(&self) -> bool {
         self.answers.is_some() && self.completes.is_none()
@@ -150,7 +155,10 @@ impl Session {
             Kind::GoAhead { .. } if self.grammar.form != Form::Imap => self.pair_go_ahead(&mut turn, odd),
             Kind::GoAhead { .. } => match self.dialogue.go_ahead() {
                 Some((frame, want)) => (turn.answers, turn.want) = (Some(frame), want),
-                None => odd.push(Oddity::UnexpectedGoAhead),
+                None => {
+                    self.distrust();
+                    odd.push(Oddity::UnexpectedGoAhead);
+                }
             },
             _ => {}
         }
@@ -201,6 +209,7 @@ impl Session {
     /// Pairs a go-ahead without a tag: the oldest command waits for it, or takes it for its reply.
     fn pair_go_ahead(&mut self, turn: &mut Turn, odd: &mut Vec<Oddity>) {
         let Some((frame, sent)) = self.asked().map(|command| (command.frame, command.sent)) else {
+            self.distrust();
             if !self.dialogue.beyond() {
                 odd.push(Oddity::UnexpectedGoAhead);
             }
@@ -212,6 +221,8 @@ impl Session {
         } else if sent {
             self.dialogue.replies_follow();
         } else {
+            // The client may answer with a line that is no command.
+            self.distrust();
             turn.completes = self.dialogue.replied();
         }
     }
@@ -334,6 +345,9 @@ impl Session {
 
     /// A status that answers nothing: the greeting, or a farewell.
     fn announced(&mut self, status: Status) {
+        if self.state == State::Greeting && self.lanes[Peer::Server.index()].frame.is_none() {
+            self.trust();
+        }
         self.state = match (self.state, status) {
             (_, Status::Bye) => State::Logout,
             (State::Greeting, Status::Preauth) => State::Authenticated,

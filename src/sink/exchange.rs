@@ -75,7 +75,7 @@ impl Exchanges {
                 }
             }
             // Who answers what is not known behind a gap.
-            What::Lag { .. } => {
+            What::Lag { .. } | What::Gap { data: false, .. } => {
                 if let Some(connection) = self.open.get_mut(&event.connection) {
                     (connection.waiting, connection.last) = Default::default();
                 }

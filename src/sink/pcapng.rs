@@ -282,6 +282,7 @@ impl<W: Write + Send> Sink for Pcapng<W> {
                     Some(format!("! this could not keep up: {events} ({bytes}) are missing before this")),
                 );
             }
+            What::Gap { bytes, .. } => self.remark(event, Some(format!("! {}", super::phrase::gap(*from, *bytes)))),
             What::Missed(rule) => {
                 self.remark(event, Some(format!("rule `{}` did nothing", escape::escaped(rule))));
             }

@@ -66,6 +66,15 @@ pub fn lag(events: u64, bytes: u64) -> String {
     format!("the log could not keep up: {events} ({bytes}) are missing; the relay went on")
 }
 
+/// Bytes are missing from what was read.
+#[must_use]
+pub fn gap(from: Peer, bytes: Option<u64>) -> String {
+    match bytes {
+        Some(bytes) => format!("{} of the {} missing from the file", amount(bytes, "byte"), from.word()),
+        None => "the beginning of the connection is missing from the file".to_owned(),
+    }
+}
+
 /// A fault did not happen.
 #[must_use]
 pub fn missed(rule: &str) -> String {

@@ -160,7 +160,12 @@ impl<W: Write + Send> Pretty<W> {
                 ),
                 End::CrLf => {}
                 End::Lf => page.ink(Ink::Surprise, "<LF>"),
-                End::Open if text.oddities.iter().any(|odd| matches!(odd, Oddity::Truncated | Oddity::CutShort)) => {
+                End::Open
+                    if text
+                        .oddities
+                        .iter()
+                        .any(|odd| matches!(odd, Oddity::Truncated | Oddity::CutShort | Oddity::Torn)) =>
+                {
                     page.ink(Ink::Surprise, "<cut off>")
                 }
                 End::Open => {}
@@ -343,6 +348,10 @@ impl<W: Write + Send> Sink for Pretty<W> {
             }
             What::Lag { events, bytes } => {
                 self.say(event, Ink::Bad, &format!("! {}", phrase::lag(*events, *bytes)));
+                self.notes(event);
+            }
+            What::Gap { bytes, .. } => {
+                self.say(event, Ink::Bad, &format!("! {}", phrase::gap(*from, *bytes)));
                 self.notes(event);
             }
             What::Missed(rule) => {

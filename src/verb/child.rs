@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::ending::{Caught, Signals};
+use super::probe::password::VARIABLE;
 use super::scope::tell;
 use crate::problem::Problem;
 use crate::sink::aside::Aside;
@@ -62,6 +63,8 @@ impl Child {
         async move {
             let mut command = Command::new(&self.words[0]);
             command.args(&self.words[1..]).envs(environment).kill_on_drop(true);
+            // It is for imapscope alone; what a command prints of its environment would show it.
+            command.env_remove(VARIABLE);
             if self.apart {
                 command.stdout(Stdio::piped()).stderr(Stdio::piped());
             }

@@ -410,7 +410,8 @@ fn sasl(found: &Mechanism, asked: &str, sheet: &mut Sheet<'_>) -> io::Result<()>
 const fn hidden(secret: Option<Secret>) -> &'static str {
     match secret {
         None => "",
-        Some(Secret::AfterFirst) => "all arguments but the first",
+        Some(Secret::AfterFirst | Secret::Rest) => "all arguments but the first",
+        Some(Secret::ToServices) => "what follows the first word to a service",
         Some(Secret::All) => "all arguments",
     }
 }

@@ -86,6 +86,12 @@ impl Passages {
                 passage.secure(version, suite, &mut out);
                 hand_over(connection, at, &mut out, came);
             }
+            Piece::Lost { connection, at, from, bytes } => {
+                let Some(passage) = self.open.get_mut(&connection) else { return };
+                let mut out = Outbox::default();
+                passage.session.missed(from, bytes, &mut out);
+                hand_over(connection, at, &mut out, came);
+            }
             Piece::Closed { connection, at, by, reset } => {
                 let by = match by {
                     Some(peer) if reset => Closer::Reset(peer),
@@ -125,7 +131,7 @@ impl Passages {
                 Some(name) => format!("no description of {name} is known (--grammar FILE)"),
                 None => "its protocol was not recognised (--protocol NAME)".to_owned(),
             };
-            return came(Came::Told(format!("connection {number}, {client} -> {server}, is passed over: {why}"), true));
+            return came(Came::Told(format!("connection {number} is passed over: {why}"), true));
         };
         if self.open.len() >= MAX_OPEN {
             return came(Came::Told(format!("connection {number} is passed over: {MAX_OPEN} are open already"), true));

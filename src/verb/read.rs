@@ -381,5 +381,7 @@ fn known(head: &Head, place: &str, protocols: &Protocols) -> Result<(), Problem>
     let unknown = head.protocols.keys().find(|name| protocols.grammar(name).is_none());
     let Some(name) = unknown else { return Ok(()) };
     let help = "give the description with which it was made: --grammar FILE";
+    let plain = name.len() <= 32 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let name = if plain { name.as_str() } else { "a protocol" };
     Err(Problem::new(place, format!("it is a recording of {name}, and no description of that protocol is known"), help))
 }

@@ -47,6 +47,15 @@ fn a_client() {
     }
 }
 
+#[test]
+fn a_command_does_not_inherit_the_password_of_probe() {
+    let mut scope = scope(None, &[], &["sh", "-c", "echo \"password: ${IMAPSCOPE_PASSWORD-none}\""]);
+    scope.env("IMAPSCOPE_PASSWORD", "kanarie77");
+    let Output { status, stdout, stderr } = program::output(&mut scope);
+    let said = text(&stdout) + &text(&stderr);
+    assert!(status.success() && said.contains("password: none") && !said.contains("kanarie77"), "{said}");
+}
+
 /// A server that greets, and answers a line after a while.
 fn server() -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback can be listened on");

@@ -104,6 +104,34 @@ fn file(folder: &tempfile::TempDir, name: &str, content: &str) -> String {
     path
 }
 
+/// Lines of a transcript that lack their mark may be a part of a login: nothing of them is quoted, anonymised or not.
+#[test]
+fn what_is_said_of_a_file_quotes_nothing_of_it() {
+    let folder = folder();
+    let (pasted, damaged) = (path(&folder, "pasted.txt"), path(&folder, "damaged.imapscope"));
+    fs::write(
+        &pasted,
+        "S: * OK ready\na1 LOGIN alice kanarie77\nS: a1 OK in\n* remark kanarie77\nC: a2 AUTHENTICATE PLAIN\nS: +\n\
+         AGFsaWNlAGthbmFyaWU3Nw==\nS: a2 OK in\n",
+    )
+    .expect("a file");
+    fs::write(
+        &damaged,
+        "{\"imapscope\":9,\"program\":\"kanarie77\",\"protocols\":{\"imap\":\"imap\"}}\n{\"at\":\"kanarie77\"}\n\
+         {\"at\":1,\"conn\":1,\"from\":\"kanarie77\"}\n{\"at\":1,\"conn\":1,\"from\":\"client\",\"event\":\"kanarie77\"}\nkanarie77\n",
+    )
+    .expect("a file");
+    for (file, said) in
+        [(&pasted, "line 2: 24 bytes without a mark; expected \"C: \" or \"S: \""), (&damaged, "expected")]
+    {
+        for flags in [&[][..], &["--anonymise"], &["-o", "json"]] {
+            let output = run(&[&["read", file.as_str()], flags].concat());
+            let all = text(&output.stdout) + &text(&output.stderr);
+            assert!(all.contains(said) && !all.contains("kanarie") && !all.contains("hbmFya"), "{all}");
+        }
+    }
+}
+
 #[test]
 fn what_was_recorded_is_shown_as_it_was() {
     let folder = folder();

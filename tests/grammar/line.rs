@@ -104,7 +104,7 @@ fn nntp_says_which_replies_have_lines_to_a_dot_behind_them() {
 }
 
 #[test]
-fn irc_says_what_is_secret_and_what_is_not_looked_into() {
+fn irc_says_what_is_secret() {
     let g = grammar("irc");
     assert_eq!((g.form, g.port), (Form::Line, 6667));
     assert_eq!(
@@ -112,11 +112,15 @@ fn irc_says_what_is_secret_and_what_is_not_looked_into() {
         [
             ("@*", Secret::All),
             ("AUTHENTICATE", Secret::All),
+            ("JOIN", Secret::Rest),
             ("NICKSERV", Secret::All),
+            ("NOTICE", Secret::ToServices),
             ("NS", Secret::All),
             ("OPER", Secret::AfterFirst),
             ("PASS", Secret::All),
+            ("PRIVMSG", Secret::ToServices),
             ("REGISTER", Secret::AfterFirst),
+            ("SQUERY", Secret::Rest),
             ("VERIFY", Secret::AfterFirst),
             ("WEBIRC", Secret::All)
         ]
@@ -130,10 +134,9 @@ fn irc_says_what_is_secret_and_what_is_not_looked_into() {
     for name in wanted.split(' ') {
         assert!(g.responses.exact(name.as_bytes()).is_some(), "{name}");
     }
-    for note in [g.command("PRIVMSG").map(|c| &c.note), g.response("PRIVMSG").map(|r| &r.note)] {
-        let note = note.expect("PRIVMSG");
-        assert!(note.contains("NickServ") && note.contains("not looked into"), "{note}");
-    }
+    let [said, heard] = [g.command("PRIVMSG").map(|c| &c.note), g.response("PRIVMSG").map(|r| &r.note)];
+    assert!(said.is_some_and(|note| note.contains("NickServ") && note.contains("is hidden")), "{said:?}");
+    assert!(heard.is_some_and(|note| note.contains("NickServ") && note.contains("not looked into")), "{heard:?}");
 }
 
 #[test]

@@ -79,7 +79,8 @@ fn pop3_marks_what_a_session_must_know() {
             ("UIDL", Then::ServerLines),
         ]
     );
-    assert_eq!(secret, [("APOP", Secret::AfterFirst), ("AUTH", Secret::AfterFirst), ("PASS", Secret::All)]);
+    let first = Secret::AfterFirst;
+    assert_eq!(secret, [("APOP", first), ("AUTH", first), ("PASS", Secret::All), ("USER", Secret::Rest)]);
     assert_eq!(
         on_ok,
         [

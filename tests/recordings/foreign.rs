@@ -23,6 +23,9 @@ fn told(pieces: impl Iterator<Item = Piece>) -> String {
                 let mark = if from == Peer::Client { 'C' } else { 'S' };
                 writeln!(told, "{connection} {mark}: {}", bytes.escape_ascii())
             }
+            Piece::Lost { connection, from, bytes, .. } => {
+                writeln!(told, "{connection} ?? {} {bytes:?}", from.word())
+            }
             Piece::Tls { connection, version, suite, .. } => writeln!(told, "{connection} -- {version}, {suite}"),
             Piece::Closed { connection, by, reset, .. } => {
                 let by = by.map_or("nobody", Peer::word);
@@ -109,24 +112,24 @@ fn what_swaks_and_curl_print() {
                  <~* 550 no\n=== Connection closed with remote host.\n";
     assert_eq!(
         transcript(swaks),
-        "-- line 1: === Trying 127.0.0.1:2525...\n-- line 2: === Connected to 127.0.0.1.\n1 == smtp client -> 127.0.0.1:2525\n\
+        "1 == smtp client -> 127.0.0.1:2525\n\
          1 S: 220 mx ESMTP\\r\\n\n1 C: EHLO x\\r\\n\n1 S: 250-mx\\r\\n\n1 S: 250 STARTTLS\\r\\n\n1 C: STARTTLS\\r\\n\n1 S: 220 go\\r\\n\n\
          1 -- TLS 1.3, X\n1 C: DATA\\r\\n\n1 S: 354 go\\r\\n\n1 C: a: b\\r\\n\n1 C: \\r\\n\n1 C: \\r\\n\n\
-         1 S: 550 no\\r\\n\n1 == closed by nobody\n-- line 16: === Connection closed with remote host.\n"
+         1 S: 550 no\\r\\n\n1 == closed by nobody\n-- 3 lines of the program that wrote this: not shown\n"
     );
     let curl = "* Connected to localhost (127.0.0.1) port 1143 (#0)\n< * OK hi\n> A001 CAPABILITY\n{ [5 bytes data]\n< A001 OK\n\
                 * Closing connection 0\n< +OK x\n";
     assert_eq!(
         transcript(curl),
-        "-- line 1: * Connected to localhost (127.0.0.1) port 1143 (#0)\n1 == imap client -> localhost:1143\n1 S: * OK hi\\r\\n\n\
-         1 C: A001 CAPABILITY\\r\\n\n1 -- line 4: { [5 bytes data]\n1 S: A001 OK\\r\\n\n1 == closed by nobody\n\
-         -- line 6: * Closing connection 0\n2 == pop3 client -> localhost:1143\n2 S: +OK x\\r\\n\n2 == closed by nobody\n"
+        "1 == imap client -> localhost:1143\n1 S: * OK hi\\r\\n\n\
+         1 C: A001 CAPABILITY\\r\\n\n1 S: A001 OK\\r\\n\n1 == closed by nobody\n\
+         2 == pop3 client -> localhost:1143\n2 S: +OK x\\r\\n\n2 -- 3 lines of the program that wrote this: not shown\n2 == closed by nobody\n"
     );
     // TLS that nobody speaks in is none, however often it is told.
     let told = "=== TLS started with cipher TLSv1.3:X:256\n".repeat(9);
     let nobody = format!("<-  220 mx ESMTP\n=== Connection closed\n{told}=== TLS started with cipher TLSv....:_:\n");
     assert!(
-        !transcript(&nobody).contains("\n2 ") && transcript(&nobody).contains("-- line 12: "),
+        !transcript(&nobody).contains("\n2 ") && transcript(&nobody).contains("-- 2 lines of the program"),
         "{}",
         transcript(&nobody)
     );
@@ -182,7 +185,11 @@ fn long_lines_and_lines_of_nobody() {
         .collect();
     assert!(client == format!("{long}\r\n").into_bytes());
     let told = told(pieces.into_iter());
-    assert!(told.contains("1 -- line 5: nobody's\n") && told.contains("1 -- 11 more lines are no peer's\n"), "{told}");
+    assert!(
+        told.contains("1 -- line 5: 8 bytes without a mark; expected \"C: \" or \"S: \"\n")
+            && told.contains("1 -- 11 more lines without a mark\n"),
+        "{told}"
+    );
     // A line end may be cut by the bound itself.
     for len in MAX_OCTETS - 8..MAX_OCTETS + 2 {
         let text = format!("C: a NOOP {}\r\nS: a OK\r\n", "y".repeat(len));
@@ -224,7 +231,10 @@ fn raw_logs_are_put_together() {
     assert_eq!(told.lines().filter(|line| !line.contains(" -- ")).collect::<Vec<_>>().join("\n") + "\n", expected);
     assert!(told.contains("the raw log has no times"), "{told}");
     let (_, told) = rawlog([None, Some(server)], Some("imap"));
-    assert!(told.contains("what the client sent is missing") && told.contains("1 S: 2 OK"), "{told}");
+    assert!(
+        told.contains("no file with what the client sent, whose name ends in .in: ") && told.contains("1 S: 2 OK"),
+        "{told}"
+    );
     let empty = tempfile::tempdir().expect("a folder");
     assert!(foreign::open(empty.path(), None).expect_err("nothing is there").help.contains("NAME.in"));
     let (_, told) = rawlog([Some(""), Some("")], None);
@@ -305,7 +315,7 @@ fn what_is_lost_twice_or_out_of_order() {
     assert_eq!(
         capture(&frames, None),
         "1 == imap 10.0.0.1:50000 -> 10.0.0.2:143\n1 S: * OK hi \n1 S: there\\r\\n\n1 C: a NOOP\\r\\n\n\
-         1 -- 10 octets of the server are not in the capture\n1 S: a OK\\r\\n\n1 -- 1 segment of the server came again\n\
+         1 ?? server Some(10)\n1 -- 10 octets of the server are not in the capture\n1 S: a OK\\r\\n\n1 -- 1 segment of the server came again\n\
          1 == reset by client\n"
     );
 }
@@ -315,7 +325,7 @@ fn connections_of_which_only_a_part_is_there() {
     // The beginning is missing.
     let frames = [packet(true, 500, 900, ACK, b"x NOOP\r\n"), packet(false, 900, 508, ACK, b"x OK\r\n")];
     let told = capture(&frames, None);
-    let expected = "1 == imap 10.0.0.1:50000 -> 10.0.0.2:143\n1 -- the beginning of the connection is not in the capture\n\
+    let expected = "1 == imap 10.0.0.1:50000 -> 10.0.0.2:143\n1 ?? client None\n1 -- the beginning of the connection is not in the capture\n\
                     1 C: x NOOP\\r\\n\n1 S: x OK\\r\\n\n1 == closed by nobody\n";
     assert_eq!(told, expected);
     // The same ends again.

@@ -9,5 +9,7 @@ mod segment;
 
 mod anonymise;
 mod foreign;
+mod live_and_read;
 mod recording;
 mod recording_memory;
+mod secrets_context;

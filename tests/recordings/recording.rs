@@ -118,8 +118,18 @@ fn what_is_damaged_is_told_with_its_line_and_all_else_is_shown() {
         ("{", "4: column 1: no event of a recording, passed over: EOF"),
         ("[]", "4: column"),
         ("{}", "4: column 2: no event of a recording, passed over: missing field `at`"),
-        (&format!(r#"{start},"event":{{"teleported":{{}}}}}}"#), "unknown variant `teleported`"),
+        (
+            &format!(r#"{start},"event":{{"teleported":{{}}}}}}"#),
+            "4: column 72: no event of a recording, passed over: expected one of `opened`",
+        ),
         (&format!(r#"{start},"event":"teleported"}}"#), "4: column"),
+        // What a line says is not said again: it may be a secret.
+        (
+            &text.replace("1767225600001000000", "\"kanarie77\""),
+            "4: column 17: no event of a recording, passed over: expected u64",
+        ),
+        (&format!(r#"{text},"frame":"kanarie77, expected kanarie77"}}"#), "passed over: "),
+        (&format!(r#"{text},"reading":"kanarie77"}}"#), "passed over: expected struct Reading"),
         (&format!("{start}}}"), "4: neither octets nor anything else that a recording has; passed over"),
         (&text.replace("1767225600001000000", "-5"), "4: column"),
         (&format!("{}}}", text.replace("1767225600001000000", "-5")), "4: column 8: no event"),
@@ -150,7 +160,7 @@ fn what_is_damaged_is_told_with_its_line_and_all_else_is_shown() {
         let shown = show(&with(3, line));
         let short = &line[..line.len().min(300)];
         assert!(shown.remarks.len() == 1 && shown.remarks[0].contains(said), "{short}\n{:?}", shown.remarks);
-        assert!(shown.remarks[0].starts_with("4: "), "{:?}", shown.remarks);
+        assert!(shown.remarks[0].starts_with("4: ") && !shown.remarks[0].contains("kanarie"), "{:?}", shown.remarks);
         assert_eq!(shown.log, log, "{short}");
     }
     // Neither is damage.

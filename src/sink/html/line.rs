@@ -54,7 +54,12 @@ pub fn text(page: &mut Markup, event: &Explained<'_>, from: Peer, text: &Text) {
             End::CrLf if body.is_empty() && from == Peer::Client => page.raw("<em>(end of the command)</em>"),
             End::CrLf if body.is_empty() => page.raw("<em>(end of the response)</em>"),
             End::Lf => page.raw("<strong>&lt;LF&gt;</strong>"),
-            End::Open if text.oddities.iter().any(|odd| matches!(odd, Oddity::Truncated | Oddity::CutShort)) => {
+            End::Open
+                if text
+                    .oddities
+                    .iter()
+                    .any(|odd| matches!(odd, Oddity::Truncated | Oddity::CutShort | Oddity::Torn)) =>
+            {
                 page.raw("<strong>&lt;cut off&gt;</strong>");
             }
             End::CrLf | End::Open => {}

@@ -165,7 +165,7 @@ impl<W: Write + Send> Html<W> {
 
     /// A line of our own.
     fn say(&mut self, event: &Explained<'_>, place: &Place, mark: &'static str, head: &str, rest: &str) {
-        let wrong = line::is_surprise(event) || matches!(event.event.what, What::Lag { .. });
+        let wrong = line::is_surprise(event) || matches!(event.event.what, What::Lag { .. } | What::Gap { .. });
         self.begin(place, None, mark, [wrong; 2], None);
         self.page.within("<b>", head, "</b>");
         self.page.text(rest);
@@ -237,6 +237,7 @@ impl<W: Write + Send> Html<W> {
             What::Abrupt => self.say(event, place, "--", &phrase::abrupt(from), ""),
             What::Upgrade(layer) => self.say(event, place, "--", &phrase::begins(*layer, from), ""),
             What::Lag { events, bytes } => self.say(event, place, "--", "! ", &phrase::lag(*events, *bytes)),
+            What::Gap { bytes, .. } => self.say(event, place, "--", "! ", &phrase::gap(from, *bytes)),
             What::Missed(rule) => self.say(event, place, "--", "", &phrase::missed(rule)),
             What::HalfClosed => self.say(event, place, "--", &phrase::half_closed(from), ""),
         }

@@ -40,6 +40,12 @@ pub fn write(line: &mut Object<'_>, event: &Explained<'_>, place: Place<'_>) {
             missing.number("events", *events);
             missing.number("octets", *bytes);
         }),
+        What::Gap { bytes, data } => line.object("gap", |gap| {
+            if let Some(bytes) = bytes {
+                gap.number("bytes", *bytes);
+            }
+            gap.flag("data", *data);
+        }),
         What::Missed(rule) => line.objects("rules", [rule], |object, rule| outcome(object, rule, "missed", "")),
         What::Closed(closed) => facts::closed(line, closed, event.summary),
         What::Octets(_) | What::Abrupt | What::HalfClosed => {}

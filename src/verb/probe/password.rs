@@ -11,7 +11,7 @@ use crate::problem::Problem;
 use crate::sink::safe;
 
 /// Where a password may stand.
-const VARIABLE: &str = "IMAPSCOPE_PASSWORD";
+pub const VARIABLE: &str = "IMAPSCOPE_PASSWORD";
 
 /// The longest that is taken, in octets.
 const LONGEST: usize = 1024;
