@@ -70,7 +70,7 @@ pub struct Read {
         help_heading = "Anonymising"
     )]
     pub anonymise_key: Option<String>,
-    /// Wait for more at the end of the file, until Ctrl-C
+    /// Wait for more at the end of the file, and for the next files of the recording, until Ctrl-C
     #[arg(long)]
     pub follow: bool,
     /// A protocol description of your own, for a recording that was made with it; repeatable

@@ -50,7 +50,8 @@ impl Refused {
 
 impl From<io::Error> for Refused {
     fn from(error: io::Error) -> Self {
-        Refused::new(error.kind(), error.to_string(), "")
+        let help = if error.kind() == io::ErrorKind::IsADirectory { "name a file" } else { "" };
+        Refused::new(error.kind(), error.to_string(), help)
     }
 }
 
@@ -105,7 +106,12 @@ impl Place {
     }
 
     fn find_as(path: &Path, trusted: Trusted) -> Result<Self, Refused> {
-        let (folder, name) = Walk::new(trusted, false).parent(None, path.as_os_str())?;
+        let (folder, name) = Walk::new(trusted, false).parent(None, path.as_os_str()).map_err(|refused| {
+            let parent = path.parent().filter(|_| refused.kind == io::ErrorKind::NotFound);
+            let help =
+                parent.map_or(refused.help, |parent| format!("the folder must exist: mkdir -p {}", parent.display()));
+            Refused { help, ..refused }
+        })?;
         Ok(Place { folder, name, path: path.to_owned(), trusted })
     }
 

@@ -8,6 +8,7 @@ pub mod desk;
 pub mod ending;
 pub mod explain;
 pub mod extent;
+pub mod follow;
 pub mod foreign;
 pub mod grammar;
 pub mod log;

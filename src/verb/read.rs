@@ -8,11 +8,13 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 use std::time::Duration;
+use std::vec;
 
 use jiff::tz::TimeZone;
 
 use super::desk::Desk;
 use super::extent::Extent;
+use super::follow::{Follow, Growth};
 use super::foreign::{Came, Passages};
 use super::protocols::Protocols;
 use super::select::{Moment, Selected, Selection};
@@ -95,7 +97,8 @@ pub fn run(flags: &cli::Read) -> Result<u8, Problem> {
         Source::Foreign(foreign) => foreign.times,
     };
     let place = if flags.files.len() > 1 { "what was read".to_owned() } else { first.clone() };
-    let (follow, grammars) = (flags.follow, protocols.grammars().to_vec());
+    let follow = flags.files.last().filter(|_| flags.follow).map(|last| Follow::new(last));
+    let grammars = protocols.grammars().to_vec();
     let reading = thread::Builder::new().name("read".to_owned()).spawn(move || match source {
         Source::Recordings(reader, rest) => {
             let mut rest = rest.into_iter();
@@ -237,14 +240,15 @@ fn anonymiser(flags: &cli::Read, protocols: &Protocols) -> Result<Option<Anonymi
 fn hand_over(
     mut reader: Reader<Input>,
     first: &str,
-    inputs: &mut dyn Iterator<Item = (String, Input)>,
-    follow: bool,
+    inputs: &mut vec::IntoIter<(String, Input)>,
+    mut follow: Option<Follow>,
     sender: &SyncSender<Handed>,
 ) -> bool {
     let mut name = first.to_owned();
     let mut fine = true;
     loop {
-        let read = file(&mut reader, &name, follow, sender);
+        // Only the last one still grows.
+        let read = file(&mut reader, &name, follow.as_mut().filter(|_| inputs.len() == 0), sender);
         fine &= read.is_ok() && reader.remarked() == 0;
         match read {
             // Nobody wants to see more.
@@ -252,7 +256,11 @@ fn hand_over(
             Ok(true) => {}
             Err(error) => fine &= sender.send(Handed::Told(format!("error: {name}: {error}"))).is_err(),
         }
-        let Some((next, input)) = inputs.next() else { return fine };
+        let grown = || {
+            let (path, file) = follow.as_mut()?.take()?;
+            Some((path.display().to_string(), Box::new(file) as Input))
+        };
+        let Some((next, input)) = inputs.next().or_else(grown) else { return fine };
         name = next;
         let before = reader.head().clone();
         match reader.go_on(input) {
@@ -273,8 +281,13 @@ fn hand_over(
 }
 
 /// Reads one file to its end; false if nobody takes what is read.
-fn file(reader: &mut Reader<Input>, name: &str, follow: bool, sender: &SyncSender<Handed>) -> io::Result<bool> {
-    let (mut group, mut octets) = (Vec::new(), 0);
+fn file(
+    reader: &mut Reader<Input>,
+    name: &str,
+    mut follow: Option<&mut Follow>,
+    sender: &SyncSender<Handed>,
+) -> io::Result<bool> {
+    let (mut group, mut octets, mut complete) = (Vec::new(), 0, false);
     loop {
         let mut batch = Batch::default();
         let state = reader.next(&mut batch);
@@ -296,9 +309,24 @@ fn file(reader: &mut Reader<Input>, name: &str, follow: bool, sender: &SyncSende
                 return Ok(false);
             }
         }
+        let growth = follow.as_mut().filter(|_| matches!(state, Ok(State::End)) && !complete);
+        match growth.map(|follow| follow.look(reader.head())) {
+            Some(Growth::None) => {
+                thread::sleep(AGAIN);
+                continue;
+            }
+            // What was written before the next file began may have come since.
+            Some(Growth::Next) => {
+                complete = true;
+                continue;
+            }
+            Some(Growth::Overwritten) => {
+                return Err(io::Error::other("the file became shorter: another recording overwrites it"));
+            }
+            None => {}
+        }
         match state {
             Ok(State::Events) => {}
-            Ok(State::End) if follow => thread::sleep(AGAIN),
             ended => {
                 for remark in reader.finish() {
                     let _ = sender.send(Handed::Told(format!("{name}:{remark}")));

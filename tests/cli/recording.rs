@@ -271,6 +271,54 @@ fn a_file_that_grows_is_followed() {
     assert!(refused(&["read", "--follow", "-"]).contains("--follow"));
 }
 
+#[test]
+fn a_recording_in_parts_is_followed_from_file_to_file() {
+    let folder = folder();
+    let path = path(&folder, "a.1");
+    let (mut scope, address, _log, _) = proxy(&["-w", &path, "--rotate", "2k"]);
+    let follow = |files: &[&str]| {
+        let child = imapscope(&[&["read", "--follow"], files].concat()).stdout(Stdio::piped()).spawn();
+        let mut child = child.expect("it starts");
+        let log = lines(child.stdout.take().expect("a pipe"));
+        (Started(child), log)
+    };
+    let (_first, log) = follow(&[&path]);
+    let commands: Vec<String> = (0..40).map(|nth| format!("t{nth} NOOP")).collect();
+    let commands: Vec<&str> = commands.iter().map(String::as_str).collect();
+    let client = talk(address, &commands);
+    until(&log, "t39 OK");
+    // What is given by name comes in this order, and what is still to come after it.
+    let second = format!("{path}.1");
+    let (_second, again) = follow(&[&path, &second]);
+    until(&again, "t39 OK");
+    let (_last, late) = follow(&[&second]);
+    until(&late, "t39 OK");
+    drop(client);
+    for log in [log, again, late] {
+        until(&log, "closed by the client");
+    }
+    assert!(Path::new(&format!("{path}.2")).exists());
+    scope.signal("-INT");
+    assert_eq!(scope.code(), Some(0));
+}
+
+#[test]
+fn a_recording_that_is_overwritten_is_not_followed_on() {
+    let folder = folder();
+    let path = file(&folder, "made", &made());
+    let mut child = imapscope(&["read", "--follow", &path])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let (log, said) = (lines(child.stdout.take().expect("a pipe")), lines(child.stderr.take().expect("a pipe")));
+    let mut child = Started(child);
+    until(&log, "a2 NO checked one");
+    fs::write(&path, &made()[..40]).expect("a file");
+    until(&said, "the file became shorter");
+    assert_eq!(child.code(), Some(1));
+}
+
 /// The texts of the hand-made recording that are shown.
 fn texts(arguments: &[&str]) -> Vec<String> {
     let words = ["PREAUTH one", "PREAUTH two", "a1 SELECT", "a1 OK", "b1 NOOP", "b1 OK", "a2 CHECK", "a2 NO"];
