@@ -6,6 +6,8 @@ mod alone;
 mod lanes;
 #[path = "../support/rig/mod.rs"]
 mod rig;
+#[path = "../support/ruled/mod.rs"]
+mod ruled;
 
 mod compress;
 mod cost;

@@ -2,8 +2,8 @@
 //! on how the octets were cut into chunks, whatever the peers send.
 
 use crate::lanes::{self, Cutting, Run, Step, dialogues, run};
+use crate::ruled::{compile, compiled};
 use imapscope::event::{MAX_TEXT, Peer, What};
-use imapscope::rules::{Rules, Source};
 use proptest::prelude::*;
 
 /// Pieces of IMAP, right and wrong, of which random conversations are made.
@@ -271,12 +271,6 @@ fn injected_commands_do_not_end_the_opaque_layer() {
     }
 }
 
-/// Rules that make both lanes Edit. The first two match nothing that the tests send.
-fn rules(lines: &[&str]) -> Rules {
-    let sources: Vec<Source> = lines.iter().enumerate().map(|(at, line)| Source::rule(at + 1, line)).collect();
-    Rules::compile(&sources).unwrap_or_else(|problem| panic!("{problem}"))
-}
-
 const IDLE_RULES: [&str; 2] = ["drop-capability NEVER-OFFERED", "s/never said/nor this/ when from == client"];
 
 proptest! {
@@ -290,7 +284,7 @@ proptest! {
     ) {
         // What is compressed anew is other octets: `compress.rs` looks at that.
         prop_assume!(!run(Run::tap(), &steps, &Cutting::Whole).compressed());
-        let mut done = Run::with(rules(&IDLE_RULES));
+        let mut done = Run::with(compiled(&IDLE_RULES));
         prop_assert_eq!(done.session.edits(), [true, true]);
         for (from, bytes) in &steps {
             for chunk in bytes.chunks(sizes[0]) {
@@ -304,8 +298,8 @@ proptest! {
                 }
             }
         }
-        let whole = run(Run::with(rules(&IDLE_RULES)), &steps, &Cutting::Whole);
-        let split = run(Run::with(rules(&IDLE_RULES)), &steps, &Cutting::Sizes(sizes));
+        let whole = run(Run::with(compiled(&IDLE_RULES)), &steps, &Cutting::Whole);
+        let split = run(Run::with(compiled(&IDLE_RULES)), &steps, &Cutting::Sizes(sizes));
         prop_assert!(whole.output == whole.input && split.output == split.input);
         prop_assert_eq!(&whole.events, &split.events);
         whole.check();
@@ -325,9 +319,9 @@ proptest! {
             .into_iter()
             .chain(steps)
             .collect();
-        let whole = run(Run::with(rules(&lines)), &steps, &Cutting::Whole);
+        let whole = run(Run::with(compile(&lines)), &steps, &Cutting::Whole);
         prop_assume!(!whole.compressed());
-        let split = run(Run::with(rules(&lines)), &steps, &Cutting::Sizes(sizes));
+        let split = run(Run::with(compile(&lines)), &steps, &Cutting::Sizes(sizes));
         prop_assert_eq!(&whole.events, &split.events);
         prop_assert!(whole.output == split.output);
         prop_assert_eq!(whole.accounted(), [whole.input[0].len() as u64, whole.input[1].len() as u64]);
@@ -368,9 +362,9 @@ proptest! {
             .into_iter()
             .chain(steps)
             .collect();
-        let whole = run(Run::with(rules(&lines)), &steps, &Cutting::Whole);
+        let whole = run(Run::with(compile(&lines)), &steps, &Cutting::Whole);
         prop_assume!(!whole.compressed());
-        let split = run(Run::with(rules(&lines)), &steps, &Cutting::Sizes(sizes));
+        let split = run(Run::with(compile(&lines)), &steps, &Cutting::Sizes(sizes));
         for (a, b) in whole.events.iter().zip(&split.events) {
             prop_assert_eq!(a, b);
         }
@@ -380,7 +374,7 @@ proptest! {
             prop_assert_eq!(left, said);
         }
         whole.check();
-        let dry = run(Run::with(rules(&lines).dry()), &steps, &Cutting::Whole);
+        let dry = run(Run::with(compile(&lines).dry()), &steps, &Cutting::Whole);
         prop_assert!(dry.output == dry.input && dry.ours.iter().all(Vec::is_empty));
     }
 }
@@ -389,7 +383,7 @@ proptest! {
 fn an_edit_keeps_the_rest_of_the_lane() {
     for cutting in [Cutting::Whole, Cutting::Every(1), Cutting::Sizes(vec![5, 2])] {
         let steps = dialogues::login_with_literals();
-        let done = run(Run::with(rules(&["drop-capability IDLE"])), &steps, &cutting);
+        let done = run(Run::with(compiled(&["drop-capability IDLE"])), &steps, &cutting);
         let before = String::from_utf8_lossy(&done.input[1]).into_owned();
         let expect = before.replace(" ENABLE IDLE", " ENABLE").replace("IMAP4rev1 IDLE", "IMAP4rev1");
         assert_eq!(String::from_utf8_lossy(&done.output[1]), expect);

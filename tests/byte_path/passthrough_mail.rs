@@ -2,9 +2,10 @@
 //! reported does not depend on that. `passthrough.rs` looks at IMAP more closely.
 
 use crate::lanes::{self, Cutting, Run, Step, run};
+use crate::ruled::compiled;
 use imapscope::event::{Peer, What, repeated};
 use imapscope::grammar::BUILTIN;
-use imapscope::rules::{Rules, Source};
+use imapscope::rules::Rules;
 use proptest::prelude::*;
 
 /// What clients say, right and wrong; `{}` becomes any octets.
@@ -296,11 +297,6 @@ fn deep() -> impl Strategy<Value = (&'static str, Vec<Step>)> {
     })
 }
 
-fn rules(lines: &[&str]) -> Rules {
-    let sources: Vec<Source> = lines.iter().enumerate().map(|(at, line)| Source::rule(at + 1, line)).collect();
-    Rules::compile(&sources).unwrap_or_else(|problem| panic!("{problem}"))
-}
-
 fn same(protocol: &str, whole: &Run, other: &Run) {
     for (at, (a, b)) in whole.events.iter().zip(&other.events).enumerate() {
         assert_eq!(a, b, "{protocol}: event {at}");
@@ -344,7 +340,7 @@ fn prove(protocol: &str, steps: &[Step], sizes: &[usize]) {
 
 /// With rules that never match.
 fn prove_edit(protocol: &str, steps: &[Step], sizes: &[usize]) {
-    let start = || Run::of(protocol, rules(&["drop-capability NEVER-OFFERED", "s/never said/nor this/"]));
+    let start = || Run::of(protocol, compiled(&["drop-capability NEVER-OFFERED", "s/never said/nor this/"]));
     let whole = run(start(), steps, &Cutting::Whole);
     let split = run(start(), steps, &Cutting::Sizes(sizes.to_vec()));
     assert!(whole.output == whole.input && split.output == split.input, "{protocol}");
@@ -356,7 +352,7 @@ fn prove_edit(protocol: &str, steps: &[Step], sizes: &[usize]) {
 
 /// With rules that do, all but the texts that they changed is as it was.
 fn prove_changes(protocol: &str, steps: &[Step], sizes: &[usize]) {
-    let start = || Run::of(protocol, rules(&["drop-capability SIZE SASL", "add-capability X-NEW", "s/NOOP/HELP/"]));
+    let start = || Run::of(protocol, compiled(&["drop-capability SIZE SASL", "add-capability X-NEW", "s/NOOP/HELP/"]));
     let whole = run(start(), steps, &Cutting::Whole);
     let split = run(start(), steps, &Cutting::Sizes(sizes.to_vec()));
     accounted(protocol, steps, &whole);
@@ -390,7 +386,7 @@ fn prove_own(protocol: &str, steps: &[Step], sizes: &[usize]) {
         "replace-text \"hm\" when status in {OK, NO}",
         "replace-code \"[X]\" chance 0.3",
     ];
-    let start = || Run::of(protocol, rules(&lines));
+    let start = || Run::of(protocol, compiled(&lines));
     // A lane that begins like another protocol is not edited before it is clear that it speaks this one.
     let steps: Vec<Step> = [(Peer::Server, b"220 hi\r\n".to_vec()), (Peer::Client, b"HELP\r\n".to_vec())]
         .into_iter()
@@ -453,7 +449,7 @@ fn a_reply_of_many_lines_is_held_to_its_last_and_no_longer() {
             "managesieve" => "OK\r\n",
             _ => "200 hi\r\n",
         };
-        let mut run = Run::of(protocol, rules(&["drop-capability NEVER-OFFERED"]));
+        let mut run = Run::of(protocol, compiled(&["drop-capability NEVER-OFFERED"]));
         run.feed(Peer::Server, greeting.as_bytes());
         run.feed(Peer::Client, hello.as_bytes());
         for (at, line) in lines.iter().enumerate() {

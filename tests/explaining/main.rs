@@ -1,9 +1,13 @@
 //! What the log says: the dialogue files, the explainer, and secrets that must not be in either.
 
+#[path = "../support/canary/mod.rs"]
+mod canary;
 #[path = "../support/dialogue/mod.rs"]
 mod dialogue;
 #[path = "../support/lanes/mod.rs"]
 mod lanes;
+#[path = "../support/ruled/mod.rs"]
+mod ruled;
 
 mod dialogues;
 mod explain;

@@ -2,12 +2,16 @@
 //! canary is searched in the raw events of the client, and in the log that the whole chain makes: as it is, in base64 at
 //! every place in its group of three, and in capitals.
 
+use std::sync::LazyLock;
+
+use crate::canary::{PART, Parts};
 use crate::lanes::log::log;
 use crate::lanes::{Cutting, Run, Step, c, run, s};
+use crate::ruled::compiled;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use imapscope::event::{Peer, What};
-use imapscope::rules::{Rules, Source};
+use imapscope::rules::Rules;
 
 /// A password that occurs nowhere else.
 const CANARY: &str = "kanarie77";
@@ -30,10 +34,10 @@ fn needles() -> Vec<Vec<u8>> {
     vec![CANARY.to_ascii_uppercase().into_bytes(), shifted(0), shifted(1), shifted(2)]
 }
 
-/// True if five octets of a needle stand in these octets, in any case.
+/// Returns true if five bytes of a needle are in these, in any case.
 fn leaks(bytes: &[u8]) -> bool {
-    let upper = bytes.to_ascii_uppercase();
-    needles().iter().flat_map(|needle| needle.windows(5)).any(|part| memchr::memmem::find(&upper, part).is_some())
+    static PARTS: LazyLock<Parts> = LazyLock::new(|| Parts::in_any_case(needles(), PART));
+    PARTS.are_in(bytes)
 }
 
 fn script(steps: &[Step]) -> String {
@@ -84,14 +88,9 @@ fn hides_raw(protocol: &str, steps: &[Step]) {
 fn hides_in_log(protocol: &str, rules: &[&str], steps: &[Step]) {
     let sizes: &[usize] = if rules.is_empty() { &[usize::MAX, 1_000, 7] } else { &[usize::MAX] };
     for &size in sizes {
-        let log = log(protocol, compile(rules), steps, size);
+        let log = log(protocol, compiled(rules), steps, size);
         assert!(!leaks(log.as_bytes()), "{protocol} with {rules:?}:\n{log}\nsent as:\n{}", script(steps));
     }
-}
-
-fn compile(lines: &[&str]) -> Rules {
-    let sources: Vec<Source> = lines.iter().enumerate().map(|(at, line)| Source::rule(at + 1, line)).collect();
-    Rules::compile(&sources).unwrap_or_else(|problem| panic!("{problem}"))
 }
 
 /// Rules that leave everything, say the same otherwise, turn words around, and change verbs: what is hidden is hidden in what they make too.

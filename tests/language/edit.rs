@@ -1,15 +1,11 @@
 //! Rules over arbitrary texts: what does not match stays as it is, what is edited is still one text that announces
 //! the same literal, and a list has the names that it should have. Any string may be given as a rule.
 
+use crate::ruled::compile;
 use imapscope::event::{Form, List, ListKind, MAX_TEXT, Peer, Reading, Span, State};
 use imapscope::rules::{Edit, Options, Rules, Scene, Source};
 use imapscope::wire::{self, Cut, Framer, Gather, body, imap, status};
 use proptest::prelude::*;
-
-fn rules(lines: &[String]) -> Rules {
-    let sources: Vec<Source> = lines.iter().enumerate().map(|(at, line)| Source::rule(at + 1, line)).collect();
-    Rules::compile(&sources).unwrap_or_else(|problem| panic!("{problem}"))
-}
 
 fn edit(rules: &Rules, from: Peer, text: &[u8]) -> Option<Edit> {
     let reading: Reading = imap::read(from, text);
@@ -227,7 +223,7 @@ fn line_name() -> impl Strategy<Value = String> {
 /// What is sent instead, with no rule refused.
 fn sent(lines: &[String], form: Form, text: &str) -> Vec<u8> {
     let reading = cut(form, text.as_bytes()).unwrap_or_else(|| panic!("not one text: {text}"));
-    let rules = rules(lines);
+    let rules = compile(lines);
     let edit = rules.edit(
         &Scene {
             from: Peer::Server,
@@ -287,7 +283,7 @@ proptest! {
         lines in prop::collection::vec(rule(), 1..5),
         (from, text) in text(),
     ) {
-        let rules = rules(&lines);
+        let rules = compile(&lines);
         let Some(edit) = edit(&rules, from, &text) else { return Ok(()) };
         prop_assert!(rules.touches(from));
         prop_assert_eq!(edit.bytes.is_none(), edit.fired.is_empty());
@@ -311,9 +307,9 @@ proptest! {
             .map(|line| line.split(" when ").next().unwrap_or_default())
             .map(|action| format!("{action} when conn == 2 && from == {}", from.word()))
             .collect();
-        prop_assert_eq!(edit(&rules(&never), from, &text), None);
+        prop_assert_eq!(edit(&compile(&never), from, &text), None);
         let other: Vec<String> = never.iter().map(|line| line.replace("conn == 2 &&", "conn == 1 &&")).collect();
-        let other = rules(&other);
+        let other = compile(&other);
         prop_assert!(!other.touches(from.other()));
         prop_assert_eq!(edit(&other, from.other(), &text), None);
     }
@@ -362,7 +358,7 @@ proptest! {
         if from == Peer::Client && intended.is_empty() && !old.is_empty() {
             intended.push("X-HIDDEN".to_string());
         }
-        let edit = edit(&rules(&[line]), from, text.as_bytes());
+        let edit = edit(&compile(&[line]), from, text.as_bytes());
         prop_assert_eq!(edit.is_none(), intended == old);
         let sent = edit.and_then(|edit| edit.bytes).unwrap_or_else(|| text.clone().into_bytes());
         prop_assert_eq!(names(from, &sent).unwrap_or_default(), intended.clone());
@@ -468,7 +464,7 @@ proptest! {
             3 => format!("replace-capability {one} {other}"),
             _ => "s/^[^A]*A?/&&/ when capability ~ S || status ~ O".to_string(),
         }).collect();
-        let rules = rules(&lines);
+        let rules = compile(&lines);
         for form in [Form::Codes, Form::Pop3, Form::Managesieve] {
             let text = &octets.as_bytes()[..first(form, octets.as_bytes())];
             // At the end of a connection a text has no end, too.

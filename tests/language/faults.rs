@@ -11,7 +11,7 @@ use imapscope::sink::pretty::Pretty;
 use imapscope::sink::style::Look;
 use std::sync::Arc;
 
-use crate::rig::compiled;
+use crate::ruled::compile;
 
 const C: Peer = Peer::Client;
 const S: Peer = Peer::Server;
@@ -42,7 +42,7 @@ struct Run {
 impl Run {
     fn new(protocol: &str, connection: u64, rules: &[&str]) -> Run {
         let grammar = Grammar::builtin(protocol).unwrap();
-        let session = Session::new(connection, grammar, Arc::new(compiled(rules)));
+        let session = Session::new(connection, grammar, Arc::new(compile(rules)));
         Run {
             session,
             out: Outbox::default(),
@@ -311,7 +311,7 @@ fn inside_compress_they_stand_where_they_would() {
 fn the_log_says_what_is_done_and_the_summary_counts_it() {
     let rules = ["delay 2s when from == server", "stall at-byte 50 when command == DATA && from == client"];
     let grammar = Grammar::builtin("smtp").unwrap();
-    let mut session = Session::new(1, grammar.clone(), Arc::new(compiled(&rules)));
+    let mut session = Session::new(1, grammar.clone(), Arc::new(compile(&rules)));
     let mut explainer = Explainer::new(grammar, false);
     let (mut log, mut out) = (Vec::new(), Outbox::default());
     let mut pretty = Pretty::new(&mut log, Look::default());

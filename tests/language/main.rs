@@ -2,6 +2,8 @@
 
 #[path = "../support/rig/mod.rs"]
 mod rig;
+#[path = "../support/ruled/mod.rs"]
+mod ruled;
 #[path = "../support/secure/mod.rs"]
 mod secure;
 

@@ -4,6 +4,8 @@
 mod dialogue;
 #[path = "../support/lanes/mod.rs"]
 mod lanes;
+#[path = "../support/ruled/mod.rs"]
+mod ruled;
 #[path = "../support/segment/mod.rs"]
 mod segment;
 

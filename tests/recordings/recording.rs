@@ -7,12 +7,13 @@ use std::sync::{Arc, Mutex};
 
 use crate::lanes::log::record;
 use crate::lanes::{self, Step, c, dialogues, s};
+use crate::ruled::compiled;
 use imapscope::event::{Batch, Certificate, Closed, Closer, Hello, Layer, Peer, TlsFacts, Verdict, What};
 use imapscope::explain::Explainer;
 use imapscope::grammar::Grammar;
 use imapscope::recording::line::{Line, Other};
 use imapscope::recording::{Head, MAX_OPEN, Reader, State, Writer};
-use imapscope::rules::{Rules, Source};
+use imapscope::rules::Rules;
 use imapscope::sink::Sink;
 use imapscope::sink::pretty::Pretty;
 use imapscope::sink::style::{Body, Look};
@@ -68,11 +69,6 @@ fn show(recording: &[u8]) -> Shown {
     read(&[recording], Explainer::of_recording)
 }
 
-fn rules(lines: &[&str]) -> Rules {
-    let sources: Vec<Source> = lines.iter().enumerate().map(|(at, line)| Source::rule(at + 1, line)).collect();
-    Rules::compile(&sources).expect("the rules are right")
-}
-
 fn head(protocol: &str) -> Head {
     let form = Grammar::builtin(protocol).expect("it is built in").form;
     Head { protocols: [(protocol.to_owned(), form)].into(), ..Head::default() }
@@ -81,7 +77,7 @@ fn head(protocol: &str) -> Head {
 /// A recording and its log.
 fn recorded(protocol: &str, lines: &[&str], steps: &[Step]) -> (String, String) {
     let mut recording = Vec::new();
-    let log = record(protocol, rules(lines), steps, 1000, false, Writer::new(&mut recording, head(protocol)));
+    let log = record(protocol, compiled(lines), steps, 1000, false, Writer::new(&mut recording, head(protocol)));
     (log, String::from_utf8(recording).expect("a recording is UTF-8"))
 }
 
@@ -375,7 +371,7 @@ fn no_secret_is_recorded() {
             if size < 1000 && steps.iter().any(|(_, bytes)| bytes.len() > 10_000) {
                 continue;
             }
-            let all = lanes::log::log(protocol, rules(lines), &steps, size);
+            let all = lanes::log::log(protocol, compiled(lines), &steps, size);
             assert!(!leaks(&all), "{protocol} {lines:?} {size}: {:.3000}", all);
         }
     }
@@ -387,9 +383,10 @@ fn secrets_of_a_recording_that_has_them_are_hidden_again() {
         for size in [usize::MAX, 1000] {
             let mut recording = Vec::new();
             let with = Head { secrets: true, ..head(protocol) };
-            record(protocol, rules(lines), &steps, size, true, Writer::new(&mut recording, with));
+            record(protocol, compiled(lines), &steps, size, true, Writer::new(&mut recording, with));
             assert!(leaks(&String::from_utf8_lossy(&recording)), "they were to be recorded");
-            let hidden = record(protocol, rules(lines), &steps, size, false, Writer::new(io::sink(), Head::default()));
+            let hidden =
+                record(protocol, compiled(lines), &steps, size, false, Writer::new(io::sink(), Head::default()));
             let shown = read(&[&recording], Explainer::new);
             assert!(!leaks(&shown.log) && !leaks(&shown.copy), "{protocol} {lines:?} {size}: {:.3000}", shown.copy);
             assert_eq!((shown.remarks.as_slice(), shown.log), (&[][..], hidden), "as if they had never been there");

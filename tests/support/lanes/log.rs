@@ -23,13 +23,13 @@ use super::Step;
 /// All that is written of a conversation, each step in chunks of so many octets: the pretty log, the raw octets, a recording
 /// and what it holds once it is read; if it comes whole, also the json log with what is coded in it: that has a line for
 /// what the pretty log shows, and is long.
-pub fn log(protocol: &str, rules: Rules, steps: &[Step], size: usize) -> String {
+pub fn log(protocol: &str, rules: impl Into<Arc<Rules>>, steps: &[Step], size: usize) -> String {
     let (mut log, mut lines, mut octets, mut recording) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut pretty = Pretty::new(&mut log, look());
     let mut json = Json::new(&mut lines);
     let mut raw = RawStream::new(&mut octets, None);
     let mut writer = Writer::new(&mut recording, Default::default());
-    drive(protocol, rules, steps, size, false, &mut [&mut pretty, &mut json, &mut raw, &mut writer]);
+    drive(protocol, rules.into(), steps, size, false, &mut [&mut pretty, &mut json, &mut raw, &mut writer]);
     drop((pretty, json, raw, writer));
     let mut all = String::from_utf8(log).expect("the log is UTF-8");
     if size == usize::MAX {
@@ -46,7 +46,7 @@ pub fn log(protocol: &str, rules: Rules, steps: &[Step], size: usize) -> String 
 /// Records a conversation; returns its pretty log.
 pub fn record(
     protocol: &str,
-    rules: Rules,
+    rules: impl Into<Arc<Rules>>,
     steps: &[Step],
     size: usize,
     show_secrets: bool,
@@ -54,7 +54,7 @@ pub fn record(
 ) -> String {
     let mut log = Vec::new();
     let mut pretty = Pretty::new(&mut log, look());
-    drive(protocol, rules, steps, size, show_secrets, &mut [&mut pretty, &mut writer]);
+    drive(protocol, rules.into(), steps, size, show_secrets, &mut [&mut pretty, &mut writer]);
     drop(pretty);
     String::from_utf8(log).expect("the log is UTF-8")
 }
@@ -63,9 +63,16 @@ fn look() -> Look {
     Look { body: Body::All, ..Look::default() }
 }
 
-fn drive(protocol: &str, rules: Rules, steps: &[Step], size: usize, show_secrets: bool, sinks: &mut [&mut dyn Sink]) {
+fn drive(
+    protocol: &str,
+    rules: Arc<Rules>,
+    steps: &[Step],
+    size: usize,
+    show_secrets: bool,
+    sinks: &mut [&mut dyn Sink],
+) {
     let grammar = Grammar::builtin(protocol).expect("the description loads");
-    let mut session = Session::new(1, grammar.clone(), Arc::new(rules)).reporting_octets(true);
+    let mut session = Session::new(1, grammar.clone(), rules).reporting_octets(true);
     let mut explainer = Explainer::new(grammar.clone(), show_secrets);
     let mut out = Outbox::default();
     let mut now = Time(1_767_225_600_000_000_000);

@@ -62,19 +62,19 @@ pub struct Run {
 
 impl Run {
     /// An IMAP session with these rules.
-    pub fn with(rules: Rules) -> Self {
+    pub fn with(rules: impl Into<Arc<Rules>>) -> Self {
         Self::of("imap", rules)
     }
 
     /// A session of a protocol that comes with the program, with these rules.
-    pub fn of(protocol: &str, rules: Rules) -> Self {
+    pub fn of(protocol: &str, rules: impl Into<Arc<Rules>>) -> Self {
         Self::by(Grammar::builtin(protocol).expect("the description loads"), rules)
     }
 
     /// A session of this protocol, with these rules.
-    pub fn by(grammar: Arc<Grammar>, rules: Rules) -> Self {
+    pub fn by(grammar: Arc<Grammar>, rules: impl Into<Arc<Rules>>) -> Self {
         Run {
-            session: Session::new(1, grammar, Arc::new(rules)).reporting_octets(true),
+            session: Session::new(1, grammar, rules.into()).reporting_octets(true),
             input: Default::default(),
             whole: Default::default(),
             output: Default::default(),

@@ -7,11 +7,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::ruled::compile;
 use imapscope::event::{Closed, Event, What};
 use imapscope::grammar::Grammar;
 use imapscope::net::queue::{Receiver, channel};
 use imapscope::net::{Endpoint, Limits, Relay, Route};
-use imapscope::rules::{Rules, Source};
+use imapscope::rules::Rules;
 use imapscope::session::Session;
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
@@ -55,12 +56,6 @@ pub fn route(server: SocketAddr) -> Route {
 pub fn session() -> Session {
     let grammar = Grammar::builtin("imap").expect("IMAP is built in");
     Session::new(1, grammar, Arc::new(Rules::default()))
-}
-
-/// These rules.
-pub fn compiled(rules: &[&str]) -> Rules {
-    let sources: Vec<Source> = rules.iter().enumerate().map(|(nth, rule)| Source::rule(nth + 1, rule)).collect();
-    Rules::compile(&sources).expect("the rules are right")
 }
 
 /// A server socket for a test to accept on.
@@ -139,7 +134,7 @@ impl Rig {
         let address = relay.routes()[0].address;
         let (sender, receiver) = channel(QUEUE);
         let (stop, stopped) = watch::channel(false);
-        let rules = Arc::new(compiled(rules));
+        let rules = Arc::new(compile(rules));
         let grammar = Grammar::builtin(protocol).expect("it is built in");
         let make = move |_: &Route, number| Session::new(number, grammar.clone(), rules.clone());
         let serving = tokio::spawn(relay.serve(make, sender, stopped, |notice| panic!("{notice}")));
