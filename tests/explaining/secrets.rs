@@ -3,7 +3,7 @@
 
 use crate::canary::Parts;
 use crate::lanes::log::log;
-use crate::lanes::{self, Cutting, Run, Step, c, run, s};
+use crate::lanes::{self, Cutting, Run, Step, c, orders, run, s};
 use crate::ruled::compiled;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -86,28 +86,9 @@ fn against_servers(parts: &[Vec<u8>], needles: &[&str]) {
     ];
     for greeting in [&[][..], &[s("* OK [CAPABILITY IMAP4rev1] hi\r\n")][..]] {
         for answers in answers {
-            // All at once, then the answers.
-            let mut steps = greeting.to_vec();
-            steps.push(c(parts.concat()));
-            steps.extend(answers.iter().map(s));
-            hides(&steps, needles);
-            // In turns; what has no answer comes at the end.
-            let mut steps = greeting.to_vec();
-            for (at, part) in parts.iter().enumerate() {
-                steps.push(c(part));
-                steps.extend(answers.get(at).map(s));
+            for steps in orders(greeting, parts, answers) {
+                hides(&steps, needles);
             }
-            steps.extend(answers.iter().skip(parts.len()).map(s));
-            hides(&steps, needles);
-            // All answers after the first part.
-            let mut steps = greeting.to_vec();
-            for (at, part) in parts.iter().enumerate() {
-                steps.push(c(part));
-                if at == 0 {
-                    steps.extend(answers.iter().map(s));
-                }
-            }
-            hides(&steps, needles);
         }
     }
     // Cut off anywhere.

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use crate::canary::{PART, Parts};
 use crate::lanes::log::log;
-use crate::lanes::{Cutting, Run, Step, c, run, s};
+use crate::lanes::{Cutting, Run, Step, c, orders, run, s};
 use crate::ruled::compiled;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -110,35 +110,19 @@ fn hides(protocol: &str, steps: &[Step]) {
     }
 }
 
-/// The client's parts with each of these answers, in the three orders: all before them, in turns, all after the first.
+/// The client's parts with each of these answers, in each of their [`orders`].
 /// Before them and after them comes what a client usually says.
 fn against(protocol: &str, parts: &[&str], repeated: bool) {
-    for (nth, opening) in openings(protocol).into_iter().enumerate() {
+    for (nth, opening) in openings(protocol).iter().enumerate() {
         for answers in answers(protocol) {
             // What a reply repeats is known once the line is read: not while an earlier reply has to decide what the line is.
             let repeats = answers.iter().any(|it| leaks(it.as_bytes()));
             if repeats && (!repeated || nth == 0 || nth == 3 || parts.len() > 1) {
                 continue;
             }
-            let mut steps = opening.clone();
-            steps.push(c(parts.concat()));
-            steps.extend(answers.iter().map(s));
-            hides(protocol, &steps);
-            let mut steps = opening.clone();
-            for (at, part) in parts.iter().enumerate() {
-                steps.push(c(part));
-                steps.extend(answers.get(at).map(s));
+            for steps in orders(opening, parts, &answers) {
+                hides(protocol, &steps);
             }
-            steps.extend(answers.iter().skip(parts.len()).map(s));
-            hides(protocol, &steps);
-            let mut steps = opening.clone();
-            for (at, part) in parts.iter().enumerate() {
-                steps.push(c(part));
-                if at == 0 {
-                    steps.extend(answers.iter().map(s));
-                }
-            }
-            hides(protocol, &steps);
         }
     }
     // Repeated after all is read.

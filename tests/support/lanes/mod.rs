@@ -408,3 +408,22 @@ pub fn c(bytes: impl AsRef<[u8]>) -> Step {
 pub fn s(bytes: impl AsRef<[u8]>) -> Step {
     (Peer::Server, bytes.as_ref().to_vec())
 }
+
+/// After `opening`, the parts of a client and the answers of a server in the orders that differ: all parts before the answers, in
+/// turns, all answers after the first part.
+pub fn orders<C: AsRef<[u8]>, S: AsRef<[u8]>>(opening: &[Step], parts: &[C], answers: &[S]) -> Vec<Vec<Step>> {
+    let client = || parts.iter().map(c);
+    let server = || answers.iter().map(s);
+    let all: Vec<u8> = parts.iter().flat_map(|part| part.as_ref().iter().copied()).collect();
+    let mut turns: Vec<Step> = client().zip(server()).flat_map(|(part, answer)| [part, answer]).collect();
+    let paired = parts.len().min(answers.len());
+    turns.extend(client().skip(paired).chain(server().skip(paired)));
+    let mut orders = vec![
+        std::iter::once(c(all)).chain(server()).collect(),
+        turns,
+        client().take(1).chain(server()).chain(client().skip(1)).collect::<Vec<Step>>(),
+    ];
+    // Of one part, or without an answer, there are fewer.
+    orders.dedup();
+    orders.into_iter().map(|order| [opening, &order].concat()).collect()
+}
