@@ -246,6 +246,25 @@ pub struct Text {
     pub oddities: Vec<Oddity>,
 }
 
+impl Text {
+    /// A text that begins a frame and answers nothing, as it came, with nothing secret or odd in it.
+    pub fn bare(frame: u64, bytes: Span, state: State, reading: Reading) -> Self {
+        Text {
+            frame,
+            first: true,
+            bytes,
+            edit: None,
+            reading,
+            answers: None,
+            more: false,
+            state,
+            secrets: Vec::new(),
+            decoded: None,
+            oddities: Vec::new(),
+        }
+    }
+}
+
 /// What a text says of credentials, secrets hidden.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]

@@ -378,22 +378,16 @@ mod tests {
         let condition = super::super::parse::filter(condition).unwrap();
         let reading = imap::read(from, text);
         let route = RouteName { number: 2, written: ":2143=imap://two.example.org".to_owned() };
+        let read = |text: &[u8]| Some(imap::read(from, text));
         let scene = Scene {
-            from,
-            text,
-            reading: &reading,
-            read: &|text| Some(imap::read(from, text)),
             state: State::Selected,
             tls: [false, true],
             protocol: "imap",
             connection: 7,
             command,
-            form: Form::Imap,
-            first: true,
             client: "10.0.0.7",
-            user: "",
             route: Some(&route),
-            at_once: 0,
+            ..Scene::bare(from, text, Form::Imap, &reading, &read)
         };
         condition.evaluate(&scene) == Truth::Yes
     }

@@ -110,6 +110,36 @@ pub struct Scene<'a> {
     pub at_once: u32,
 }
 
+impl<'a> Scene<'a> {
+    /// A text that begins a command or response on connection 1, of which nothing else is known: no command, client, user or
+    /// route, the first [`State`], no TLS, a protocol without a name.
+    pub fn bare(
+        from: Peer,
+        text: &'a [u8],
+        form: Form,
+        reading: &'a Reading,
+        read: &'a dyn Fn(&[u8]) -> Option<Reading>,
+    ) -> Self {
+        Scene {
+            from,
+            text,
+            form,
+            reading,
+            read,
+            first: true,
+            state: State::default(),
+            tls: [false; 2],
+            protocol: "",
+            connection: 1,
+            command: "",
+            client: "",
+            user: "",
+            route: None,
+            at_once: 0,
+        }
+    }
+}
+
 /// What the rules make of a text. Its `Debug` output shows no octets: the text may hold secrets.
 #[derive(Clone, PartialEq, Default)]
 pub struct Edit {

@@ -24,24 +24,7 @@ fn scene<'a>(
     reading: &'a Reading,
     read: &'a dyn Fn(&[u8]) -> Option<Reading>,
 ) -> Scene<'a> {
-    let (state, protocol, connection, command) = (State::Selected, "imap", 1, "");
-    Scene {
-        from,
-        text,
-        reading,
-        read,
-        state,
-        tls: [false; 2],
-        protocol,
-        connection,
-        command,
-        form: Form::Imap,
-        first: true,
-        client: "",
-        user: "",
-        route: None,
-        at_once: 0,
-    }
+    Scene { state: State::Selected, protocol: "imap", ..Scene::bare(from, text, Form::Imap, reading, read) }
 }
 
 fn edit(rules: &Rules, from: Peer, text: &str) -> Option<Edit> {
@@ -439,21 +422,10 @@ fn faults_are_told_and_leave_the_text_alone() {
         let reading = crate::wire::read(Form::Imap, Peer::Client, text);
         let mut progress = rules.begin(1);
         let mut scene = Scene {
-            from: Peer::Client,
-            text,
-            form: Form::Imap,
-            reading: &reading,
-            read: &|_| None,
-            first: true,
             state: State::Authenticated,
-            tls: [false; 2],
             protocol: "imap",
-            connection: 1,
             command: "NOOP",
-            client: "",
-            user: "",
-            route: None,
-            at_once: 0,
+            ..Scene::bare(Peer::Client, text, Form::Imap, &reading, &|_| None)
         };
         let edit = rules.edit(&scene, &mut progress).unwrap();
         assert_eq!((edit.bytes, edit.fired.len(), edit.refused.len()), (None, 0, 0));

@@ -119,19 +119,9 @@ impl Session {
             }
         }
         let edit = Some(Box::new(Edited { made: Some(rule), ..Edited::default() }));
-        let text = Text {
-            frame,
-            first: true,
-            bytes: out.keep(line),
-            edit,
-            reading,
-            answers,
-            more: false,
-            state: self.state,
-            secrets,
-            decoded: None,
-            oddities: vec![Oddity::Ours],
-        };
+        let oddities = vec![Oddity::Ours];
+        let bytes = out.keep(line);
+        let text = Text { edit, answers, secrets, oddities, ..Text::bare(frame, bytes, self.state, reading) };
         out.report(from, What::Text(text));
     }
 

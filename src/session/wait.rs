@@ -126,22 +126,9 @@ impl Session {
             Start::Unclear | Start::Line => 0,
             Start::Tls => {
                 self.frames += 1;
-                let text = Text {
-                    frame: self.frames,
-                    first: true,
-                    bytes: out.keep(&bytes[..2]),
-                    edit: None,
-                    reading: Reading {
-                        kind: Kind::Foreign(wire::foreign(bytes).unwrap_or(Foreign::Tls)),
-                        ..Reading::default()
-                    },
-                    answers: None,
-                    more: false,
-                    state: self.state,
-                    secrets: Vec::new(),
-                    decoded: None,
-                    oddities: Vec::new(),
-                };
+                let kind = Kind::Foreign(wire::foreign(bytes).unwrap_or(Foreign::Tls));
+                let reading = Reading { kind, ..Reading::default() };
+                let text = Text::bare(self.frames, out.keep(&bytes[..2]), self.state, reading);
                 out.report(from, What::Text(text));
                 let expect = self.shut_tls(from, &bytes[..2]);
                 self.lane(from).framer.expect(expect);

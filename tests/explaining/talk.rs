@@ -93,19 +93,7 @@ impl Talk {
     }
 
     pub fn text(&self, first: bool, line: &[u8], reading: Reading) -> Text {
-        Text {
-            frame: self.frame,
-            first,
-            bytes: Span::new(0, line.len()),
-            edit: None,
-            reading,
-            answers: None,
-            more: false,
-            state: self.state,
-            secrets: Vec::new(),
-            decoded: None,
-            oddities: Vec::new(),
-        }
+        Text { first, ..Text::bare(self.frame, Span::new(0, line.len()), self.state, reading) }
     }
 
     /// A line of the client's, with what the session would find secret in it.

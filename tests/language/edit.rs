@@ -11,21 +11,10 @@ fn edit(rules: &Rules, from: Peer, text: &[u8]) -> Option<Edit> {
     let reading: Reading = imap::read(from, text);
     rules.edit(
         &Scene {
-            from,
-            text,
-            reading: &reading,
-            read: &|text| Some(imap::read(from, text)),
             state: State::Selected,
-            tls: [false; 2],
             protocol: "imap",
-            connection: 1,
             command: "NOOP",
-            form: Form::Imap,
-            first: true,
-            client: "",
-            user: "",
-            route: None,
-            at_once: 0,
+            ..Scene::bare(from, text, Form::Imap, &reading, &|text| Some(imap::read(from, text)))
         },
         &mut rules.begin(1),
     )
@@ -226,21 +215,9 @@ fn sent(lines: &[String], form: Form, text: &str) -> Vec<u8> {
     let rules = compile(lines);
     let edit = rules.edit(
         &Scene {
-            from: Peer::Server,
-            text: text.as_bytes(),
-            reading: &reading,
-            read: &|text| cut(form, text),
             state: State::Ready,
-            tls: [false; 2],
-            protocol: "any",
-            connection: 1,
             command: "EHLO",
-            form,
-            first: true,
-            client: "",
-            user: "",
-            route: None,
-            at_once: 0,
+            ..Scene::bare(Peer::Server, text.as_bytes(), form, &reading, &|text| cut(form, text))
         },
         &mut rules.begin(1),
     );
@@ -473,22 +450,10 @@ proptest! {
                 if form != Form::Managesieve {
                     reading.list = Some(status::list(form, text));
                 }
+                let again = |text: &[u8]| if read { cut(form, text) } else { Some(wire::read(form, Peer::Server, text)) };
                 let edit = rules.edit(&Scene {
-                    from: Peer::Server,
-                    text,
-                    reading: &reading,
-                    read: &|text| if read { cut(form, text) } else { Some(wire::read(form, Peer::Server, text)) },
                     state: State::Ready,
-                    tls: [false; 2],
-                    protocol: "any",
-                    connection: 1,
-                    command: "",
-            form,
-                    first: true,
-                    client: "",
-                    user: "",
-                    route: None,
-                    at_once: 0,
+                    ..Scene::bare(Peer::Server, text, form, &reading, &again)
                 }, &mut rules.begin(1));
                 if let Some(sent) = edit.and_then(|edit| edit.bytes) {
                     prop_assert_eq!(&sent[body(&sent).len()..], &text[body(text).len()..]);

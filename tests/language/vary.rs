@@ -22,23 +22,8 @@ fn edit(ways: &str, form: Form, from: Peer, text: &[u8], at_once: u32) -> Option
         reading
     };
     let reading = read(text);
-    let scene = Scene {
-        from,
-        text,
-        form,
-        reading: &reading,
-        read: &|text| gather(form, from).holds(text).then(|| read(text)),
-        first: true,
-        state: State::Selected,
-        tls: [false; 2],
-        protocol: "any",
-        connection: 1,
-        command: "",
-        client: "",
-        user: "",
-        route: None,
-        at_once,
-    };
+    let again = |text: &[u8]| gather(form, from).holds(text).then(|| read(text));
+    let scene = Scene { state: State::Selected, at_once, ..Scene::bare(from, text, form, &reading, &again) };
     rules.edit(&scene, &mut rules.begin(1))
 }
 
@@ -450,12 +435,11 @@ proptest! {
         let text = format!("{}\r\n", node.written());
         let reading = Reading { list: None, ..wire::read(Form::Managesieve, from, text.as_bytes()) };
         let rules = Rules::compile(&[Source::rule(1, &format!("vary {ways}"))]).expect("a rule");
+        // A listing of scripts, as the session knows.
+        let again = |text: &[u8]| Some(Reading { list: None, ..wire::read(Form::Managesieve, from, text) });
         let scene = Scene {
-            from, text: text.as_bytes(), form: Form::Managesieve, reading: &reading,
-            // A listing of scripts, as the session knows.
-            read: &|text| Some(Reading { list: None, ..wire::read(Form::Managesieve, from, text) }),
-            first: true, state: State::Authenticated, tls: [false; 2], protocol: "managesieve", connection: 1, command: "",
-            client: "", user: "", route: None, at_once: 0,
+            state: State::Authenticated,
+            ..Scene::bare(from, text.as_bytes(), Form::Managesieve, &reading, &again)
         };
         let sent = rules.edit(&scene, &mut rules.begin(1)).and_then(|edit| edit.bytes).unwrap_or_else(|| text.clone().into_bytes());
         prop_assert_eq!(node.read(&sent, client), Some(&b"\r\n"[..]), "{}: {}{}", ways, text, sent.escape_ascii());

@@ -442,10 +442,8 @@ proptest! {
         let from = if client { Peer::Client } else { Peer::Server };
         let reading = if first { wire::read(grammar.form, from, &bytes) } else { wire::read_more(grammar.form, from, &bytes) };
         let opened = Opened { protocol: name.to_owned(), form: grammar.form, ..Opened::default() };
-        let text = Text {
-            frame: 1, first, bytes: (0, bytes.len() as u32).into(), edit: None, reading: reading.clone(), answers: None, more: false,
-            state: imapscope::event::State::default(), secrets: Vec::new(), decoded: None, oddities: Vec::new(),
-        };
+        let whole = (0, bytes.len() as u32).into();
+        let text = Text { first, ..Text::bare(1, whole, imapscope::event::State::default(), reading.clone()) };
         let events = [What::Opened(Box::new(opened)), What::Text(text)].map(|what| Event { from, what }).to_vec();
         let batch = Batch { connection: 1, at: Time(1), bytes: bytes.clone(), events };
         let after = anonymised(&[batch], &grammar).remove(0);

@@ -104,19 +104,8 @@ fn mark(bytes: &[u8], taken: &[Mark], role: Role, part: &str) -> Mark {
 }
 
 pub fn text(millisecond: u64, connection: u64, from: Peer, state: State, bytes: &[u8]) -> Made {
-    let text = Text {
-        frame: 1,
-        first: true,
-        bytes: Span::new(0, bytes.len()),
-        edit: None,
-        reading: Reading { kind: Kind::More, ..Reading::default() },
-        answers: None,
-        more: false,
-        state,
-        secrets: Vec::new(),
-        decoded: None,
-        oddities: Vec::new(),
-    };
+    let reading = Reading { kind: Kind::More, ..Reading::default() };
+    let text = Text::bare(1, Span::new(0, bytes.len()), state, reading);
     Made { bytes: bytes.to_vec(), ..Made::new(millisecond, connection, from, What::Text(text)) }
 }
 
