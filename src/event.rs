@@ -481,6 +481,8 @@ pub enum Oddity {
     Torn,
     /// What should be a DEFLATE stream is none, or grows without measure.
     NotDeflate,
+    /// Plain text where DEFLATE should be; said of the first of a peer's.
+    InsteadOfDeflate,
     /// A quoted string is still open at the line end; it begins at this octet.
     OpenQuote(u32),
     /// `{…}` at the line end that is no literal (not plain digits, or inside an open quote), at this octet.

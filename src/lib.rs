@@ -53,8 +53,8 @@
 //! |---|---|---|
 //! | I1 | without an edit, what leaves a lane is what came in, whatever it is and however it is cut | `byte_path/passthrough.rs`, `byte_path/passthrough_mail.rs`, `byte_path/relay.rs`, `fuzz/` |
 //! | I2 | what is reported does not depend on how the octets were cut, and each octet is reported once, compressed ones apart | `byte_path/passthrough.rs`, `byte_path/passthrough_mail.rs`, `byte_path/following.rs`, `explaining/dialogues.rs`, `outputs/raw.rs`, `fuzz/` |
-//! | I3 | in a tap an octet leaves in the call in which it came; in edit only an incomplete text stays | `byte_path/passthrough.rs` |
-//! | I4 | a lane holds [`event::MAX_TEXT`] octets at most, queues are bounded, and no announced size is allocated | `byte_path/passthrough.rs`, `byte_path/relay_memory.rs`, `recordings/recording_memory.rs` |
+//! | I3 | in a tap an octet leaves in the call in which it came; in edit only an incomplete text stays, or an incomplete DEFLATE block | `byte_path/passthrough.rs`, `byte_path/compress.rs` |
+//! | I4 | a lane holds [`event::MAX_TEXT`] octets at most, and as many of a DEFLATE block; queues are bounded, and no announced size is allocated | `byte_path/passthrough.rs`, `byte_path/relay_memory.rs`, `recordings/recording_memory.rs` |
 //! | I5 | the core (`event` to `explain` in the table below) reads no clock, environment or file, and prints nothing | `house/architecture.rs` |
 //! | I6 | two peers that only write cannot block us; a slow log is reported, and never drops anything in silence | `byte_path/relay.rs`, `tls/implicit.rs`, `tls/legacy.rs`, `net::report` |
 //! | I7 | no secret reaches a sink unless asked for, in any spelling, cut, mechanism or context | `explaining/secrets.rs`, `explaining/secrets_mail.rs`, `recordings/secrets_context.rs`, `explaining/explain.rs`, `outputs/pretty.rs`, `recordings/recording.rs`, `outputs/html.rs`, `outputs/json.rs`, `outputs/raw.rs`, `cli/`, `cli/probe.rs` |
@@ -231,8 +231,14 @@
 //!   replies and shift all pairing.
 //! - **COMPRESS is a layer of the session**, not of a leg (`session/deflate.rs`): in a tap the compressed octets pass untouched and
 //!   a copy is inflated, which the leg could not do. In edit the lane is compressed anew (a little is not compressed at all, for
-//!   a compressor is large). A stream that is none, or that
-//!   grows without measure, is passed on and not read. UNAUTHENTICATE ends it; the end of the last flush may come behind.
+//!   a compressor is large). A stream that grows without measure is passed on and not read.
+//! - **Inflated bytes are evidence once their block is complete** (`session/inflate.rs`): peers end a block with each flush, so a
+//!   healthy session is read at once, and of a longer block a window full is enough. Until then the compressed bytes are kept,
+//!   and where the stream breaks it is they that are reported and, in edit, sent on, behind empty blocks up to the bit at which
+//!   their block began: the receiver inflates exactly what it would have. A line at a border of blocks is plain text in the
+//!   place of DEFLATE, and is read ([`event::Oddity::InsteadOfDeflate`]). UNAUTHENTICATE ends the layer behind the flush in progress.
+//! - **What a layer leaves has one owner.** What is held of a text leaves inside the layer in which it came (`Lane::gone` says how
+//!   much), before the layer ends, breaks, or the lane does; what was taken and not read leaves after it, as it came.
 //! - **A message ends where the standard says.** What a server may take for its end is noted as it passes, and 64 KiB behind
 //!   the first such place are kept. If the server then answers more than it was asked, or before the end, those octets are
 //!   read again as commands, as it reads them (`session/message.rs`). All octets are reported once all the same: a lane counts what

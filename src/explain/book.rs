@@ -69,7 +69,7 @@ impl Book {
             Oddity::FalseEnd(..) | Oddity::InsideMessage | Oddity::ClosedEarly | Oddity::Smuggled(_) => {
                 self.pick(["", "RFC 5321 section 4.1.1.4", "", ""])
             }
-            Oddity::NotDeflate => "RFC 4978 section 3",
+            Oddity::NotDeflate | Oddity::InsteadOfDeflate => "RFC 4978 section 3",
             Oddity::Truncated
             | Oddity::CutShort
             | Oddity::Torn

@@ -41,6 +41,14 @@ pub fn oddity(odd: Oddity, from: Peer, unasked: bool, book: Book) -> Note {
             from,
             "no DEFLATE stream, or one that grows without measure: passed on as it is, and not read any more",
         ),
+        Oddity::InsteadOfDeflate => finding(
+            from,
+            format!(
+                "plain text after COMPRESS: the {} expects DEFLATE here, and cannot inflate this",
+                from.other().word()
+            ),
+            place,
+        ),
         Oddity::OpenQuote(at) => finding(
             from,
             format!("the quoted string that begins at octet {at} is not closed: it may not hold a line end"),

@@ -5,10 +5,26 @@ use super::lane::{Fate, Manner};
 use super::{Outbox, Session};
 use crate::event::{Data, DataKind, MAX_OCTETS, Octets, Oddity, Peer, Span, What};
 
+/// Maximum number of bytes of a word that may be the name of a command.
+const LONGEST_NAME: usize = 32;
+
 impl Session {
     /// Octets belong to the data block in progress.
     pub(super) fn feed(&mut self, from: Peer, bytes: &[u8], manner: Manner, out: &mut Outbox) {
         let octets = self.octets;
+        let bytes = match self.shown(from, bytes) {
+            shown if shown < bytes.len() => {
+                let (before, behind) = bytes.split_at(shown);
+                if shown > 0 {
+                    self.feed(from, before, manner, out);
+                }
+                if let Some(block) = &mut self.lane(from).block {
+                    block.secret = true;
+                }
+                behind
+            }
+            _ => bytes,
+        };
         let lane = self.lane(from);
         let Some(block) = &mut lane.block else { return };
         block.feed(bytes, manner);
@@ -21,6 +37,29 @@ impl Session {
                 out.report(from, What::Octets(Octets { frame, kind, bytes, secret }));
             }
         }
+    }
+
+    /// How many of these bytes can be shown of a block that nobody can read, and that is no secret otherwise: those before what
+    /// follows the name of a command with secrets.
+    fn shown(&mut self, from: Peer, bytes: &[u8]) -> usize {
+        let block = self.lane(from).block.as_mut().filter(|block| block.kind == DataKind::Opaque && !block.secret);
+        let Some(mut word) = block.map(|block| std::mem::take(&mut block.word)) else { return bytes.len() };
+        for (at, byte) in bytes.iter().enumerate() {
+            if byte.is_ascii_alphanumeric() {
+                // No such name is longer.
+                if word.len() < LONGEST_NAME {
+                    word.push(*byte);
+                }
+            } else if self.logs_in(&word) {
+                return at;
+            } else {
+                word.clear();
+            }
+        }
+        if let Some(block) = &mut self.lane(from).block {
+            block.word = word;
+        }
+        bytes.len()
     }
 
     /// What is to be said of a text of so many octets that is reported now, if some of them were reported before.

@@ -1,115 +1,138 @@
-//! COMPRESS=DEFLATE (RFC 4978) on one lane. Where no rule acts, the compressed octets are passed on as they came and a copy
-//! is inflated to be read; where rules may act, what they leave is compressed anew. Bounded: a piece at a time, and a stream
-//! that grows too much is not read on.
+//! COMPRESS=DEFLATE (RFC 4978) on one lane. Where no rule acts, the compressed bytes are passed on as they came and a copy
+//! is inflated to be read; where rules may act, what they leave is compressed anew. Only complete blocks are read: what a
+//! stream breaks in is passed on and reported as it came ([`super::inflate`]), and a peer that goes on in plain text is read.
 
-use std::fmt;
-
-use flate2::{Compress, Compression, FlushCompress};
-use miniz_oxide::inflate::stream::{InflateState, inflate};
-use miniz_oxide::{DataFormat, MZError, MZFlush, MZStatus};
-
+use super::inflate::{Inflate, Step};
 use super::lane::{Block, Manner};
+use super::packer::Packer;
 use super::{MAX_EVENTS, Outbox, Piece, Session};
-use crate::event::{DataKind, Layer, Oddity, Peer};
+use crate::event::{DataKind, Kind, Layer, Oddity, Peer, State};
+use crate::wire::{self, Expect};
 
-/// So many octets are inflated at once.
-const PIECE: usize = 16 * 1024;
-
-/// A stream of more than [`SOME`] octets that is larger than this many times its compressed size is taken for a bomb: even
+/// A stream of more than [`SOME`] bytes that is larger than this many times its compressed size is taken for a bomb: even
 /// mail of nothing but zeros would not last so long.
 const MOST: u64 = 500;
 
-/// What is smaller may grow as it likes, in octets.
+/// What is smaller may grow as it likes, in bytes.
 const SOME: u64 = 64 * 1024 * 1024;
 
-/// How hard to compress anew: three times as fast as the usual 6, for a tenth more octets.
-const EFFORT: u32 = 2;
+/// Longest line that is looked for where a stream may be plain text, in bytes.
+const LONGEST_LINE: usize = 8 * 1024;
 
-/// The first so many octets are sent as they are, in blocks of their own (RFC 1951 section 3.2.4). Most clients never say more,
-/// and so need no compressor, which is larger than all else that a connection has.
-const STORED: usize = 16 * 1024;
+/// The last block of a stream, empty (RFC 1951 section 3.2.6).
+const LAST: [u8; 2] = [0x03, 0x00];
 
 /// The layer of one lane.
+#[derive(Debug)]
 pub struct Deflate {
-    /// Of miniz_oxide itself: flate2 does not tell what was read before a mistake.
-    inflate: Box<InflateState>,
-    /// Rules may edit the lane: it is compressed anew.
-    edit: bool,
-    /// Once more than [`STORED`] octets were sent.
-    compress: Option<Compress>,
-    /// How many were sent without it.
-    stored: usize,
-    /// Octets that came, as they came and inflated.
+    inflate: Inflate,
+    packer: Packer,
+    phase: Phase,
+    start: Start,
+    /// Plain text comes in its place, and this was said.
+    said: bool,
+    /// It ends with the flush in progress.
+    ending: bool,
+    /// The step whose bytes are being read.
+    due: Option<Step>,
+    /// Bytes that were read, as they came and inflated.
     pub packed: u64,
     /// See `packed`.
     pub plain: u64,
 }
 
-impl fmt::Debug for Deflate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Deflate {{ packed: {}, plain: {} }}", self.packed, self.plain)
-    }
+/// What a lane brings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// A stream.
+    Stream,
+    /// What is behind the end of one.
+    Over,
+    /// What is no stream: all since the last settled place is kept until it is clear whether it is a line.
+    Lost,
+    /// Plain text.
+    Text,
+}
+
+/// What the bytes since the last settled place look like, which is a border of blocks and of lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Start {
+    /// The beginning of a line.
+    Open,
+    /// A whole line, which is one if this turns out to be no stream.
+    Line,
+    /// No text.
+    Binary,
+}
+
+/// The bytes of one call on their way.
+struct Flow<'a> {
+    chunk: &'a [u8],
+    manner: Manner,
+    /// They leave compressed anew.
+    edit: bool,
+    /// How many of the chunk are dealt with.
+    used: usize,
+    /// The first that came since the last settled place.
+    mark: usize,
+    /// What is to be sent on inside the layer.
+    sent: Vec<u8>,
+}
+
+/// How a call ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// All bytes are dealt with, or enough of them for one call.
+    Enough,
+    /// The layer has ended: what came since the last settled place is plain.
+    Ended,
+    /// What came since then is plain text in the place of a stream.
+    Text,
+    /// What came since then is nothing that can be read.
+    Broken,
 }
 
 impl Deflate {
     /// A layer that begins now.
     fn new(edit: bool) -> Self {
-        let inflate = InflateState::new_boxed(DataFormat::Raw);
-        Deflate { inflate, edit, compress: None, stored: 0, packed: 0, plain: 0 }
+        Deflate {
+            inflate: Inflate::default(),
+            packer: Packer::new(edit),
+            phase: Phase::Stream,
+            start: Start::Open,
+            said: false,
+            ending: false,
+            due: None,
+            packed: 0,
+            plain: 0,
+        }
     }
 
-    /// Inflates one piece into `plain`; says how many octets of the input that took, and whether the stream is sound.
-    fn next(&mut self, input: &[u8], plain: &mut Vec<u8>) -> (usize, bool) {
-        plain.resize(PIECE, 0);
-        let done = inflate(&mut self.inflate, input, plain, MZFlush::None);
-        plain.truncate(done.bytes_written);
-        self.packed += done.bytes_consumed as u64;
-        self.plain += done.bytes_written as u64;
-        let bomb = self.plain > SOME && self.plain / MOST > self.packed;
-        // That there is nothing to read is no mistake, and that the stream ends is one only if something follows.
-        let sound = matches!(done.status, Ok(MZStatus::Ok | MZStatus::StreamEnd) | Err(MZError::Buf));
-        let stuck = done.bytes_consumed == 0 && done.bytes_written == 0 && !input.is_empty();
-        (done.bytes_consumed, sound && !stuck && !bomb)
+    /// All that was inflated was read; `input` is what that took, but for what is kept.
+    fn settle(&mut self, input: &[u8]) {
+        self.packed += (self.inflate.kept().len() + input.len()) as u64;
+        self.plain += self.inflate.held() as u64;
+        self.inflate.settle();
+        if self.plain > SOME && self.plain / MOST > self.packed {
+            self.phase = Phase::Lost;
+        }
     }
 
-    /// Compresses octets, so that the peer can read all of them at once. `None` where octets pass as they came, and where
+    /// Compresses bytes, so that the peer can read all of them at once. `None` where bytes pass as they came, and where
     /// there are none.
     pub fn pack(&mut self, plain: &[u8]) -> Option<Vec<u8>> {
-        if !self.edit || plain.is_empty() {
-            return None;
-        }
-        if self.compress.is_none() && self.stored + plain.len() <= STORED {
-            self.stored += plain.len();
-            return Some(store(plain));
-        }
-        // It points back to nothing that it has not seen, so it can begin behind any such block.
-        let compress = self.compress.get_or_insert_with(|| Compress::new(Compression::new(EFFORT), false));
-        let mut packed = Vec::with_capacity(plain.len() / 2 + 64);
-        let before = compress.total_in();
-        loop {
-            let done = usize::try_from(compress.total_in() - before).unwrap_or(plain.len()).min(plain.len());
-            // Memory cannot run out: the room is ours.
-            let _ = compress.compress_vec(&plain[done..], &mut packed, FlushCompress::Sync);
-            let all = compress.total_in() - before == plain.len() as u64;
-            if all && packed.len() < packed.capacity() {
-                return Some(packed);
-            }
-            packed.reserve(packed.capacity().max(64));
-        }
+        if self.phase == Phase::Text { None } else { self.packer.pack(plain) }
     }
-}
 
-/// Octets as they are, in blocks that end with whole octets.
-fn store(plain: &[u8]) -> Vec<u8> {
-    let mut blocks = Vec::with_capacity(plain.len() + 5);
-    for piece in plain.chunks(usize::from(u16::MAX)) {
-        let length = u16::try_from(piece.len()).unwrap_or(u16::MAX);
-        blocks.push(0);
-        blocks.extend_from_slice(&length.to_le_bytes());
-        blocks.extend_from_slice(&(!length).to_le_bytes());
-        blocks.extend_from_slice(piece);
+    /// True if nothing can be put between the bytes that pass.
+    pub fn is_sealed(&self) -> bool {
+        !self.packer.edit && self.phase != Phase::Text
     }
-    blocks
+
+    /// How many bytes are kept back.
+    pub fn waiting(&self) -> usize {
+        self.inflate.kept().len()
+    }
 }
 
 impl Session {
@@ -126,72 +149,169 @@ impl Session {
         true
     }
 
-    /// DEFLATE ends on both lanes (RFC 8437 section 3).
+    /// DEFLATE ends on both lanes (RFC 8437 section 3), where each is between two flushes.
     pub(super) fn end_deflate(&mut self) {
         for lane in &mut self.lanes {
             lane.packed = false;
-            if let Some(layer) = lane.deflate.take() {
-                (lane.ratio, lane.remains) = ((layer.packed, layer.plain), true);
+            if let Some(layer) = &mut lane.deflate {
+                layer.ending = true;
+                if layer.phase == Phase::Text {
+                    lane.deflate = None;
+                }
             }
         }
     }
 
-    /// Takes compressed octets; `manner` says whether they are to be sent on. Returns how many are dealt with.
+    /// Takes compressed bytes; `manner` says whether they are to be sent on. Returns how many are dealt with, at least one.
     pub(super) fn unpack(&mut self, from: Peer, chunk: &[u8], manner: Manner, out: &mut Outbox) -> usize {
-        let Some(mut layer) = self.lane(from).deflate.take() else { return 0 };
-        let (fresh, edit) = (manner == Manner::Fresh, layer.edit);
-        let (mut used, mut plain, mut sent) = (0, Vec::new(), Vec::new());
-        let mut whole = true;
-        while self.lane(from).packed {
-            let (taken, sound) = layer.next(&chunk[used..], &mut plain);
-            used += taken;
-            whole = sound;
-            let stuck = plain.len() < PIECE && used == chunk.len();
-            if fresh && edit {
-                self.edit_inside(from, &plain, &mut layer, out, &mut sent);
-            } else {
-                let manner = if fresh { Manner::Inside } else { manner };
-                self.go_on(from, &plain, manner, out);
-            }
-            let full = used > 0 && used < chunk.len() && out.batch.events.len() >= MAX_EVENTS;
-            if !whole || stuck || (fresh && full) {
-                break;
-            }
+        let Some(mut layer) = self.lane(from).deflate.take() else { return self.go_on(from, chunk, manner, out) };
+        if layer.phase == Phase::Text {
+            self.lane(from).deflate = Some(layer);
+            return self.text_inside(from, chunk, manner, out);
         }
-        if !whole {
-            self.give_up(from, out);
-        }
-        if fresh && !edit {
+        let edit = manner == Manner::Fresh && layer.packer.edit;
+        let mut flow = Flow { chunk, manner, edit, used: 0, mark: 0, sent: Vec::new() };
+        let end = self.inflate(from, &mut layer, &mut flow, out);
+        let used = flow.used;
+        layer.inflate.keep(&chunk[flow.mark..used]);
+        if manner == Manner::Fresh && !edit {
             out.pass(from.other(), 0..used);
-        } else if fresh && let Some(packed) = layer.pack(&sent) {
-            out.send(from.other(), &packed);
         }
-        let lane = self.lane(from);
-        if whole && lane.packed {
-            lane.deflate = Some(layer);
-        } else {
-            (lane.ratio, lane.remains) = ((layer.packed, layer.plain), whole);
+        match end {
+            End::Enough => {
+                self.send_inside(from, &mut layer, &mut flow.sent, out);
+                self.lane(from).deflate = Some(layer);
+                return used;
+            }
+            End::Ended => self.leave_layer(from, layer, flow, out),
+            End::Text => self.begin_text(from, layer, flow, out),
+            End::Broken => self.give_up(from, layer, flow, true, out),
         }
-        // The rest of a broken stream is opaque, and comes again.
-        if used == 0 && !whole { self.go_on(from, chunk, manner, out) } else { used }
+        // What follows is no longer inside, and comes again.
+        if used == 0 { self.go_on(from, chunk, manner, out) } else { used }
     }
 
-    /// After the end of the layer may come what is left of its last flush, which cannot begin a line. Returns how many
-    /// octets that are.
-    pub(super) fn skip_remains(&mut self, from: Peer, chunk: &[u8], out: &mut Outbox) -> usize {
-        let count = chunk.iter().take_while(|octet| !octet.is_ascii_graphic()).count();
-        let lane = self.lane(from);
-        lane.remains = count == chunk.len();
-        lane.ratio.0 += count as u64;
-        // Where the layer was made anew, so was its last flush.
-        if !lane.edit {
-            out.pass(from.other(), 0..count);
+    /// Reads what came before it was known that it is compressed. It is on its way, and so is all that follows: a layer that was
+    /// made anew could not go on behind it.
+    pub(super) fn unpack_early(&mut self, from: Peer, bytes: &[u8], out: &mut Outbox) {
+        if let Some(layer) = self.lane(from).deflate.as_mut().filter(|_| !bytes.is_empty()) {
+            layer.packer.edit = false;
         }
-        count
+        let (mut rest, mut manner) = (bytes, Manner::Early);
+        while !rest.is_empty() {
+            let used = self.unpack(from, rest, manner, out);
+            rest = &rest[used..];
+            manner = Manner::Inside;
+        }
     }
 
-    /// Deals with inflated octets that rules may edit; adds to `sent` what is to be sent on.
-    fn edit_inside(&mut self, from: Peer, plain: &[u8], layer: &mut Deflate, out: &mut Outbox, sent: &mut Vec<u8>) {
+    /// Inflates a chunk and deals with all that is sound.
+    fn inflate(&mut self, from: Peer, layer: &mut Deflate, flow: &mut Flow<'_>, out: &mut Outbox) -> End {
+        loop {
+            if let Some(step) = layer.due {
+                self.read_inside(from, layer, flow, out);
+                layer.due = None;
+                layer.settle(&flow.chunk[flow.mark..flow.used]);
+                flow.mark = flow.used;
+                layer.ending |= !self.lane(from).packed;
+                let line = step != Step::Full && layer.inflate.is_flush(None) && self.is_between_lines(from);
+                layer.start = if line { Start::Open } else { Start::Binary };
+                if step == Step::End {
+                    layer.phase = Phase::Over;
+                    if layer.ending {
+                        return End::Ended;
+                    }
+                }
+                let some = flow.used > 0 && flow.used < flow.chunk.len();
+                if some && flow.manner == Manner::Fresh && out.batch.events.len() >= MAX_EVENTS {
+                    return End::Enough;
+                }
+            }
+            let rest = &flow.chunk[flow.used..];
+            if layer.ending && layer.inflate.is_flush(None) {
+                // Nothing but the end of its last flush still belongs to it.
+                match rest.first() {
+                    Some(&next) if !layer.inflate.is_flush(Some(next)) => return End::Ended,
+                    Some(_) => {
+                        let (taken, step) = layer.inflate.step(&rest[..1]);
+                        flow.used += taken;
+                        layer.inflate.keep(&rest[..taken]);
+                        flow.mark = flow.used;
+                        match step {
+                            Step::Block => layer.settle(&[]),
+                            Step::End => return End::Ended,
+                            _ => {}
+                        }
+                        continue;
+                    }
+                    None => return End::Enough,
+                }
+            }
+            let open = layer.start == Start::Open;
+            let room = match layer.phase {
+                _ if open => line_or_binary(rest),
+                Phase::Stream => rest.len(),
+                // One is enough to tell, and none of it depends on how many came with it.
+                _ => rest.len().min(1),
+            };
+            let (taken, step) =
+                if layer.phase == Phase::Stream { layer.inflate.step(&rest[..room]) } else { (room, Step::More) };
+            flow.used += taken;
+            match step {
+                // A line whose end is still to come may inflate to something; to a line it does not.
+                Step::Block if open && !layer.inflate.ends_line() && !layer.ending => {}
+                Step::Block | Step::Full | Step::End => {
+                    layer.due = Some(step);
+                    continue;
+                }
+                Step::Broken => layer.phase = Phase::Lost,
+                Step::More => {}
+            }
+            if open && taken == room && room > 0 {
+                let raw = [layer.inflate.kept(), &flow.chunk[flow.mark..flow.used]].concat();
+                let text = is_text(rest[room - 1]);
+                let (ends, long) = (rest[room - 1] == b'\n', raw.len() >= LONGEST_LINE);
+                layer.start = match text {
+                    // Of a peer that goes on in plain text, all text is that.
+                    true if layer.said && layer.plain == 0 && (ends || long) => return End::Text,
+                    true if ends && self.is_line(from, &raw, true) => return End::Text,
+                    true if ends && self.is_line(from, &raw, false) => Start::Line,
+                    true if !ends && !long => Start::Open,
+                    _ => Start::Binary,
+                };
+            }
+            if layer.phase != Phase::Stream && (room > 0 || layer.phase == Phase::Lost) {
+                match layer.start {
+                    Start::Line => return End::Text,
+                    Start::Binary => return End::Broken,
+                    Start::Open => {}
+                }
+            }
+            if flow.used == flow.chunk.len() {
+                return End::Enough;
+            }
+        }
+    }
+
+    /// Deals with what was inflated and is sound.
+    fn read_inside(&mut self, from: Peer, layer: &mut Deflate, flow: &mut Flow<'_>, out: &mut Outbox) {
+        for plain in layer.inflate.sound() {
+            if flow.edit {
+                self.edit_inside(from, plain, &mut layer.packer, &mut flow.sent, out);
+                continue;
+            }
+            let manner = if flow.manner == Manner::Fresh { Manner::Inside } else { flow.manner };
+            let read = self.go_on(from, plain, manner, out);
+            if !plain.is_empty() {
+                // Said of the first, it need not be said again; and what has to wait does so inflated.
+                flow.manner = if flow.manner == Manner::Fresh { Manner::Fresh } else { Manner::Inside };
+            }
+            self.go_on(from, &plain[read..], Manner::Inside, out);
+        }
+    }
+
+    /// Deals with inflated bytes that rules may edit; adds to `sent` what is to be sent on.
+    fn edit_inside(&mut self, from: Peer, plain: &[u8], packer: &mut Packer, sent: &mut Vec<u8>, out: &mut Outbox) {
         let mut inner = Outbox::default();
         std::mem::swap(&mut inner.batch, &mut out.batch);
         let mut at = 0;
@@ -200,12 +320,11 @@ impl Session {
             at += self.go_on(from, rest, Manner::Fresh, &mut inner);
             for step in inner.steps(from.other(), rest) {
                 match step {
-                    Piece::Octets(octets) => sent.extend_from_slice(octets),
+                    Piece::Octets(bytes) => sent.extend_from_slice(bytes),
                     Piece::Fault(fault) => {
                         // What is before it must be readable by itself.
-                        if let Some(packed) = layer.pack(sent) {
-                            out.send(from.other(), &packed);
-                        }
+                        let packed = packer.pack(sent);
+                        out.send(from.other(), packed.as_deref().unwrap_or(sent));
                         sent.clear();
                         out.fault(from.other(), fault.clone());
                     }
@@ -219,57 +338,190 @@ impl Session {
         std::mem::swap(&mut inner.batch, &mut out.batch);
     }
 
-    /// From here on nothing of this lane can be read.
-    fn give_up(&mut self, from: Peer, out: &mut Outbox) {
-        self.flush(from, None, out);
-        self.report_block(from, true, out);
+    /// Sends what has gathered for the inside of the layer.
+    fn send_inside(&mut self, from: Peer, layer: &mut Deflate, sent: &mut Vec<u8>, out: &mut Outbox) {
+        if let Some(packed) = layer.packer.pack(sent) {
+            out.send(from.other(), &packed);
+        }
+        sent.clear();
+    }
+
+    /// The layer has ended, and the lane goes on without it.
+    fn leave_layer(&mut self, from: Peer, mut layer: Box<Deflate>, mut flow: Flow<'_>, out: &mut Outbox) {
+        let lane = self.lane(from);
+        lane.ratio = (layer.packed, layer.plain);
+        if flow.edit {
+            // What of a line came inside leaves inside.
+            let gone = lane.gone.min(lane.framer.held().len());
+            flow.sent.extend_from_slice(&lane.framer.held()[gone..]);
+            lane.gone = lane.framer.held().len();
+        }
+        self.send_inside(from, &mut layer, &mut flow.sent, out);
+        self.send_last(from, &layer, out);
+        self.go_on_plainly(from, layer.inflate.kept(), &flow, out);
+    }
+
+    /// The receiver of a stream that was made anew gets its end where the sender's has ended.
+    fn send_last(&mut self, from: Peer, layer: &Deflate, out: &mut Outbox) {
+        if layer.packer.edit && layer.phase == Phase::Over {
+            out.send(from.other(), &LAST);
+        }
+    }
+
+    /// Deals with bytes that came in the layer's place and are not part of the chunk at hand.
+    fn go_on_plainly(&mut self, from: Peer, bytes: &[u8], flow: &Flow<'_>, out: &mut Outbox) {
+        if flow.edit {
+            let (mut passes, mut sent) = (Packer::new(false), Vec::new());
+            self.edit_inside(from, bytes, &mut passes, &mut sent, out);
+            out.send(from.other(), &sent);
+            return;
+        }
+        let manner = if flow.manner == Manner::Fresh { Manner::Inside } else { flow.manner };
+        let read = self.go_on(from, bytes, manner, out);
+        self.go_on(from, &bytes[read..], Manner::Inside, out);
+    }
+
+    /// A line has come in the place of the layer: it and what follows is read as text.
+    fn begin_text(&mut self, from: Peer, mut layer: Box<Deflate>, mut flow: Flow<'_>, out: &mut Outbox) {
+        self.send_inside(from, &mut layer, &mut flow.sent, out);
+        self.send_last(from, &layer, out);
+        let raw = layer.inflate.kept().to_vec();
+        layer.inflate.restart();
+        layer.phase = Phase::Text;
+        self.lane(from).instead = !std::mem::replace(&mut layer.said, true);
+        self.lane(from).deflate = Some(layer);
+        self.go_on_plainly(from, &raw, &flow, out);
+    }
+
+    /// Goes on with plain text in the place of the layer, which may still begin if nothing of it has come.
+    fn text_inside(&mut self, from: Peer, chunk: &[u8], manner: Manner, out: &mut Outbox) -> usize {
+        let text = chunk.first().is_none_or(|&first| is_text(first));
+        let may_begin = self.lane(from).deflate.as_ref().is_some_and(|layer| layer.plain == 0);
+        if !self.is_between_lines(from) || (text && !may_begin) {
+            return self.go_on(from, chunk, manner, out);
+        }
+        let Some(mut layer) = self.lane(from).deflate.take() else { return 0 };
+        if may_begin {
+            (layer.phase, layer.start) = (Phase::Stream, Start::Open);
+            self.lane(from).deflate = Some(layer);
+            return self.unpack(from, chunk, manner, out);
+        }
+        let flow = Flow { chunk, manner, edit: false, used: 0, mark: 0, sent: Vec::new() };
+        self.give_up(from, layer, flow, true, out);
+        self.go_on(from, chunk, manner, out)
+    }
+
+    /// From here on nothing of this lane can be read: what came since the last settled place, and what follows, is passed on and
+    /// reported as it came. `wrong` says whether that is a mistake of its sender's, and not only the end of the connection.
+    fn give_up(&mut self, from: Peer, mut layer: Box<Deflate>, mut flow: Flow<'_>, wrong: bool, out: &mut Outbox) {
+        let hidden = self.may_hold_secret(from, &layer.inflate);
+        self.lane(from).ratio = (layer.packed, layer.plain);
+        self.flush_inside(from, &mut flow, !wrong, out);
+        self.send_inside(from, &mut layer, &mut flow.sent, out);
+        self.send_last(from, &layer, out);
+        if flow.edit {
+            out.send(from.other(), &layer.inflate.hand_over());
+        }
+        self.report_block(from, !wrong, out);
         self.frames += 1;
-        let mut block = Block::new(DataKind::Opaque, self.frames, Some(0), true);
-        block.oddity = Some(Oddity::NotDeflate);
+        let mut block = Block::new(DataKind::Opaque, self.frames, None, hidden);
+        block.oddity = wrong.then_some(Oddity::NotDeflate);
         self.lane(from).block = Some(Box::new(block));
-        self.report_block(from, false, out);
+        self.feed(from, &layer.inflate.raw(), Manner::Inside, out);
+        let block = self.lane(from).block.as_mut();
+        let (hidden, word) =
+            block.map_or((hidden, Vec::new()), |block| (block.secret, std::mem::take(&mut block.word)));
+        let odd = Vec::from_iter((!wrong).then_some(self.cut_off(from)));
+        self.report_block_with(from, odd, out);
+        if !wrong {
+            return;
+        }
         let expect = self.open_layer(from, Layer::Deflate, false, out);
+        if let Some(block) = &mut self.lane(from).block {
+            (block.secret, block.word) = (hidden, word);
+        }
         self.lane(from).framer.expect(expect);
+    }
+
+    /// Reports what is held of a text, and sends it on inside the layer. `ends`: the connection ends here, and not only what can be
+    /// read.
+    fn flush_inside(&mut self, from: Peer, flow: &mut Flow<'_>, ends: bool, out: &mut Outbox) {
+        let mut inner = Outbox::default();
+        std::mem::swap(&mut inner.batch, &mut out.batch);
+        let cut_off = ends.then(|| self.cut_off(from));
+        self.flush_with(from, Vec::from_iter(cut_off), &mut inner);
+        inner.pieces(from.other(), &[]).for_each(|bytes| flow.sent.extend_from_slice(bytes));
+        std::mem::swap(&mut inner.batch, &mut out.batch);
+    }
+
+    /// The lane brings no more: what is kept of its layer is read as far as it goes, and sent on.
+    pub(super) fn end_layer(&mut self, from: Peer, out: &mut Outbox) {
+        let Some(mut layer) = self.lane(from).deflate.take() else {
+            let lane = self.lane(from);
+            // Of a stream that broke with the last byte, all was reported.
+            let packed = lane.packed;
+            lane.block = lane.block.take().filter(|block| !packed || block.kind != DataKind::Opaque || block.len > 0);
+            return;
+        };
+        if layer.phase == Phase::Text {
+            self.lane(from).ratio = (layer.packed, layer.plain);
+            return;
+        }
+        let edit = layer.packer.edit;
+        let mut flow = Flow { chunk: &[], manner: Manner::Fresh, edit, used: 0, mark: 0, sent: Vec::new() };
+        let none = layer.inflate.is_flush(None) || layer.inflate.raw().is_empty();
+        match (layer.phase, layer.start) {
+            (_, Start::Line) => return self.begin_text(from, layer, flow, out),
+            (Phase::Lost | Phase::Over, _) if !none => return self.give_up(from, layer, flow, true, out),
+            (_, Start::Open) if !none => return self.give_up(from, layer, flow, false, out),
+            _ if layer.inflate.held() == 0 && !none => return self.give_up(from, layer, flow, false, out),
+            _ => {}
+        }
+        self.read_inside(from, &mut layer, &mut flow, out);
+        layer.settle(&[]);
+        self.lane(from).ratio = (layer.packed, layer.plain);
+        self.flush_inside(from, &mut flow, true, out);
+        self.send_inside(from, &mut layer, &mut flow.sent, out);
+        self.send_last(from, &layer, out);
+    }
+
+    /// True if the next byte of a lane begins a text.
+    fn is_between_lines(&self, from: Peer) -> bool {
+        let lane = &self.lanes[from.index()];
+        let amid = lane.frame.is_some() || lane.block.is_some() || lane.wait.is_some() || lane.sasl.is_some();
+        !amid && lane.framer.expected() == Expect::Line && lane.framer.held().is_empty()
+    }
+
+    /// True if bytes begin with a line of the protocol; `sure` asks for one that no stream begins with by chance.
+    fn is_line(&self, from: Peer, bytes: &[u8], sure: bool) -> bool {
+        let end = bytes.iter().position(|&byte| byte == b'\n').map_or(bytes.len(), |at| at + 1);
+        let line = &bytes[..end];
+        let known = match wire::read(self.grammar.form, from, line).kind {
+            Kind::Command { verb, .. } => self.grammar.commands.exact(verb.of(line)).is_some(),
+            Kind::Info { name, .. } => self.grammar.response(name.of(line)).is_some(),
+            Kind::Reply { .. } | Kind::Done => true,
+            Kind::GoAhead { .. } => false,
+            Kind::Unknown | Kind::Blank => return false,
+            _ => false,
+        };
+        known || !sure
+    }
+
+    /// True if what cannot be read may have a secret in it: before login and in the middle of one, and where one is named.
+    fn may_hold_secret(&self, from: Peer, inflate: &Inflate) -> bool {
+        let lane = &self.lanes[from.index()];
+        let inside = matches!(self.state, State::Authenticated | State::Selected);
+        let named = |bytes: &[u8]| bytes.split(|b| !b.is_ascii_alphanumeric()).any(|word| self.logs_in(word));
+        !inside || lane.sasl.is_some() || lane.wary || lane.wait.is_some() || named(&inflate.sound().concat())
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use flate2::{Decompress, FlushDecompress};
+/// Where the first line or the first byte that is no text ends, if either is there.
+fn line_or_binary(bytes: &[u8]) -> usize {
+    bytes.iter().position(|&byte| byte == b'\n' || !is_text(byte)).map_or(bytes.len(), |at| at + 1)
+}
 
-    use super::*;
-
-    fn packed(layer: &mut Deflate, plain: &[u8]) -> Vec<u8> {
-        layer.pack(plain).expect("there is something to compress")
-    }
-
-    #[test]
-    fn what_is_compressed_anew_can_be_read_at_once_and_a_little_needs_no_compressor() {
-        let (mut layer, mut reader) = (Deflate::new(true), Decompress::new(false));
-        let mut is_read = |packed: &[u8], plain: &[u8]| {
-            let mut read = Vec::with_capacity(plain.len() + 1);
-            reader.decompress_vec(packed, &mut read, FlushDecompress::None).expect("a sound stream");
-            assert!(read == plain, "{} octets instead of {}", read.len(), plain.len());
-        };
-        assert_eq!(layer.pack(b""), None);
-        for _ in 0..STORED / 8 {
-            is_read(&packed(&mut layer, b"a NOOP\r\n"), b"a NOOP\r\n");
-        }
-        assert!(layer.compress.is_none());
-        is_read(&packed(&mut layer, b"b"), b"b");
-        assert!(layer.compress.is_some());
-        let much = b"the same again, ".repeat(10_000);
-        let short = packed(&mut layer, &much);
-        is_read(&short, &much);
-        assert!(short.len() < much.len() / 10);
-        is_read(&packed(&mut layer, b"c NOOP\r\n"), b"c NOOP\r\n");
-    }
-
-    #[test]
-    fn much_at_once_is_compressed_from_the_start_and_a_tap_compresses_nothing() {
-        let much = b"the same again, ".repeat(10_000);
-        assert!(packed(&mut Deflate::new(true), &much).len() < much.len() / 10);
-        assert_eq!(Deflate::new(false).pack(&much), None);
-        assert_eq!(store(&much).len(), much.len() + 3 * 5);
-    }
+/// True for what may stand in a line.
+const fn is_text(byte: u8) -> bool {
+    matches!(byte, b'\t' | b'\r' | b'\n' | b' '..=b'~')
 }

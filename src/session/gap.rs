@@ -59,6 +59,7 @@ impl Session {
             // What waits was followed by something else.
             self.refuse_all(out);
         }
+        self.end_layer(from, out);
         self.flush_with(from, vec![Oddity::Torn], out);
         self.report_block_with(from, vec![Oddity::Torn], out);
         let layered = self.lane(from).packed;

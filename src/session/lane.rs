@@ -79,6 +79,8 @@ pub struct Block {
     pub behind: Option<Vec<u8>>,
     /// It is complete, and only to be reported.
     pub over: bool,
+    /// What may be the beginning of a word, where words decide whether the rest is a secret.
+    pub word: Vec<u8>,
     /// Where TLS begins: what is read of it.
     pub hello: Option<Box<Reader>>,
     /// What was read, and is to be reported.
@@ -100,6 +102,7 @@ impl Block {
             subject: None,
             behind: None,
             over: false,
+            word: Vec::new(),
             hello: None,
             said: Vec::new(),
         }
@@ -208,8 +211,8 @@ pub struct Lane {
     pub deflate: Option<Box<Deflate>>,
     /// Octets that came compressed and what they were, of a layer that has ended.
     pub ratio: (u64, u64),
-    /// The end of its last flush may still come.
-    pub remains: bool,
+    /// The next text stands in its place.
+    pub instead: bool,
     /// A SASL security layer may begin with the next octet.
     pub sealable: bool,
     /// TLS is to begin with the next octet, between the peers; if it is text that comes, this stays so.

@@ -12,10 +12,12 @@ mod edit;
 mod enforce;
 mod fault;
 mod gap;
+mod inflate;
 pub mod lane;
 mod message;
 pub mod outbox;
 mod own;
+mod packer;
 mod read;
 mod relay;
 mod secret;
@@ -33,6 +35,7 @@ use crate::grammar::Grammar;
 pub use crate::rules::Trouble;
 use crate::rules::{Progress, Rules};
 use crate::wire::{self, Cut, Expect, Framer, imap, managesieve};
+use deflate::Deflate;
 use dialogue::Dialogue;
 use edit::Plan;
 use lane::{Block, Fate, Lane, Manner, Start, Wait, start};
@@ -163,12 +166,6 @@ impl Session {
                 lane.wait = Some((Wait::Start, 0));
             }
         }
-        if self.lane(from).remains {
-            let count = self.skip_remains(from, chunk, out);
-            if count > 0 {
-                return count;
-            }
-        }
         if self.lane(from).deflate.is_some() {
             return self.unpack(from, chunk, Manner::Fresh, out);
         }
@@ -201,12 +198,12 @@ impl Session {
         out.report(from, What::Closed(Box::new(end)));
     }
 
-    /// How many octets of this lane are kept back: those of an incomplete text, and those that cannot be classified
-    /// yet. Never more than [`crate::event::MAX_TEXT`].
+    /// How many bytes of this lane are kept back: those of an incomplete text, and those that cannot be classified
+    /// yet, never more than [`crate::event::MAX_TEXT`]; and as many again of a DEFLATE block that is not complete.
     #[must_use]
     pub fn held(&self, from: Peer) -> usize {
         let lane = &self.lanes[from.index()];
-        lane.framer.held().len() + lane.undecided.len()
+        lane.framer.held().len() + lane.undecided.len() + lane.deflate.as_deref().map_or(0, Deflate::waiting)
     }
 
     const fn lane(&mut self, peer: Peer) -> &mut Lane {
@@ -401,6 +398,9 @@ impl Session {
         if lane.due && !std::mem::replace(&mut lane.undue, true) {
             oddities.push(Oddity::InsteadOfTls);
         }
+        if std::mem::take(&mut lane.instead) {
+            oddities.push(Oddity::InsteadOfDeflate);
+        }
         let blind = self.blind;
         let turn = self.pair(from, whole, &reading, &mut oddities);
         if blind {
@@ -491,21 +491,37 @@ impl Session {
 
     /// Settles and reports all that is unfinished on a lane that brings no more; what was held is sent on.
     fn finish(&mut self, from: Peer, out: &mut Outbox) {
-        while let Some((wait, _)) = self.lane(from).wait {
-            // A message of which nothing came has not begun.
-            let begun = wait == Wait::Message && !self.lane(from).undecided.is_empty();
-            let granted = begun || matches!(wait, Wait::Literal(_) | Wait::Sasl);
-            self.settle(from, granted, out);
-        }
+        self.settle_all(from, out);
+        self.end_layer(from, out);
+        self.settle_all(from, out);
         self.flush(from, None, out);
         self.report_block(from, true, out);
         self.disarm(from, out);
         self.lane(from).finished = true;
     }
 
+    /// Settles what waits on a lane that brings no more: the likeliest answer is assumed.
+    fn settle_all(&mut self, from: Peer, out: &mut Outbox) {
+        while let Some((wait, _)) = self.lane(from).wait {
+            // A message of which nothing came has not begun.
+            let begun = wait == Wait::Message && !self.lane(from).undecided.is_empty();
+            let granted = begun || matches!(wait, Wait::Literal(_) | Wait::Sasl);
+            self.settle(from, granted, out);
+        }
+    }
+
     /// What is said of something incomplete: whoever ended the connection first has left it so.
     fn cut_off(&self, from: Peer) -> Oddity {
         if self.lanes[from.other().index()].finished { Oddity::CutShort } else { Oddity::Truncated }
+    }
+
+    /// Sends bytes to the other peer, inside the layer of this lane where that is made anew. While what lies inside is being
+    /// dealt with, the layer is not in its lane, and its bytes are put into it by whoever took it.
+    fn send_on(&mut self, from: Peer, bytes: &[u8], out: &mut Outbox) {
+        match self.lane(from).deflate.as_mut().and_then(|layer| layer.pack(bytes)) {
+            Some(packed) => out.send(from.other(), &packed),
+            None => out.send(from.other(), bytes),
+        }
     }
 
     /// Sends on and reports an incomplete line as it is.
@@ -524,12 +540,8 @@ impl Session {
         }
         let rest = &held[gone.min(held.len())..];
         let away = self.lane(from).frame.is_some() && self.lane(from).fate != Fate::Sent;
-        match self.lane(from).deflate.as_mut().filter(|_| !away).and_then(|layer| layer.pack(rest)) {
-            Some(packed) => out.send(from.other(), &packed),
-            // A copy of what was passed on is not sent again.
-            _ if self.lane(from).packed => {}
-            _ if away => {}
-            _ => out.send(from.other(), rest),
+        if !away {
+            self.send_on(from, rest, out);
         }
         // What is missing of a list may be its best part.
         let reading = Reading { list: None, ..self.read(from, &held) };

@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::deflate::Deflate;
 use super::dialogue::{Answer, InFlight};
 use super::lane::Fate;
 use super::secret::{Mask, mask};
@@ -94,11 +95,7 @@ impl Session {
 
     /// Says a line in the place of a peer, and reports it. It pairs with nothing but what it answers.
     fn utter(&mut self, from: Peer, line: &[u8], rule: Arc<str>, answers: Option<u64>, out: &mut Outbox) {
-        let lane = self.lane(from);
-        match lane.deflate.as_mut().and_then(|layer| layer.pack(line)) {
-            Some(packed) => out.send(from.other(), &packed),
-            None => out.send(from.other(), line),
-        }
+        self.send_on(from, line, out);
         self.frames += 1;
         let frame = self.frames;
         let reading = wire::read(self.grammar.form, from, line);
@@ -168,8 +165,9 @@ impl Session {
         let lane = &self.lanes[from.index()];
         let busy =
             lane.frame.is_some() || lane.block.is_some() || lane.wait.is_some() || lane.sasl.is_some() || lane.due;
+        let sealed = lane.deflate.as_deref().is_some_and(Deflate::is_sealed);
         let idles = from == Peer::Client && self.dialogue.idle().is_some();
-        !busy && !idles && !self.waits(from)
+        !sealed && !busy && !idles && !self.waits(from)
     }
 
     /// True for a reply to a line of ours: it is not for the client.

@@ -159,7 +159,7 @@ impl Session {
     }
 
     /// True for the verb of a command with secrets, also with something that is no letter or digit around it.
-    fn logs_in(&self, word: &[u8]) -> bool {
+    pub(super) fn logs_in(&self, word: &[u8]) -> bool {
         let start = word.iter().position(u8::is_ascii_alphanumeric).unwrap_or(word.len());
         let word = &word[start..];
         let end = word.iter().position(|b| !b.is_ascii_alphanumeric()).unwrap_or(word.len());

@@ -51,11 +51,10 @@ impl Session {
             }
             _ => self.decide(from, wait, frame, granted, out),
         }
-        let compressed = wait == Wait::Deflate && granted;
-        let used = match compressed {
-            true => self.unpack(from, waiting.bytes(), manner, out),
-            false => self.go_on(from, waiting.bytes(), manner, out),
-        };
+        if wait == Wait::Deflate && granted {
+            return self.unpack_early(from, waiting.bytes(), out);
+        }
+        let used = self.go_on(from, waiting.bytes(), manner, out);
         waiting.advance(used);
         self.lane(from).undecided = waiting;
     }

@@ -9,7 +9,8 @@ pub const fn block(data: &Data) -> &'static str {
     match data.kind {
         DataKind::Literal => "literal",
         DataKind::Overlong => "overlong line",
-        DataKind::Opaque => "under a layer that is not read",
+        DataKind::Opaque if data.secret => "under a layer that is not read",
+        DataKind::Opaque => "not inflated",
         DataKind::Proxy => "PROXY header",
         DataKind::Message => "message",
         DataKind::Chunk => "chunk",

@@ -16,8 +16,7 @@ use super::style::{Body, Ink, Look, Palette};
 use super::text::{self, End};
 use super::{Sink, caps, phrase};
 use crate::event::{
-    Closed, Data, DataKind, Edited, Event, Explained, Foreign, Kind, Note, NoteKind, Oddity, Opened, Peer, State, Text,
-    What,
+    Closed, Data, Edited, Event, Explained, Foreign, Kind, Note, NoteKind, Oddity, Opened, Peer, State, Text, What,
 };
 use crate::wording::{amount, duration};
 
@@ -257,7 +256,7 @@ impl<W: Write + Send> Pretty<W> {
         };
         let bulk = self.bulk.take(event, data);
         let head = text::start_of(bulk.as_deref().unwrap_or(event.bytes), shown);
-        if self.body == Body::Fold && data.kind != DataKind::Opaque {
+        if self.body == Body::Fold {
             first_line(page, head, data.len);
         }
         page.ink(Ink::Code, ")");

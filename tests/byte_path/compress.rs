@@ -1,5 +1,5 @@
-//! COMPRESS=DEFLATE (RFC 4978): without rules the octets pass as they came, with rules what is inside is as the rules leave it,
-//! however it is cut; bombs and broken streams are passed on, and cost little.
+//! COMPRESS=DEFLATE (RFC 4978): without rules the bytes pass as they came, with rules what is inside is as the rules leave it,
+//! however it is cut; bombs are passed on, and cost little. What a stream breaks in arrives and is reported as it came.
 
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
 use imapscope::event::{Oddity, Peer, What};
@@ -7,7 +7,7 @@ use imapscope::rules::{Rules, Source};
 
 use proptest::prelude::*;
 
-use crate::lanes::{Cutting, Run, run};
+use crate::lanes::{Cutting, Run, Seen, run};
 
 /// What goes on in plain text before.
 const BEFORE: [(Peer, &[u8]); 3] = [
@@ -156,5 +156,173 @@ proptest! {
         let split = run(start(), &steps, &Cutting::Sizes(sizes));
         prop_assert!(whole.input == whole.output && split.input == split.output);
         prop_assert_eq!(&whole.events, &split.events);
+    }
+}
+
+/// How a stream ends for a strict reader, and what it inflates to.
+#[derive(Debug, PartialEq)]
+enum Ends {
+    /// More may follow.
+    Open,
+    /// With its last block, behind which this stands.
+    Last(Vec<u8>),
+    /// No DEFLATE.
+    Broken,
+}
+
+/// What a strict reader makes of a stream, all of it at once: a reader of its own, which checks distances.
+fn strict(packed: &[u8]) -> (Vec<u8>, Ends) {
+    use miniz_oxide::inflate::TINFLStatus;
+    use miniz_oxide::inflate::core::{DecompressorOxide, decompress, inflate_flags};
+    let flags = inflate_flags::TINFL_FLAG_HAS_MORE_INPUT | inflate_flags::TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
+    let mut out = vec![0; 1 << 19];
+    let (status, used, made) = decompress(&mut DecompressorOxide::new(), packed, &mut out, 0, flags);
+    out.truncate(made);
+    let ends = match status {
+        TINFLStatus::NeedsMoreInput => Ends::Open,
+        TINFLStatus::Done => Ends::Last(packed[used..].to_vec()),
+        TINFLStatus::HasMoreOutput => panic!("the room is enough"),
+        _ => Ends::Broken,
+    };
+    (out, ends)
+}
+
+/// The rules that make both lanes those of an edit, and change nothing.
+fn idle() -> Rules {
+    Rules::compile(&[Source::rule(1, "s/nowhere/x/")]).expect("a rule")
+}
+
+/// Runs what a peer sends behind the OK; gives what it sent from there on, what left, and what was reported as its own.
+fn behind(rules: Rules, from: Peer, stream: &[u8], cutting: &Cutting) -> (Run, [Vec<u8>; 3]) {
+    let mut run = Run::with(rules);
+    BEFORE.iter().for_each(|(from, text)| run.feed(*from, text));
+    let [output, whole] = [&run.output, &run.whole].map(|all| all[from.index()].len());
+    let run = self::run(run, &[(from, stream.to_vec())], cutting);
+    let parts =
+        [stream.to_vec(), run.output[from.index()][output..].to_vec(), run.whole[from.index()][whole..].to_vec()];
+    (run, parts)
+}
+
+/// One piece of what stands behind the OK.
+#[derive(Debug, Clone)]
+enum Part {
+    /// These texts in the stream, and how it is flushed.
+    Texts(Vec<&'static str>, FlushCompress),
+    /// Bytes of any kind.
+    Junk(Vec<u8>),
+    /// A line in plain text.
+    Plain(&'static str),
+}
+
+fn parts() -> impl Strategy<Value = Vec<Part>> {
+    let flush = prop::sample::select(
+        &[FlushCompress::Sync, FlushCompress::Sync, FlushCompress::Partial, FlushCompress::Full, FlushCompress::None][..],
+    );
+    let texts = prop::collection::vec(prop::sample::select(&TEXTS[..3]), 1..4);
+    let part = prop_oneof![
+        12 => (texts, flush).prop_map(|(texts, flush)| Part::Texts(texts, flush)),
+        1 => prop::sample::select(&TEXTS[..1]).prop_map(|text| Part::Texts(vec![text], FlushCompress::Finish)),
+        2 => prop::collection::vec(any::<u8>(), 1..40).prop_map(Part::Junk),
+        2 => prop::sample::select(&PLAIN[..]).prop_map(Part::Plain),
+    ];
+    prop::collection::vec(part, 1..6)
+}
+
+/// What somebody might write there: lines of the protocol, and what reads as none.
+const PLAIN: [&str; 8] = [
+    "* BYE shutting down\r\n",
+    "b NOOP\r\n",
+    "a9 OK not compressed\r\n",
+    "* 3 EXISTS\r\n* 1 RECENT\r\n",
+    "DONE\r\n",
+    "Segmentation fault\r\n",
+    "\r\n",
+    "no line end",
+];
+
+fn put_together(parts: &[Part]) -> Vec<u8> {
+    let (mut stream, mut all) = (Compress::new(Compression::default(), false), Vec::new());
+    for part in parts {
+        match part {
+            Part::Junk(junk) => all.extend_from_slice(junk),
+            Part::Plain(text) => all.extend_from_slice(text.as_bytes()),
+            Part::Texts(texts, flush) => {
+                let mut packed = Vec::with_capacity(2000);
+                stream.compress_vec(texts.concat().as_bytes(), &mut packed, *flush).expect("there is room");
+                all.extend(packed);
+            }
+        }
+    }
+    all
+}
+
+/// What was reported: so many bytes of text before the stream begins; what it inflates to, so many bytes; and all from this byte
+/// on as it came. `None` if it is not that.
+fn evidence(stream: &[u8], whole: &[u8]) -> Option<[usize; 3]> {
+    let lines = stream.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
+    std::iter::once(0).chain(lines).find_map(|begin| {
+        let whole = whole.strip_prefix(&stream[..begin])?;
+        let (plain, ends) = strict(&stream[begin..]);
+        let sound = match &ends {
+            Ends::Open => Some(stream.len()),
+            Ends::Last(rest) => Some(stream.len() - rest.len()),
+            Ends::Broken => None,
+        };
+        // All of it, or as little as can be: a stored block looks as it came.
+        sound.into_iter().chain(begin..stream.len()).find_map(|at| {
+            let sound = whole.strip_suffix(&stream[at..])?;
+            let enough = at == stream.len() || strict(&stream[begin..at]).0.len() >= sound.len();
+            (plain.starts_with(sound) && enough).then_some([begin, sound.len(), at])
+        })
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Whatever stands behind the OK, and wherever it is cut: with rules that match nothing it arrives, and what is reported is
+    /// what is sound and the rest as it came.
+    #[test]
+    fn every_byte_behind_the_ok_arrives_and_is_reported(
+        parts in parts(),
+        server in any::<bool>(),
+        cut in prop::option::of(any::<prop::sample::Index>()),
+        sizes in prop::collection::vec(1..20usize, 1..6),
+    ) {
+        let from = if server { Peer::Server } else { Peer::Client };
+        let mut stream = put_together(&parts);
+        stream.truncate(cut.map_or(stream.len(), |cut| cut.index(stream.len() + 1)));
+        let (tap, [_, left, whole]) = behind(Rules::default(), from, &stream, &Cutting::Whole);
+        prop_assert!(left == stream, "a tap changes nothing");
+        let found = evidence(&stream, &whole);
+        prop_assert!(found.is_some(), "{} was reported of\n{}", whole.escape_ascii(), stream.escape_ascii());
+        let [begin, sound, at] = found.unwrap_or_default();
+        for cutting in [Cutting::Whole, Cutting::Every(1), Cutting::Sizes(sizes)] {
+            let (one, [_, left, _]) = behind(Rules::default(), from, &stream, &cutting);
+            prop_assert!(left == stream);
+            prop_assert_eq!(&one.events, &tap.events, "{:?}", &cutting);
+            let (edit, [_, left, _]) = behind(idle(), from, &stream, &cutting);
+            prop_assert_eq!(&edit.events, &tap.events, "in edit, {:?}", &cutting);
+            // What is sound inflates to the same, and the rest is as it came, but for the bits before it in its first byte.
+            let rest = &stream[(at + 1).min(stream.len())..];
+            prop_assert!(left.ends_with(rest), "{} left of\n{}", left.escape_ascii(), stream.escape_ascii());
+            prop_assert!(left.starts_with(&stream[..begin]));
+            let before = strict(&left[begin..left.len().saturating_sub(stream.len() - at)]).0;
+            prop_assert!(
+                before == strict(&stream[begin..]).0[..sound],
+                "{} left of\n{}, of which {sound} bytes are sound, up to {at}",
+                left.escape_ascii(),
+                stream.escape_ascii()
+            );
+            let text = |seen: &Seen| matches!(&seen.what, What::Text(text) if text.oddities.contains(&Oddity::InsteadOfDeflate));
+            if !tap.events.iter().any(text) {
+                prop_assert!(
+                    strict(&left) == strict(&stream),
+                    "the receiver of {} is none the wiser than that of {}",
+                    left.escape_ascii(),
+                    stream.escape_ascii()
+                );
+            }
+        }
     }
 }

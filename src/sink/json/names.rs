@@ -119,6 +119,7 @@ pub const fn oddity(odd: Oddity) -> &'static str {
         Oddity::CutShort => "cut-short",
         Oddity::Torn => "torn",
         Oddity::NotDeflate => "not-deflate",
+        Oddity::InsteadOfDeflate => "instead-of-deflate",
         Oddity::OpenQuote(_) => "open-quote",
         Oddity::NotALiteral(_) => "not-a-literal",
         Oddity::UnknownTag => "unknown-tag",

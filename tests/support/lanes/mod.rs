@@ -190,7 +190,7 @@ impl Run {
         }
         for peer in [Peer::Client, Peer::Server] {
             let held = self.session.held(peer);
-            assert!(held <= MAX_TEXT, "{held} octets of the {} are held", peer.word());
+            assert!(held <= 2 * MAX_TEXT, "{held} octets of the {} are held", peer.word());
         }
         self.out.clear();
         let batch = std::mem::take(&mut self.out.batch);
