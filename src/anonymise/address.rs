@@ -1,11 +1,11 @@
-//! Addresses of IPv6 in octets: where one is, and what its stand-in looks like.
+//! Finds addresses of IPv6 among bytes, and gives their stand-ins the form of an address.
 
-use std::net::Ipv6Addr;
+use core::net::Ipv6Addr;
 
-/// What stands before one in SMTP (RFC 5321 section 4.1.3).
+/// Tag before an address in SMTP (RFC 5321 section 4.1.3).
 const TAG: &[u8] = b"IPv6:";
 
-/// The longest address, with one of IPv4 at its end (RFC 4291 section 2.2).
+/// Maximum length of an address, with one of IPv4 at its end, in bytes (RFC 4291 section 2.2).
 const LONGEST: usize = 45;
 
 /// Finds the address that begins here: the length of the tag before it, and where it ends.
@@ -17,7 +17,7 @@ pub fn six(bytes: &[u8]) -> Option<(usize, usize)> {
     let part = |b: &u8| b.is_ascii_hexdigit() || *b == b':' || *b == b'.';
     let len = rest.iter().take(LONGEST + 1).take_while(|b| part(b)).count();
     let goes_on = rest.get(len).is_some_and(|b| b.is_ascii_alphanumeric() || *b >= 0x80);
-    // A point or colon behind it ends a sentence.
+    // A full stop or colon after it ends a sentence.
     let found = &rest[..len];
     let bare =
         found.strip_suffix(b".").or(found.strip_suffix(b":").filter(|bare| !bare.ends_with(b":"))).unwrap_or(found);

@@ -76,7 +76,7 @@ pub struct Arguments {
     depth: u32,
     /// The kind of the argument that the outermost parenthesis is.
     group: u8,
-    /// So many of the next arguments are of the kind `coming`.
+    /// Number of the next arguments that are of the kind `coming`.
     after: u8,
     coming: u8,
     /// Within this parenthesis everything is of this kind.
@@ -125,7 +125,7 @@ const KEYS: [&[u8]; 22] = [
     b"DELIVEREDTO",
 ];
 
-/// Words in quotes behind a mailbox (RFC 5258 section 5, RFC 5465 section 5.3).
+/// Words in quotes after a mailbox (RFC 5258 section 5, RFC 5465 section 5.3).
 const EXTENDED: [&[u8]; 3] = [b"CHILDINFO", b"SUBSCRIBED", b"OLDNAME"];
 
 /// The same of what FETCH and STORE give.
@@ -188,7 +188,7 @@ impl Arguments {
         Arguments { kinds, manner, ..Self::default() }
     }
 
-    /// Those of a response code, behind its name. `known`: it is described.
+    /// Returns those of a response code, after its name. `known`: the grammar describes it.
     #[must_use]
     pub fn of_code(name: &[u8], known: bool) -> Self {
         let kinds: &'static [u8] = match &*name.to_ascii_uppercase() {

@@ -81,14 +81,14 @@ impl StandIns {
         self.reserved.extend(words.map(Box::from));
     }
 
-    /// From here on, words that are replaced are learned, or are not: what names a user or a mailbox names it in human text, too.
+    /// Begins or ends learning of the words that are replaced: what names a user or a mailbox names it in human text, too.
     pub const fn begin_learning(&mut self, learning: bool) {
         self.learning = learning;
     }
 
-    /// Remembers the words of these octets as names. Knows [`MAX_WORDS`] at most.
-    pub fn learn(&mut self, octets: &[u8]) {
-        for word in octets.split(|b| !b.is_ascii_alphanumeric() && *b < 0x80).filter(|word| !word.is_empty()) {
+    /// Remembers the words of these bytes as names, [`MAX_WORDS`] of all at most.
+    pub fn learn(&mut self, bytes: &[u8]) {
+        for word in bytes.split(|b| !b.is_ascii_alphanumeric() && *b < 0x80).filter(|word| !word.is_empty()) {
             if word.len() <= MAX_LONG && self.learned.len() < MAX_WORDS {
                 self.learned.insert(word.to_ascii_lowercase().into());
             }

@@ -1,9 +1,9 @@
 //! Where in ENVELOPE and BODYSTRUCTURE (RFC 9051 section 7.5.2) a string is, and so whether it is a word of MIME, a date or a name.
 
-/// Maximum depth to which parentheses are told apart; all that lies deeper is a name.
+/// Maximum depth of parentheses that are looked into; everything deeper is a name.
 const DEPTH: usize = 64;
 
-/// What a string is.
+/// Meaning of a string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Item {
     /// A type, an encoding, a disposition.
@@ -18,7 +18,7 @@ pub enum Item {
     Name,
 }
 
-/// What a parenthesis holds.
+/// Content of a parenthesis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
     Body,
@@ -85,7 +85,7 @@ impl Structure {
         self.levels.is_empty()
     }
 
-    /// Takes note of an item that is no group. Returns what it is.
+    /// Takes note of an item outside of a group of its own. Returns its meaning.
     pub fn item(&mut self) -> Item {
         let Some(level) = self.levels.last_mut().filter(|_| self.deeper == 0) else { return Item::Name };
         let at = level.items;
@@ -103,7 +103,7 @@ impl Structure {
 }
 
 impl Level {
-    /// What a group in this one holds.
+    /// Takes note of a group in this one. Returns its content.
     fn group(&mut self) -> Role {
         let at = self.items;
         match self.role {

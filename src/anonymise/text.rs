@@ -298,7 +298,7 @@ impl Draft<'_> {
                 }
             }
             _ => {
-                // A message to others is no name that is heard of again.
+                // The text of a message to others does not name a user or a channel.
                 let end = octets.windows(2).position(|pair| pair == b" :").filter(|_| line).unwrap_or(octets.len());
                 let (arguments, said) = octets.split_at_mut(end);
                 self.names.begin_learning(!matches!(&*word, b"EHLO" | b"HELO" | b"LHLO"));
@@ -316,7 +316,7 @@ impl Draft<'_> {
         let Kind::Info { name, arguments, .. } = self.reading.kind else { return self.names(Span::new(0, len)) };
         self.verb(name);
         if name.of(self.bytes).eq_ignore_ascii_case(b"CAP") {
-            // Who is told comes first.
+            // The nickname of the client comes first.
             let (start, end) = (arguments.start as usize, arguments.end as usize);
             let octets = &mut self.bytes[start..end];
             let first = octets.iter().position(|&b| b == b' ').unwrap_or(octets.len());

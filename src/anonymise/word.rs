@@ -1,7 +1,7 @@
 //! Which words of some octets are replaced: all of them, all that are not listed, or what is left of human text. Everything
 //! between words stays, so that nothing moves; words in encodings of mail are replaced inside them.
 
-use std::net::Ipv6Addr;
+use core::net::Ipv6Addr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -105,7 +105,7 @@ impl StandIns {
         self.heard(bytes, known, false);
     }
 
-    /// The same of what a server says to a client: what was learned to be a name is one here.
+    /// Replaces like [`StandIns::said`] what a server says to a client: a word that was learned as a name is one here.
     pub fn answered(&mut self, bytes: &mut [u8], known: &Words) {
         self.heard(bytes, known, true);
     }
@@ -212,8 +212,8 @@ impl StandIns {
         }
     }
 
-    /// Strings and words that are listed (RFC 5804 section 1.2); without a list, words are names, and numbers are behind the first
-    /// one.
+    /// Replaces strings, and words that are not listed (RFC 5804 section 1.2). Without a list, words are names, but for numbers after
+    /// the first one.
     pub fn strings(&mut self, bytes: &mut [u8], known: Option<&Words>) {
         let mut at = 0;
         let mut first = true;

@@ -182,7 +182,7 @@ pub fn identity(found: &Metadata) -> (u64, u64) {
     (found.dev(), found.ino())
 }
 
-/// A folder may have a slash behind its name.
+/// Removes the slashes at the end of a path.
 fn without_slash(path: &Path) -> &OsStr {
     use std::os::unix::ffi::OsStrExt;
     let bytes = path.as_os_str().as_bytes();

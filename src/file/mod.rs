@@ -30,7 +30,7 @@ const ATTEMPTS: usize = 16;
 /// Mode bits that let the group or others do something.
 const OTHERS: u32 = 0o077;
 
-/// Why a file is not written to.
+/// Reason why a file is not written to.
 #[derive(Debug)]
 pub struct Refused {
     /// Kind of the error, as the system would have it.
@@ -68,7 +68,7 @@ pub enum Way {
     Write,
     /// To be appended to.
     Append,
-    /// To be written from its beginning, if there is nothing of this name.
+    /// To be written from its beginning, if the name is free.
     New,
     /// To be read.
     Read,
@@ -228,7 +228,7 @@ impl Opened {
         !self.found.is_file() || !matches!(self.file.try_lock(), Err(TryLockError::WouldBlock))
     }
 
-    /// Returns true if it holds nothing now, as what is no regular file never does.
+    /// Returns true if it holds nothing now, or is not a regular file.
     ///
     /// # Errors
     /// What the system refuses.
@@ -287,7 +287,7 @@ impl Write for Output {
 pub struct Outputs {
     taken: Vec<(u64, u64)>,
     /// What the user should know of them: a sentence each.
-    pub told: Vec<String>,
+    pub messages: Vec<String>,
 }
 
 impl Outputs {
@@ -309,7 +309,7 @@ impl Outputs {
             self.taken.push(identity);
         }
         self.tell(path, place.path());
-        self.told.extend(opened.warning.iter().map(|warning| format!("warning: {warning}")));
+        self.messages.extend(opened.warning.iter().map(|warning| format!("warning: {warning}")));
         Ok((place, opened))
     }
 
@@ -320,19 +320,19 @@ impl Outputs {
     pub fn folder(&mut self, path: &Path) -> Result<Folder, Refused> {
         let folder = first_new(path, Folder::fresh)?;
         self.tell(path, folder.path());
-        self.told.extend(folder.warning()?.map(|warning| format!("warning: {warning}")));
+        self.messages.extend(folder.warning()?.map(|warning| format!("warning: {warning}")));
         Ok(folder)
     }
 
     /// Says which name was chosen, where that was left to us.
     fn tell(&mut self, given: &Path, chosen: &Path) {
         if given != chosen {
-            self.told.push(format!("writing to {}", chosen.display()));
+            self.messages.push(format!("writing to {}", chosen.display()));
         }
     }
 }
 
-/// Opens the first of the names that a path may stand for; `open` is told whether it has to be new.
+/// Opens the first of the names that a path may stand for; `open` is given the name, and whether it has to be new.
 fn first_new<T>(path: &Path, mut open: impl FnMut(&Path, bool) -> Result<T, Refused>) -> Result<T, Refused> {
     let mut taken = None;
     for (name, fresh) in names(path) {

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use memchr::memmem;
 
-/// What stands for the time in a path.
+/// Placeholder for the time in a path.
 pub const TIME: &str = "{time}";
 
 /// Maximum number of names that are tried for the runs of one second.
@@ -23,7 +23,7 @@ pub fn names(path: &Path) -> impl Iterator<Item = (PathBuf, bool)> {
     (1..=if fresh { MOST } else { 1 }).map(move |nth| (filled(&path, nth), fresh))
 }
 
-/// Puts the time in its place; the second name of a second has a number behind it, and sorts behind the first.
+/// Puts the time in its place. Later names of one second end in a number, and sort after the first.
 fn filled(path: &Path, nth: u32) -> PathBuf {
     let stamp = if nth == 1 { began().to_owned() } else { format!("{}_{nth}", began()) };
     let (mut rest, mut new) = (path.as_os_str().as_bytes(), Vec::new());
@@ -36,7 +36,7 @@ fn filled(path: &Path, nth: u32) -> PathBuf {
     PathBuf::from(OsString::from_vec(new))
 }
 
-/// When this run began, in UTC: the same for all of its files.
+/// Returns when this run began, in UTC: the same for all of its files.
 fn began() -> &'static str {
     static BEGAN: OnceLock<String> = OnceLock::new();
     BEGAN.get_or_init(|| stamp(Timestamp::now()))

@@ -181,8 +181,8 @@ fn a_time_in_a_name_makes_a_new_file_or_folder() {
         .collect();
     assert!(made.is_sorted() && made.windows(2).all(|pair| pair[0] != pair[1]), "{made:?}");
     assert!(folders[0] != folders[1] && folders.iter().all(|folder| folder.is_dir()), "{folders:?}");
-    assert_eq!(outputs.told.len(), 5, "{:?}", outputs.told);
-    assert!(outputs.told[0].contains(&made[0].display().to_string()), "{:?}", outputs.told);
+    assert_eq!(outputs.messages.len(), 5, "{:?}", outputs.messages);
+    assert!(outputs.messages[0].contains(&made[0].display().to_string()), "{:?}", outputs.messages);
 }
 
 #[test]

@@ -109,7 +109,7 @@ pub fn open_inside(
         }
         sinks.add(output, sink);
     }
-    opened.told.iter().for_each(|told| tell(&escaped(told)));
+    opened.messages.iter().for_each(|message| tell(&escaped(message)));
     Ok(sinks)
 }
 

@@ -407,7 +407,7 @@ fn no_name_of_irc_is_left_whatever_it_looks_like() {
     nothing_is_left("irc", IRC);
 }
 
-/// The octets of a server after anonymising these steps.
+/// The bytes of a server after anonymising these steps.
 fn said(protocol: &str, steps: &str) -> String {
     let grammar = Grammar::builtin(protocol).expect("a protocol");
     let dialogue = Dialogue::parse(&format!("# names\n{steps}")).expect("a dialogue");
