@@ -95,6 +95,20 @@ impl Explainer {
                 self.exchange.as_mut().filter(|it| text.answers.is_none_or(|frame| frame == it.frame))?.confuse();
                 None
             }
+            // The last message of a server of NNTP (RFC 4643 section 2.4.1).
+            (Peer::Server, Kind::Reply { word, text: proof, .. })
+                if word.of(raw) == b"283" && is_coded(proof.of(raw)) =>
+            {
+                add(&mut text.secrets, vec![proof]);
+                None
+            }
+            // In IRC a challenge is a message like any other, and what it belongs to is not followed.
+            (Peer::Server, Kind::Info { name, arguments, .. })
+                if name.of(raw).eq_ignore_ascii_case(b"AUTHENTICATE") && is_coded(arguments.of(raw)) =>
+            {
+                add(&mut text.secrets, vec![arguments]);
+                None
+            }
             // Only a challenge belongs here, or the reply: what the client's next message answers cannot be known.
             (Peer::Server, Kind::Info { .. } | Kind::Unknown) if self.book == Book::Managesieve => {
                 self.exchange.as_mut()?.confuse();
@@ -161,7 +175,13 @@ impl Explainer {
         let head = inside.get(..5).filter(|head| head.eq_ignore_ascii_case(b"SASL "))?;
         let blanks = inside[head.len()..].iter().take_while(|&&b| b == b' ').count();
         let message = Span::new(code.start as usize + head.len() + blanks, code.end as usize);
-        let said = self.exchange.as_mut()?.server(unquoted(message.of(raw)));
+        let Some(exchange) = &mut self.exchange else {
+            if is_coded(message.of(raw)) {
+                add(&mut text.secrets, vec![message]);
+            }
+            return None;
+        };
+        let said = exchange.server(unquoted(message.of(raw)));
         if said.hide || self.echoed(unquoted(message.of(raw))) {
             add(&mut text.secrets, vec![message]);
         }
@@ -260,8 +280,10 @@ impl Explainer {
 /// True for base64 that is no word of a language: a message of a login that nobody knows of.
 fn is_coded(text: &[u8]) -> bool {
     let text = unquoted(text.trim_ascii());
-    let word = text.iter().skip(1).all(u8::is_ascii_lowercase);
-    text.len() >= 8 && !word && sasl::decode(text).is_some()
+    // Letters of a word are of one case, but for the first.
+    let mixed = text.iter().any(u8::is_ascii_lowercase) && text.iter().skip(1).any(u8::is_ascii_uppercase);
+    let coded = mixed || text.iter().any(|byte| byte.is_ascii_digit() || *byte == b'=');
+    text.len() >= 8 && coded && sasl::decode(text).is_some()
 }
 
 /// The inside of a quoted string, or what stands there without quotes.

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::protocols::{Protocols, Scheme, Tls};
+use crate::explain::secret::in_urls;
 use crate::problem::Problem;
 
 /// Where to listen and where to connect to.
@@ -43,7 +44,7 @@ impl Route {
     /// # Errors
     /// Whatever cannot be meant, with the part at fault and what would be right.
     pub fn read(text: &str, protocols: &Protocols) -> Result<Route, Problem> {
-        let problem = |(what, help): Fault| Problem::new(format!("route '{text}'"), what, help);
+        let problem = |(what, help): Fault| Problem::new(format!("route '{}'", without_password(text)), what, help);
         let (listen, server) = match text.split_once('=') {
             Some((listen, server)) => (Some(listen), server),
             None => (None, text),
@@ -118,6 +119,15 @@ fn scheme_of(name: &str, protocols: &Protocols) -> Result<Scheme, Fault> {
         ),
         None => (format!("the scheme '{name}' is not known"), protocols.known(name)),
     })
+}
+
+/// What the user wrote, without a password: a terminal may be shown to others.
+fn without_password(text: &str) -> String {
+    let mut shown = text.to_owned();
+    for span in in_urls(text.as_bytes()).into_iter().rev() {
+        shown.replace_range(span.start as usize..span.end as usize, "<hidden>");
+    }
+    shown
 }
 
 /// The host and port of a server, the standard port if none is written.
@@ -207,6 +217,12 @@ fn host_and_port(text: &str) -> Result<(&str, Option<u16>), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_password_in_a_route_is_not_said_again() {
+        let problem = Route::parse(":0=imap://bob:kanarie77@mail.example.org").expect_err("a user has no place there");
+        assert_eq!(problem.origin, "route ':0=imap://bob:<hidden>@mail.example.org'");
+    }
 
     #[test]
     fn routes_are_read() {
