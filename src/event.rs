@@ -499,6 +499,8 @@ pub enum Oddity {
     InsteadOfTls,
     /// A command inside IDLE instead of DONE.
     InsideIdle,
+    /// A text longer than [`MAX_TEXT`] that a rule would have acted on: it was passed on as it came.
+    Unruled,
     /// A literal that the server refused: its octets were never sent.
     LiteralRefused,
     /// A server announced `{n+}`, which only clients may.

@@ -75,6 +75,7 @@ impl Book {
             | Oddity::Torn
             | Oddity::TooManyInFlight
             | Oddity::Kept
+            | Oddity::Unruled
             | Oddity::Ours
             | Oddity::Dropped => "",
         }

@@ -84,6 +84,11 @@ pub fn oddity(odd: Oddity, from: Peer, unasked: bool, book: Book) -> Note {
              anybody could have slipped in",
         ),
         Oddity::InsideIdle => says(client, "a command inside IDLE: only DONE may be sent here"),
+        Oddity::Unruled => note(
+            NoteKind::Session,
+            "a rule matches its first 64 KiB, and was not applied: longer texts are passed on as they came",
+            "",
+        ),
         Oddity::LiteralRefused => note(
             NoteKind::Session,
             "the server refused the literal, so its octets were not sent; what follows is a new command",

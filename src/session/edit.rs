@@ -146,6 +146,17 @@ impl Session {
         Plan { fate: Fate::Sent, edited: (!nothing).then(|| Box::new(edited)), bytes }
     }
 
+    /// True if a rule would act on a text of which this is the beginning. It is on its way, and there is no telling what the rule
+    /// would say of the rest, so that it is not applied.
+    pub(super) fn would_rule(&mut self, from: Peer, head: &[u8], reading: &Reading) -> bool {
+        let lane = &self.lanes[from.index()];
+        if !(lane.edit || self.rules.is_dry()) || lane.due {
+            return false;
+        }
+        let first = lane.frame.is_none();
+        self.judged(from, head, reading, first, true).0.is_some()
+    }
+
     /// What the rules make of a text, and which of them refuses it for a capability that it takes away. What they would have
     /// done to one that comes too late does not count.
     fn judged(

@@ -308,9 +308,11 @@ impl Session {
                     relay.pass_rest(from, whole, fresh, &mut self.lane(from).gone, out);
                 }
                 let reading = self.read(from, whole);
+                let unruled = self.would_rule(from, whole, &reading);
                 let frame = self.number(from, whole, &reading);
                 let masked = self.masked(from, whole, &reading);
-                let block = Block::new(DataKind::Overlong, frame, None, masked.mask != Mask::Nothing);
+                let mut block = Block::new(DataKind::Overlong, frame, None, masked.mask != Mask::Nothing);
+                block.oddity = unruled.then_some(Oddity::Unruled);
                 let lane = self.lane(from);
                 if let Some(open) = &mut lane.frame {
                     open.mask = masked.mask;

@@ -128,6 +128,7 @@ pub const fn oddity(odd: Oddity) -> &'static str {
         Oddity::Injected => "injected",
         Oddity::InsteadOfTls => "instead-of-tls",
         Oddity::InsideIdle => "inside-idle",
+        Oddity::Unruled => "unruled",
         Oddity::LiteralRefused => "literal-refused",
         Oddity::ServerNonSync => "server-non-sync",
         Oddity::StrayDone => "stray-done",
