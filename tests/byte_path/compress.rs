@@ -326,3 +326,46 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn behind_the_end_of_the_layer_every_byte_arrives() {
+    let flushes = [FlushCompress::Sync, FlushCompress::Partial, FlushCompress::Full, FlushCompress::Finish];
+    let plain = [
+        (Peer::Client, ["a NOOP\r\n", "\r\n", "@ NOOP\r\n", "\x07\x1b\r\n", "b"]),
+        (Peer::Server, ["* 1 EXISTS\r\n", "\r\n", "` x\r\n", "\t\r\n", "+"]),
+    ];
+    for flush in flushes {
+        for step in [1, 2, 7, 100_000] {
+            for (from, text) in plain.iter().flat_map(|(from, texts)| texts.iter().map(|text| (*from, *text))) {
+                for rules in [Rules::default(), idle()] {
+                    let mut run = Run::with(rules);
+                    BEFORE.iter().for_each(|(from, text)| run.feed(*from, text));
+                    let before = run.output.each_ref().map(Vec::len);
+                    let inside = [(Peer::Client, "u UNAUTHENTICATE\r\n"), (Peer::Server, "u OK out\r\n")];
+                    for (from, text) in inside {
+                        let mut stream = Compress::new(Compression::default(), false);
+                        let mut packed = Vec::with_capacity(1000);
+                        stream.compress_vec(text.as_bytes(), &mut packed, flush).expect("there is room");
+                        packed.chunks(step).for_each(|chunk| run.feed(from, chunk));
+                    }
+                    text.as_bytes().chunks(step).for_each(|chunk| run.feed(from, chunk));
+                    run.close(Peer::Client);
+                    run.close(Peer::Server);
+                    for (peer, inside) in inside {
+                        let left = &run.output[peer.index()][before[peer.index()]..];
+                        let behind = if peer == from { text } else { "" };
+                        let packed = left.strip_suffix(behind.as_bytes());
+                        let read = packed.map(|packed| strict(packed).0);
+                        assert_eq!(
+                            read.as_deref(),
+                            Some(inside.as_bytes()),
+                            "{behind:?} behind {flush:?}, {step} bytes at a time: {}",
+                            left.escape_ascii()
+                        );
+                        assert!(run.whole[peer.index()].ends_with(behind.as_bytes()), "{behind:?} is reported");
+                    }
+                }
+            }
+        }
+    }
+}
