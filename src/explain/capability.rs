@@ -174,6 +174,16 @@ impl Offers {
         self.client.giving(grammar, name).filter(|by| !by.eq_ignore_ascii_case(name))
     }
 
+    /// Notes that the client asks the server to enable `name`. Returns the capability if a rule hides it from the client.
+    pub fn ask(&mut self, grammar: &Grammar, name: &str) -> Option<String> {
+        if let Some(offered) = self.client.giving(grammar, name) {
+            let offered = offered.to_owned();
+            self.used.add(&offered);
+            return None;
+        }
+        self.server.giving(grammar, name).map(|hidden| word(hidden).to_owned())
+    }
+
     /// Notes that the client uses `feature`, for which one of `needs` has to be offered.
     pub fn make_use<S: AsRef<str>>(&mut self, grammar: &Grammar, feature: &str, needs: &[S]) -> Verdict {
         let Some(wanted) = needs.first() else { return Verdict::Fine };

@@ -68,6 +68,7 @@ impl Explainer {
             }
             Some(ListKind::Enabled) => {
                 let on: Vec<String> = client.iter().map(str::to_owned).collect();
+                self.enabled.confirm(client.iter());
                 let what = if on.is_empty() { "nothing".to_owned() } else { phrase::names(&on) };
                 self.notes.push(note(NoteKind::Session, format!("switched on: {what}"), "RFC 5161 section 3.2"));
             }
@@ -77,6 +78,7 @@ impl Explainer {
 
     fn offered(&mut self, server: Names, client: Names, arrived: bool) {
         let reason = std::mem::take(&mut self.reason);
+        self.judge_early(&server);
         if !arrived {
             // A rule took the whole list away: the client knows what it knew.
             let hidden: Vec<&str> = server.iter().collect();

@@ -153,6 +153,7 @@ impl Explainer {
 
     /// The server has agreed to a login: in words.
     pub(super) fn logged_in(&mut self, user: Option<&String>) -> String {
+        self.enabled.begin();
         if user.is_some() || self.who.is_some() {
             self.who.get_or_insert_default().user = user.cloned();
         }

@@ -4,6 +4,8 @@
 
 pub mod book;
 pub mod capability;
+mod early;
+mod enabled;
 pub mod finding;
 mod hurdle;
 pub mod imap;
@@ -27,7 +29,7 @@ use std::time::Duration;
 
 use crate::event::{
     Batch, Closed, Closer, Data, DataKind, Event, Explained, Foreign, Form, Kind, Layer, Mark, Note, NoteKind, Oddity,
-    Peer, Reading, Role, Span, State, Status, Text, Time, What,
+    Peer, Reading, Role, Span, State, Status, Text, Time, What, repeated,
 };
 use crate::grammar::{Grammar, Then};
 use crate::wire;
@@ -67,6 +69,8 @@ pub struct Explainer {
     book: Book,
     vault: Vault,
     offers: Offers,
+    enabled: enabled::Enabled,
+    early: early::Early,
     tallies: Tallies,
     strict: Strict,
     pending: VecDeque<Pending>,
@@ -88,6 +92,8 @@ pub struct Explainer {
     hurdles: hurdle::Hurdles,
     /// The client's last text announced a literal that it did not wait with.
     unasked: bool,
+    /// The client's last text or block was smuggled.
+    smuggled: bool,
     /// Of each lane, octets of data that may hold the beginning of a secret.
     tails: octets::Tails,
     marks: Vec<Mark>,
@@ -152,6 +158,8 @@ impl Explainer {
             grammar,
             vault: Vault::new(show_secrets),
             offers: Offers::default(),
+            enabled: enabled::Enabled::default(),
+            early: early::Early::default(),
             tallies: Tallies::default(),
             strict: Strict::default(),
             // Most clients wait for the answer to one command before they send another.
@@ -168,6 +176,7 @@ impl Explainer {
             reason: list::Reason::default(),
             hurdles: hurdle::Hurdles::default(),
             unasked: false,
+            smuggled: false,
             tails: octets::Tails::default(),
             marks: Vec::new(),
             sent_marks: Vec::new(),
@@ -309,6 +318,8 @@ impl Explainer {
         self.pending.clear();
         self.idle = None;
         self.offers.forget();
+        self.enabled.forget();
+        self.early = early::Early::Judged;
         self.strict.skip();
     }
 
@@ -434,9 +445,7 @@ impl Explainer {
             }
             DataKind::Literal | DataKind::Opaque | DataKind::Message | DataKind::Chunk | DataKind::Lines => {}
         }
-        for &odd in &data.oddities {
-            self.notes.push(finding::oddity(odd, from, false, self.book));
-        }
+        self.odd(from, &data.oddities, false);
     }
 
     /// The subject of a message, in words.
@@ -450,11 +459,33 @@ impl Explainer {
         }
     }
 
-    fn oddities(&mut self, from: Peer, text: &Text, shown: &[u8]) {
-        for &odd in &text.oddities {
-            let unasked = self.unasked && odd == Oddity::UnexpectedGoAhead;
-            self.notes.push(finding::oddity(odd, from, unasked, self.book));
+    /// What is odd about a text or a block. What is one mistake is one finding: all that was smuggled in one piece, and all
+    /// false ends of one message.
+    fn odd(&mut self, from: Peer, oddities: &[Oddity], unasked: bool) {
+        let goes_on = self.smuggled;
+        if from == Peer::Client {
+            self.smuggled = repeated(oddities) > 0;
         }
+        let mut ends = oddities.iter().filter(|odd| matches!(odd, Oddity::FalseEnd(..))).count();
+        for &odd in oddities {
+            let mut note = finding::oddity(odd, from, unasked && odd == Oddity::UnexpectedGoAhead, self.book);
+            match odd {
+                Oddity::Smuggled(_) if goes_on => {
+                    (note.kind, note.text, note.rfc) = (NoteKind::Session, "smuggled along with the above".to_owned(), None);
+                }
+                Oddity::FalseEnd(..) => match std::mem::take(&mut ends) {
+                    0 => continue,
+                    1 => {}
+                    all => note.text.push_str(&format!(" (and {} more like it)", all - 1)),
+                },
+                _ => {}
+            }
+            self.notes.push(note);
+        }
+    }
+
+    fn oddities(&mut self, from: Peer, text: &Text, shown: &[u8]) {
+        self.odd(from, &text.oddities, self.unasked);
         match text.reading.kind {
             Kind::Foreign(what) => self.notes.push(finding::foreign(what, from)),
             Kind::Unknown

@@ -220,13 +220,8 @@ impl Explainer {
             let text = "LOGIN although the server offers LOGINDISABLED: the password was sent in vain";
             self.notes.push(finding(Peer::Client, text, "RFC 9051 section 6.2.3"));
         }
-        if state == State::Greeting
-            && matches!(self.book, Book::Smtp | Book::Pop3)
-            && self.first_time(Met::Status, b"early")
-        {
-            let text = "spoke before the greeting of the server";
-            let rfc = if self.book == Book::Smtp { "RFC 5321 section 4.3.1" } else { "RFC 1939 section 3" };
-            self.notes.push(finding(Peer::Client, text, rfc));
+        if state == State::Greeting {
+            self.spoke_early(known);
         }
         if self.authenticated && known.then == Some(Then::Sasl) {
             let text = "a second login: only one is allowed in a session";
@@ -315,6 +310,7 @@ impl Explainer {
                 self.notes.push(note(NoteKind::Meaning, known.does.as_str(), &known.rfc));
             }
             if status == Status::Preauth {
+                self.enabled.begin();
                 let text = "logged in from the start: STARTTLS is not possible any more";
                 self.notes.push(note(NoteKind::Session, text, "RFC 9051 section 7.1.4"));
             }
@@ -386,6 +382,7 @@ impl Explainer {
             (Status::Ok, Some(State::NotAuthenticated)) => {
                 self.offers.forget();
                 self.reason = Reason::Reset;
+                self.enabled.forget();
                 self.who = None;
                 "logged out, and the connection can be used for another login".into()
             }
@@ -456,7 +453,7 @@ impl Explainer {
         self.tallies.commands.get(place).map_or("", |tally| tally.verb.as_str())
     }
 
-    fn enabling(&self, pending: &Pending) -> bool {
+    pub(super) fn enabling(&self, pending: &Pending) -> bool {
         self.verb(pending.place) == "ENABLE"
     }
 }

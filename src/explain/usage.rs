@@ -3,9 +3,9 @@
 
 use super::book::Book;
 use super::capability::{PARAMETER, Verdict};
-use super::finding::finding;
+use super::finding::{finding, note};
 use super::{Explainer, MAX_NAME, Met};
-use crate::event::{Literal, Peer};
+use crate::event::{Literal, NoteKind, Peer};
 use crate::grammar::{self, Command, Then, Use};
 use crate::wording::amount;
 
@@ -53,11 +53,20 @@ impl Explainer {
         }
         if known.name == "ENABLE" {
             for name in words.take(16).filter(|name| name.len() <= MAX_NAME) {
-                let need = String::from_utf8_lossy(name).to_ascii_uppercase();
-                self.used("ENABLE", &[need]);
+                self.asked_for(&String::from_utf8_lossy(name).to_ascii_uppercase());
             }
         }
         self.arguments(known, arguments);
+        self.unconfirmed_utf8(known, arguments);
+    }
+
+    /// A name that ENABLE asks for. Servers ignore those that they do not know, so that any may be asked for.
+    fn asked_for(&mut self, name: &str) {
+        self.enabled.ask(name);
+        if let Some(hidden) = self.offers.ask(&self.grammar, name) {
+            let text = format!("asks for {hidden}, which a rule hides from the client; to ask is not a fault");
+            self.notes.push(note(NoteKind::Session, text, "RFC 5161 section 3.1"));
+        }
     }
 
     /// What the arguments of a command of IMAP make use of; of what needs the same, the first.
@@ -74,6 +83,7 @@ impl Explainer {
             let whole = needs.iter().any(|need| known.needs.iter().any(|of| of.eq_ignore_ascii_case(need)));
             if !whole && !said.contains(&needs) {
                 self.used(what, &needs);
+                self.unconfirmed(what, &needs);
                 said.push(needs);
             }
         }

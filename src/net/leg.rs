@@ -19,6 +19,8 @@ pub struct Leg {
     layer: Layer,
     /// The peer ended without saying so to TLS.
     abrupt: bool,
+    /// The server requested a client certificate, and got none.
+    asked: bool,
 }
 
 #[derive(Debug)]
@@ -58,33 +60,46 @@ impl Leg {
     /// A plain leg.
     #[must_use]
     pub const fn plain(socket: Socket) -> Self {
-        Leg { layer: Layer::Plain(socket), abrupt: false }
+        Leg { layer: Layer::Plain(socket), abrupt: false, asked: false }
     }
 
     /// A leg under TLS, after its handshake.
     #[must_use]
     pub fn tls(stream: TlsStream<Socket>) -> Self {
-        Leg { layer: Layer::Tls(Box::new(stream)), abrupt: false }
+        Leg { layer: Layer::Tls(Box::new(stream)), abrupt: false, asked: false }
+    }
+
+    /// The same leg; `asked` is true if the server requested a client certificate in the handshake, and got none.
+    #[must_use]
+    pub const fn asked(mut self, asked: bool) -> Self {
+        self.asked = asked;
+        self
+    }
+
+    /// True if the server requested a client certificate, and got none.
+    #[must_use]
+    pub const fn has_asked(&self) -> bool {
+        self.asked
     }
 
     /// The same with OpenSSL, for clients that rustls cannot serve.
     #[cfg(feature = "legacy-tls")]
     #[must_use]
     pub fn legacy(stream: LegacyStream) -> Self {
-        Leg { layer: Layer::Legacy(Box::new(stream)), abrupt: false }
+        Leg { layer: Layer::Legacy(Box::new(stream)), abrupt: false, asked: false }
     }
 
     /// What stands in the place of a leg that was taken out.
     #[must_use]
     pub const fn gone() -> Self {
-        Leg { layer: Layer::Gone, abrupt: false }
+        Leg { layer: Layer::Gone, abrupt: false, asked: false }
     }
 
     /// The socket of a leg without TLS, for TLS to begin on it; a leg with TLS comes back as it was.
     pub fn into_plain(self) -> Result<Socket, Leg> {
         match self.layer {
             Layer::Plain(socket) => Ok(socket),
-            layer => Err(Leg { layer, abrupt: self.abrupt }),
+            layer => Err(Leg { layer, abrupt: self.abrupt, asked: self.asked }),
         }
     }
 

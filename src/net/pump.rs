@@ -21,7 +21,7 @@ use super::lane::{Desk, Lane, READ, lend};
 use super::leg::Leg;
 use super::report::Report;
 use super::stopped;
-use super::tls::broken;
+use super::tls::{broken, unanswered};
 use super::upgrade::Upgrade;
 use crate::event::{Batch, Closed, Closer, Peer, What};
 use crate::session::{Piece, Session, Trouble, Upgrade as Begins};
@@ -271,7 +271,7 @@ impl Pump {
         lend(|desk| match self.legs[at].poll_read(cx, &mut desk.buffer[..self.width[at]]) {
             Poll::Ready(Ok(0)) => self.take_end(from, desk, cx),
             Poll::Ready(Ok(count)) => self.take(from, count, desk, cx),
-            Poll::Ready(Err(e)) => ended(from, &e).map_or(Ok(true), Err),
+            Poll::Ready(Err(e)) => ended(from, &e, &self.legs[at]).map_or(Ok(true), Err),
             Poll::Pending => Ok(false),
         })
     }
@@ -292,7 +292,7 @@ impl Pump {
                 self.ahead[at].extend_from_slice(&desk.buffer[..count]);
                 Ok(true)
             }
-            Poll::Ready(Err(e)) => ended(from, &e).map_or(Ok(true), Err),
+            Poll::Ready(Err(e)) => ended(from, &e, &self.legs[at]).map_or(Ok(true), Err),
             Poll::Pending => Ok(false),
         })
     }
@@ -493,6 +493,17 @@ impl Pump {
         report.end(last, stop).await;
     }
 
+    /// What a server wants that requested a client certificate and left before it said a word.
+    fn unwelcome(&self, by: Closer) -> Option<String> {
+        let server = Peer::Server.index();
+        let how = match by {
+            Closer::Peer(Peer::Server) => "ended",
+            Closer::Reset(Peer::Server) => "reset",
+            _ => return None,
+        };
+        (self.received[server] == 0 && self.legs[server].has_asked()).then(|| unanswered(how))
+    }
+
     /// One last try to send what waits, then the session's last events.
     fn say_last(&mut self, end: &End, desk: &mut Desk) -> Batch {
         let cx = &mut Context::from_waker(Waker::noop());
@@ -509,7 +520,7 @@ impl Pump {
         }
         let closed = Closed {
             by: end.by,
-            why: end.why.clone(),
+            why: end.why.clone().or_else(|| self.unwelcome(end.by)),
             received: self.received,
             sent: self.sent,
             inflated: [(0, 0); 2],
@@ -530,9 +541,10 @@ impl Pump {
 }
 
 /// The end of a connection by an error of reading, if it is one.
-fn ended(from: Peer, error: &io::Error) -> Option<End> {
+fn ended(from: Peer, error: &io::Error, leg: &Leg) -> Option<End> {
     let end = lost(from, error.kind());
-    (error.kind() != io::ErrorKind::Interrupted).then(|| End { why: broken(from, error).or(end.why), ..end })
+    let why = || broken(from, error, leg.has_asked()).or(end.why);
+    (error.kind() != io::ErrorKind::Interrupted).then(|| End { by: end.by, why: why() })
 }
 
 /// The end of a connection by an error on the leg to `peer`.

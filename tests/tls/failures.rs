@@ -447,7 +447,7 @@ async fn what_servers_do_wrong_is_told() {
         (
             b"\x15\x03\x03\x00\x02\x02\x74",
             Then::Closes,
-            both("wants a certificate of the client, which imapscope has not"),
+            both("requires a client certificate, and imapscope has none to present"),
         ),
         (b"\x16\x03\x03\x00\x04\x02\xff\xff\xff", Then::Closes, both("the TLS handshake with the server failed")),
     ] {
@@ -498,11 +498,58 @@ async fn a_server_that_asks_for_a_certificate_goes_on_without_or_is_told() {
             drop(client);
             let (closed, _, log) = stage.closed().await;
             let why = closed.why.unwrap_or_default();
-            assert!(heard.is_empty() && why.contains("wants a certificate of the client"), "{why}\n{log}");
+            assert!(heard.is_empty() && why.contains("requires a client certificate"), "{why}\n{log}");
         } else {
             let mut server = server.unwrap();
             give(&mut server, b"* OK hi\r\n").await;
             assert_eq!(take(&mut client, 9).await, b"* OK hi\r\n");
         }
+    }
+}
+
+/// A server of TLS 1.2 that requests a client certificate, takes the client's last message, and ends with these bytes.
+async fn insists(listener: &tokio::net::TcpListener, tls: Arc<ServerConfig>, last: &[u8], then: Then) {
+    let (mut socket, _) = soon(listener.accept()).await.unwrap();
+    let mut state = rustls::ServerConnection::new(tls).unwrap();
+    let mut chunk = [0; 4096];
+    while !state.wants_write() {
+        let count = soon(socket.read(&mut chunk)).await.unwrap();
+        state.read_tls(&mut &chunk[..count]).unwrap();
+        state.process_new_packets().unwrap();
+    }
+    let mut flight = Vec::new();
+    while state.wants_write() {
+        state.write_tls(&mut flight).unwrap();
+    }
+    give(&mut socket, &flight).await;
+    assert!(soon(socket.read(&mut chunk)).await.unwrap() > 0, "the client has no certificate, and says so");
+    give(&mut socket, last).await;
+    drop(end(socket, then).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_that_is_demanded_under_tls_1_2_is_told_whatever_the_alert() {
+    let office = Office::open();
+    let alert = |number: u8| [21, 3, 3, 0, 2, 2, number];
+    let demands = "requires a client certificate, and imapscope has none to present";
+    for (last, then, part) in [
+        (&alert(40)[..], Then::Closes, "(it says handshake_failure)"),
+        (&alert(42), Then::Closes, "(it says bad_certificate)"),
+        (&alert(116), Then::Closes, "(it says certificate_required)"),
+        (b"", Then::Closes, "(it ended the connection)"),
+        (b"", Then::Resets, "(it reset the connection)"),
+    ] {
+        let (listener, address) = listen().await;
+        let stage = Stage::open(Set { trust: office.trust(), ..Set::default() }, address).await;
+        let tls = asking(&office, &rustls::version::TLS12, true);
+        let (client, ()) = tokio::join!(stage.client(None), insists(&listener, tls, last, then));
+        let mut client = client.unwrap();
+        let mut heard = Vec::new();
+        let _ = soon(client.read_to_end(&mut heard)).await;
+        drop(client);
+        let (closed, _, log) = stage.closed().await;
+        let why = closed.why.unwrap_or_default();
+        assert!(heard.is_empty() && why.contains(demands) && why.contains(part), "{part}: {why}\n{log}");
+        assert!(!why.contains("cipher suite") && !why.contains("too old"), "{why}");
     }
 }

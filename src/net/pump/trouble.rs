@@ -80,7 +80,7 @@ impl Pump {
                 self.ahead[from.index()].extend_from_slice(&desk.buffer[..count]);
                 Ok(true)
             }
-            Poll::Ready(Err(e)) => ended(from, &e).map_or(Ok(true), Err),
+            Poll::Ready(Err(e)) => ended(from, &e, &self.legs[from.index()]).map_or(Ok(true), Err),
             Poll::Pending => Ok(false),
         })
     }

@@ -20,6 +20,8 @@ const SHOWN: usize = 60;
 
 /// What to do about a server that agrees to STARTTLS and cannot do it.
 const LOOK: &str = "its log may tell why";
+/// What is wrong where a server does not go on without a client certificate.
+const DEMANDS: &str = "requires a client certificate, and imapscope has none to present";
 /// What it takes to accept clients that rustls cannot serve.
 const WITHOUT: &str = "this imapscope was built without `legacy-tls`: `cargo install --path . --features legacy-tls` (or \
     `cargo build --release --features legacy-tls`) makes one that accepts it";
@@ -108,6 +110,21 @@ impl Terms<'_> {
         }
     }
 
+    /// A server requested a client certificate, got none, and the handshake came to nothing. `None` if it failed for
+    /// another reason. TLS 1.2 has no alert of its own for this (RFC 5246 section 7.4.6), so most servers send
+    /// `handshake_failure` or `bad_certificate`, and some only close.
+    pub fn demands(&self, failure: Failure<'_>, head: &[u8]) -> Option<String> {
+        let Failure::Error(error) = failure else { return None };
+        let alert = first_alert(head);
+        let how = match alert.as_ref().or_else(|| reason(error)) {
+            Some(Error::AlertReceived(alert)) if demands(*alert) => format!("it says {}", named(*alert)),
+            Some(_) => return None,
+            None => format!("it {} the connection", how(error)),
+        };
+        let who = if self.starttls { self.agreed(Peer::Server) } else { format!("the server {}", self.server) };
+        Some(format!("{who} {DEMANDS} ({how})"))
+    }
+
     /// The client did not finish a handshake in which it asked for this name and was shown this.
     pub fn failed_with(
         &self,
@@ -180,10 +197,7 @@ impl Terms<'_> {
     }
 
     fn lost(&self, peer: Peer, error: &io::Error, head: &[u8]) -> String {
-        let how = match error.kind() {
-            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => "reset",
-            _ => "ended",
-        };
+        let how = how(error);
         match peer {
             Peer::Client if head.is_empty() && self.starttls => {
                 format!("{} {how} the connection before it began TLS", self.agreed(peer))
@@ -263,7 +277,7 @@ impl Terms<'_> {
                 self.server
             ),
             (Peer::Server, Error::AlertReceived(AlertDescription::CertificateRequired)) => {
-                format!("the server {} wants a certificate of the client, which imapscope has not", self.server)
+                format!("the server {} {DEMANDS} (it says certificate_required)", self.server)
             }
             (Peer::Server, Error::NoCertificatesPresented) => format!(
                 "the server {} showed no certificate, so nobody can tell who it is: it has to be given one",
@@ -288,16 +302,19 @@ impl Terms<'_> {
     }
 }
 
-/// What ended a leg under TLS after its handshake, if it was TLS.
-pub fn broken(peer: Peer, error: &io::Error) -> Option<String> {
+/// What ended a leg under TLS after its handshake, if it was TLS. `asked`: the server requested a client certificate in the
+/// handshake. Under TLS 1.3 it can refuse only now that it got none (RFC 8446 section 4.4.2.4).
+pub fn broken(peer: Peer, error: &io::Error, asked: bool) -> Option<String> {
     Some(match reason(error)? {
         Error::AlertReceived(alert) if peer == Peer::Client && distrust(*alert) => format!(
             "the client does not trust our certificate (it says {}): `imapscope ca help` tells how to make it trust it",
             named(*alert)
         ),
-        Error::AlertReceived(AlertDescription::CertificateRequired) if peer == Peer::Server => {
-            "the server wants a certificate of the client (it says certificate_required), which imapscope has not"
-                .to_owned()
+        Error::AlertReceived(alert)
+            if peer == Peer::Server
+                && (*alert == AlertDescription::CertificateRequired || asked && demands(*alert)) =>
+        {
+            format!("the server {DEMANDS} (it says {})", named(*alert))
         }
         Error::AlertReceived(alert) => format!("the {} ended TLS: it says {}", peer.word(), named(*alert)),
         Error::InvalidMessage(_) | Error::DecryptError => format!(
@@ -306,6 +323,20 @@ pub fn broken(peer: Peer, error: &io::Error) -> Option<String> {
         ),
         error => format!("TLS with the {} broke: {error}", peer.word()),
     })
+}
+
+/// What is said of a server that requested a client certificate and ended the connection (`how`: `ended` or `reset`) before
+/// it said a word.
+pub fn unanswered(how: &str) -> String {
+    format!("the server requested a client certificate, got none, and {how} the connection without a word: it {DEMANDS}")
+}
+
+/// How a connection was lost: `reset` or `ended`.
+fn how(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => "reset",
+        _ => "ended",
+    }
 }
 
 /// The error of TLS inside an error of a socket.
@@ -319,6 +350,23 @@ fn first_alert(head: &[u8]) -> Option<Error> {
         [21, 3, _, 0, 2, _, alert, ..] => Some(Error::AlertReceived((*alert).into())),
         _ => None,
     }
+}
+
+/// Alerts with which servers refuse a client that has no certificate, once they have requested one: the one of TLS 1.3, and
+/// those that libraries send under TLS 1.2.
+const fn demands(alert: AlertDescription) -> bool {
+    use AlertDescription as It;
+    matches!(
+        alert,
+        It::CertificateRequired
+            | It::HandshakeFailure
+            | It::NoCertificate
+            | It::BadCertificate
+            | It::CertificateUnknown
+            | It::UnknownCA
+            | It::AccessDenied
+            | It::InsufficientSecurity
+    )
 }
 
 /// Alerts with which clients refuse a certificate.
@@ -456,7 +504,30 @@ mod tests {
         let say = |given| Terms { given, ..TERMS }.failed(Peer::Client, Failure::Error(&error), &[22]);
         assert!(say(false).contains("does not trust our certificate (it says unknown_ca): `imapscope ca help`"));
         assert!(say(true).contains("--cert"));
-        assert!(broken(Peer::Client, &error).is_some_and(|said| said.contains("ca help")));
-        assert_eq!(broken(Peer::Client, &io::ErrorKind::ConnectionReset.into()), None);
+        assert!(broken(Peer::Client, &error, false).is_some_and(|said| said.contains("ca help")));
+        assert_eq!(broken(Peer::Client, &io::ErrorKind::ConnectionReset.into(), true), None);
+    }
+
+    #[test]
+    fn a_demand_for_a_certificate_is_told_from_other_failures() {
+        let demanded = |alert| TERMS.demands(Failure::Error(&io(Error::AlertReceived(alert))), &[22]);
+        for (alert, name) in [
+            (AlertDescription::HandshakeFailure, "handshake_failure"),
+            (AlertDescription::BadCertificate, "bad_certificate"),
+            (AlertDescription::CertificateRequired, "certificate_required"),
+        ] {
+            let said = demanded(alert).expect("it is one");
+            assert!(said.contains("h:993 requires a client certificate") && said.contains(name), "{said}");
+            let later = broken(Peer::Server, &io(Error::AlertReceived(alert)), true).expect("it is one");
+            assert!(later.contains("requires a client certificate") && later.contains(name), "{later}");
+            let unasked = broken(Peer::Server, &io(Error::AlertReceived(alert)), false).expect("it is an alert");
+            assert_eq!(unasked.contains("requires"), alert == AlertDescription::CertificateRequired, "{unasked}");
+        }
+        for alert in [AlertDescription::ProtocolVersion, AlertDescription::InternalError, AlertDescription::DecodeError] {
+            assert_eq!(demanded(alert), None);
+        }
+        let lost = TERMS.demands(Failure::Error(&io::ErrorKind::ConnectionReset.into()), &[22]);
+        assert!(lost.is_some_and(|said| said.contains("it reset the connection")));
+        assert_eq!(TERMS.demands(Failure::Late(Duration::from_secs(1)), &[22]), None, "it may only be slow");
     }
 }

@@ -40,7 +40,9 @@ pub async fn with_server(trust: &Trust, mut socket: Socket, terms: Terms<'_>, li
         if !trust.is_insecure() && !seen.faults.is_empty() {
             return terms.refused(&seen);
         }
-        terms.failed(Peer::Server, failure, &head.octets())
+        let octets = head.octets();
+        let demands = if witness.asked() { terms.demands(failure, &octets) } else { None };
+        demands.unwrap_or_else(|| terms.failed(Peer::Server, failure, &octets))
     };
     let mut stream = match timeout(limit, TlsConnector::from(config).connect(name, socket)).await {
         Ok(Ok(stream)) => stream,
@@ -57,7 +59,7 @@ pub async fn with_server(trust: &Trust, mut socket: Socket, terms: Terms<'_>, li
         insecure: trust.is_insecure(),
         ..settled(stream.get_ref().1)
     };
-    Ok((Leg::tls(TlsStream::Client(stream)), facts))
+    Ok((Leg::tls(TlsStream::Client(stream)).asked(witness.asked()), facts))
 }
 
 /// Answers the TLS that the client behind `socket` begins: with rustls, or if that cannot serve it with OpenSSL, if we have

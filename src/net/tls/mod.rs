@@ -22,7 +22,7 @@ use std::sync::Arc;
 use rustls::crypto::{CryptoProvider, ring};
 
 pub use authority::Authority;
-pub(super) use failure::{Terms, broken};
+pub(super) use failure::{Terms, broken, unanswered};
 pub use identity::Identity;
 use key_log::key_log;
 #[cfg(feature = "legacy-tls")]

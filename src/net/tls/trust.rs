@@ -2,14 +2,16 @@
 //! what would have been wrong. Every handshake has a verifier of its own, which remembers what it saw.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{Resumption, WebPkiServerVerifier, verify_server_name};
+use rustls::client::{ResolvesClientCert, Resumption, WebPkiServerVerifier, verify_server_name};
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
+use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
 use super::fault::{AUTHORITY, CLOCK, Chain, KEY, NAME, REMAKE, RENEW, names, short, unreadable};
@@ -86,13 +88,13 @@ impl Trust {
 
     /// The configuration for one handshake, and who will have seen the certificate.
     pub fn witness(&self) -> (Arc<ClientConfig>, Arc<Witness>) {
-        let witness = Arc::new(Witness { judge: self.judge.clone(), seen: Mutex::default() });
+        let witness = Arc::new(Witness { judge: self.judge.clone(), seen: Mutex::default(), asked: AtomicBool::new(false) });
         let mut config = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .expect("the provider has suites for both versions")
             .dangerous()
             .with_custom_certificate_verifier(witness.clone())
-            .with_no_client_auth();
+            .with_client_cert_resolver(witness.clone());
         // Every handshake is a full one: the certificate is seen each time.
         config.resumption = Resumption::disabled();
         config.key_log = key_log();
@@ -105,6 +107,8 @@ impl Trust {
 pub struct Witness {
     judge: Arc<Judge>,
     seen: Mutex<Seen>,
+    /// The server has requested a certificate of the client (RFC 8446 section 4.3.2, RFC 5246 section 7.4.4).
+    asked: AtomicBool,
 }
 
 /// What was seen of a server's certificate.
@@ -122,6 +126,11 @@ impl Witness {
     /// What was seen.
     pub fn seen(&self) -> Seen {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// True if the server requested a client certificate. It got none: there is none to send.
+    pub fn asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
     }
 
     /// A signature that cannot be verified is one more thing that is wrong; with `--insecure` it goes on.
@@ -176,6 +185,17 @@ impl ServerCertVerifier for Witness {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.judge.algorithms.supported_schemes()
+    }
+}
+
+impl ResolvesClientCert for Witness {
+    fn resolve(&self, _issuers: &[&[u8]], _schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.asked.store(true, Ordering::Relaxed);
+        None
+    }
+
+    fn has_certs(&self) -> bool {
+        false
     }
 }
 
