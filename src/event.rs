@@ -435,6 +435,22 @@ pub enum Foreign {
     Proxy,
     /// An SSH banner.
     Ssh,
+    /// IMAP, where another mail protocol is expected.
+    Imap,
+    /// POP3, likewise.
+    Pop3,
+    /// SMTP, likewise.
+    Smtp,
+    /// LMTP, likewise.
+    Lmtp,
+    /// ManageSieve, likewise.
+    Managesieve,
+    /// NNTP, likewise.
+    Nntp,
+    /// IRC, likewise.
+    Irc,
+    /// FTP, likewise.
+    Ftp,
 }
 
 /// A literal announced at the end of a text (RFC 9051 section 4.3, RFC 7888, RFC 3516).
@@ -479,6 +495,8 @@ pub enum Oddity {
     CutShort,
     /// Bytes before it, behind it or within it are missing from what was read.
     Torn,
+    /// The log, or imapscope itself, ended the connection before the line or block was complete; no peer did.
+    Unfinished,
     /// What should be a DEFLATE stream is none, or grows without measure.
     NotDeflate,
     /// Plain text where DEFLATE should be; said of the first of a peer's.

@@ -128,6 +128,15 @@
 //!   that wait, so that its answer comes in its turn; a reply of the server's never finds it there. A command of ours to the
 //!   server waits like any other, and what answers it is not sent on. Where we may have to speak, the server's lane is in edit: so
 //!   no incomplete line of its stands before our words, and inside DEFLATE there is a compressor.
+//! - **A rule that answers commands is never too busy for one** (`Session::waits`): while so many wait for their replies that no
+//!   further answer could be kept in its turn, the client's next command is not taken. What still comes of a command that was taken
+//!   away (DONE, a SASL response) is taken away, too: the server would read it as a command.
+//! - **A finding waits for its proof** (`explain/early.rs`, `kin.rs`, `enabled.rs`, `refusal.rs`). What a healthy peer may do is a note, and the
+//!   finding comes with the answer that shows that it was none: EHLO before the greeting, a name that ENABLE asked for, a greeting
+//!   that names LMTP. A refusal judges no credentials that were not sent. Replies to what is no command are counted
+//!   (`Dialogue::spare`), so that they accuse no server.
+//! - **Another mail protocol is told by its first line** (`wire/foreign.rs`). A server's lane is not read any further then; a client's is, line by
+//!   line, with all but harmless verbs hidden, for a server may repeat what it does not understand.
 //! - **What is enforced is what the client was offered** (`session/enforce.rs`): a use is refused if an enforced rule takes away a
 //!   capability that allows it, and none that allows it is in the last list that the client got. The rules name capabilities; which
 //!   uses they allow is in the grammar; where its words stand among the arguments of IMAP is in `grammar/argument.rs`, which the explainer asks too. A command

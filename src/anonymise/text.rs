@@ -382,7 +382,16 @@ impl Draft<'_> {
     fn foreign(&mut self, what: Foreign, len: usize) {
         let line = &mut self.bytes[..len];
         match what {
-            Foreign::Http | Foreign::Ssh => {
+            Foreign::Http
+            | Foreign::Ssh
+            | Foreign::Imap
+            | Foreign::Pop3
+            | Foreign::Smtp
+            | Foreign::Lmtp
+            | Foreign::Managesieve
+            | Foreign::Nntp
+            | Foreign::Irc
+            | Foreign::Ftp => {
                 let end = line.iter().position(|b| b" -/".contains(b)).unwrap_or(line.len());
                 self.names.unlisted(&mut line[end..], vocabulary::protocols());
             }

@@ -73,6 +73,7 @@ impl Book {
             Oddity::Truncated
             | Oddity::CutShort
             | Oddity::Torn
+            | Oddity::Unfinished
             | Oddity::TooManyInFlight
             | Oddity::Kept
             | Oddity::Unruled

@@ -1,10 +1,10 @@
 //! A client that speaks before the server's greeting. In SMTP that is a fault only where the server does not offer PIPECONNECT,
 //! which its answer to EHLO shows: the finding waits for that answer.
 
+use super::Explainer;
 use super::book::Book;
 use super::capability::Names;
 use super::finding::{finding, note};
-use super::Explainer;
 use crate::event::{NoteKind, Peer};
 use crate::grammar::{Command, Lists};
 
@@ -44,7 +44,7 @@ impl Explainer {
         if self.early == Early::Held {
             self.early = Early::Judged;
             if !ALLOWED.iter().any(|name| server.has(name)) {
-                let text = "the client spoke before the greeting of the server, which does not offer PIPECONNECT";
+                let text = "spoke before the greeting of the server, which does not offer PIPECONNECT";
                 self.notes.push(finding(Peer::Client, text, "RFC 5321 section 4.3.1"));
             }
         }

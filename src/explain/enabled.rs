@@ -62,7 +62,7 @@ impl Explainer {
         let grammar = std::sync::Arc::clone(&self.grammar);
         let first = |need: &S| grammar.capability(need.as_ref()).is_some_and(|known| known.enable);
         let Some(wanted) = needs.first().filter(|_| needs.iter().all(first)) else { return };
-        let on = needs.iter().any(|need| self.enabled.has(&grammar, need.as_ref()));
+        let on = needs.iter().any(|need| self.has_enabled(&grammar, need.as_ref()));
         let offered = needs.iter().any(|need| self.offers.offers(&grammar, need.as_ref()));
         if offered && !on && self.knows_what_is_enabled() {
             self.not_enabled(feature, wanted.as_ref());
@@ -74,15 +74,21 @@ impl Explainer {
         if self.book != Book::Imap || arguments.is_ascii() || known.secret.is_some() || !self.knows_what_is_enabled() {
             return;
         }
-        let asked = UTF8.iter().any(|name| self.enabled.asked.has(name));
-        if asked && !UTF8.iter().any(|name| self.enabled.has(&self.grammar, name)) {
+        let asked = self.who.as_ref().is_some_and(|who| UTF8.iter().any(|name| who.enabled.asked.has(name)));
+        if asked && !UTF8.iter().any(|name| self.has_enabled(&self.grammar, name)) {
             self.not_enabled("UTF-8 in arguments", UTF8[0]);
         }
     }
 
+    /// True if this is enabled.
+    fn has_enabled(&self, grammar: &Grammar, name: &str) -> bool {
+        self.who.as_ref().is_some_and(|who| who.enabled.has(grammar, name))
+    }
+
     /// True if every ENABLED was seen, and none is under way.
     fn knows_what_is_enabled(&self) -> bool {
-        self.enabled.whole && !self.pending.iter().any(|pending| self.enabling(pending))
+        self.who.as_ref().is_some_and(|who| who.enabled.whole)
+            && !self.pending.iter().any(|pending| self.enabling(pending))
     }
 
     fn not_enabled(&mut self, feature: &str, name: &str) {

@@ -37,6 +37,11 @@ pub fn oddity(odd: Oddity, from: Peer, unasked: bool, book: Book) -> Note {
             "",
         ),
         Oddity::Torn => note(NoteKind::Session, "not whole: bytes next to it, or of it, are missing from the file", ""),
+        Oddity::Unfinished => note(
+            NoteKind::Session,
+            "cut off: nothing more was seen of it, and neither peer had ended the connection",
+            "",
+        ),
         Oddity::NotDeflate => says(
             from,
             "no DEFLATE stream, or one that grows without measure: passed on as it is, and not read any more",
@@ -144,6 +149,36 @@ pub fn oddity(odd: Oddity, from: Peer, unasked: bool, book: Book) -> Note {
 #[must_use]
 pub fn foreign(what: Foreign, from: Peer) -> Note {
     let text = match (what, from) {
+        (Foreign::Imap, _) => other("IMAP", "imap", from),
+        (Foreign::Pop3, _) => other("POP3", "pop3", from),
+        (Foreign::Smtp, _) => other("SMTP", "smtp", from),
+        (Foreign::Lmtp, _) => other("LMTP", "lmtp", from),
+        (Foreign::Managesieve, _) => other("ManageSieve", "sieve", from),
+        (Foreign::Nntp, _) => other("NNTP", "nntp", from),
+        (Foreign::Irc, _) => other("IRC", "irc", from),
+        (Foreign::Ftp, _) => other("FTP", "", from),
+        _ => foreign_to_mail(what, from).to_owned(),
+    };
+    // A balancer is set to send it, to a server that wants it: then nothing is wrong.
+    let fine = what == Foreign::Proxy && from == Peer::Client;
+    note(if fine { NoteKind::Session } else { NoteKind::Finding(Some(from)) }, text, "")
+}
+
+/// What to do about a peer that speaks another mail protocol, with its scheme in a route; empty if it has none.
+pub(super) fn other(protocol: &str, scheme: &str, from: Peer) -> String {
+    let scheme = if scheme.is_empty() { String::new() } else { format!(", or needs the scheme {scheme}://") };
+    match from {
+        Peer::Client => {
+            let scheme = scheme.replace("needs", "the route needs");
+            format!("the client speaks {protocol}: it was pointed at the wrong port{scheme}")
+        }
+        Peer::Server => format!("the server speaks {protocol}: the route names the wrong port{scheme}"),
+    }
+}
+
+/// What to do about traffic that is none of mail.
+const fn foreign_to_mail(what: Foreign, from: Peer) -> &'static str {
+    match (what, from) {
         (Foreign::Tls, Peer::Client) => {
             "the client speaks TLS on a plain port: switch TLS off in the client, or listen with TLS (imaps://:PORT=…)"
         }
@@ -164,8 +199,9 @@ pub fn foreign(what: Foreign, from: Peer) -> Note {
         (Foreign::Proxy, Peer::Server) => "a PROXY protocol header from the server: the route names the wrong port",
         (Foreign::Ssh, Peer::Client) => "the client speaks SSH: it was pointed at the wrong port",
         (Foreign::Ssh, Peer::Server) => "the server speaks SSH: the route names the wrong port",
-    };
-    note(NoteKind::Finding(Some(from)), text, "")
+        (_, Peer::Client) => "the client speaks another protocol: it was pointed at the wrong port",
+        (_, Peer::Server) => "the server speaks another protocol: the route names the wrong port",
+    }
 }
 
 /// What a new layer means for the log.

@@ -68,7 +68,7 @@ impl Explainer {
             }
             Some(ListKind::Enabled) => {
                 let on: Vec<String> = client.iter().map(str::to_owned).collect();
-                self.enabled.confirm(client.iter());
+                self.who.get_or_insert_default().enabled.confirm(client.iter());
                 let what = if on.is_empty() { "nothing".to_owned() } else { phrase::names(&on) };
                 self.notes.push(note(NoteKind::Session, format!("switched on: {what}"), "RFC 5161 section 3.2"));
             }

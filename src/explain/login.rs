@@ -2,12 +2,14 @@
 //! before these are masked. Decides what of them must not be shown beyond what the session has found.
 
 use super::book::Book;
+use super::enabled::Enabled;
 use super::phrase::quote;
 use super::sasl::{self, Exchange, Said};
 use super::{Explainer, add, finding, phrase};
-use crate::event::{Data, DataKind, Decoded, Edited, Kind, Note, NoteKind, Peer, Span, Text, is_masked};
+use crate::event::{Data, DataKind, Decoded, Edited, Kind, Note, NoteKind, Oddity, Peer, Span, Text, is_masked};
 use crate::grammar::{Then, mechanism};
-use crate::wire::{body, imap};
+use crate::wire::login::Login;
+use crate::wire::{body, dot, imap};
 
 /// Who logs in.
 #[derive(Debug, Default)]
@@ -16,6 +18,8 @@ pub(super) struct Who {
     pub named: Option<String>,
     /// The user whom the server has let in.
     pub user: Option<String>,
+    /// What was switched on for that user.
+    pub enabled: Enabled,
 }
 
 impl Explainer {
@@ -153,10 +157,9 @@ impl Explainer {
 
     /// The server has agreed to a login: in words.
     pub(super) fn logged_in(&mut self, user: Option<&String>) -> String {
-        self.enabled.begin();
-        if user.is_some() || self.who.is_some() {
-            self.who.get_or_insert_default().user = user.cloned();
-        }
+        let who = self.who.get_or_insert_default();
+        who.enabled.begin();
+        who.user = user.cloned();
         user.map_or_else(|| "logged in".to_owned(), |user| format!("logged in as {user}"))
     }
 
@@ -224,6 +227,21 @@ impl Explainer {
         });
         self.exchange = Some(exchange);
         said.map(|said| self.keep(said))
+    }
+
+    /// A message with a false end, behind which the server may read a login: from there on its head is hidden.
+    pub(super) fn hide_login_behind(&self, data: &Data, head: &mut [u8]) {
+        let ends = data.oddities.iter().filter_map(|odd| match odd {
+            Oddity::FalseEnd(end, at) if data.kind == DataKind::Message => Some(dot::behind(*end, *at)),
+            _ => None,
+        });
+        let Some(start) = ends.min().and_then(|end| usize::try_from(end).ok()).filter(|&end| end < head.len()) else {
+            return;
+        };
+        let logs_in = |verb: &[u8]| self.grammar.commands.exact(verb).is_some_and(|it| it.secret.is_some());
+        if let Some(at) = Login::default().feed(&head[start..], &logs_in) {
+            self.vault.hide(head, &[Span::new(start + at, head.len())]);
+        }
     }
 
     /// A literal of the client's: it may be the user's name or the password of a LOGIN.

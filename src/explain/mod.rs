@@ -9,11 +9,14 @@ mod enabled;
 pub mod finding;
 mod hurdle;
 pub mod imap;
+mod kin;
 pub mod list;
 mod login;
 pub mod mark;
 mod octets;
+mod odd;
 pub mod phrase;
+mod refusal;
 pub mod sasl;
 pub mod secret;
 mod spoken;
@@ -29,7 +32,7 @@ use std::time::Duration;
 
 use crate::event::{
     Batch, Closed, Closer, Data, DataKind, Event, Explained, Foreign, Form, Kind, Layer, Mark, Note, NoteKind, Oddity,
-    Peer, Reading, Role, Span, State, Status, Text, Time, What, repeated,
+    Peer, Reading, Role, Span, State, Status, Text, Time, What,
 };
 use crate::grammar::{Grammar, Then};
 use crate::wire;
@@ -69,8 +72,9 @@ pub struct Explainer {
     book: Book,
     vault: Vault,
     offers: Offers,
-    enabled: enabled::Enabled,
     early: early::Early,
+    /// The greeting named the other one of SMTP and LMTP.
+    other_kin: bool,
     tallies: Tallies,
     strict: Strict,
     pending: VecDeque<Pending>,
@@ -92,6 +96,8 @@ pub struct Explainer {
     hurdles: hurdle::Hurdles,
     /// The client's last text announced a literal that it did not wait with.
     unasked: bool,
+    /// The refusal that is being explained: how far its login had got, and whether its code speaks of credentials.
+    refused: Option<(refusal::Sent, bool)>,
     /// The client's last text or block was smuggled.
     smuggled: bool,
     /// Of each lane, octets of data that may hold the beginning of a secret.
@@ -129,6 +135,10 @@ struct Pending {
     granted: bool,
     /// The message that it sends, or the last chunk of it, is sent.
     whole: bool,
+    /// It announced a literal, and the server has not asked for it yet.
+    unsent: bool,
+    /// How far its line gets a login.
+    sent: refusal::Sent,
 }
 
 #[derive(Debug)]
@@ -158,8 +168,8 @@ impl Explainer {
             grammar,
             vault: Vault::new(show_secrets),
             offers: Offers::default(),
-            enabled: enabled::Enabled::default(),
             early: early::Early::default(),
+            other_kin: false,
             tallies: Tallies::default(),
             strict: Strict::default(),
             // Most clients wait for the answer to one command before they send another.
@@ -176,6 +186,7 @@ impl Explainer {
             reason: list::Reason::default(),
             hurdles: hurdle::Hurdles::default(),
             unasked: false,
+            refused: None,
             smuggled: false,
             tails: octets::Tails::default(),
             marks: Vec::new(),
@@ -318,7 +329,9 @@ impl Explainer {
         self.pending.clear();
         self.idle = None;
         self.offers.forget();
-        self.enabled.forget();
+        if let Some(who) = &mut self.who {
+            who.enabled.forget();
+        }
         self.early = early::Early::Judged;
         self.strict.skip();
     }
@@ -410,6 +423,7 @@ impl Explainer {
 
     fn data(&mut self, from: Peer, data: &Data, bytes: &mut [u8], at: Time) {
         let head = range(data.head, bytes.len());
+        self.hide_login_behind(data, &mut bytes[head.clone()]);
         if from == Peer::Client {
             self.literal_of_login(data, &bytes[head.clone()]);
         }
@@ -456,53 +470,6 @@ impl Explainer {
         if !span.is_empty() && !data.secret {
             let text = phrase::subject(&bytes[span]);
             self.notes.push(note(NoteKind::Decoded, format!("subject {text}"), ""));
-        }
-    }
-
-    /// What is odd about a text or a block. What is one mistake is one finding: all that was smuggled in one piece, and all
-    /// false ends of one message.
-    fn odd(&mut self, from: Peer, oddities: &[Oddity], unasked: bool) {
-        let goes_on = self.smuggled;
-        if from == Peer::Client {
-            self.smuggled = repeated(oddities) > 0;
-        }
-        let mut ends = oddities.iter().filter(|odd| matches!(odd, Oddity::FalseEnd(..))).count();
-        for &odd in oddities {
-            let mut note = finding::oddity(odd, from, unasked && odd == Oddity::UnexpectedGoAhead, self.book);
-            match odd {
-                Oddity::Smuggled(_) if goes_on => {
-                    (note.kind, note.text, note.rfc) = (NoteKind::Session, "smuggled along with the above".to_owned(), None);
-                }
-                Oddity::FalseEnd(..) => match std::mem::take(&mut ends) {
-                    0 => continue,
-                    1 => {}
-                    all => note.text.push_str(&format!(" (and {} more like it)", all - 1)),
-                },
-                _ => {}
-            }
-            self.notes.push(note);
-        }
-    }
-
-    fn oddities(&mut self, from: Peer, text: &Text, shown: &[u8]) {
-        self.odd(from, &text.oddities, self.unasked);
-        match text.reading.kind {
-            Kind::Foreign(what) => self.notes.push(finding::foreign(what, from)),
-            Kind::Unknown
-                if !text
-                    .oddities
-                    .iter()
-                    .any(|odd| matches!(odd, Oddity::Truncated | Oddity::CutShort | Oddity::Torn)) =>
-            {
-                let at = text.reading.stopped.unwrap_or(0);
-                let what = if at as usize >= wire::body(shown).len() {
-                    "not understood: it ends too early".to_owned()
-                } else {
-                    format!("not understood from octet {at} on; it was passed on as it is")
-                };
-                self.notes.push(finding::finding(from, what, self.book.lines()));
-            }
-            _ => {}
         }
     }
 

@@ -37,12 +37,12 @@ pub struct Exchange {
     pub user: Option<String>,
     /// Of SCRAM, the first octet of the client's header: `p` binds to TLS, `y` would have (RFC 5802 section 6).
     pub header: Option<u8>,
-    decode: Decode,
+    pub(super) decode: Decode,
     /// Fields that the grammar wants hidden beside those that always are; `*` hides all.
     secret: &'static [String],
     show: bool,
     /// Messages of the client so far.
-    step: u32,
+    pub(super) step: u32,
     /// The last challenge asks for something that is no user name, as far as can be told.
     asked: bool,
 }

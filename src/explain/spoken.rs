@@ -7,6 +7,7 @@ use super::book::Book;
 use super::capability::Names;
 use super::finding::{finding, note};
 use super::list::Reason;
+use super::refusal::{Sent, sent_with};
 use super::sasl::Exchange;
 use super::tally::HIDDEN;
 use super::{Explainer, Idle, MAX_NAME, MAX_PENDING, MAX_TAGGED, Met, Pending, failed, phrase};
@@ -26,6 +27,11 @@ impl Explainer {
             }
             kind => {
                 self.notes.extend(decoded);
+                if kind == Kind::Cancel
+                    && let Some(pending) = self.pending.iter_mut().find(|pending| pending.then == Some(Then::Sasl))
+                {
+                    pending.sent = Sent::Cancelled;
+                }
                 match kind {
                     Kind::More => self.touch(at, |pending| pending.frame == text.frame),
                     Kind::Sasl | Kind::Cancel => self.touch(at, |pending| pending.then == Some(Then::Sasl)),
@@ -36,6 +42,9 @@ impl Explainer {
                     _ => {}
                 }
             }
+        }
+        if let Some(pending) = self.pending.iter_mut().find(|pending| pending.frame == text.frame) {
+            pending.unsent = text.reading.literal.is_some_and(|literal| literal.synchronizing);
         }
         self.hurdles_of_login();
         self.unasked = text.reading.literal.is_some_and(|literal| !literal.synchronizing);
@@ -60,12 +69,17 @@ impl Explainer {
                 None
             }
             Kind::Reply { status, word, code, .. } => {
-                if matches!(self.grammar.form, Form::Codes | Form::Line) {
+                // What it says of credentials is not true of a login that sent none.
+                let refused = failed(status).then(|| self.sent(text.answers)).filter(|sent| *sent != Sent::All);
+                let claims = refused.is_some() && self.claims(word.of(shown), code.map(|code| code.of(shown)));
+                if matches!(self.grammar.form, Form::Codes | Form::Line) && !claims {
                     self.response(word.of(shown));
                 }
                 self.notes.extend(decoded);
+                self.kin_of_greeting(text.state, shown);
+                self.refused = refused.map(|sent| (sent, claims));
                 let latency = self.reply(text, shown, status, code, at);
-                if let Some(code) = code {
+                if let Some(code) = code.filter(|_| !claims) {
                     self.code(code.of(shown));
                 }
                 latency
@@ -114,6 +128,9 @@ impl Explainer {
             self.pipelined();
         }
         // What imapscope says in the client's place is not the client's fault.
+        if !text.oddities.contains(&Oddity::Ours) {
+            self.kin_of_command(verb);
+        }
         if let Some(known) = known.filter(|_| !text.oddities.contains(&Oddity::Ours)) {
             self.allowed(text, known);
             // What was hidden in a mechanism's place names none.
@@ -150,6 +167,8 @@ impl Explainer {
             each: known.is_some_and(|known| known.replies == Some(Replies::EachRecipient)),
             granted: false,
             whole,
+            unsent: false,
+            sent: sent_with(self.book, known, rest),
         };
         if self.book == Book::Pop3 && known.is_some_and(|known| known.name == "USER") {
             self.who.get_or_insert_default().named.clone_from(&pending.subject);
@@ -252,14 +271,19 @@ impl Explainer {
         if name.ends_with(b".0.0") {
             return; // says no more than the reply
         }
-        let class = matches!(name, [b'2' | b'4' | b'5', b'.', ..]).then(|| [b"X", &name[1..]].concat());
-        let known = self.grammar.code(class.as_deref().unwrap_or(name));
+        let known = self.known_code(name);
         self.notes.push(Note {
             kind: NoteKind::Meaning,
             about: Some(phrase::excerpt(name)),
             text: known.map_or("a response code that the grammar does not know", |known| &known.does).to_owned(),
             rfc: known.map(|known| known.rfc.clone()),
         });
+    }
+
+    /// The response code of this name; an enhanced one is known by its subject and detail (RFC 3463 section 2).
+    pub(super) fn known_code(&self, name: &[u8]) -> Option<&crate::grammar::Code> {
+        let class = matches!(name, [b'2' | b'4' | b'5', b'.', ..]).then(|| [b"X", &name[1..]].concat());
+        self.grammar.code(class.as_deref().unwrap_or(name))
     }
 
     fn reply(&mut self, text: &Text, shown: &[u8], status: Status, code: Option<Span>, at: Time) -> Option<Duration> {
@@ -297,8 +321,12 @@ impl Explainer {
             pending.login = false;
         }
         let code = code.map(|code| code.of(shown));
+        if let Some((sent, claims)) = self.refused.take() {
+            self.not_judged(&pending, exchange.as_ref(), sent, claims);
+        }
         self.hurdles_of_refusal(pending.then, exchange.as_ref(), status, code, shown);
         let user = exchange.and_then(|exchange| exchange.user);
+        self.kin_of_reply(&pending, status);
         self.progress(&pending, text.state, status, user, code);
         latency
     }
@@ -310,7 +338,7 @@ impl Explainer {
                 self.notes.push(note(NoteKind::Meaning, known.does.as_str(), &known.rfc));
             }
             if status == Status::Preauth {
-                self.enabled.begin();
+                self.who.get_or_insert_default().enabled.begin();
                 let text = "logged in from the start: STARTTLS is not possible any more";
                 self.notes.push(note(NoteKind::Session, text, "RFC 9051 section 7.1.4"));
             }
@@ -333,7 +361,7 @@ impl Explainer {
         }
         let frame = text.answers?;
         let pending = self.pending.iter_mut().find(|pending| pending.frame == frame)?;
-        pending.granted = true;
+        (pending.granted, pending.unsent) = (true, false);
         let (latency, then, tag, place) = (at.after(pending.at), pending.then, pending.tag.clone(), pending.place);
         self.answer(&tag, place, latency, ": go on");
         if then == Some(Then::Idle) && self.idle.is_none() {
@@ -382,7 +410,6 @@ impl Explainer {
             (Status::Ok, Some(State::NotAuthenticated)) => {
                 self.offers.forget();
                 self.reason = Reason::Reset;
-                self.enabled.forget();
                 self.who = None;
                 "logged out, and the connection can be used for another login".into()
             }
@@ -393,6 +420,10 @@ impl Explainer {
             (Status::Ok, Some(State::Update)) => "the session is over".into(),
             (Status::No, _) if pending.on_no == Some(State::Authenticated) && pending.state == State::Selected => {
                 "no mailbox is selected any more: a SELECT that fails closes the old one".into()
+            }
+            // What the server offers is another list then (RFC 3977 section 5.3, RFC 4643 section 2.2).
+            (Status::Ok, _) if self.book == Book::Other && matches!(self.verb(pending.place), "MODE" | "AUTHINFO") => {
+                return self.offers.forget();
             }
             (Status::Ok, None) if self.enabling(pending) => {
                 self.reason = Reason::Enable;
@@ -449,7 +480,7 @@ impl Explainer {
         }
     }
 
-    fn verb(&self, place: usize) -> &str {
+    pub(super) fn verb(&self, place: usize) -> &str {
         self.tallies.commands.get(place).map_or("", |tally| tally.verb.as_str())
     }
 

@@ -62,7 +62,7 @@ impl Explainer {
 
     /// A name that ENABLE asks for. Servers ignore those that they do not know, so that any may be asked for.
     fn asked_for(&mut self, name: &str) {
-        self.enabled.ask(name);
+        self.who.get_or_insert_default().enabled.ask(name);
         if let Some(hidden) = self.offers.ask(&self.grammar, name) {
             let text = format!("asks for {hidden}, which a rule hides from the client; to ask is not a fault");
             self.notes.push(note(NoteKind::Session, text, "RFC 5161 section 3.1"));

@@ -167,6 +167,8 @@ pub struct Response {
     pub lists: Option<Lists>,
     /// What may follow it on the wire: lines to a dot, or nothing.
     pub then: Option<Then>,
+    /// What it says of a refused login is true only if credentials were sent.
+    pub credentials: bool,
     /// The verdict that it gives on the oldest command that waits. `None`: none in a protocol of lines, in one of codes what
     /// its first digit says.
     pub answers: Option<Status>,
@@ -191,6 +193,8 @@ pub struct Code {
     pub needs: Vec<String>,
     /// Set if it is a list of capabilities.
     pub lists: Option<Lists>,
+    /// What it says of a refused login is true only if credentials were sent.
+    pub credentials: bool,
 }
 
 /// The words of one kind.

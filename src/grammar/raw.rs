@@ -82,6 +82,8 @@ pub(super) struct Response {
     pub(super) needs: Vec<Spanned<String>>,
     #[serde(default)]
     numbered: bool,
+    #[serde(default)]
+    credentials: bool,
     secret: Option<Secret>,
     lists: Option<Lists>,
     then: Option<Then>,
@@ -112,6 +114,8 @@ pub(super) struct Code {
     #[serde(default)]
     pub(super) needs: Vec<Spanned<String>>,
     lists: Option<Lists>,
+    #[serde(default)]
+    credentials: bool,
 }
 
 /// `[words."KIND"]`, an entry a line
@@ -229,6 +233,7 @@ impl Response {
             note: self.note,
             needs: plain(self.needs),
             numbered: self.numbered,
+            credentials: self.credentials,
             secret: self.secret,
             lists: self.lists,
             then: self.then,
@@ -252,6 +257,7 @@ impl Code {
             note: self.note,
             needs: plain(self.needs),
             lists: self.lists,
+            credentials: self.credentials,
         }
     }
 }

@@ -21,7 +21,7 @@ use super::lane::{Desk, Lane, READ, lend};
 use super::leg::Leg;
 use super::report::Report;
 use super::stopped;
-use super::tls::{broken, unanswered};
+use super::tls::broken;
 use super::upgrade::Upgrade;
 use crate::event::{Batch, Closed, Closer, Peer, What};
 use crate::session::{Piece, Session, Trouble, Upgrade as Begins};
@@ -491,17 +491,6 @@ impl Pump {
             _ => drop((client, server)),
         }
         report.end(last, stop).await;
-    }
-
-    /// What a server wants that requested a client certificate and left before it said a word.
-    fn unwelcome(&self, by: Closer) -> Option<String> {
-        let server = Peer::Server.index();
-        let how = match by {
-            Closer::Peer(Peer::Server) => "ended",
-            Closer::Reset(Peer::Server) => "reset",
-            _ => return None,
-        };
-        (self.received[server] == 0 && self.legs[server].has_asked()).then(|| unanswered(how))
     }
 
     /// One last try to send what waits, then the session's last events.

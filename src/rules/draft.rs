@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use super::action::{Action, Names, NamesAction, TooLong};
 use super::vary::{self, Place, Ways};
 use super::{Scene, lines, words};
-use crate::event::{Form, ListKind, Literal, MAX_TEXT, Peer, Reading};
+use crate::event::{Form, Kind, ListKind, Literal, MAX_TEXT, Peer, Reading};
 use crate::wire::body;
 
 /// A text on its way through the rules.
@@ -230,6 +230,11 @@ impl<'a> Draft<'a> {
             return Err(BROKEN);
         }
         let Some(reading) = (self.scene.read)(text) else { return Err("it would change where the reply ends") };
+        let empty = |text: &[u8]| body(text).trim_ascii().is_empty();
+        let goes_on = matches!(self.reading.kind, Kind::Sasl | Kind::More);
+        if empty(text) && !empty(self.text()) && !goes_on {
+            return Err(EMPTY);
+        }
         if !same(self.reading.literal, reading.literal) {
             return Err("it would change the literal that the text announces");
         }
@@ -261,6 +266,9 @@ pub const TOO_LONG: &str = "the text would grow beyond 64 KiB";
 pub const LINE_END: &str = "it would change the line end";
 /// A line stays one.
 pub const BROKEN: &str = "it would put a line break or a NUL into the text";
+
+/// An empty line is no command and no reply: who waits for an answer would wait for ever.
+const EMPTY: &str = "it would leave an empty line, which nobody answers; `drop` and `refuse` take a text away";
 
 /// The lengths of the line ends.
 fn ends(text: &[u8]) -> impl Iterator<Item = usize> {

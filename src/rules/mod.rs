@@ -6,6 +6,7 @@
 //! has counted belongs to one connection, and lies outside of the rules ([`Progress`]).
 
 mod action;
+mod asked;
 pub mod book;
 mod condition;
 mod draft;
@@ -33,7 +34,6 @@ pub use fault::{Fault, Trouble};
 use limit::Limits;
 pub use limit::Progress;
 use parse::Verb;
-use vary::Ways;
 
 /// The user's rules, compiled; immutable and shared by all connections.
 #[derive(Debug, Default)]
@@ -409,47 +409,6 @@ impl Rules {
             rule.enforced |= hides && rule.lanes[Peer::Client.index()];
         }
         self
-    }
-
-    /// True if strings of a client may become literals.
-    #[must_use]
-    pub fn asks_for_literals(&self) -> bool {
-        let client = |rule: &&Rule| rule.lanes[Peer::Client.index()];
-        self.rules.iter().filter(client).any(|rule| matches!(rule.action, Action::Vary(Ways { literal: true, .. })))
-    }
-
-    /// True if a condition asks who has logged in.
-    #[must_use]
-    pub fn asks_for_user(&self) -> bool {
-        let asks = |condition: &Condition| condition.asks(Field::User);
-        self.rules.iter().any(|rule| rule.condition.as_ref().is_some_and(asks))
-    }
-
-    /// True if a rule is enforced.
-    #[must_use]
-    pub fn has_enforced(&self) -> bool {
-        self.rules.iter().any(|rule| rule.enforced)
-    }
-
-    /// The enforced rule that takes this capability away, if its condition holds for the text.
-    #[must_use]
-    pub fn enforced(&self, scene: &Scene<'_>, name: &str) -> Option<&Arc<str>> {
-        let hides = |rule: &&Rule| matches!(&rule.action, Action::Names(names) if names.hides(name.as_bytes()));
-        let holds = |rule: &&Rule| rule.condition.as_ref().is_none_or(|when| when.evaluate(scene) == Truth::Yes);
-        self.rules.iter().filter(|rule| rule.enforced).filter(hides).find(holds).map(|rule| &rule.written)
-    }
-
-    /// True if a rule takes away this capability by its name, rather than all others.
-    #[must_use]
-    pub fn drops(&self, name: &str) -> bool {
-        let drops = |action: &Action| matches!(action, Action::Names(names @ NamesAction::Drop(..)) if names.hides(name.as_bytes()));
-        self.rules.iter().any(|rule| drops(&rule.action))
-    }
-
-    /// True if a rule has a chance.
-    #[must_use]
-    pub fn has_chances(&self) -> bool {
-        self.rules.iter().any(|rule| rule.limits.is_some_and(|(_, limits)| limits.chance.is_some()))
     }
 
     /// What the connection with this number has counted before its first text.

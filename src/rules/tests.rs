@@ -185,7 +185,7 @@ fn lines_are_edited_as_sed_does() {
         (&["s/x*/-/g"], "+ abc\r\n", "-+- -a-b-c-\r\n"),
         (&["s/$/ end/"], "* OK hi\r\n", "* OK hi end\r\n"),
         (&["s/.$//"], "* OK hi", "* OK h"),
-        (&["s/.*//"], "* OK hi\r\n", "\r\n"),
+        (&["s/.*hi/*/"], "* OK hi\r\n", "*\r\n"),
         (&["s|/|\\||g"], "* OK a/b/c\r\n", "* OK a|b|c\r\n"),
         (&[r"s|a\|b|x|"], "* OK a|b\r\n", "* OK x\r\n"),
         (&[r"s/\//x/"], "* OK a/b\r\n", "* OK axb\r\n"),
@@ -223,6 +223,9 @@ fn what_would_break_the_framing_is_refused() {
     assert_eq!(refusal("s/a(.)b/\\1\\1/", b"* OK a\rb\r\n", imap::read), broken);
     assert_eq!(refusal("s/a(.)b/\\1\\1/", b"* OK a\0b\r\n", imap::read), broken);
     assert_eq!(refusal("s/x//", b"* OK a\rx\n", imap::read), "it would change the line end");
+    for rule in ["s/.*//", "s/.*/ /"] {
+        assert!(refusal(rule, b"* OK hi\r\n", imap::read).starts_with("it would leave an empty line"), "{rule}");
+    }
     let long = [b"* CAPABILITY ", &[b'a'; MAX_TEXT - 15][..], b"\r\n"].concat();
     assert_eq!(long.len(), MAX_TEXT);
     assert_eq!(refusal("s/a/aa/", &long, imap::read), TOO_LONG);

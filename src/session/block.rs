@@ -2,6 +2,7 @@
 //! time, and not reported as octets then.
 
 use super::lane::{Fate, Manner};
+use super::message::false_ends;
 use super::{Outbox, Session};
 use crate::event::{Data, DataKind, MAX_OCTETS, Octets, Oddity, Peer, Span, What};
 
@@ -11,6 +12,16 @@ const LONGEST_NAME: usize = 32;
 impl Session {
     /// Octets belong to the data block in progress.
     pub(super) fn feed(&mut self, from: Peer, bytes: &[u8], manner: Manner, out: &mut Outbox) {
+        let secret = self.lane(from).block.as_ref().is_some_and(|block| block.secret);
+        self.feed_as(from, bytes, manner, secret, out);
+    }
+
+    /// The same with octets that must not be shown, whatever the others are.
+    pub(super) fn feed_secret(&mut self, from: Peer, bytes: &[u8], manner: Manner, out: &mut Outbox) {
+        self.feed_as(from, bytes, manner, true, out);
+    }
+
+    fn feed_as(&mut self, from: Peer, bytes: &[u8], manner: Manner, secret: bool, out: &mut Outbox) {
         let octets = self.octets;
         let bytes = match self.shown(from, bytes) {
             shown if shown < bytes.len() => {
@@ -31,7 +42,7 @@ impl Session {
         let again = take_off(&mut lane.again, bytes.len());
         block.again += again as u64;
         if octets {
-            let (frame, kind, secret) = (block.frame, block.kind, block.secret);
+            let (frame, kind) = (block.frame, block.kind);
             for piece in bytes[again..].chunks(MAX_OCTETS) {
                 let bytes = out.keep(piece);
                 out.report(from, What::Octets(Octets { frame, kind, bytes, secret }));
@@ -73,7 +84,12 @@ impl Session {
         let lane = self.lane(from);
         // What cannot be read has no end of its own.
         let open = truncated && lane.block.as_ref().is_some_and(|block| block.kind != DataKind::Opaque);
-        self.report_block_with(from, Vec::from_iter(open.then_some(self.cut_off(from))), out);
+        let mut odd = Vec::from_iter(open.then_some(self.cut_off(from)));
+        let lane = self.lane(from);
+        if lane.block.as_ref().is_some_and(|block| block.kind == DataKind::Message) {
+            odd.extend(false_ends(&lane.framer));
+        }
+        self.report_block_with(from, odd, out);
     }
 
     /// The same, with what was odd about it.

@@ -101,6 +101,12 @@ pub struct Dialogue {
     recipients: u32,
     /// Empty lines of the client's since its last command, each of which a server may refuse.
     blanks: u32,
+    /// So many replies may still come that answer no command: to lines that are none, or to commands that are not kept.
+    spare: u16,
+    /// A command that a continuation request may belong to is not kept.
+    lost: bool,
+    /// So many times the server ended IDLE by itself, while the client's DONE may have been on its way.
+    late: u8,
     /// There was a reply too many, and none since that fits a command.
     astray: bool,
     /// So many commands wait for their replies behind those that are kept; the last of them is kept too.
@@ -167,6 +173,8 @@ impl Dialogue {
             && let Some(lost) = self.in_flight.pop_front()
         {
             self.forget(lost.frame);
+            self.lost = true;
+            self.spare(1);
         }
         if command.then == Some(Then::Idle) {
             self.idles.push_back(command.frame);
@@ -177,6 +185,30 @@ impl Dialogue {
             self.in_flight.reserve_exact(1);
         }
         self.in_flight.push_back(command);
+    }
+
+    /// The client sent something that is no command, and to which so many replies may come.
+    pub fn spare(&mut self, replies: u16) {
+        self.spare = self.spare.saturating_add(replies);
+    }
+
+    /// A reply came that answers nothing. True if it may be one to something that is no command.
+    pub fn excuse(&mut self) -> bool {
+        let was = self.spare;
+        self.spare = was.saturating_sub(1);
+        was > 0
+    }
+
+    /// True if a command was in flight that is not kept any more.
+    pub const fn has_lost(&self) -> bool {
+        self.lost
+    }
+
+    /// A DONE came outside IDLE. True if the server had ended an IDLE by itself, so that the client could not know.
+    pub fn done_too_late(&mut self) -> bool {
+        let was = self.late;
+        self.late = was.saturating_sub(1);
+        was > 0
     }
 
     /// The client sent an empty line.
@@ -221,6 +253,10 @@ impl Dialogue {
     /// The command with this frame has its tagged answer.
     pub fn answered(&mut self, frame: u64) -> Option<InFlight> {
         let at = self.find(frame)?;
+        let waits = self.wants.iter().any(|(wanting, _)| *wanting == frame);
+        if self.idles.contains(&frame) && !waits {
+            self.late = self.late.saturating_add(1);
+        }
         self.forget(frame);
         let command = self.in_flight.remove(at);
         self.catch_up();

@@ -25,6 +25,12 @@ pub(super) struct Plan {
 }
 
 impl Plan {
+    /// A text that is taken away because it belongs to another one, by the rule that answers it.
+    pub fn of(fate: Fate, rule: Option<Arc<str>>) -> Self {
+        let edited = rule.map(|rule| Box::new(Edited { fired: vec![rule], ..Edited::default() }));
+        Plan { fate, edited, bytes: None }
+    }
+
     /// What is reported of it, with what is sent in its place. `text`: the text and its reading.
     pub fn edited(
         self,
@@ -187,8 +193,13 @@ impl Session {
             route: self.route.as_deref(),
             at_once: self.own.at_once,
         };
-        let edit = self.rules.edit(&scene, &mut progress);
+        let mut edit = self.rules.edit(&scene, &mut progress);
         let enforced = if late { None } else { self.enforced(&scene) };
+        let implied = self.implied(&scene, edit.as_ref().and_then(|edit| edit.bytes.as_deref()));
+        for (rule, name, why) in implied {
+            self.own.told_implied(name);
+            edit.get_or_insert_default().refused.push((rule, why));
+        }
         if !late {
             self.progress = progress;
         }

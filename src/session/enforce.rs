@@ -20,6 +20,9 @@ const LITERAL_MINUS: u64 = 4096;
 /// How servers list their rights (RFC 4314 section 2.2), for rules that name them as they stand in a list.
 const RIGHTS: [&str; 4] = ["RIGHTS=*", "RIGHTS=texk", "RIGHTS=kxte", "RIGHTS=kxten"];
 
+/// Maximum number of implied capabilities that are told of on one connection.
+const IMPLIED: usize = 32;
+
 /// So many parameters of a command are looked at.
 const PARAMETERS: usize = 16;
 
@@ -40,6 +43,33 @@ impl Session {
             self.own.at_once = self.at_once(&names(text, reading)).min(self.at_once(&offered));
         }
         self.own.offered = Some(offered);
+    }
+
+    /// The rules that take a capability away which the server does not list, and which another one that reaches the client brings
+    /// along: each once, with what it is. `sent`: what the rules make of the list. Where the capability is listed, the rule
+    /// acts, and the explainer tells what still implies it.
+    pub(super) fn implied(&self, scene: &Scene<'_>, sent: Option<&[u8]>) -> Vec<(Arc<str>, Box<str>, String)> {
+        let offers = scene.reading.list.as_ref().is_some_and(|list| list.kind.offers());
+        if scene.from != Peer::Server || !offers || !self.rules.has_drops() {
+            return Vec::new();
+        }
+        let listed = names(scene.text, scene.reading);
+        let new = sent.map(|sent| wire::reread(self.grammar.form, Peer::Server, scene.reading, sent));
+        let offered = sent.zip(new.as_ref()).map_or_else(|| listed.clone(), |(sent, new)| names(sent, new));
+        let mut found: Vec<(Arc<str>, Box<str>, String)> = Vec::new();
+        for by in &offered {
+            let Some(known) = self.grammar.capability(&**by) else { continue };
+            let by = &known.name;
+            for implied in known.implies.iter().filter(|name| !listed.iter().any(|it| it.eq_ignore_ascii_case(name))) {
+                let Some(rule) = self.rules.dropping(scene, implied) else { continue };
+                let mut told = self.own.implied().iter().chain(found.iter().map(|(_, name, _)| name));
+                if self.own.implied().len() < IMPLIED && !told.any(|name| **name == **implied) {
+                    let why = format!("{implied} is not listed, and {by}, which is, implies it");
+                    found.push((Arc::clone(rule), implied.as_str().into(), why));
+                }
+            }
+        }
+        found
     }
 
     /// The longest literal that these names let a client send without waiting.

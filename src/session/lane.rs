@@ -7,9 +7,10 @@ use super::deflate::Deflate;
 use super::fault::Armed;
 use super::secret::Mask;
 use super::subject::Subject;
-use crate::event::{DataKind, Hello, MAX_HEAD, Oddity, Reading};
+use crate::event::{DataKind, Foreign, Hello, MAX_HEAD, Oddity, Reading};
 use crate::rules::{Fault, Insertion};
 use crate::wire::hello::Reader;
+use crate::wire::login::Login;
 use crate::wire::{Framer, PROXY};
 
 /// What a client's octets wait for before they can be read. They are relayed at once all the same.
@@ -77,6 +78,8 @@ pub struct Block {
     pub subject: Option<Box<Subject>>,
     /// What came behind the first false end of a message, until there is too much of it.
     pub behind: Option<Vec<u8>>,
+    /// The search for a login behind that, once there is one.
+    pub login: Option<Box<Login>>,
     /// It is complete, and only to be reported.
     pub over: bool,
     /// What may be the beginning of a word, where words decide whether the rest is a secret.
@@ -101,6 +104,7 @@ impl Block {
             again: 0,
             subject: None,
             behind: None,
+            login: None,
             over: false,
             word: Vec::new(),
             hello: None,
@@ -223,6 +227,8 @@ pub struct Lane {
     pub started: bool,
     /// A text has been read; before the first, other protocols are recognised.
     pub spoken: bool,
+    /// It began in this other mail protocol, so that nothing on it means what it seems to.
+    pub strange: Option<Foreign>,
     /// It has ended and everything about it has been reported.
     pub finished: bool,
 }

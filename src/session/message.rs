@@ -3,7 +3,8 @@
 
 use super::lane::{Block, Manner, Undecided};
 use super::{Outbox, Session};
-use crate::event::{DataKind, FalseEnd, Kind, LineEnd, MAX_TEXT, Oddity, Peer};
+use crate::event::{DataKind, FalseEnd, Kind, MAX_TEXT, Oddity, Peer};
+use crate::wire::dot::behind;
 use crate::wire::{self, Ends, Expect, Framer};
 
 impl Session {
@@ -39,6 +40,27 @@ impl Session {
     pub(super) fn inside_message(&self, frame: u64) -> bool {
         let block = self.lanes[Peer::Client.index()].block.as_ref();
         block.is_some_and(|block| block.kind == DataKind::Message && block.frame == frame)
+    }
+
+    /// Octets of a message have passed, and belong to its block. What stands behind a false end may be a login that the server
+    /// reads as one: from there on all is secret.
+    pub(super) fn feed_message(&mut self, from: Peer, framer: &Framer, bytes: &[u8], manner: Manner, out: &mut Outbox) {
+        let end = framer.dot().and_then(|dot| dot.false_ends().next()).map(after).filter(|_| self.octets);
+        let mut open = bytes.len();
+        if let Some(end) = end
+            && let Some(block) = &mut self.lanes[from.index()].block
+        {
+            let start = usize::try_from(end.saturating_sub(block.len)).unwrap_or(usize::MAX).min(bytes.len());
+            let grammar = &self.grammar;
+            let logs_in = |verb: &[u8]| grammar.commands.exact(verb).is_some_and(|it| it.secret.is_some());
+            let login = block.login.get_or_insert_default();
+            open = login.feed(&bytes[start..], &logs_in).map_or(bytes.len(), |at| start + at);
+        }
+        let (shown, hidden) = bytes.split_at(open);
+        self.feed(from, shown, manner, out);
+        if !hidden.is_empty() {
+            self.feed_secret(from, hidden, manner, out);
+        }
     }
 
     /// Octets of a message have passed: keeps those behind its first false end, in case the server takes it for the end.
@@ -120,9 +142,10 @@ impl Session {
 
 /// The octet behind a false end.
 const fn after((end, at): (FalseEnd, u64)) -> u64 {
-    at + if matches!(end.after, LineEnd::CrLf) { 3 } else { 2 }
+    behind(end, at)
 }
 
-fn false_ends(framer: &Framer) -> Vec<Oddity> {
+/// What a server may take for the end of the message that this framer is in.
+pub(super) fn false_ends(framer: &Framer) -> Vec<Oddity> {
     framer.dot().map(|dot| dot.false_ends().map(|(end, at)| Oddity::FalseEnd(end, at)).collect()).unwrap_or_default()
 }

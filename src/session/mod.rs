@@ -30,7 +30,7 @@ mod wait;
 
 use std::sync::Arc;
 
-use crate::event::{Closed, DataKind, Form, Kind, Oddity, Peer, Reading, RouteName, State, Text, What};
+use crate::event::{Closed, Closer, DataKind, Form, Kind, Oddity, Peer, Reading, RouteName, State, Text, What};
 use crate::grammar::Grammar;
 pub use crate::rules::Trouble;
 use crate::rules::{Progress, Rules};
@@ -81,6 +81,10 @@ pub struct Session {
     own: Own,
     /// All octets of data are reported.
     octets: bool,
+    /// The connection was ended by neither peer.
+    stopped: bool,
+    /// A rule may answer commands, or put lines between them.
+    speaks: bool,
     /// What came behind a false end of the last message.
     suspect: Option<Vec<u8>>,
     /// Bytes are missing from what is read: nothing is odd until a command has its answer.
@@ -99,6 +103,7 @@ impl Session {
         // Protocols of lines need not greet.
         let state = if line { grammar.begins } else { State::Greeting };
         let dialogue = Dialogue::default();
+        let speaks = rules.may_speak();
         Session {
             grammar,
             progress: rules.begin(connection),
@@ -120,6 +125,8 @@ impl Session {
             tls: StartTls::default(),
             own: Own::default(),
             octets: false,
+            stopped: false,
+            speaks,
         }
     }
 
@@ -188,6 +195,8 @@ impl Session {
 
     /// The connection is over; `end` is reported as its last event.
     pub fn ended(&mut self, from: Peer, mut end: Closed, out: &mut Outbox) {
+        let neither = self.lanes.iter().all(|lane| !lane.finished);
+        self.stopped = neither && matches!(end.by, Closer::Ours | Closer::Unseen);
         for peer in [from, from.other()] {
             if !self.lane(peer).finished {
                 self.finish(peer, out);
@@ -326,7 +335,10 @@ impl Session {
                 if self.lane(from).fate == Fate::Sent {
                     self.pass_data(from, relay, out);
                 }
-                self.feed(from, bytes, relay.manner, out);
+                // Of a message it is the framer that knows what of it may be shown.
+                if self.lane(from).block.as_ref().is_none_or(|block| block.kind != DataKind::Message) {
+                    self.feed(from, bytes, relay.manner, out);
+                }
                 let block = self.lane(from).block.as_mut()?;
                 block.over = done;
                 let said = std::mem::take(&mut block.said);
@@ -341,6 +353,7 @@ impl Session {
         let lane = self.lane(from);
         let block = lane.block.as_ref()?;
         if block.kind == DataKind::Message {
+            self.feed_message(from, framer, &relay.chunk[relay.range.clone()], relay.manner, out);
             self.watch(from, framer, &relay.chunk[relay.range.clone()]);
         }
         let lane = self.lane(from);
@@ -369,6 +382,11 @@ impl Session {
         let answers_us = between && first && self.answers_us(from, whole, &reading);
         let asks = between && !answers_us;
         let plan = if asks { self.ask(from, whole, &reading, [first, late], out) } else { Plan::default() };
+        let whole_is_here = relay.manner == Manner::Fresh && self.lane(from).gone == 0;
+        let trails = from == Peer::Client && asks && first && whole_is_here && plan.fate == Fate::Sent;
+        let trailing = if trails { self.trailing(whole, &reading) } else { None };
+        let trails = trailing.is_some();
+        let plan = trailing.unwrap_or(plan);
         if first {
             self.lane(from).fate = if answers_us { Fate::Dropped } else { plan.fate };
         }
@@ -386,7 +404,7 @@ impl Session {
         }
         if answers_us {
             oddities.push(Oddity::Kept);
-        } else if away && !first {
+        } else if away && (!first || trails) {
             oddities.push(Oddity::Dropped);
         }
         if for_us {
@@ -514,6 +532,9 @@ impl Session {
 
     /// What is said of something incomplete: whoever ended the connection first has left it so.
     fn cut_off(&self, from: Peer) -> Oddity {
+        if self.stopped {
+            return Oddity::Unfinished;
+        }
         if self.lanes[from.other().index()].finished { Oddity::CutShort } else { Oddity::Truncated }
     }
 

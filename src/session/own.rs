@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::deflate::Deflate;
 use super::dialogue::{Answer, InFlight};
+use super::edit::Plan;
 use super::lane::Fate;
 use super::secret::{Mask, mask};
 use super::{Outbox, Session};
@@ -18,8 +19,8 @@ use crate::wire::{self, Gather};
 /// So many lines wait for the end of a frame, and so many answers for their turn where tags tell commands apart.
 const MOST: usize = 64;
 
-/// The longest tag of a command that we answer, in octets.
-const MAX_TAG: usize = 128;
+/// So many bytes of answers wait for their turn where tags tell commands apart, and one answer more: a tag may be long.
+const MOST_BYTES: usize = 64 * 1024;
 
 /// What marks our own words for people.
 const MARK: &[u8] = b"[imapscope]";
@@ -30,9 +31,11 @@ pub(super) struct Own {
     /// The command that is being taken away, as far as it tells what follows it.
     pub taken: Option<Box<InFlight>>,
     /// The answer that it will have, with its frame once that has one.
-    open: Option<(u64, Answer)>,
+    open: Option<Box<(u64, Answer)>>,
     /// Answers that are due, where tags tell them apart.
     due: VecDeque<(u64, Answer)>,
+    /// What most connections never have.
+    rare: Option<Box<Rare>>,
     /// So many answers wait among the commands in flight.
     waiting: usize,
     /// There was a line of ours to the server.
@@ -43,7 +46,68 @@ pub(super) struct Own {
     pub at_once: u32,
 }
 
+/// What most connections never have.
+#[derive(Debug, Default)]
+struct Rare {
+    /// What the client may still say of a command that was taken away, before it learns of that.
+    trail: Option<Trail>,
+    /// The capabilities of which was told that a rule cannot take them away, as others imply them.
+    implied: Vec<Box<str>>,
+}
+
+impl Own {
+    /// The capabilities of which was told that others imply them.
+    pub fn implied(&self) -> &[Box<str>] {
+        self.rare.as_ref().map_or(&[], |rare| &rare.implied)
+    }
+
+    /// It was told that this capability is implied.
+    pub fn told_implied(&mut self, name: Box<str>) {
+        self.rare.get_or_insert_default().implied.push(name);
+    }
+}
+
+/// Lines that belong to a command which the server did not get. It must not get them either: it would take them for commands,
+/// and a response of SASL holds credentials.
+#[derive(Debug)]
+enum Trail {
+    /// So many DONEs, behind IDLE.
+    Done(u32),
+    /// Responses, behind a login; with the rule that refused it, if it was answered.
+    Responses(Option<Arc<str>>),
+}
+
 impl Session {
+    /// What becomes of a client's text that belongs to a command which was taken away; `None` if it does not belong to one.
+    pub(super) fn trailing(&mut self, text: &[u8], reading: &Reading) -> Option<Plan> {
+        let known = |verb: &[u8]| self.grammar.commands.exact(verb).is_some();
+        let response = match reading.kind {
+            Kind::Command { tag, verb, arguments } => tag.is_empty() && arguments.is_empty() && !known(verb.of(text)),
+            Kind::Unknown | Kind::Blank => true,
+            _ => false,
+        };
+        match (self.own.rare.as_mut().and_then(|rare| rare.trail.as_mut()), reading.kind) {
+            (Some(Trail::Done(left @ 1..)), Kind::Done) if self.dialogue.idle().is_none() => {
+                *left -= 1;
+                Some(Plan::of(Fate::Dropped, None))
+            }
+            (Some(Trail::Responses(rule)), _) if response && is_response(wire::body(text)) => {
+                let rule = rule.clone();
+                let answered = rule.filter(|rule| self.promise(text, reading, None, Arc::clone(rule)).is_ok());
+                let fate = if answered.is_some() { Fate::Refused } else { Fate::Dropped };
+                Some(Plan::of(fate, answered))
+            }
+            _ => None,
+        }
+    }
+
+    /// A command goes on to the server: the client has gone on to something else.
+    pub(super) fn leave_trail(&mut self) {
+        if let Some(rare) = &mut self.own.rare {
+            rare.trail = None;
+        }
+    }
+
     /// True if there may be something of ours to say, now that this lane has moved.
     pub(super) fn has_own(&self, from: Peer) -> bool {
         let own = &self.own;
@@ -56,7 +120,7 @@ impl Session {
         let over = lane.frame.is_none() && lane.block.is_none();
         if from == Peer::Client
             && over
-            && let Some((frame, answer)) = self.own.open.take()
+            && let Some((frame, answer)) = self.own.open.take().map(|open| *open)
         {
             if self.grammar.form == Form::Imap {
                 self.own.due.push_back((frame, answer));
@@ -196,15 +260,30 @@ impl Session {
     ) -> Result<(), &'static str> {
         let Kind::Command { tag, .. } = reading.kind else { return Err("it is no command") };
         let tag = tag.of(text);
-        if tag.len() > MAX_TAG || (self.grammar.form == Form::Imap && tag.is_empty()) {
+        if self.grammar.form == Form::Imap && tag.is_empty() {
             return Err("it has no tag that an answer could have");
         }
-        if !self.dialogue.has_room() || self.own.due.len() >= MOST {
+        if self.is_crowded() {
             return Err("too many commands wait for their replies");
         }
         let line = self.refusal(tag, reply).ok_or("its reply is none of this protocol")?;
-        self.own.open = Some((0, Answer { rule, line: line.into(), due: false }));
+        self.own.open = Some(Box::new((0, Answer { rule, line: line.into(), due: false })));
         Ok(())
+    }
+
+    /// True if no further command could be answered by us.
+    fn is_crowded(&self) -> bool {
+        let bytes = || self.own.due.iter().map(|(_, answer)| answer.line.len()).sum::<usize>();
+        !self.dialogue.has_room() || self.own.due.len() >= MOST || bytes() >= MOST_BYTES
+    }
+
+    /// True if the client's next command has to wait until others are answered, as a rule may have to answer it, too. Only
+    /// between two commands: what belongs to one that was taken goes on. A server that says no more makes no room.
+    pub(super) fn is_full(&self) -> bool {
+        let [client, server] = &self.lanes;
+        let between =
+            client.frame.is_none() && client.block.is_none() && client.wait.is_none() && client.sasl.is_none();
+        between && !server.finished && self.is_crowded()
     }
 
     /// The line with which a command is refused; `None` if it is no reply here.
@@ -254,8 +333,22 @@ impl Session {
     /// ours to answer.
     pub(super) fn take_away(&mut self, command: InFlight) {
         let frame = command.frame;
+        let trail = self.own.rare.as_mut().and_then(|rare| rare.trail.take());
+        let trail = match (command.then, trail) {
+            (Some(Then::Idle), Some(Trail::Done(left))) => Some(Trail::Done(left.saturating_add(1))),
+            (Some(Then::Idle), _) => Some(Trail::Done(1)),
+            (Some(Then::Sasl), _) => {
+                Some(Trail::Responses(self.own.open.as_ref().map(|open| Arc::clone(&open.1.rule))))
+            }
+            // What looks like a command may be a response all the same.
+            (None, Some(Trail::Responses(rule))) => Some(Trail::Responses(rule)),
+            _ => None,
+        };
+        if trail.is_some() {
+            self.own.rare.get_or_insert_default().trail = trail;
+        }
         if self.lanes[Peer::Client.index()].fate == Fate::Refused
-            && let Some((open, answer)) = &mut self.own.open
+            && let Some((open, answer)) = self.own.open.as_deref_mut()
         {
             *open = frame;
             if self.grammar.form != Form::Imap {
@@ -268,4 +361,11 @@ impl Session {
         }
         self.own.taken = Some(Box::new(command));
     }
+}
+
+/// True for what can be a response of SASL: base64, or a lone `*` (RFC 4422 section 3.5).
+fn is_response(line: &[u8]) -> bool {
+    let line = line.strip_prefix(b"\"").and_then(|line| line.strip_suffix(b"\"")).unwrap_or(line);
+    let letters = line.iter().all(|b| b.is_ascii_alphanumeric() || b"+/=".contains(b));
+    line == b"*" || line == b"=" || letters && line.len().is_multiple_of(4)
 }

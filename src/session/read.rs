@@ -7,7 +7,8 @@ use super::Session;
 use super::dialogue::{InFlight, Want};
 use super::secret::Masked;
 use crate::event::{Foreign, Form, Kind, Oddity, Peer, Reading, Span, State, Status};
-use crate::wire::{self, Gather, imap, managesieve, status};
+use crate::grammar::Then;
+use crate::wire::{self, Gather, foreign, imap, managesieve, status};
 
 impl Session {
     /// How many lines make the next text of a lane.
@@ -38,6 +39,9 @@ impl Session {
     pub(super) fn read(&mut self, from: Peer, text: &[u8]) -> Reading {
         let form = self.grammar.form;
         let lane = self.lane(from);
+        if let Some(what) = lane.strange {
+            return Reading { kind: Kind::Foreign(what), ..Reading::default() };
+        }
         if lane.frame.is_some() {
             let reading = wire::read_more(form, from, text);
             return if from == Peer::Server { self.judge(text, reading) } else { reading };
@@ -45,13 +49,54 @@ impl Session {
         if lane.sasl.is_some() {
             return wire::read_response(form, text);
         }
-        let foreign = if lane.spoken { None } else { wire::foreign(text) };
+        let first = !lane.spoken;
+        let foreign = first.then(|| wire::foreign(text).or_else(|| self.other_protocol(from, text))).flatten();
+        let lane = self.lane(from);
         lane.spoken = foreign != Some(Foreign::Proxy);
         match foreign {
+            Some(foreign) if from == Peer::Client && foreign::is_mail(foreign) => {
+                lane.strange = Some(foreign);
+                Reading { kind: Kind::Foreign(foreign), ..Reading::default() }
+            }
             Some(foreign) => Reading { kind: Kind::Foreign(foreign), ..Reading::default() },
             None if from == Peer::Server => self.judge(text, wire::read(form, from, text)),
             None => wire::read(form, from, text),
         }
+    }
+
+    /// The other mail protocol that the first text of a lane belongs to, if it cannot belong to this one.
+    fn other_protocol(&self, from: Peer, text: &[u8]) -> Option<Foreign> {
+        let form = self.grammar.form;
+        let has = |verb: &[u8]| self.grammar.commands.exact(verb).is_some();
+        if form == Form::Line && !has(b"PRIVMSG") {
+            return None; // not IRC: nobody knows how such a protocol begins
+        }
+        let smtp = form == Form::Codes && self.grammar.begins == State::Connected;
+        if from == Peer::Client {
+            let (what, _) = foreign::request(text, form, &has)?;
+            // SMTP and LMTP differ in their greeting only.
+            return Some(what).filter(|what| !(smtp && matches!(what, Foreign::Smtp | Foreign::Lmtp)));
+        }
+        let what = foreign::greeting(text)?;
+        if !foreign::is_of(what, form) {
+            return Some(what);
+        }
+        // Where three digits begin every reply, the number tells; and the client must not have asked for it.
+        if form != Form::Codes || self.lanes[Peer::Client.index()].spoken {
+            return None;
+        }
+        let article = || self.grammar.response("220").is_some_and(|known| known.then == Some(Then::ServerDot));
+        match what {
+            Foreign::Nntp => (smtp && matches!(text.get(..3), Some(b"200" | b"201"))).then_some(what),
+            _ => (text.starts_with(b"220") && article()).then_some(what),
+        }
+    }
+
+    /// Where the verb ends of a client's line in another mail protocol, and what of the rest must not be shown.
+    pub(super) fn secret_of_other(&self, text: &[u8]) -> Option<Span> {
+        let has = |verb: &[u8]| self.grammar.commands.exact(verb).is_some();
+        let verb = foreign::request(text, self.grammar.form, &has).map_or(0, |(_, verb)| verb);
+        foreign::secret(text, verb)
     }
 
     /// What a text of the server's is in the light of the grammar and of what was asked.

@@ -100,6 +100,12 @@ impl Session {
         let (start, end) = (span.start as usize, span.end as usize);
         let literal = reading.literal.is_some();
         if from == Peer::Client
+            && let Kind::Foreign(what) = reading.kind
+            && wire::foreign::is_mail(what)
+        {
+            return Masked { spans: self.secret_of_other(text).into_iter().collect(), data: true, mask: Mask::Rest };
+        }
+        if from == Peer::Client
             && let Some(from) = self.suspect(text, reading)
         {
             let end = if from == 0 { wire::body(text).len() } else { end };

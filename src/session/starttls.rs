@@ -92,9 +92,13 @@ impl Session {
 
     /// True while nothing of this peer's may be taken: behind the client's STARTTLS and before its answer, behind a
     /// consent, and of the client's while we begin TLS with the server. What it sends meanwhile belongs under TLS, was
-    /// slipped in, or comes too early.
+    /// slipped in, or comes too early. Also while so many of the client's commands wait for their replies that a rule could not
+    /// answer the next one: it is taken in its turn then.
     #[must_use]
     pub fn waits(&self, peer: Peer) -> bool {
+        if peer == Peer::Client && self.speaks && self.is_full() {
+            return true;
+        }
         let asked = || self.tls.asked.is_some_and(|frame| self.dialogue.command(frame).is_some());
         self.tls.consented || (peer == Peer::Client && (self.tls.opening.is_some() || asked()))
     }

@@ -8,7 +8,7 @@ use super::starttls::Answered;
 use super::{Outbox, Session};
 use crate::event::{DataKind, Foreign, Form, Kind, Layer, Oddity, Peer, Reading, Span, State, Status, What};
 use crate::grammar::{self, Lists, Replies, Then};
-use crate::wire::Expect;
+use crate::wire::{Expect, foreign};
 
 /// How a text stands to those before it.
 #[derive(Debug, Default)]
@@ -61,6 +61,7 @@ impl Session {
             if self.lanes[from.index()].fate != Fate::Sent {
                 self.take_away(in_flight);
             } else if self.replies {
+                self.leave_trail();
                 if self.grammar.form == Form::Imap {
                     self.dialogue.sent(in_flight);
                 } else {
@@ -136,9 +137,18 @@ impl Session {
                 }
             }
             Kind::Blank if from == Peer::Client => self.dialogue.blank(),
+            // No command, and answered all the same.
+            Kind::Unknown if from == Peer::Client => self.dialogue.spare(1),
+            Kind::Foreign(Foreign::Proxy) if from == Peer::Client => self.dialogue.spare(1),
+            // It belongs to a command that was taken away.
+            Kind::Done if self.lane(from).fate != Fate::Sent => {}
             Kind::Done => match self.dialogue.idle() {
                 Some(idle) => turn.answers = Some(idle),
-                None => odd.push(Oddity::StrayDone),
+                None if self.dialogue.done_too_late() => self.dialogue.spare(1),
+                None => {
+                    odd.push(Oddity::StrayDone);
+                    self.dialogue.spare(1);
+                }
             },
             Kind::Reply { tag, .. } if !tag.is_empty() => {
                 match self.dialogue.tagged(tag.of(text)).map(|command| command.frame) {
@@ -146,6 +156,8 @@ impl Session {
                         turn.answers = Some(frame);
                         turn.completes = self.dialogue.answered(frame);
                     }
+                    // The server answers whatever stands where it looks for a tag, in what is no command.
+                    None if self.is_strange(Peer::Client) || self.dialogue.excuse() => {}
                     None => odd.push(Oddity::UnknownTag),
                 }
             }
@@ -155,6 +167,7 @@ impl Session {
             Kind::GoAhead { .. } if self.grammar.form != Form::Imap => self.pair_go_ahead(&mut turn, odd),
             Kind::GoAhead { .. } => match self.dialogue.go_ahead() {
                 Some((frame, want)) => (turn.answers, turn.want) = (Some(frame), want),
+                None if self.dialogue.has_lost() => {}
                 None => {
                     self.distrust();
                     odd.push(Oddity::UnexpectedGoAhead);
@@ -189,9 +202,9 @@ impl Session {
             let unasked = self.state == State::Greeting || status == Status::Bye || reading.list.is_some();
             // An empty line is no command, and most servers refuse it as one; another protocol may be told anything.
             let refuses = matches!(status, Status::No | Status::Bad) && self.dialogue.blank_refused();
-            let foreign = self.lanes[Peer::Client.index()].block.as_ref().is_some_and(|it| it.kind == DataKind::Opaque);
+            let foreign = self.is_strange(Peer::Client);
             let due = self.lanes[Peer::Server.index()].due;
-            if !unasked && !refuses && !foreign && !due && self.dialogue.stray() {
+            if !unasked && !refuses && !foreign && !due && !self.dialogue.excuse() && self.dialogue.stray() {
                 odd.push(Oddity::UnexpectedReply);
             }
             return;
@@ -204,6 +217,12 @@ impl Session {
             turn.early = status == Status::Ok;
         }
         turn.completes = self.dialogue.replied();
+    }
+
+    /// True if a lane is in another protocol, or is not read any more.
+    fn is_strange(&self, peer: Peer) -> bool {
+        let lane = &self.lanes[peer.index()];
+        lane.strange.is_some() || lane.block.as_ref().is_some_and(|block| block.kind == DataKind::Opaque)
     }
 
     /// Pairs a go-ahead without a tag: the oldest command waits for it, or takes it for its reply.
@@ -280,6 +299,8 @@ impl Session {
             Kind::GoAhead { .. } => self.granted(&turn, out),
             // A browser or a wrong server goes on in its own language, and not without secrets.
             Kind::Foreign(Foreign::Http | Foreign::Ssh) => return self.shut(from),
+            // A client's lines are still told apart, so that none of them is shown or repeated.
+            Kind::Foreign(what) if from == Peer::Server && foreign::is_mail(what) => return self.shut(from),
             Kind::Reply { tag, status, .. } if turn.answers.is_none() && tag.is_empty() => self.announced(status),
             Kind::Reply { status, .. } => return self.completed(frame, turn, status, out),
             _ => {}

@@ -160,10 +160,9 @@ impl<W: Write + Send> Pretty<W> {
                 End::CrLf => {}
                 End::Lf => page.ink(Ink::Surprise, "<LF>"),
                 End::Open
-                    if text
-                        .oddities
-                        .iter()
-                        .any(|odd| matches!(odd, Oddity::Truncated | Oddity::CutShort | Oddity::Torn)) =>
+                    if text.oddities.iter().any(|odd| {
+                        matches!(odd, Oddity::Truncated | Oddity::CutShort | Oddity::Torn | Oddity::Unfinished)
+                    }) =>
                 {
                     page.ink(Ink::Surprise, "<cut off>")
                 }

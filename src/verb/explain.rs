@@ -18,6 +18,9 @@ use crate::wording::nearest;
 /// Lines are folded at this column.
 const WIDTH: usize = 96;
 
+/// Width of the column of titles.
+const COLUMN: usize = 20;
+
 /// How many names a list shows before it only counts.
 const MAX_LISTED: usize = 24;
 
@@ -218,7 +221,14 @@ impl Sheet<'_> {
         if fact.is_empty() {
             return Ok(());
         }
-        writeln!(self.out, "  {title:<20}{}", folded(fact, 22))
+        // A title that leaves no gap before the column of facts has a line of its own.
+        let title = if title.len() < COLUMN {
+            title
+        } else {
+            writeln!(self.out, "  {title}")?;
+            ""
+        };
+        writeln!(self.out, "  {title:<COLUMN$}{}", folded(fact, 2 + COLUMN))
     }
 
     /// Names under their title; nothing if there are none.
@@ -449,4 +459,51 @@ fn folded(text: &str, indent: usize) -> String {
         column += len;
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All that is said of every word of every protocol, and of every mechanism.
+    fn everything() -> String {
+        let protocols = Protocols::builtin();
+        let mut words: Vec<&str> = protocols.grammars().iter().flat_map(|grammar| grammar.names()).collect();
+        words.extend(mechanisms().iter().map(Named::name));
+        words.sort_unstable();
+        words.dedup();
+        let mut out = Vec::new();
+        for word in words {
+            explain_from(&protocols, word, &mut out).expect("there is room");
+        }
+        String::from_utf8(out).expect("it is UTF-8")
+    }
+
+    #[test]
+    fn facts_stand_in_a_column_and_apart_from_their_titles() {
+        let said = everything();
+        let protocols = Protocols::builtin();
+        let kinds = protocols.grammars().iter().flat_map(|grammar| grammar.vocabularies.iter());
+        let mut titles: Vec<String> = kinds.map(|vocabulary| format!("{}s", vocabulary.kind)).collect();
+        titles.sort_by_key(|title| std::cmp::Reverse(title.len()));
+        let mut long = 0;
+        for line in said.lines().filter(|line| line.starts_with("  ")) {
+            let Some(title) = titles.iter().find(|title| line[2..].starts_with(title.as_str())) else { continue };
+            let fact = line[2 + title.len()..].trim_start();
+            let prose = fact.len() + 1 == line.len() - 2 - title.len();
+            let column = line.len() - fact.len();
+            assert!(prose || fact.is_empty() || column == 2 + COLUMN, "{line}");
+            long += usize::from(fact.is_empty());
+        }
+        assert!(long > 0, "some titles are long");
+        assert!(said.contains("\n  search return options\n                      "), "of ESEARCH");
+    }
+
+    #[test]
+    fn a_backslash_is_written_once() {
+        let said = everything();
+        assert!(said.contains("Labels such as \\Inbox hold a backslash"), "of X-GM-EXT-1");
+        let doubled: Vec<&str> = said.lines().filter(|line| line.contains("\\\\")).collect();
+        assert!(doubled.is_empty(), "{doubled:?}");
+    }
 }

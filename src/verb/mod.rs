@@ -133,26 +133,6 @@ fn compiled(flags: &RuleFlags, sources: &[Source], seed: u64) -> Result<Rules, P
     Ok(if flags.dry_run { rules.dry() } else { rules })
 }
 
-/// What is said of capabilities that rules take away and others that stay bring along: a warning each. That a revision of
-/// the protocol has much in it is not told.
-#[must_use]
-pub fn implied_capabilities(rules: &Rules, grammars: &[Arc<Grammar>]) -> Vec<String> {
-    let mut warnings = Vec::new();
-    for grammar in grammars {
-        for capability in
-            grammar.capabilities.iter().filter(|it| !it.name.starts_with("IMAP4") && !rules.drops(&it.name))
-        {
-            for implied in capability.implies.iter().filter(|name| rules.drops(name)) {
-                let name = &capability.name;
-                warnings.push(format!(
-                    "{implied} is taken away, and {name} is not, which brings it along where it is offered"
-                ));
-            }
-        }
-    }
-    warnings
-}
-
 /// What is said of rules that announce capabilities in the server's place: a warning each.
 #[must_use]
 pub fn added_capabilities(rules: &Rules) -> Vec<String> {
@@ -336,18 +316,6 @@ mod tests {
         let warning = &warnings(&["imap", "smtp"], "CHUNKNIG")[0];
         assert!(warning.contains("is known in imap or smtp; did you mean CHUNKING"), "{warning}");
         assert!(warnings(&["smtp"], "COMPRESS=DEFLATE")[0].contains("COMPRESS=DEFLATE"));
-    }
-
-    #[test]
-    fn what_another_capability_brings_along_is_a_warning() {
-        let warnings = |drop: &str| {
-            let flags = RuleFlags { drop_cap: vec![drop.to_owned()], ..RuleFlags::default() };
-            implied_capabilities(&rules(&flags).expect("the rule is right"), &[Grammar::builtin("imap").expect("IMAP")])
-        };
-        let told = warnings("CONDSTORE");
-        assert!(told.iter().any(|it| it.starts_with("CONDSTORE is taken away, and QRESYNC is not")), "{told:?}");
-        assert_eq!(warnings("CONDSTORE,QRESYNC"), [""; 0]);
-        assert_eq!(warnings("IDLE"), [""; 0]);
     }
 
     #[test]

@@ -185,7 +185,13 @@ async fn stages(plan: &Plan, talk: &mut Talk, found: &mut Probed) -> Outcome<()>
 
 /// Asks for the list of the last stage.
 async fn list(talk: &mut Talk, found: &mut Probed) -> Outcome<()> {
-    let (offers, more) = talk.offers().await?;
+    let talk::Listed { offers, more, unasked } = talk.offers().await?;
+    if unasked {
+        let remark = "the question for capabilities was answered without a list: the one shown came unasked".to_owned();
+        if !found.remarks.contains(&remark) {
+            found.remarks.push(remark);
+        }
+    }
     if let Some(stage) = found.stages.last_mut() {
         (stage.offers, stage.more) = (offers, more);
     }

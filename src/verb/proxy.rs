@@ -104,14 +104,13 @@ pub fn run(flags: &cli::Proxy) -> Result<u8, Problem> {
 /// Tells what of the rules and of the filter can hardly be meant.
 fn warn(rules: &Rules, grammars: &[Arc<Grammar>], protocols: &Protocols, filter: Option<&Filter>, routes: usize) {
     let unknown = unknown_capabilities(rules, grammars);
-    let implied = super::implied_capabilities(rules, grammars);
     let commands = rules.commands().chain(filter.into_iter().flat_map(Filter::commands));
     let commands = unknown_commands(commands, grammars);
     let named = rules.protocols().chain(filter.into_iter().flat_map(Filter::protocols));
     let named = unknown_protocols(named, protocols);
     let numbered = unknown_routes(rules.routes().chain(filter.into_iter().flat_map(Filter::routes)), routes);
     let added = super::added_capabilities(rules);
-    for warning in unknown.into_iter().chain(added).chain(commands).chain(named).chain(numbered).chain(implied) {
+    for warning in unknown.into_iter().chain(added).chain(commands).chain(named).chain(numbered) {
         tell(&format!("warning: {warning}"));
     }
 }

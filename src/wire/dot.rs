@@ -8,6 +8,12 @@ use crate::event::{FalseEnd, LineEnd};
 /// So many false ends are remembered.
 pub const MAX_FALSE: usize = 4;
 
+/// The byte behind a false end whose dot stands at `at`.
+#[must_use]
+pub const fn behind(end: FalseEnd, at: u64) -> u64 {
+    at + if matches!(end.after, LineEnd::CrLf) { 3 } else { 2 }
+}
+
 /// The search for the end of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Dot {

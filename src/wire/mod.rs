@@ -5,16 +5,19 @@
 //! the work of the forms: [`imap`], [`status`], [`managesieve`], [`mod@line`].
 
 pub mod dot;
+pub mod foreign;
 pub mod hello;
 pub mod imap;
 pub mod line;
+pub mod login;
 pub mod managesieve;
 pub mod status;
 
 use memchr::{memchr, memchr2};
 
-use crate::event::{Foreign, Form, Kind, ListKind, MAX_TEXT, Peer, Reading};
+use crate::event::{Form, Kind, ListKind, MAX_TEXT, Peer, Reading};
 pub use dot::Dot;
+pub use foreign::foreign;
 
 /// What a lane is expected to bring next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -66,7 +69,10 @@ impl Gather {
             Gather::Codes => line.is_empty() || (status::code(line) && line.get(3) != Some(&b'-')),
             Gather::Dot if first => !matches!(line.first(), Some(b'+' | b'1' | b'2')),
             Gather::Dot => line == b".",
-            Gather::Response => managesieve::ends(line),
+            // A server of another protocol ends no response here, and nobody would get to see its greeting.
+            Gather::Response => {
+                managesieve::ends(line) || (first && foreign::greets_otherwise(line, Form::Managesieve))
+            }
         }
     }
 
@@ -433,25 +439,6 @@ pub fn body(text: &[u8]) -> &[u8] {
 
 /// The first octets of a version 2 PROXY header.
 pub const PROXY: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
-
-/// Recognises traffic of another protocol by the first octets of a lane. `None` while they are none or too few.
-#[must_use]
-pub fn foreign(start: &[u8]) -> Option<Foreign> {
-    const REQUESTS: [&[u8]; 6] = [b"GET ", b"POST ", b"HEAD ", b"PUT ", b"OPTIONS ", b"CONNECT "];
-    match start {
-        [0x16, 0x03, ..] => Some(Foreign::Tls),
-        [0x15, 0x03, ..] => Some(Foreign::TlsAlert),
-        _ if start.starts_with(b"PROXY ") || start.starts_with(&PROXY) => Some(Foreign::Proxy),
-        _ if start.starts_with(b"SSH-") => Some(Foreign::Ssh),
-        _ if start.starts_with(b"HTTP/") => Some(Foreign::Http),
-        _ if REQUESTS.iter().any(|word| start.starts_with(word))
-            && memchr::memmem::find(start, b" HTTP/").is_some() =>
-        {
-            Some(Foreign::Http)
-        }
-        _ => None,
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -11,6 +11,7 @@ mod ruled;
 
 mod compress;
 mod cost;
+mod crowd;
 mod following;
 mod forms;
 mod passthrough;

@@ -457,6 +457,20 @@ async fn who_has_logged_in_already_is_told() {
 }
 
 #[tokio::test]
+async fn a_list_that_came_unasked_counts_where_the_question_has_none() {
+    let greeted = "S: * OK [CAPABILITY IMAP4rev1 IDLE] hi\nC: a1 CAPABILITY\nS: a1 OK done\nC: a2 LOGOUT\nS: a2 OK";
+    told(script(greeted), "imap", &[]).await.fine(&["  | 2 capabilities:\n", "the one shown came unasked"]);
+    let refused = greeted.replace("a1 OK done", "a1 BAD what?");
+    told(script(&refused), "imap", &[]).await.fine(&["  | 2 capabilities:\n", "the one shown came unasked"]);
+    // What was offered in plain text is not what is offered under TLS.
+    let behind = "S: * OK [CAPABILITY IMAP4rev1 STARTTLS] hi\nC: a1 CAPABILITY\nS: a1 OK done\nC: a2 STARTTLS\nS: a2 OK begin\n\
+                  TLS\nC: a3 CAPABILITY\nS: a3 OK done\nC: a4 LOGOUT\nS: a4 OK";
+    let told = told(script(behind), "imap", &[]).await;
+    let after = told.out.split("\nafter TLS\n").nth(1).unwrap_or_default();
+    assert!(!after.is_empty() && !after.contains("  |   STARTTLS"), "{}", told.out);
+}
+
+#[tokio::test]
 async fn whatever_comes_to_nothing_is_a_sentence() {
     let cases: [(&str, Vec<Step>, &str); 7] = [
         ("imap", vec![], "the server ended the connection"),

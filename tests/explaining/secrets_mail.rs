@@ -2,7 +2,7 @@
 //! canary is searched in the raw events of the client, and in the log that the whole chain makes: as it is, in base64 at
 //! every place in its group of three, and in capitals.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use crate::canary::{PART, Parts};
 use crate::lanes::log::log;
@@ -10,8 +10,10 @@ use crate::lanes::{Cutting, Run, Step, c, orders, run, s};
 use crate::ruled::compiled;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use imapscope::event::{Peer, What};
+use imapscope::event::{Batch, Peer, What};
+use imapscope::grammar::Grammar;
 use imapscope::rules::Rules;
+use imapscope::session::{Outbox, Session};
 
 /// A password that occurs nowhere else.
 const CANARY: &str = "kanarie77";
@@ -507,6 +509,71 @@ fn the_proof_of_the_server_in_the_reply_of_managesieve() {
             let steps =
                 [s("OK\r\n"), c(format!("{first}\r\n")), s("\"\"\r\n"), c("\"\"\r\n"), s(&reply), c("LISTSCRIPTS\r\n")];
             hides_in_log("managesieve", &[], &steps);
+        }
+    }
+}
+
+/// What of the octets of data may be shown, of a client that sends these steps in chunks of `size`.
+fn open_octets(steps: &[Step], size: usize) -> Vec<u8> {
+    let grammar = Grammar::builtin("smtp").expect("the description loads");
+    let mut session = Session::new(1, grammar, Arc::new(Rules::default())).reporting_octets(true);
+    let (mut out, mut open) = (Outbox::default(), Vec::new());
+    for (from, bytes) in steps {
+        for mut chunk in bytes.chunks(size.min(bytes.len().max(1))) {
+            while !chunk.is_empty() {
+                let taken = session.receive(*from, chunk, &mut out);
+                chunk = &chunk[taken..];
+                for event in &out.batch.events {
+                    if let What::Octets(octets) = &event.what
+                        && !octets.secret
+                    {
+                        open.extend_from_slice(octets.bytes.of(&out.batch.bytes));
+                    }
+                }
+                out.clear();
+                out.batch = Batch::default();
+            }
+        }
+    }
+    open
+}
+
+#[test]
+fn a_login_behind_a_false_end_is_hidden_before_the_server_has_read_it() {
+    let opening = [
+        s("220 mx ESMTP\r\n"),
+        c("EHLO c\r\n"),
+        s("250-mx\r\n250 AUTH PLAIN LOGIN\r\n"),
+        c("MAIL FROM:<a@x>\r\nRCPT TO:<b@y>\r\nDATA\r\n"),
+        s("250 ok\r\n250 ok\r\n354 go\r\n"),
+    ];
+    let logins = [
+        format!("AUTH PLAIN {}\r\n", plain()),
+        format!("auth login\r\n{}\r\n{}\r\n", encoded("alice"), encoded(CANARY)),
+        format!("RSET\r\n  AUTH LOGIN {}\r\n{}\r\n", encoded("alice"), encoded(CANARY)),
+    ];
+    let answers: [&[&str]; 4] = [
+        &[],
+        &["250 queued\r\n"],
+        &["250 queued\r\n", "235 in\r\n", "221 bye\r\n"],
+        &["250 queued\r\n", "250 ok\r\n", "334 UGFzc3dvcmQ6\r\n", "235 in\r\n"],
+    ];
+    for end in ["\n.\n", "\n.\r\n", "\r\n.\n", "\r.\r", "\r\n.\r"] {
+        for login in &logins {
+            for behind in ["QUIT\r\n.\r\n", "QUIT\r\n"] {
+                for answers in answers {
+                    let message = format!("Subject: hello\r\n\r\ntext{end}{login}{behind}");
+                    let mut steps = opening.to_vec();
+                    steps.push(c(&message));
+                    steps.extend(answers.iter().map(s));
+                    hides_in_log("smtp", &[], &steps);
+                    for size in [usize::MAX, 1, 5] {
+                        let open = open_octets(&steps, size);
+                        assert!(open.starts_with(b"Subject: hello"), "{}", open.escape_ascii());
+                        assert!(!leaks(&open), "{}\nsent as:\n{}", open.escape_ascii(), script(&steps));
+                    }
+                }
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ use tokio::time::Instant;
 
 use super::super::lane::lend;
 use super::super::leg::Leg;
+use super::super::tls::unanswered;
 use super::{End, Pump};
 use crate::event::{Batch, Closer, Event, Peer, What};
 
@@ -48,6 +49,17 @@ impl Pump {
         self.words_first = !self.ahead[Peer::Server.index()].is_empty();
         self.moved = Instant::now();
         Ok(())
+    }
+
+    /// What a server wants that requested a client certificate and left before it said a word.
+    pub(super) fn unwelcome(&self, by: Closer) -> Option<String> {
+        let server = Peer::Server.index();
+        let how = match by {
+            Closer::Peer(Peer::Server) => "ended",
+            Closer::Reset(Peer::Server) => "reset",
+            _ => return None,
+        };
+        (self.received[server] == 0 && self.legs[server].has_asked()).then(|| unanswered(how))
     }
 
     /// Takes a leg out, to begin TLS on it.

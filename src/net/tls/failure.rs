@@ -328,7 +328,9 @@ pub fn broken(peer: Peer, error: &io::Error, asked: bool) -> Option<String> {
 /// What is said of a server that requested a client certificate and ended the connection (`how`: `ended` or `reset`) before
 /// it said a word.
 pub fn unanswered(how: &str) -> String {
-    format!("the server requested a client certificate, got none, and {how} the connection without a word: it {DEMANDS}")
+    format!(
+        "the server requested a client certificate, got none, and {how} the connection without a word: it {DEMANDS}"
+    )
 }
 
 /// How a connection was lost: `reset` or `ended`.
@@ -523,7 +525,8 @@ mod tests {
             let unasked = broken(Peer::Server, &io(Error::AlertReceived(alert)), false).expect("it is an alert");
             assert_eq!(unasked.contains("requires"), alert == AlertDescription::CertificateRequired, "{unasked}");
         }
-        for alert in [AlertDescription::ProtocolVersion, AlertDescription::InternalError, AlertDescription::DecodeError] {
+        for alert in [AlertDescription::ProtocolVersion, AlertDescription::InternalError, AlertDescription::DecodeError]
+        {
             assert_eq!(demanded(alert), None);
         }
         let lost = TERMS.demands(Failure::Error(&io::ErrorKind::ConnectionReset.into()), &[22]);

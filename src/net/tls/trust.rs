@@ -88,7 +88,8 @@ impl Trust {
 
     /// The configuration for one handshake, and who will have seen the certificate.
     pub fn witness(&self) -> (Arc<ClientConfig>, Arc<Witness>) {
-        let witness = Arc::new(Witness { judge: self.judge.clone(), seen: Mutex::default(), asked: AtomicBool::new(false) });
+        let witness =
+            Arc::new(Witness { judge: self.judge.clone(), seen: Mutex::default(), asked: AtomicBool::new(false) });
         let mut config = ClientConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .expect("the provider has suites for both versions")

@@ -55,10 +55,9 @@ pub fn text(page: &mut Markup, event: &Explained<'_>, from: Peer, text: &Text) {
             End::CrLf if body.is_empty() => page.raw("<em>(end of the response)</em>"),
             End::Lf => page.raw("<strong>&lt;LF&gt;</strong>"),
             End::Open
-                if text
-                    .oddities
-                    .iter()
-                    .any(|odd| matches!(odd, Oddity::Truncated | Oddity::CutShort | Oddity::Torn)) =>
+                if text.oddities.iter().any(|odd| {
+                    matches!(odd, Oddity::Truncated | Oddity::CutShort | Oddity::Torn | Oddity::Unfinished)
+                }) =>
             {
                 page.raw("<strong>&lt;cut off&gt;</strong>");
             }

@@ -52,6 +52,14 @@ pub const fn foreign(foreign: Foreign) -> &'static str {
         Foreign::Http => "http",
         Foreign::Proxy => "proxy",
         Foreign::Ssh => "ssh",
+        Foreign::Imap => "imap",
+        Foreign::Pop3 => "pop3",
+        Foreign::Smtp => "smtp",
+        Foreign::Lmtp => "lmtp",
+        Foreign::Managesieve => "managesieve",
+        Foreign::Nntp => "nntp",
+        Foreign::Irc => "irc",
+        Foreign::Ftp => "ftp",
     }
 }
 
@@ -118,6 +126,7 @@ pub const fn oddity(odd: Oddity) -> &'static str {
         Oddity::Truncated => "truncated",
         Oddity::CutShort => "cut-short",
         Oddity::Torn => "torn",
+        Oddity::Unfinished => "unfinished",
         Oddity::NotDeflate => "not-deflate",
         Oddity::InsteadOfDeflate => "instead-of-deflate",
         Oddity::OpenQuote(_) => "open-quote",

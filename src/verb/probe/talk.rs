@@ -50,6 +50,16 @@ pub struct Talk {
     heard: Heard,
 }
 
+/// What a server offers.
+pub struct Listed {
+    /// Each name once.
+    pub offers: Vec<Offer>,
+    /// How many names there was no room for.
+    pub more: usize,
+    /// The list came unasked, and the question for it had none.
+    pub unasked: bool,
+}
+
 /// What was heard and not asked for yet.
 #[derive(Default)]
 struct Heard {
@@ -116,10 +126,10 @@ impl Talk {
         }
     }
 
-    /// Asks what is offered, and returns it with the number of names that there was no room for. A server that does not
-    /// know the question offers nothing.
-    pub async fn offers(&mut self) -> Outcome<(Vec<Offer>, usize)> {
-        (self.heard.offers, self.heard.more) = Default::default();
+    /// Asks what is offered. If the answer has no list, what the server sent unasked since the last question counts: in its
+    /// greeting, or in its answer to a login. A server that does not know the question and sent none offers nothing.
+    pub async fn offers(&mut self) -> Outcome<Listed> {
+        let before = (std::mem::take(&mut self.heard.offers), std::mem::take(&mut self.heard.more));
         let own = match self.call.local() {
             Some(IpAddr::V6(ip)) => format!("[IPv6:{ip}]"),
             Some(ip) => format!("[{ip}]"),
@@ -135,7 +145,10 @@ impl Talk {
             Answer::Reply(..) | Answer::GoAhead => {}
             Answer::Strange(what) => return Err(self.strange(&what)),
         }
-        Ok((std::mem::take(&mut self.heard.offers), std::mem::take(&mut self.heard.more)))
+        let asked = (std::mem::take(&mut self.heard.offers), std::mem::take(&mut self.heard.more));
+        let unasked = asked.0.is_empty() && !before.0.is_empty();
+        let (offers, more) = if unasked { before } else { asked };
+        Ok(Listed { offers, more, unasked })
     }
 
     /// Begins TLS with a STARTTLS.
@@ -147,6 +160,8 @@ impl Talk {
             Answer::GoAhead => return Err(self.strange("it asks us to go on")),
             Answer::Strange(what) => return Err(self.strange(&what)),
         }
+        // What was offered in plain text means nothing under TLS.
+        (self.heard.offers, self.heard.more) = Default::default();
         let secured = self.secure(trust, true).await?;
         self.session.secured();
         if self.grammar.starttls.as_ref().is_some_and(|how| how.lists) {

@@ -1,0 +1,108 @@
+//! What the refusal of a login means. It judges name and password only if these were sent: a server that refuses before it
+//! asked for them, or for the password, says nothing about them, whatever its code says.
+
+use super::book::Book;
+use super::finding::note;
+use super::sasl::Exchange;
+use super::{Explainer, Pending};
+use crate::event::{NoteKind, Peer};
+use crate::grammar::{Command, Decode, Then, mechanism};
+
+/// How far a login had got when it was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sent {
+    /// No message with credentials was sent.
+    Nothing,
+    /// The user name was sent, and nothing that proves it.
+    Name,
+    /// The client gave up: it sent `*` (RFC 4422 section 3.5).
+    Cancelled,
+    /// The mechanism has no password: EXTERNAL, ANONYMOUS.
+    Identity,
+    /// Everything was sent, or that is not known.
+    All,
+}
+
+/// What the line of a command says of a login, without what may follow it.
+pub(super) fn sent_with(book: Book, known: Option<&Command>, arguments: &[u8]) -> Sent {
+    let Some(known) = known else { return Sent::All };
+    let mut words = arguments.split(|&b| b == b' ').filter(|word| !word.is_empty());
+    let first = words.next().unwrap_or_default().to_ascii_uppercase();
+    match (known.name.as_str(), first.as_slice()) {
+        // With more behind the name, that may be the password.
+        ("USER", _) if book == Book::Pop3 && words.clone().next().is_none() => Sent::Name,
+        ("AUTHINFO", b"USER") => Sent::Name,
+        ("AUTHINFO", b"SIMPLE") => Sent::Nothing,
+        ("AUTHINFO", b"SASL") if words.nth(1).is_none() => Sent::Nothing,
+        _ => Sent::All,
+    }
+}
+
+impl Exchange {
+    /// How far it has got. One of which it is not known which message is which is opaque.
+    #[must_use]
+    pub fn sent(&self) -> Sent {
+        match (self.step, self.decode) {
+            (_, Decode::External | Decode::Anonymous) => Sent::Identity,
+            // The first message of NTLM names nobody.
+            (0, _) | (1, Decode::Ntlm) => Sent::Nothing,
+            (1, Decode::Login | Decode::Scram | Decode::Otp) => Sent::Name,
+            _ => Sent::All,
+        }
+    }
+}
+
+impl Explainer {
+    /// How far the login of this frame has got. [`Sent::All`] for every other command.
+    pub(super) fn sent(&self, frame: Option<u64>) -> Sent {
+        let Some(pending) = self.pending.iter().find(|pending| Some(pending.frame) == frame) else { return Sent::All };
+        if pending.then == Some(Then::Sasl) {
+            if pending.sent == Sent::Cancelled {
+                return pending.sent;
+            }
+            let exchange = self.exchange.as_ref().filter(|exchange| exchange.frame == pending.frame);
+            return exchange.map_or(Sent::All, Exchange::sent);
+        }
+        if pending.login && pending.unsent {
+            // It waits to send a literal: the name, or the password behind it.
+            return if pending.subject.is_some() { Sent::Name } else { Sent::Nothing };
+        }
+        pending.sent
+    }
+
+    /// Says what the refusal of a login does not mean. `claims`: its code speaks of credentials.
+    pub(super) fn not_judged(&mut self, pending: &Pending, exchange: Option<&Exchange>, sent: Sent, claims: bool) {
+        let verb = self.verb(pending.place);
+        let name = exchange.map_or("", |exchange| exchange.mechanism.as_str());
+        let text = match sent {
+            Sent::All => return,
+            Sent::Nothing => {
+                let blank = if name.is_empty() { "" } else { " " };
+                let first = mechanism(name).is_some_and(|known| known.client_first);
+                let at_once = self.book != Book::Imap || self.offers.offers(&self.grammar, "SASL-IR");
+                let hint = if claims && first && at_once {
+                    "; a client can send the initial response in the same line"
+                } else {
+                    ""
+                };
+                format!("no credentials were asked for or judged: {verb}{blank}{name} itself was refused{hint}")
+            }
+            Sent::Name => "only the user name was sent: no password was asked for or judged".to_owned(),
+            Sent::Cancelled => "the client had cancelled the login: no credentials were judged".to_owned(),
+            Sent::Identity if name == "EXTERNAL" => {
+                let tls = self.hurdles.legs[Peer::Server.index()];
+                let ours = if tls { ", and imapscope presents none" } else { "" };
+                format!("EXTERNAL sends no password: the server goes by the client's TLS certificate{ours}")
+            }
+            Sent::Identity => format!("{name} sends no password that could be judged"),
+        };
+        self.notes.push(note(NoteKind::Session, text, self.book.exchange()));
+    }
+
+    /// True if a reply's number or code speaks of credentials.
+    pub(super) fn claims(&self, word: &[u8], code: Option<&[u8]>) -> bool {
+        let number = self.grammar.response(word).is_some_and(|known| known.credentials);
+        let code = code.unwrap_or_default().split(|&b| b == b' ').next().unwrap_or_default();
+        number || self.known_code(code).is_some_and(|known| known.credentials)
+    }
+}
