@@ -15,7 +15,7 @@ use tokio::process::{self, Command};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::ending::{Caught, Signals};
+use super::ending::{Caught, Hangups, LastResort, Signals};
 use super::probe::password::VARIABLE;
 use super::scope::tell;
 use crate::problem::Problem;
@@ -26,6 +26,9 @@ pub const LINGER: Duration = Duration::from_secs(2);
 
 /// How long the command may take to end once it was asked to; so long again once it was told to.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The longest time between the first signal and the end of the command.
+pub const LONGEST: Duration = Duration::from_secs(11);
 
 /// How long we listen to what others, which have its output, say behind the end of the command.
 const REST: Duration = Duration::from_millis(500);
@@ -58,8 +61,9 @@ impl Child {
 
     /// Starts it with this environment beside our own, and waits for its end. Returns its exit code, 128 and the number of the signal if
     /// one has ended it, and 1 if it cannot be started. Signals are caught from the call on.
-    pub fn run(self, environment: Vec<(String, String)>) -> impl Future<Output = u8> {
-        let mut signals = Signals::catch();
+    pub fn run(self, environment: Vec<(String, String)>, hangups: Hangups) -> impl Future<Output = u8> {
+        let resort = LastResort::prepare(hangups, true);
+        let mut signals = Signals::catch(hangups);
         async move {
             let mut command = Command::new(&self.words[0]);
             command.args(&self.words[1..]).envs(environment).kill_on_drop(true);
@@ -83,6 +87,7 @@ impl Child {
             let (code, caught) = attend(&mut child, &mut signals).await;
             // Whoever inherited its output may live on.
             let _ = timeout(REST, async { while voices.join_next().await.is_some() {} }).await;
+            drop(resort);
             // The Ctrl-C that ended it may reach us later than its end does.
             signals.then_exit(if caught { 1 } else { 2 });
             code
@@ -153,15 +158,20 @@ async fn attend(child: &mut process::Child, signals: &mut Signals) -> (u8, bool)
             () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                 due = Some(Instant::now() + PATIENCE);
                 if told {
-                    tell("the command did not end, and is killed");
+                    tell_aside("the command did not end, and is killed");
                     end(child);
                 } else {
-                    tell("the command goes on, and is told to end");
+                    tell_aside("the command goes on, and is told to end");
                     told = tell_to_end(child);
                 }
             }
         }
     }
+}
+
+/// Like [`tell`], and does not wait for whoever reads standard error.
+fn tell_aside(sentence: &'static str) {
+    tokio::task::spawn_blocking(|| tell(sentence));
 }
 
 /// Sends it SIGTERM.

@@ -11,6 +11,7 @@ pub mod extent;
 pub mod follow;
 pub mod foreign;
 pub mod grammar;
+pub mod input;
 pub mod log;
 pub mod probe;
 pub mod protocols;
@@ -22,7 +23,6 @@ pub mod secure;
 pub mod select;
 
 use std::borrow::Cow;
-use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -37,6 +37,7 @@ use crate::recording;
 use crate::rules::{Options, Rules, Source};
 use crate::sink::json::SCHEMA;
 use crate::wording::nearest;
+use input::Pipes;
 use protocols::Protocols;
 pub use scope::tell;
 
@@ -123,12 +124,12 @@ fn written(result: io::Result<()>) -> u8 {
 /// # Errors
 /// A rule or file that cannot be read, with its place and remedy.
 pub fn rules(flags: &RuleFlags) -> Result<Rules, Problem> {
-    compiled(flags, &sources(flags, &[])?, flags.seed.unwrap_or(0))
+    compiled(flags, &sources(flags, &[], Pipes::Wait)?, flags.seed.unwrap_or(0), Pipes::Wait)
 }
 
 /// Rules with what flags say of all of them.
-fn compiled(flags: &RuleFlags, sources: &[Source], seed: u64) -> Result<Rules, Problem> {
-    let rules = compile(sources)?.seeded(seed);
+fn compiled(flags: &RuleFlags, sources: &[Source], seed: u64, pipes: Pipes) -> Result<Rules, Problem> {
+    let rules = compile(sources, pipes)?.seeded(seed);
     let rules = if flags.enforce { rules.enforcing() } else { rules };
     Ok(if flags.dry_run { rules.dry() } else { rules })
 }
@@ -147,22 +148,24 @@ pub fn added_capabilities(rules: &Rules) -> Vec<String> {
 ///
 /// # Errors
 /// A rule or file that cannot be read.
-fn compile(sources: &[Source]) -> Result<Rules, Problem> {
-    Rules::compile_with(sources, &|file| text_of(file).map_err(|error| error.to_string()))
+fn compile(sources: &[Source], pipes: Pipes) -> Result<Rules, Problem> {
+    Rules::compile_with(sources, &|file| text_of(Path::new(file), pipes).map_err(|error| error.to_string()))
 }
 
 /// What a file of names says; of a recording, its lists of capabilities. In a transcript of peers there may be anything.
-fn text_of(file: &str) -> io::Result<String> {
-    let mut input = BufReader::new(File::open(file)?);
-    if input.fill_buf()?.starts_with(recording::START) {
-        return recording::lists(input);
-    }
-    Ok(String::from_utf8_lossy(&read_bounded(input)?).into_owned())
+fn text_of(file: &Path, pipes: Pipes) -> io::Result<String> {
+    input::patiently(file, || {
+        let mut input = BufReader::new(input::open(file, pipes)?);
+        if input.fill_buf()?.starts_with(recording::START) {
+            return recording::lists(input);
+        }
+        Ok(String::from_utf8_lossy(&read_bounded(input)?).into_owned())
+    })
 }
 
 /// The text of a file of rules.
-fn read_text(file: &Path) -> io::Result<String> {
-    let octets = read_bounded(File::open(file)?)?;
+fn read_text(file: &Path, pipes: Pipes) -> io::Result<String> {
+    let octets = input::patiently(file, || read_bounded(input::open(file, pipes)?))?;
     String::from_utf8(octets).map_err(|error| {
         let line = error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|&&b| b == b'\n').count() + 1;
         io::Error::new(io::ErrorKind::InvalidData, format!("line {line} is not UTF-8"))
@@ -191,6 +194,17 @@ pub fn seed() -> u64 {
 /// # Errors
 /// As [`rules`].
 pub fn rules_of(flags: &cli::Proxy, first: &[Source], starttls: &[&str], seed: u64) -> Result<Rules, Problem> {
+    rules_from(flags, first, starttls, seed, Pipes::Wait)
+}
+
+/// Like [`rules_of`], and says what is done with pipes.
+fn rules_from(
+    flags: &cli::Proxy,
+    first: &[Source],
+    starttls: &[&str],
+    seed: u64,
+    pipes: Pipes,
+) -> Result<Rules, Problem> {
     let mut hide = Vec::new();
     if flags.tls.starttls == cli::StartTls::Hide && !starttls.is_empty() {
         hide.push(("--starttls hide", starttls.join(",")));
@@ -198,10 +212,10 @@ pub fn rules_of(flags: &cli::Proxy, first: &[Source], starttls: &[&str], seed: u
     if flags.compress == cli::Compress::Hide {
         hide.push(("--compress hide", "COMPRESS*,XFEATURE-COMPRESS*".to_owned()));
     }
-    compiled(&flags.rules, &[first, &sources(&flags.rules, &hide)?].concat(), seed)
+    compiled(&flags.rules, &[first, &sources(&flags.rules, &hide, pipes)?].concat(), seed, pipes)
 }
 
-fn sources(flags: &RuleFlags, hide: &[(&str, String)]) -> Result<Vec<Source>, Problem> {
+fn sources(flags: &RuleFlags, hide: &[(&str, String)], pipes: Pipes) -> Result<Vec<Source>, Problem> {
     let mut sources = Source::options(Options {
         like: flags.caps_like.as_deref(),
         only: &flags.only_caps,
@@ -213,7 +227,7 @@ fn sources(flags: &RuleFlags, hide: &[(&str, String)]) -> Result<Vec<Source>, Pr
     sources.extend(flags.rule.iter().zip(1..).map(|(text, nth)| Source::rule(nth, text)));
     for file in &flags.rules {
         let name = file.display().to_string();
-        let content = read_text(file).map_err(|error| {
+        let content = read_text(file, pipes).map_err(|error| {
             let help = "name a text file in UTF-8, one rule a line";
             Problem::new(format!("--rules {name}"), format!("the file cannot be read: {error}"), help)
         })?;

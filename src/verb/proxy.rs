@@ -5,12 +5,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use super::child::{Child, LINGER, environment};
-use super::ending::{interrupted, tending};
+use super::ending::{Hangups, interrupted, tending};
+use super::input::Pipes;
 use super::protocols::{Protocols, Tls};
 use super::route::Route;
 use super::scope::{self, Plan, RuleSets, Shared, tell};
 use super::secure::Secure;
-use super::{log, rules_of, unknown_capabilities, unknown_commands, unknown_protocols, unknown_routes};
+use super::{log, rules_from, unknown_capabilities, unknown_commands, unknown_protocols, unknown_routes};
 use crate::cli;
 use crate::event::RouteName;
 use crate::grammar::Grammar;
@@ -28,7 +29,7 @@ pub fn run(flags: &cli::Proxy) -> Result<u8, Problem> {
     let routes = flags.routes.iter().map(|text| Route::read(text, &protocols)).collect::<Result<Vec<_>, _>>()?;
     apart(&routes, &flags.routes)?;
     let seed = flags.rules.seed.unwrap_or_else(super::seed);
-    let sets = rule_sets(flags, &routes, &protocols, seed)?;
+    let sets = rule_sets(flags, &routes, &protocols, seed, Pipes::Wait)?;
     let rules = sets.rules.clone();
     let tell_seed = |rules: &Rules| {
         if rules.has_chances() && flags.rules.seed.is_none() {
@@ -69,7 +70,8 @@ pub fn run(flags: &cli::Proxy) -> Result<u8, Problem> {
             let what = "this is no plain file, and cannot be read again";
             return tell(&format!("error: --rules {}: {what}\n  the old rules stay", file.display()));
         }
-        match rule_sets(flags, &routes, &protocols, seed) {
+        // Whoever waits here does not hear signals.
+        match rule_sets(flags, &routes, &protocols, seed, Pipes::Refuse) {
             Ok(sets) => {
                 let rules = sets.rules.clone();
                 shared.replace(sets);
@@ -81,12 +83,13 @@ pub fn run(flags: &cli::Proxy) -> Result<u8, Problem> {
         }
     };
     let files = !flags.rules.rules.is_empty() || flags.rules.caps_like.is_some();
+    let hangups = if files { Hangups::Other } else { Hangups::End };
     let until = |addresses: Vec<SocketAddr>| {
         let end: Pin<Box<dyn Future<Output = u8>>> = match child {
-            None => Box::pin(interrupted()),
+            None => Box::pin(interrupted(hangups)),
             Some(child) => {
                 let schemes = routes.iter().map(|route| route.listens.as_str());
-                Box::pin(child.run(environment(schemes.zip(addresses))))
+                Box::pin(child.run(environment(schemes.zip(addresses)), hangups))
             }
         };
         tending(files.then_some(again), end)
@@ -116,9 +119,15 @@ fn warn(rules: &Rules, grammars: &[Arc<Grammar>], protocols: &Protocols, filter:
 }
 
 /// The rules of all routes.
-fn rule_sets(flags: &cli::Proxy, routes: &[Route], protocols: &Protocols, seed: u64) -> Result<RuleSets, Problem> {
-    let rules = Arc::new(rules_of(flags, &[], &offered(routes, protocols), seed)?);
-    Ok(RuleSets { rules, offering: offering(flags, routes, protocols, seed)? })
+fn rule_sets(
+    flags: &cli::Proxy,
+    routes: &[Route],
+    protocols: &Protocols,
+    seed: u64,
+    pipes: Pipes,
+) -> Result<RuleSets, Problem> {
+    let rules = Arc::new(rules_from(flags, &[], &offered(routes, protocols), seed, pipes)?);
+    Ok(RuleSets { rules, offering: offering(flags, routes, protocols, seed, pipes)? })
 }
 
 /// What STARTTLS is called in the lists of these routes, but for those that have one of their own.
@@ -143,6 +152,7 @@ fn offering(
     routes: &[Route],
     protocols: &Protocols,
     seed: u64,
+    pipes: Pipes,
 ) -> Result<Vec<(String, Arc<Rules>)>, Problem> {
     let mut found: Vec<(String, Arc<Rules>)> = Vec::new();
     for route in routes.iter().filter(|route| route.tls[0] == Tls::Own) {
@@ -151,7 +161,7 @@ fn offering(
             let first = first.as_ref().map_or(&[][..], |first| &first[..]);
             // Of a dry run, these two are left.
             let dry = flags.rules.dry_run;
-            let rules = if dry { super::compile(first)? } else { rules_of(flags, first, &[], seed)? };
+            let rules = if dry { super::compile(first, pipes)? } else { rules_from(flags, first, &[], seed, pipes)? };
             found.push((route.protocol.clone(), Arc::new(rules)));
         }
     }

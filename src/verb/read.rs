@@ -16,6 +16,7 @@ use super::desk::Desk;
 use super::extent::Extent;
 use super::follow::{Follow, Growth};
 use super::foreign::{Came, Passages};
+use super::input::patiently;
 use super::protocols::Protocols;
 use super::select::{Moment, Selected, Selection};
 use super::{log, tell};
@@ -373,7 +374,7 @@ fn open(path: &Path, flags: &cli::Read) -> Result<Opened, Problem> {
     let mut input: Input = if path == Path::new("-") {
         Box::new(io::stdin())
     } else {
-        Box::new(File::open(path).map_err(|error| unreadable(&place, &error))?)
+        Box::new(patiently(path, || File::open(path)).map_err(|error| unreadable(&place, &error))?)
     };
     // A recording is told by its first octets, which may come slowly.
     let mut first = Vec::new();
