@@ -511,6 +511,8 @@ pub enum Oddity {
     UnexpectedGoAhead,
     /// Octets that were sent before the server had said whether they may be; read after its answer.
     Early,
+    /// It waited for the answer to STARTTLS, so many milliseconds, before it was sent on.
+    Waited(u64),
     /// Octets behind STARTTLS and before its answer: they would be injected into the protected session.
     Injected,
     /// Text behind the server's consent to TLS, in the place of TLS; said of the first of a peer's.

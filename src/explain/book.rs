@@ -74,6 +74,7 @@ impl Book {
             | Oddity::CutShort
             | Oddity::Torn
             | Oddity::Unfinished
+            | Oddity::Waited(_)
             | Oddity::TooManyInFlight
             | Oddity::Kept
             | Oddity::Unruled

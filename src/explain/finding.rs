@@ -1,7 +1,10 @@
 //! Findings in words: what is wrong on the wire, whose fault it is, and where the rule is written.
 
+use std::time::Duration;
+
 use super::book::Book;
 use crate::event::{Foreign, Layer, Note, NoteKind, Oddity, Peer};
+use crate::wording::duration;
 
 /// A note with a place in an RFC.
 #[must_use]
@@ -74,6 +77,14 @@ pub fn oddity(odd: Oddity, from: Peer, unasked: bool, book: Book) -> Note {
         Oddity::Early => says(
             client,
             "sent before the server had said whether it may be: passed on at once, and read after the answer",
+        ),
+        Oddity::Waited(time) => note(
+            NoteKind::Session,
+            format!(
+                "waited {} for the answer to STARTTLS before it was sent on",
+                duration(Duration::from_millis(time))
+            ),
+            "",
         ),
         Oddity::Injected => says(
             from,

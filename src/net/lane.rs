@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::io::IoSlice;
 use std::ops::Range;
+use std::sync::Arc;
 use std::task::Context;
 
 use super::trouble::{Next, Troubles};
@@ -106,6 +107,11 @@ impl Lane {
             self.troubles = None;
         }
         next
+    }
+
+    /// The rules of stalls and ends that have not happened.
+    pub fn missed(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.troubles.iter().flat_map(|troubles| troubles.missed())
     }
 
     /// How many octets wait.

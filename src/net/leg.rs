@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsStream;
 
-use super::socket::Socket;
+use super::socket::{Departure, Socket};
 #[cfg(feature = "legacy-tls")]
 use super::tls::LegacyStream;
 
@@ -166,6 +166,18 @@ impl Leg {
         match ready!(layer!(self, stream => stream.poll_shutdown(cx))) {
             Err(e) if e.kind() == io::ErrorKind::NotConnected => Poll::Ready(Ok(())),
             other => Poll::Ready(other),
+        }
+    }
+
+    /// How the peer has left, as far as that can be seen without reading what it has sent before.
+    #[must_use]
+    pub fn departure(&self) -> Option<Departure> {
+        match &self.layer {
+            Layer::Plain(socket) => socket.departure(),
+            Layer::Tls(stream) => stream.get_ref().0.departure(),
+            #[cfg(feature = "legacy-tls")]
+            Layer::Legacy(stream) => stream.socket().departure(),
+            Layer::Gone => None,
         }
     }
 

@@ -3,6 +3,7 @@
 //! Knows events and sessions. It is handed a factory of sessions and a sender of batches; what the octets mean,
 //! and what becomes of the events, it must not know.
 
+mod between;
 mod call;
 mod clock;
 mod dial;
@@ -29,6 +30,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 
+pub use between::between;
 pub use call::Call;
 pub use clock::Clock;
 use dial::{dial, plain};
@@ -37,6 +39,7 @@ use pump::Pump;
 use queue::Sender;
 use report::Report;
 use socket::Socket;
+pub use socket::Stream;
 use tls::handshake::{self, Outcome};
 use tls::{Identity, Means, Terms, Trust};
 use upgrade::Upgrade;
@@ -311,10 +314,25 @@ async fn connection<F>(
     let mut report = Report::new(plan.events.clone(), number, plan.clock, plan.limits.patience);
     // Boxed, and so is what it takes to connect: what is held while something is awaited takes room in this task.
     let session = Box::new(session(&plan, &route, client, number));
+    report_opening(&route, &session, client.to_string(), &mut report);
+    let mut stop = plan.stop.clone();
+    let opening = Box::pin(open(&plan, &route, socket, over, &mut report, &mut stop)).await;
+    match opening {
+        Ok(legs) => {
+            let upgrade = upgrade(&route, plan.limits.connect_timeout);
+            let pump = Box::new(Pump::new(legs, unboxed(session), report, plan.limits.idle_timeout, upgrade));
+            pump.run(&mut stop).await;
+        }
+        Err((by, why)) => Box::pin(unopened(unboxed(session), report, by, why, &mut stop)).await,
+    }
+}
+
+/// Reports who speaks to whom, and what rules may change.
+fn report_opening(route: &Route, session: &Session, client: String, report: &mut Report) {
     let opened = Opened {
         protocol: route.protocol.clone(),
         form: session.form(),
-        client: client.to_string(),
+        client,
         server: format!("{}://{}", route.scheme, route.server),
         route: Arc::clone(&route.name),
         edit: session.edits(),
@@ -322,17 +340,12 @@ async fn connection<F>(
     };
     let events = vec![Event { from: Peer::Client, what: What::Opened(Box::new(opened)) }];
     report.put(&mut Batch { events, ..Batch::default() }, Instant::now());
-    let mut stop = plan.stop.clone();
-    let opening = Box::pin(open(&plan, &route, socket, over, &mut report, &mut stop)).await;
-    match opening {
-        Ok(legs) => {
-            let upgrade = follows(&route) || route.own != [false; 2];
-            let upgrade = upgrade.then(|| Upgrade { route: route.clone(), limit: plan.limits.connect_timeout });
-            let pump = Box::new(Pump::new(legs, unboxed(session), report, plan.limits.idle_timeout, upgrade));
-            pump.run(&mut stop).await;
-        }
-        Err((by, why)) => Box::pin(unopened(unboxed(session), report, by, why, &mut stop)).await,
-    }
+}
+
+/// What it takes to begin TLS in the middle, if that may come; each handshake may take `limit`.
+fn upgrade(route: &Arc<Route>, limit: Duration) -> Option<Upgrade> {
+    let may = follows(route) || route.own != [false; 2];
+    may.then(|| Upgrade { route: Arc::clone(route), limit })
 }
 
 /// The session without its box. The box ends here: one that is moved out of lasts as long as its variable, which is as long
@@ -351,7 +364,12 @@ fn session<F>(plan: &Plan<F>, route: &Route, client: SocketAddr, number: u64) ->
 where
     F: Fn(&Route, u64) -> Session,
 {
-    let mut session = (plan.make)(route, number).with_client(&client.ip().to_string(), Arc::clone(&route.name));
+    let session = (plan.make)(route, number).with_client(&client.ip().to_string(), Arc::clone(&route.name));
+    on_route(session, route)
+}
+
+/// The session, told what this route does about TLS.
+fn on_route(mut session: Session, route: &Route) -> Session {
     session = session.under_tls([route.identity.is_some() && !route.own[0], route.trust.is_some() && !route.own[1]]);
     if follows(route) {
         session = session.following_tls();
@@ -383,10 +401,28 @@ async fn open<F>(
         ));
     }
     let limit = plan.limits.connect_timeout;
-    let server = route.server.to_string();
+    let dialled = async {
+        let tcp = dial(&route.server, limit, &plan.own).await.map_err(|why| (Closer::Unreachable, why))?;
+        Ok(Socket::new(tcp, Vec::new()))
+    };
+    tokio::select! {
+        legs = legs(route, Socket::new(client, Vec::new()), dialled, limit, report) => legs,
+        () = stopped(stop) => Err((Closer::Ours, "imapscope ended".into())),
+    }
+}
+
+/// Puts both sockets under the TLS that the route has from the first byte; each handshake may take `limit`.
+async fn legs(
+    route: &Route,
+    client: Socket,
+    server: impl Future<Output = Result<Socket, (Closer, String)>>,
+    limit: Duration,
+    report: &mut Report,
+) -> Result<[Leg; 2], (Closer, String)> {
+    let name = route.server.to_string();
     let given = route.identity.as_ref().is_some_and(|identity| identity.is_given());
     let terms =
-        Terms { host: &route.server.host, server: &server, plain: &route.plain, given, starttls: false, own: false };
+        Terms { host: &route.server.host, server: &name, plain: &route.plain, given, starttls: false, own: false };
     let report = Mutex::new(report);
     let secured = |peer: Peer, outcome: Outcome| {
         let (leg, facts) = outcome.map_err(|why| (Closer::Tls(peer), why))?;
@@ -396,24 +432,19 @@ async fn open<F>(
         Ok(leg)
     };
     let client_leg = async {
-        let socket = Socket::new(client, Vec::new());
         match route.identity.as_ref().filter(|_| !route.own[Peer::Client.index()]) {
-            None => Ok(Leg::plain(socket)),
-            Some(identity) => secured(Peer::Client, handshake::with_client(identity, socket, terms, limit).await),
+            None => Ok(Leg::plain(client)),
+            Some(identity) => secured(Peer::Client, handshake::with_client(identity, client, terms, limit).await),
         }
     };
     let server_leg = async {
-        let dialled = dial(&route.server, limit, &plan.own).await.map_err(|why| (Closer::Unreachable, why))?;
-        let socket = Socket::new(dialled, Vec::new());
+        let socket = server.await?;
         match route.trust.as_ref().filter(|_| !route.own[Peer::Server.index()]) {
             None => Ok(Leg::plain(socket)),
             Some(trust) => secured(Peer::Server, handshake::with_server(trust, socket, terms, limit).await),
         }
     };
-    tokio::select! {
-        legs = async { tokio::try_join!(client_leg, server_leg) } => legs.map(|(client, server)| [client, server]),
-        () = stopped(stop) => Err((Closer::Ours, "imapscope ended".into())),
-    }
+    tokio::try_join!(client_leg, server_leg).map(|(client, server)| [client, server])
 }
 
 /// Reports a connection that never had both legs.

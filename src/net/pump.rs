@@ -4,6 +4,8 @@
 //! The arms are polled by hand in one future: whatever can move, moves, and a lane that is stuck stops only the
 //! reading that would feed it. So two peers that both only write cannot block us.
 
+mod ahead;
+mod gate;
 mod secure;
 mod trouble;
 
@@ -11,6 +13,7 @@ use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::ops::Range;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -25,6 +28,9 @@ use super::tls::broken;
 use super::upgrade::Upgrade;
 use crate::event::{Batch, Closed, Closer, Peer, What};
 use crate::session::{Piece, Session, Trouble, Upgrade as Begins};
+use ahead::Ahead;
+use gate::{ReadGate, WriteGate};
+use secure::Patience;
 
 /// Octets that a session may have answered to a peer that does not read them, before we stop reading from it.
 const ANSWERS: usize = 64 * 1024;
@@ -63,8 +69,8 @@ pub struct Pump {
     first: Option<Peer>,
     received: [u64; 2],
     sent: [u64; 2],
-    /// Octets that were read and wait, for they may belong under TLS.
-    ahead: [Vec<u8>; 2],
+    /// What was read and waits.
+    ahead: [Ahead; 2],
     /// What waits of the server comes before all that the client says.
     words_first: bool,
     /// What a rule made of the end.
@@ -76,6 +82,10 @@ pub struct Pump {
     width: [usize; 2],
     moved: Instant,
     alarm: Option<Alarm>,
+    /// When peers of which nothing more is taken are looked at next.
+    watch: Option<Pin<Box<Sleep>>>,
+    /// How long the server may take for its next word while we begin TLS with it.
+    patience: Option<Box<Patience>>,
     session: Session,
     report: Report,
 }
@@ -122,6 +132,8 @@ impl Pump {
             width: [FIRST; 2],
             moved: Instant::now(),
             alarm: idle.map(|limit| Alarm { limit, sleep: Box::pin(sleep(limit)) }),
+            watch: None,
+            patience: None,
             session,
             report,
         }
@@ -167,21 +179,34 @@ impl Pump {
                 }
                 Ok(false) => match self.left_behind() {
                     Some(peer) => return Poll::Ready(Some(End { by: Closer::Peer(peer), why: None })),
-                    None => return self.poll_alarm(cx).map(Some),
+                    None => return self.poll_limits(cx).map(Some),
                 },
                 Err(end) => return Poll::Ready(Some(end)),
             }
         }
     }
 
-    /// All four arms once. Says whether anything moved.
+    /// Polls all four arms once. Returns true if another turn is due: something moved, or an arm has another gate than when
+    /// this turn began. So when no turn is due, each open arm was polled behind the gate that it has, and its socket or
+    /// timer will wake the task.
     fn turn(&mut self, cx: &mut Context<'_>) -> Result<bool, End> {
+        // First, so that a batch that waits for room is looked after even while a lane is stuck.
+        let _ = self.report.poll_room(cx);
+        let gates = self.gates();
         let mut moved = false;
         for peer in [Peer::Client, Peer::Server] {
             moved |= self.write(peer, cx)?;
             moved |= self.read(peer, cx)?;
         }
-        Ok(moved)
+        Ok(moved || self.gates() != gates)
+    }
+
+    /// Ready when a limit of time has ended the connection.
+    fn poll_limits(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        match self.poll_opening(cx) {
+            Poll::Pending => self.poll_alarm(cx),
+            late => late,
+        }
     }
 
     fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<End> {
@@ -200,80 +225,53 @@ impl Pump {
         Poll::Pending
     }
 
-    /// The write arm to `to`: what waits in its lane, then the half-close.
+    /// The write arm to `to`. Returns whether it did something.
     fn write(&mut self, to: Peer, cx: &mut Context<'_>) -> Result<bool, End> {
         let at = to.index();
-        if !self.lanes[at].is_calm()
-            && let Some(moved) = self.write_troubled(to, cx)?
-        {
-            return Ok(moved);
-        }
-        let lane = &mut self.lanes[at];
-        let done = if !lane.is_empty() {
-            self.legs[at].poll_write(cx, &[lane.waiting()])
-        } else if self.ended[to.other().index()] && !self.shut[at] {
-            self.legs[at].poll_shutdown(cx).map_ok(|()| 0)
-        } else if self.legs[at].owes() && self.broken.is_none_or(|(peer, _)| peer != to) {
-            // What a layer has taken and its socket has not: it leaves without more to come.
-            return match self.legs[at].poll_flush(cx) {
-                Poll::Pending => Ok(false),
-                Poll::Ready(Ok(())) => Ok(true),
-                Poll::Ready(Err(e)) => self.failed(to, &e).map(|()| true),
-            };
-        } else {
-            return Ok(false);
+        let done = match self.write_gate(to) {
+            WriteGate::Closed => return Ok(false),
+            WriteGate::Faults => return self.write_troubled(to, cx),
+            WriteGate::Bytes => {
+                self.legs[at].poll_write(cx, &[self.lanes[at].waiting()]).map_ok(|count| self.left(to, count))
+            }
+            WriteGate::Flush => self.legs[at].poll_flush(cx),
+            WriteGate::Shutdown => self.legs[at].poll_shutdown(cx).map_ok(|()| self.shut[at] = true),
         };
         match done {
-            Poll::Pending => return Ok(false),
-            Poll::Ready(Ok(count)) if !lane.is_empty() => {
-                lane.sent(count);
-                self.sent[at] += count as u64;
-                self.moved = Instant::now();
-                if lane.is_empty() {
-                    self.answers[at] = 0;
-                }
-            }
-            Poll::Ready(Ok(_)) => self.shut[at] = true,
-            Poll::Ready(Err(e)) => self.failed(to, &e)?,
+            Poll::Pending => Ok(false),
+            Poll::Ready(Ok(())) => Ok(true),
+            Poll::Ready(Err(e)) => self.failed(to, &e).map(|()| true),
         }
-        Ok(true)
     }
 
-    /// The read arm from `from`. Open only when its octets can leave at once and its events have room.
+    /// Accounts for `count` bytes of a lane that were written.
+    fn left(&mut self, to: Peer, count: usize) {
+        self.lanes[to.index()].sent(count);
+        self.sent[to.index()] += count as u64;
+        self.moved = Instant::now();
+    }
+
+    /// The read arm from `from`. Returns whether it did something.
     fn read(&mut self, from: Peer, cx: &mut Context<'_>) -> Result<bool, End> {
-        // First, so that a batch that waits for room is looked after even while a lane is stuck.
-        let room = self.report.poll_room(cx).is_ready();
-        let (at, to) = (from.index(), from.other().index());
-        let muted = self.broken.is_some_and(|(peer, _)| peer != from);
-        if !room || muted || self.ended[at] || !self.lanes[to].is_empty() || self.answers[at] > ANSWERS {
-            let looks = room && !muted && !self.ended[at] && self.lanes[to].is_stalled();
-            return if looks { self.look_out(from, cx) } else { Ok(false) };
-        }
-        // What stands for the server's next words comes before what the client says behind TLS.
-        if self.begins.is_some() || (from == Peer::Client && self.words_first) {
-            return Ok(false);
-        }
-        if self.session.waits(from) {
-            return self.look_ahead(from, cx);
-        }
-        if !self.ahead[at].is_empty() {
-            return lend(|desk| {
-                let count = self.ahead[at].len().min(desk.buffer.len());
-                desk.buffer[..count].copy_from_slice(&self.ahead[at][..count]);
-                self.ahead[at].drain(..count);
+        let at = from.index();
+        match self.read_gate(from) {
+            ReadGate::Closed => Ok(false),
+            ReadGate::LookOut => self.look_out(from, cx),
+            ReadGate::LookAhead => self.look_ahead(from, cx),
+            ReadGate::Ahead => lend(|desk| {
+                let (count, came) = self.ahead[at].take(&mut desk.buffer);
                 if self.ahead[at].is_empty() {
-                    self.ahead[at] = Vec::new();
                     self.words_first &= from == Peer::Client;
                 }
-                self.give(from, count, desk, cx)
-            });
+                self.give(from, count, came, desk, cx)
+            }),
+            ReadGate::Socket => lend(|desk| match self.legs[at].poll_read(cx, &mut desk.buffer[..self.width[at]]) {
+                Poll::Ready(Ok(0)) => self.take_end(from, desk, cx),
+                Poll::Ready(Ok(count)) => self.take(from, count, desk, cx),
+                Poll::Ready(Err(e)) => ended(from, &e, &self.legs[at]).map_or(Ok(true), Err),
+                Poll::Pending => Ok(false),
+            }),
         }
-        lend(|desk| match self.legs[at].poll_read(cx, &mut desk.buffer[..self.width[at]]) {
-            Poll::Ready(Ok(0)) => self.take_end(from, desk, cx),
-            Poll::Ready(Ok(count)) => self.take(from, count, desk, cx),
-            Poll::Ready(Err(e)) => ended(from, &e, &self.legs[at]).map_or(Ok(true), Err),
-            Poll::Pending => Ok(false),
-        })
     }
 
     /// The read arm of a peer that waits: what it sends is kept, a little of it, so that its end is seen all the same.
@@ -284,12 +282,14 @@ impl Pump {
             return Ok(false);
         }
         lend(|desk| match self.legs[at].poll_read(cx, &mut desk.buffer[..room]) {
-            // An end behind octets is seen again when they are dealt with; nobody will if the other peer is gone.
-            Poll::Ready(Ok(0)) if !self.ahead[at].is_empty() && !self.ended[from.other().index()] => Ok(false),
+            // An end behind bytes is seen again when they are dealt with; nobody will if the other peer is gone.
+            Poll::Ready(Ok(0)) if !self.ahead[at].is_empty() && !self.ended[from.other().index()] => {
+                Ok(self.session.forgo_tls())
+            }
             Poll::Ready(Ok(0)) => self.take_end(from, desk, cx),
             Poll::Ready(Ok(count)) => {
                 self.received[at] += count as u64;
-                self.ahead[at].extend_from_slice(&desk.buffer[..count]);
+                self.ahead[at].add(&desk.buffer[..count], Some(Instant::now()));
                 Ok(true)
             }
             Poll::Ready(Err(e)) => ended(from, &e, &self.legs[at]).map_or(Ok(true), Err),
@@ -300,20 +300,32 @@ impl Pump {
     /// Gives the session what was read, and its pieces to the legs.
     fn take(&mut self, from: Peer, count: usize, desk: &mut Desk, cx: &mut Context<'_>) -> Result<bool, End> {
         self.received[from.index()] += count as u64;
-        self.give(from, count, desk, cx)
+        self.give(from, count, None, desk, cx)
     }
 
-    /// The same with octets that were counted.
-    fn give(&mut self, from: Peer, count: usize, desk: &mut Desk, cx: &mut Context<'_>) -> Result<bool, End> {
+    /// Like [`Pump::take`], for bytes that are already counted in `received`. `came`: when, if a STARTTLS held them back.
+    fn give(
+        &mut self,
+        from: Peer,
+        count: usize,
+        came: Option<Instant>,
+        desk: &mut Desk,
+        cx: &mut Context<'_>,
+    ) -> Result<bool, End> {
         let now = Instant::now();
+        let (at, waited) = (came.unwrap_or(now), came.map(|came| now.saturating_duration_since(came)));
         self.moved = now;
         let (mut start, mut events) = (0, 0);
         while start < count {
+            let rest = &desk.buffer[start..count];
             if self.session.waits(from) {
-                self.ahead[from.index()].splice(0..0, desk.buffer[start..count].iter().copied());
+                self.ahead[from.index()].put_before(rest, Some(at));
                 break;
             }
-            let mut taken = self.session.receive(from, &desk.buffer[start..count], &mut desk.out);
+            let mut taken = match waited {
+                Some(waited) => self.session.receive_late(from, rest, waited, &mut desk.out),
+                None => self.session.receive(from, rest, &mut desk.out),
+            };
             events += desk.out.batch.events.len();
             if taken == 0 {
                 // Whatever a session does not want still belongs to the other peer.
@@ -322,7 +334,7 @@ impl Pump {
             }
             self.begins = self.begins.take().or_else(|| desk.out.upgrade.take());
             // The session's ranges count from `start`, whatever it took.
-            let (rest, done) = self.deliver(from, start..count, now, desk, cx);
+            let (rest, done) = self.deliver(from, start..count, at, desk, cx);
             let lane = &mut self.lanes[from.other().index()];
             if start + taken < count {
                 lane.add(&desk.buffer[rest]);
@@ -334,7 +346,7 @@ impl Pump {
             start += taken;
             if start < count && self.lanes[from.other().index()].is_marked() {
                 // What is to happen is bounded by what one call brings about.
-                self.ahead[from.index()].splice(0..0, desk.buffer[start..count].iter().copied());
+                self.ahead[from.index()].put_before(&desk.buffer[start..count], came);
                 break;
             }
         }
@@ -384,6 +396,9 @@ impl Pump {
             Err(end) => done = Err(end),
         }
         let before = self.lanes[lane].len();
+        if before == 0 {
+            self.answers[lane] = 0;
+        }
         match self.send(from, chunk, desk, cx) {
             Ok(unsent) => self.lanes[lane].add(&desk.buffer[unsent]),
             Err(end) => done = Err(end),
@@ -502,6 +517,9 @@ impl Pump {
             Closer::Ours | Closer::Unseen => Peer::Client,
         };
         for to in [Peer::Client, Peer::Server] {
+            for rule in self.lanes[to.index()].missed() {
+                desk.out.report(to.other(), What::Missed(Arc::clone(rule)));
+            }
             if !self.lanes[to.index()].is_empty() {
                 // The connection ends anyway: an error changes nothing.
                 let _ = self.write(to, cx);

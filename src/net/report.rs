@@ -74,6 +74,12 @@ impl Report {
         }
     }
 
+    /// Returns true if nothing waits for room in the queue, as far as [`Report::poll_room`] has found out.
+    #[must_use]
+    pub const fn has_room(&self) -> bool {
+        self.kept.is_none()
+    }
+
     /// Ready when the connection may read: nothing waits for room any more, or it has waited long enough.
     pub fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(kept) = &mut self.kept else { return Poll::Ready(()) };

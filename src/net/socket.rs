@@ -1,12 +1,15 @@
-//! A TCP socket with octets that were read ahead of it: what came before a layer began is put before what comes next.
+//! A socket with bytes that were read ahead of it: what came before a layer began is put before what comes next.
 //! While it is told to, it also keeps the first octets that it reads, so that a failed handshake can show them.
 
+use std::fmt;
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -36,10 +39,47 @@ impl Head {
     }
 }
 
+/// Both directions of a connection that is no TCP socket, such as a pipe in memory.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send + fmt::Debug {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send + fmt::Debug> Stream for T {}
+
+/// How a peer has left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Departure {
+    /// It will send no more.
+    End,
+    /// It has reset the connection.
+    Reset,
+}
+
+/// What carries the bytes.
+#[derive(Debug)]
+enum Carrier {
+    Tcp(TcpStream),
+    Other(Box<dyn Stream>),
+}
+
+/// Does the same with either carrier.
+macro_rules! carrier {
+    ($socket:expr, $stream:ident => $act:expr) => {
+        match &mut $socket.carrier {
+            Carrier::Tcp(stream) => {
+                let $stream = Pin::new(stream);
+                $act
+            }
+            Carrier::Other(stream) => {
+                let $stream = Pin::new(stream);
+                $act
+            }
+        }
+    };
+}
+
 /// A socket, and what is to be read before it.
 #[derive(Debug)]
 pub struct Socket {
-    tcp: TcpStream,
+    carrier: Carrier,
     ahead: Vec<u8>,
     head: Option<Head>,
     /// Nothing more comes.
@@ -54,8 +94,18 @@ impl Socket {
     pub fn new(tcp: TcpStream, ahead: Vec<u8>) -> Self {
         // It fails only on a socket that is dead already; the first read will say so.
         let _ = tcp.set_nodelay(true);
+        Self::carried(Carrier::Tcp(tcp), ahead)
+    }
+
+    /// A connection that is no TCP socket.
+    #[must_use]
+    pub fn other(stream: Box<dyn Stream>) -> Self {
+        Self::carried(Carrier::Other(stream), Vec::new())
+    }
+
+    const fn carried(carrier: Carrier, ahead: Vec<u8>) -> Self {
         Socket {
-            tcp,
+            carrier,
             ahead,
             head: None,
             #[cfg(feature = "legacy-tls")]
@@ -88,15 +138,37 @@ impl Socket {
         self.head = None;
     }
 
-    /// The TCP socket itself.
+    /// Our own address, if there is one.
     #[must_use]
-    pub const fn tcp(&self) -> &TcpStream {
-        &self.tcp
+    pub fn local(&self) -> Option<SocketAddr> {
+        match &self.carrier {
+            Carrier::Tcp(tcp) => tcp.local_addr().ok(),
+            Carrier::Other(_) => None,
+        }
+    }
+
+    /// How the peer has left, as far as that can be seen without reading what it has sent before.
+    #[must_use]
+    pub fn departure(&self) -> Option<Departure> {
+        let Carrier::Tcp(tcp) = &self.carrier else { return None };
+        #[cfg(target_os = "linux")]
+        let ended = PollFlags::RDHUP;
+        #[cfg(not(target_os = "linux"))]
+        let ended = PollFlags::HUP;
+        let mut seen = [PollFd::new(tcp, ended)];
+        poll(&mut seen, Some(&Timespec::default())).ok()?;
+        let seen = seen[0].revents();
+        if seen.intersects(PollFlags::ERR) {
+            return Some(Departure::Reset);
+        }
+        seen.intersects(ended | PollFlags::HUP).then_some(Departure::End)
     }
 
     /// Makes the end of this socket a reset.
     pub fn reset(&self) {
-        let _ = SockRef::from(&self.tcp).set_linger(Some(Duration::ZERO));
+        if let Carrier::Tcp(tcp) = &self.carrier {
+            let _ = SockRef::from(tcp).set_linger(Some(Duration::ZERO));
+        }
     }
 }
 
@@ -104,7 +176,7 @@ impl AsyncRead for Socket {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = into.filled().len();
         if self.ahead.is_empty() {
-            ready!(Pin::new(&mut self.tcp).poll_read(cx, into))?;
+            ready!(carrier!(self, stream => stream.poll_read(cx, into)))?;
             #[cfg(feature = "legacy-tls")]
             {
                 self.ended = into.remaining() > 0 && into.filled().len() == before;
@@ -126,7 +198,7 @@ impl AsyncRead for Socket {
 
 impl AsyncWrite for Socket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.tcp).poll_write(cx, octets)
+        carrier!(self, stream => stream.poll_write(cx, octets))
     }
 
     fn poll_write_vectored(
@@ -134,19 +206,22 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.tcp).poll_write_vectored(cx, pieces)
+        carrier!(self, stream => stream.poll_write_vectored(cx, pieces))
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.tcp.is_write_vectored()
+        match &self.carrier {
+            Carrier::Tcp(tcp) => tcp.is_write_vectored(),
+            Carrier::Other(stream) => stream.is_write_vectored(),
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_flush(cx)
+        carrier!(self, stream => stream.poll_flush(cx))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_shutdown(cx)
+        carrier!(self, stream => stream.poll_shutdown(cx))
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::Context;
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ pub struct Troubles {
     until: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
     stalled: bool,
+    /// The first mark is one behind which nothing leaves, and it was met.
+    met: bool,
     /// A slice has just left.
     rests: bool,
 }
@@ -58,6 +61,13 @@ impl Troubles {
     #[must_use]
     pub fn is_over(&self) -> bool {
         !self.is_marked() && self.slice.is_none() && self.bucket.is_none()
+    }
+
+    /// The rules of stalls and ends that have not happened.
+    pub fn missed(&self) -> impl Iterator<Item = &Arc<str>> {
+        let last = |fault: &Fault| fault.what.is_some_and(Trouble::is_last);
+        let marks = self.marks.iter().filter(move |(_, fault)| last(fault)).map(|(_, fault)| &fault.rule);
+        marks.skip(usize::from(self.met))
     }
 
     /// True if no octet will leave any more.
@@ -115,11 +125,14 @@ impl Troubles {
                 Some(Trouble::Throttle(rate)) => self.bucket = Some(Bucket::new(rate, now)),
                 Some(Trouble::Slice(size)) => self.slice = Some(size.max(1)),
                 Some(Trouble::Stall) => {
-                    self.stalled = true;
+                    (self.stalled, self.met) = (true, true);
                     return Ok(Next::Wait);
                 }
                 // What ends a connection stays, so that nothing behind it leaves in the end.
-                Some(Trouble::Close | Trouble::Reset) => return Ok(Next::End(fault.clone())),
+                Some(Trouble::Close | Trouble::Reset) => {
+                    self.met = true;
+                    return Ok(Next::End(fault.clone()));
+                }
             }
             self.marks.pop_front();
         }

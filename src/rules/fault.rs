@@ -31,6 +31,14 @@ pub enum Trouble {
     Reset,
 }
 
+impl Trouble {
+    /// Returns true if nothing leaves in this direction after it.
+    #[must_use]
+    pub const fn is_last(self) -> bool {
+        matches!(self, Trouble::Stall | Trouble::Close | Trouble::Reset)
+    }
+}
+
 impl Fault {
     /// What is done, for people: `delayed 2.00 s`, `stalled behind 5 octets`.
     #[must_use]

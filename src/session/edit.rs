@@ -15,6 +15,27 @@ use crate::wire;
 /// Why a rule is not applied to what left before it could be read.
 const LATE: &str = "its first octets were already on their way when the rest could be read";
 
+/// Why a fault is not applied where another one ends the direction before the text.
+const MISSED: &str = "another rule lets nothing leave before";
+
+/// A rule, and what it does to the connection.
+type Struck = (Arc<str>, rules::Fault);
+
+/// The faults of a text that can happen, and the rules of those that come after one that ends everything before the text.
+fn until_the_last(mut faults: Vec<Struck>) -> (Vec<Struck>, Vec<Arc<str>>) {
+    let ends = |(_, fault): &Struck| fault.at_byte.is_none() && fault.what.is_last();
+    let Some(last) = faults.iter().position(ends) else { return (faults, Vec::new()) };
+    let mut missed: Vec<Arc<str>> = faults.drain(last + 1..).map(|(rule, _)| rule).collect();
+    faults.retain(|(rule, fault)| {
+        let before = fault.at_byte.is_none();
+        if !before {
+            missed.push(Arc::clone(rule));
+        }
+        before
+    });
+    (faults, missed)
+}
+
 /// What becomes of a text.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
@@ -68,7 +89,7 @@ impl Session {
             return self.suppose(from, text, reading, first);
         }
         let lane = &self.lanes[from.index()];
-        if !lane.edit || lane.due {
+        if !lane.edit || lane.due || lane.over {
             return Plan::default();
         }
         let (edit, enforced) = self.judged(from, text, reading, first, late);
@@ -118,6 +139,8 @@ impl Session {
             if late {
                 edited.refused.extend(faults.into_iter().map(|(rule, _)| (rule, LATE.to_owned())));
             } else if !faults.is_empty() {
+                let (faults, missed) = until_the_last(faults);
+                edited.refused.extend(missed.into_iter().map(|rule| (rule, MISSED.to_owned())));
                 edited.faults = faults.iter().map(|(rule, fault)| (Arc::clone(rule), fault.told())).collect();
                 self.lane(from).struck = faults;
             }

@@ -43,6 +43,7 @@ impl Session {
         if matches!(what, Trouble::Throttle(_) | Trouble::Slice(_)) {
             self.armed(from, frame).paced = Some(Arc::clone(&rule));
         }
+        self.lane(from).over |= what.is_last();
         Fault { what: Some(what), rule }
     }
 
@@ -107,6 +108,16 @@ impl Session {
         // What it was to happen before may have come too early to be stopped.
         let first = armed.faults.partition_point(|&(at, _)| at < before);
         let last = armed.faults.partition_point(|&(at, _)| at <= after);
+        // Nothing happens any more once nothing leaves; what is left was missed.
+        let ends = |(_, fault): &(u64, Fault)| fault.what.is_some_and(Trouble::is_last);
+        let last = match armed.faults[first..last].iter().position(ends) {
+            _ if lane.over => first,
+            Some(at) => {
+                lane.over = true;
+                first + at + 1
+            }
+            None => last,
+        };
         for (at, fault) in armed.faults.drain(first..last) {
             // Not beyond the octets at hand, which were measured.
             let here = base + (at - before) as usize;

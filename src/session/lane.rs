@@ -194,6 +194,8 @@ pub struct Lane {
     pub block: Option<Box<Block>>,
     /// What rules do to the connection at the text in progress.
     pub struck: Vec<(Arc<str>, Fault)>,
+    /// A fault has ended what leaves: no rule acts any more.
+    pub over: bool,
     /// What they still have to do within its frame.
     pub armed: Option<Box<Armed>>,
     /// What its octets wait for, and the frame whose answer decides it.

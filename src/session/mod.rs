@@ -29,6 +29,7 @@ mod user;
 mod wait;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::event::{Closed, Closer, DataKind, Form, Kind, Oddity, Peer, Reading, RouteName, State, Text, What};
 use crate::grammar::Grammar;
@@ -178,6 +179,14 @@ impl Session {
         }
         let taken = self.go_on(from, chunk, self.manner(from), out);
         self.speak(out);
+        taken
+    }
+
+    /// Like [`Session::receive`], for bytes that came before: they waited so long for the answer to a STARTTLS.
+    pub fn receive_late(&mut self, from: Peer, chunk: &[u8], waited: Duration, out: &mut Outbox) -> usize {
+        self.tls.waited = Some(waited);
+        let taken = self.receive(from, chunk, out);
+        self.tls.waited = None;
         taken
     }
 
@@ -399,6 +408,11 @@ impl Session {
         let edit = plan.edited(self, (whole, &reading), &masked, out);
         let mut oddities = self.oddities(from, whole, &reading, &masked);
         oddities.extend(relay.manner.oddity());
+        if relay.manner == Manner::Fresh {
+            oddities.extend(
+                self.tls.waited.map(|waited| Oddity::Waited(waited.as_millis().try_into().unwrap_or(u64::MAX))),
+            );
+        }
         if relay.manner != Manner::Ours {
             oddities.extend(self.repeats(from, whole.len()));
         }

@@ -2,14 +2,17 @@
 //! ourselves, and one that we send to the server before anything is relayed. What is said here without a peer is shown
 //! as our own words.
 
+use std::time::Duration;
+
 use super::dialogue::Dialogue;
 use super::dialogue::MAX_TAG;
-use super::lane::{Lane, Manner};
+use super::lane::{Lane, Manner, Wait};
 use super::turn::Turn;
 use super::{Outbox, Session};
 use crate::event::{DataKind, Form, Kind, ListKind, Peer, Reading, State, Status};
 use crate::grammar::Then;
 use crate::wire::Expect;
+use crate::wording::duration;
 
 /// How much of a server's refusal is told, in octets.
 const TOLD: usize = 200;
@@ -31,6 +34,8 @@ pub(super) struct StartTls {
     consented: bool,
     /// Which legs are under TLS: `[client, server]`.
     pub legs: [bool; 2],
+    /// How long the text at hand has waited for the answer to a STARTTLS.
+    pub waited: Option<Duration>,
     /// The list that a server told unasked, for it is told again behind TLS.
     list: Vec<u8>,
 }
@@ -103,6 +108,41 @@ impl Session {
         self.tls.consented || (peer == Peer::Client && (self.tls.opening.is_some() || asked()))
     }
 
+    /// How many commands the server was sent so far, while TLS with it is ours to begin and has not begun.
+    #[must_use]
+    pub fn opening(&self) -> Option<usize> {
+        self.tls.opening.as_ref().map(|opening| opening.said)
+    }
+
+    /// The sentence for a server that took longer than `limit` for its next word while [`Session::opening`].
+    #[must_use]
+    pub fn late_opening(&self, limit: Duration) -> String {
+        let said = self.opening().and_then(|said| said.checked_sub(1));
+        let says = self.grammar.starttls.as_ref().zip(said).and_then(|(how, nth)| how.says.get(nth));
+        let what = says.map_or_else(|| "greet".to_owned(), |says| format!("answer {says}"));
+        let limit = duration(limit);
+        format!(
+            "the server did not {what} within {limit}, so TLS did not begin; nothing was relayed; --connect-timeout allows longer"
+        )
+    }
+
+    /// Gives up following the client's STARTTLS, whose answer has not come: the client will send no more, so TLS cannot
+    /// begin. What it sent meanwhile can be taken then. Returns false if nothing is followed.
+    pub fn forgo_tls(&mut self) -> bool {
+        let followed = !self.tls.ours && !self.tls.consented && self.tls.opening.is_none();
+        let Some(frame) = self.tls.asked.filter(|_| followed) else { return false };
+        (self.tls.asked, self.tls.follows) = (None, false);
+        self.hold_on();
+        self.wait_for(Wait::Tls, frame, None);
+        true
+    }
+
+    /// What of a line of the server's is held now stays held until its end.
+    fn hold_on(&mut self) {
+        let server = &mut self.lanes[Peer::Server.index()];
+        server.edit |= !server.framer.held().is_empty() && server.gone == 0;
+    }
+
     /// Reports octets that came before TLS began and do not belong there; they are passed on to nobody.
     /// [`super::MAX_EVENTS`] come of them at the most, give or take those of one line; what is more is one event with its
     /// size.
@@ -130,9 +170,7 @@ impl Session {
         self.lanes[Peer::Client.index()].renew(opened);
         if alone {
             self.tls.offers = false;
-            // What of a line of the server's was held is held until its end.
-            let server = &mut self.lanes[Peer::Server.index()];
-            server.edit |= !server.framer.held().is_empty() && server.gone == 0;
+            self.hold_on();
             // Who greets with EHLO must greet again (RFC 3207 section 4.2).
             if self.grammar.begins == State::Connected {
                 self.state = State::Connected;

@@ -308,7 +308,7 @@ impl Session {
         Expect::Line
     }
 
-    fn wait_for(&mut self, wait: Wait, frame: u64, want: Option<Want>) {
+    pub(super) fn wait_for(&mut self, wait: Wait, frame: u64, want: Option<Want>) {
         self.lane(Peer::Client).wait = Some((wait, frame));
         if let Some(want) = want {
             self.dialogue.want(frame, want);

@@ -79,7 +79,9 @@ pub fn gap(from: Peer, bytes: Option<u64>) -> String {
 /// A fault did not happen.
 #[must_use]
 pub fn missed(rule: &str) -> String {
-    format!("rule `{rule}` did nothing: the data had no such octet, or it was on its way already")
+    format!(
+        "rule `{rule}` did nothing: there was no such byte, it was on its way already, or the connection ended before"
+    )
 }
 
 /// TLS ended without a farewell.

@@ -148,7 +148,9 @@ fn rare() -> Vec<Made> {
         new(Client, What::Gap { bytes: Some(5), data: true }),
         new(Client, What::Missed("close at-byte 9".into())),
         edited,
-        odd.odd(Oddity::FalseEnd(FalseEnd { before: LineEnd::Lf, after: LineEnd::Cr }, 7)).odd(Oddity::Smuggled(5)),
+        odd.odd(Oddity::FalseEnd(FalseEnd { before: LineEnd::Lf, after: LineEnd::Cr }, 7))
+            .odd(Oddity::Smuggled(5))
+            .odd(Oddity::Waited(70)),
         lost,
     ]
 }

@@ -1,6 +1,10 @@
 //! TLS that begins in the middle: what was read too early is dealt with, the legs are taken out and come back secured.
+//! Where it is our own work, the server has so long for each word.
 
-use tokio::time::Instant;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::time::{Instant, Sleep, sleep};
 
 use super::super::lane::lend;
 use super::super::leg::Leg;
@@ -11,7 +15,33 @@ use crate::event::{Batch, Closer, Event, Peer, What};
 /// The first octet of a TLS handshake (RFC 8446 section 5.1).
 const HANDSHAKE: u8 = 0x16;
 
+/// The time for a server's next word.
+#[derive(Debug)]
+pub(super) struct Patience {
+    /// How many of our commands it had been sent when this began.
+    said: usize,
+    sleep: Pin<Box<Sleep>>,
+}
+
 impl Pump {
+    /// Ready when a server has taken too long for its greeting, or for an answer to what we say before TLS.
+    pub(super) fn poll_opening(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        let (Some(said), Some(upgrade)) = (self.session.opening(), &self.upgrade) else {
+            self.patience = None;
+            return Poll::Pending;
+        };
+        let limit = upgrade.limit;
+        let fresh = || Box::new(Patience { said, sleep: Box::pin(sleep(limit)) });
+        let patience = self.patience.get_or_insert_with(fresh);
+        if patience.said != said {
+            *patience = fresh();
+        }
+        if patience.sleep.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        Poll::Ready(End { by: Closer::Tls(Peer::Server), why: Some(self.session.late_opening(limit)) })
+    }
+
     /// Begins TLS where the session said, with the server first.
     pub(super) async fn secure(&mut self) -> Result<(), End> {
         let (Some(upgrade), Some(begins)) = (&self.upgrade, self.begins.take()) else { return Ok(()) };
@@ -21,14 +51,12 @@ impl Pump {
         }
         let failed = |(peer, why)| End { by: Closer::Tls(peer), why: Some(why) };
         if begins.server {
-            let ahead = std::mem::take(&mut self.ahead[Peer::Server.index()]);
-            self.slipped_in(Peer::Server, &ahead);
+            self.slipped_in(Peer::Server);
         }
         // A client may begin TLS without waiting; all else is plain text that would be slipped in.
-        let hello = self.ahead[Peer::Client.index()].first() == Some(&HANDSHAKE);
+        let hello = self.ahead[Peer::Client.index()].first() == Some(HANDSHAKE);
         if begins.consent.is_some() && !hello {
-            let ahead = std::mem::take(&mut self.ahead[Peer::Client.index()]);
-            self.slipped_in(Peer::Client, &ahead);
+            self.slipped_in(Peer::Client);
         }
         if begins.server {
             let leg = self.leave(Peer::Server);
@@ -38,14 +66,14 @@ impl Pump {
         }
         if let Some(consent) = begins.consent {
             let leg = self.leave(Peer::Client);
-            let ahead = std::mem::take(&mut self.ahead[Peer::Client.index()]);
+            let (ahead, _) = self.ahead[Peer::Client.index()].take_all();
             let (leg, facts) = upgrade.client(leg, &consent, ahead).await.map_err(|why| failed((Peer::Client, why)))?;
             self.legs[Peer::Client.index()] = leg;
             self.sent[Peer::Client.index()] += consent.len() as u64;
             self.tell(Peer::Client, What::Tls(Box::new(facts)));
         }
         self.session.secured();
-        self.ahead[Peer::Server.index()].splice(0..0, begins.next);
+        self.ahead[Peer::Server.index()].put_before(&begins.next, None);
         self.words_first = !self.ahead[Peer::Server.index()].is_empty();
         self.moved = Instant::now();
         Ok(())
@@ -72,11 +100,12 @@ impl Pump {
         self.report.put(&mut Batch { events, ..Batch::default() }, Instant::now());
     }
 
-    /// Reports octets that are passed on to nobody.
-    fn slipped_in(&mut self, from: Peer, octets: &[u8]) {
+    /// Reports what waits of a peer, which is passed on to nobody.
+    fn slipped_in(&mut self, from: Peer) {
+        let (bytes, came) = self.ahead[from.index()].take_all();
         lend(|desk| {
-            self.session.slipped_in(from, octets, &mut desk.out);
-            self.report.put(&mut desk.out.batch, Instant::now());
+            self.session.slipped_in(from, &bytes, &mut desk.out);
+            self.report.put(&mut desk.out.batch, came.unwrap_or_else(Instant::now));
             desk.out.clear();
         });
     }

@@ -7,10 +7,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::super::lane::lend;
 use super::super::leg::Leg;
+use super::super::socket::Departure;
 use super::super::stopped;
 use super::super::trouble::Next;
 use super::{AHEAD, End, Pump, ended};
@@ -20,28 +21,22 @@ use crate::session::{Fault, Trouble};
 /// How long peers may take to end theirs, once a rule has closed a connection.
 const PART: Duration = Duration::from_secs(1);
 
+/// How often a peer that is not read any more is looked at.
+const WATCH: Duration = Duration::from_secs(1);
+
 /// So much of what they still say is read at once, in octets.
 const REST: usize = 4 * 1024;
 
 impl Pump {
-    /// The write arm of a lane that is not calm; `None` if nothing is left that is special.
-    pub(super) fn write_troubled(&mut self, to: Peer, cx: &mut Context<'_>) -> Result<Option<bool>, End> {
+    /// The write arm of a lane with faults: writes up to the next place where something happens. Returns whether it did
+    /// something.
+    pub(super) fn write_troubled(&mut self, to: Peer, cx: &mut Context<'_>) -> Result<bool, End> {
         let at = to.index();
-        if self.legs[at].owes() {
-            // Each slice is a record of its own, and what is before an end leaves before it.
-            match self.legs[at].poll_flush(cx) {
-                Poll::Pending => return Ok(Some(false)),
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(e)) => return self.failed(to, &e).map(|()| Some(true)),
-            }
-        }
         let lane = &mut self.lanes[at];
-        let stalled = lane.is_stalled();
         let most = match lane.next(cx) {
             Next::Write(most) => most,
-            // Once more around where a stall begins: the sender is looked at from now on, and nothing else would wake us.
-            Next::Wait => return Ok(Some(lane.is_stalled() && !stalled)),
-            Next::Nothing => return Ok(None),
+            // A mark that was taken on the way is no progress, but it may have opened another arm: the gates show it.
+            Next::Wait | Next::Nothing => return Ok(false),
             Next::End(Fault { what, rule }) => {
                 self.fate = what;
                 let does = if what == Some(Trouble::Reset) { "reset" } else { "closed" };
@@ -49,40 +44,50 @@ impl Pump {
             }
         };
         let waiting = lane.waiting();
-        let count = match self.legs[at].poll_write(cx, &[IoSlice::new(&waiting[..most.min(waiting.len())])]) {
-            Poll::Pending => return Ok(Some(false)),
-            Poll::Ready(Ok(count)) => count,
-            Poll::Ready(Err(e)) => return self.failed(to, &e).map(|()| Some(true)),
-        };
-        lane.sent(count);
-        self.sent[at] += count as u64;
-        self.moved = Instant::now();
-        if lane.is_empty() {
-            self.answers[at] = 0;
+        match self.legs[at].poll_write(cx, &[IoSlice::new(&waiting[..most.min(waiting.len())])]) {
+            Poll::Pending => Ok(false),
+            Poll::Ready(Ok(count)) => {
+                self.left(to, count);
+                Ok(true)
+            }
+            Poll::Ready(Err(e)) => self.failed(to, &e).map(|()| true),
         }
-        Ok(Some(true))
     }
 
-    /// The read arm of a peer whose octets go nowhere any more. A few are read, so that its end is seen.
+    /// The read arm of a peer whose bytes go nowhere any more. [`AHEAD`] of them are read, so that its end is seen; a peer
+    /// that says more is looked at from time to time.
     pub(super) fn look_out(&mut self, from: Peer, cx: &mut Context<'_>) -> Result<bool, End> {
-        let ahead = &mut self.ahead[from.index()];
-        if ahead.len() > AHEAD {
-            *ahead = Vec::new();
-        }
-        let room = AHEAD - ahead.len();
+        let room = AHEAD.saturating_sub(self.ahead[from.index()].len());
         if room == 0 {
-            return Ok(false);
+            return self.watch(cx).map(|()| false);
         }
         lend(|desk| match self.legs[from.index()].poll_read(cx, &mut desk.buffer[..room]) {
             Poll::Ready(Ok(0)) => Err(End { by: Closer::Peer(from), why: None }),
             Poll::Ready(Ok(count)) => {
                 self.received[from.index()] += count as u64;
-                self.ahead[from.index()].extend_from_slice(&desk.buffer[..count]);
+                self.ahead[from.index()].add(&desk.buffer[..count], None);
                 Ok(true)
             }
             Poll::Ready(Err(e)) => ended(from, &e, &self.legs[from.index()]).map_or(Ok(true), Err),
             Poll::Pending => Ok(false),
         })
+    }
+
+    /// Looks every [`WATCH`] whether a peer has left that is not read any more.
+    fn watch(&mut self, cx: &mut Context<'_>) -> Result<(), End> {
+        let timer = self.watch.get_or_insert_with(|| Box::pin(sleep(WATCH)));
+        while timer.as_mut().poll(cx).is_ready() {
+            for peer in [Peer::Client, Peer::Server].into_iter().filter(|peer| self.ahead[peer.index()].len() >= AHEAD)
+            {
+                match self.legs[peer.index()].departure() {
+                    Some(Departure::Reset) => return Err(End { by: Closer::Reset(peer), why: None }),
+                    Some(Departure::End) => return Err(End { by: Closer::Peer(peer), why: None }),
+                    None => {}
+                }
+            }
+            timer.as_mut().reset(Instant::now() + WATCH);
+        }
+        Ok(())
     }
 
     /// The peer that has ended while nothing reaches it any more.

@@ -65,7 +65,7 @@ pub async fn with_server(trust: &Trust, mut socket: Socket, terms: Terms<'_>, li
 /// Answers the TLS that the client behind `socket` begins: with rustls, or if that cannot serve it with OpenSSL, if we have
 /// it.
 pub async fn with_client(identity: &Arc<Identity>, mut socket: Socket, terms: Terms<'_>, limit: Duration) -> Outcome {
-    let address = socket.tcp().local_addr().map_or(IpAddr::from([127, 0, 0, 1]), |address| address.ip());
+    let address = socket.local().map_or(IpAddr::from([127, 0, 0, 1]), |address| address.ip());
     let head = socket.keep_head();
     let accepting = async {
         let failed = |error: io::Error| terms.failed(Peer::Client, Failure::Error(&error), &head.octets());

@@ -1,5 +1,7 @@
 //! An event, field by field. `json.schema.json` says what each means: who adds one here adds it there, and tests compare both.
 
+use std::time::Duration;
+
 use super::form::Object;
 use super::text::{Octets, whole_characters};
 use super::{facts, names};
@@ -23,7 +25,7 @@ pub struct Place<'a> {
 /// Writes the fields of an event.
 pub fn write(line: &mut Object<'_>, event: &Explained<'_>, place: Place<'_>) {
     line.string("time", place.stamp);
-    line.seconds("epoch", std::time::Duration::from_nanos(event.at.0));
+    line.seconds("epoch", Duration::from_nanos(event.at.0));
     line.number("conn", event.connection);
     line.maybe("protocol", place.protocol);
     line.string("from", event.event.from.word());
@@ -264,6 +266,7 @@ fn oddities(line: &mut Object<'_>, oddities: &[Oddity]) {
                 object.string("after", end.after.word());
             }
             Oddity::Smuggled(count) => object.number("repeats", count),
+            Oddity::Waited(time) => object.seconds("time", Duration::from_millis(time)),
             _ => {}
         }
     });

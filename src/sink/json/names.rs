@@ -134,6 +134,7 @@ pub const fn oddity(odd: Oddity) -> &'static str {
         Oddity::UnknownTag => "unknown-tag",
         Oddity::UnexpectedGoAhead => "unexpected-go-ahead",
         Oddity::Early => "early",
+        Oddity::Waited(_) => "waited",
         Oddity::Injected => "injected",
         Oddity::InsteadOfTls => "instead-of-tls",
         Oddity::InsideIdle => "inside-idle",
