@@ -187,6 +187,9 @@
 //!   [`explain::imap::ONE_OF`].
 //! - **Four arms, polled by hand.** A pump reads from a leg only if what it read before has been sent on and its
 //!   events found room. A loop that awaits the write of what it has read would block for ever when both peers flood.
+//!   What an arm does is one value, its gate, computed from state (`net/pump/gate.rs`); an arm acts on nothing else. A turn is
+//!   the last one only if nothing moved and no gate differs from what it was when the turn began. So each open arm was
+//!   polled as it is, and its socket or timer wakes the task: no wake-up can be lost.
 //! - **Idle connections own no buffers.** Read buffers belong to worker threads and are lent for one read; a lane
 //!   that could not write takes the buffer along. What is remembered of each is kept as octets, and nothing large lives
 //!   across an await outside of the pump's box; two tests hold the sizes.
@@ -205,7 +208,9 @@
 //!   was read before a handshake and is none is reported as slipped in. Where TLS is our own work on one leg (`+starttls`), the
 //!   session says what is to be said (`session/starttls.rs`): to the server before anything is relayed, to the client once
 //!   all before its question is answered. Such lines go through the same reading and pairing as those of peers. A driver that cannot do this does not ask for it
-//!   ([`session::Session::following_tls`]), and what follows is relayed unread.
+//!   ([`session::Session::following_tls`]), and what follows is relayed unread. What a client says behind its STARTTLS
+//!   waits in the driver, is reported with the time at which it came ([`session::Session::receive_late`]), and is released if
+//!   the client ends.
 //! - **What a list offers is the work of rules, ours too**: a route with `+starttls` for clients has two rules more, with a
 //!   condition on `tls`, and no other code knows of that list.
 //! - **TLS between the peers is due, not begun**, behind a consent that we do not follow: the next line that begins with an octet
@@ -225,6 +230,8 @@
 //!   received; a lane in which a fault may act is in edit, so that a text is whole before something happens to it.
 //! - **What a rule does to the connection is not what it does to the text**: [`event::Edited`] has both apart, for a text with a fault
 //!   is sent as it came. Latencies are measured when octets come, and a delay of ours is not in them.
+//!   After a stall, close or reset no rule acts in that direction, and one that never came to pass is reported as missed: so
+//!   each of them counts once.
 //! - **A protocol is a table and a small reader.** What may follow a command is one of a few words
 //!   ([`grammar::Then`]), and lists, secrets and states are keys. There is no language in the tables.
 //! - **Forms** ([`event::Form`]) say how lines look, and are all that tells protocols apart in the core: [`wire`] has a reader
@@ -255,6 +262,8 @@
 //! - **A command is a guest** (`verb/child.rs`): it is started when all routes listen, and told where in its environment. It has the
 //!   standard streams for itself unless the log needs one of them; then its lines are escaped like a peer's. Ctrl-C reaches it
 //!   without us, so only SIGTERM is passed on. A program that there is not is a mistake, and found before a socket opens.
+//! - **The end does not depend on outputs** (`verb/ending.rs`): a thread with a runtime of its own sees the first signal too, and
+//!   ends the process if the rest has not done so in time. Nothing that can block (a pipe, a terminal) runs on it.
 //! - **A probe is a client that reads with the session's eyes** (`verb/probe/talk.rs`): what it says and hears goes through a
 //!   [`session::Session`] and an [`explain::Explainer`], so that it has no reader and no masks of its own; TLS begins at the session's
 //!   word. What it knows itself is what to say (`verb/probe/dialect.rs`), and the password, which it takes out of names and

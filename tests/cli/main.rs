@@ -10,5 +10,6 @@ mod files;
 mod probe;
 mod recording;
 mod rules;
+mod signals;
 mod tls;
 mod verbs;

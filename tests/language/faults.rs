@@ -166,8 +166,13 @@ fn with_a_place_they_stand_in_the_literal() {
         (C, "abcd\r\nb APPEND x {2+}\r\nef\r\nc NOOP\r\n"),
     ];
     assert_eq!(
+        placed("imap", &["delay 1s at-byte 1 when command == APPEND && from == client"], &append, S),
+        "a APPEND x {4}\r\na<delay 1000>bcd\r\nb APPEND x {2+}\r\ne<delay 1000>f\r\nc NOOP\r\n"
+    );
+    assert_eq!(
         placed("imap", &["reset at-byte 1 when command == APPEND && from == client"], &append, S),
-        "a APPEND x {4}\r\na<reset>bcd\r\nb APPEND x {2+}\r\ne<reset>f\r\nc NOOP\r\n"
+        "a APPEND x {4}\r\na<reset>bcd\r\nb APPEND x {2+}\r\nef\r\nc NOOP\r\n",
+        "nothing happens any more where nothing leaves"
     );
 }
 
@@ -271,15 +276,18 @@ fn modifiers_and_conditions_count_them() {
         let mut run = Run::new("imap", connection, &[rule]);
         run.feed(S, b"* PREAUTH hi\r\n", 100);
         run.feed(S, &b"* 1 EXISTS\r\n".repeat(40), 100);
-        run.went[C.index()].windows(7).filter(|part| part == b"<stall>").count()
+        run.went[C.index()].windows(9).filter(|part| part == b"<delay 1>").count()
     };
-    assert_eq!(count(1, "stall"), 41);
-    assert_eq!(count(1, "stall once"), 1);
-    assert_eq!(count(1, "stall times 3"), 3);
-    assert_eq!(count(1, "stall after 39"), 2);
-    assert_eq!((count(2, "stall when conn == 3"), count(3, "stall when conn == 3")), (0, 41));
-    let some = count(1, "stall chance 50%");
-    assert!(some > 5 && some < 36 && some == count(1, "stall chance 50%"), "{some}");
+    assert_eq!(count(1, "delay 1ms"), 41);
+    assert_eq!(count(1, "delay 1ms once"), 1);
+    assert_eq!(count(1, "delay 1ms times 3"), 3);
+    assert_eq!(count(1, "delay 1ms after 39"), 2);
+    assert_eq!((count(2, "delay 1ms when conn == 3"), count(3, "delay 1ms when conn == 3")), (0, 41));
+    let some = count(1, "delay 1ms chance 50%");
+    assert!(some > 5 && some < 36 && some == count(1, "delay 1ms chance 50%"), "{some}");
+    let mut run = Run::new("imap", 1, &["stall"]);
+    run.feed(S, &b"* 1 EXISTS\r\n".repeat(40), 100);
+    assert_eq!(run.went[C.index()].windows(7).filter(|part| part == b"<stall>").count(), 1, "nothing leaves after it");
 }
 
 #[test]

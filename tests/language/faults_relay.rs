@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use crate::rig::{Rig, noise, read_all, server, soon};
 use crate::secure::{self, Office, Set, Stage, When, accept, give, take};
-use imapscope::event::{Closer, Peer, What};
+use imapscope::event::{Closer, Event, Peer, What};
 use imapscope::net::Limits;
+use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
@@ -266,5 +267,66 @@ async fn under_tls_all_is_the_same() {
         soon(there.shutdown()).await.unwrap();
         let (closed, _, log) = stage.closed().await;
         assert_eq!(closed.by, if whole { Closer::Peer(Peer::Client) } else { Closer::Ours }, "{log}");
+    }
+}
+
+/// How many times a rule did something to the connection, as the summary counts it.
+fn counted(events: &[Event], rule: &str) -> usize {
+    let faults = events.iter().filter_map(|event| match &event.what {
+        What::Text(text) => text.edit.as_deref(),
+        _ => None,
+    });
+    let struck = faults.flat_map(|edit| &edit.faults).filter(|(name, _)| &**name == rule).count();
+    struck - events.iter().filter(|event| matches!(&event.what, What::Missed(name) if &**name == rule)).count()
+}
+
+#[tokio::test]
+async fn what_ends_a_direction_counts_once() {
+    for end in ["close", "reset", "stall", "close at-byte 3", "reset at-byte 3", "stall at-byte 3"] {
+        let rule = format!("{end} when text ~ /NOOP/");
+        let (mut rig, mut here, mut there) = started("imap", &["delay 20ms when text ~ /a NOOP/", &rule]).await;
+        say(&mut there, b"* OK hi\r\n").await;
+        hear(&mut here, b"* OK hi\r\n").await;
+        say(&mut here, b"a NOOP\r\nb NOOP\r\nc NOOP\r\n").await;
+        if end.starts_with("stall") {
+            sleep(150 * MS).await;
+        } else {
+            let _ = soon(there.read_to_end(&mut Vec::new())).await;
+        }
+        drop((here, there));
+        let (events, _) = rig.closed(1).await;
+        assert_eq!(counted(&events, &rule), 1, "{end}");
+        rig.end().await;
+    }
+    // One in each direction, and the connection ends with the first.
+    let rules = ["delay 500ms when text ~ /NOOP/", "reset when text ~ /NOOP/"];
+    let (mut rig, mut here, mut there) = started("imap", &rules).await;
+    say(&mut there, b"* OK hi\r\n").await;
+    hear(&mut here, b"* OK hi\r\n").await;
+    say(&mut here, b"a NOOP\r\n").await;
+    say(&mut there, b"* OK NOOP\r\n").await;
+    assert_eq!(soon(here.read_u8()).await.unwrap_err().kind(), ErrorKind::ConnectionReset);
+    assert_eq!(counted(&rig.closed(1).await.0, rules[1]), 1);
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn a_stalled_peer_that_says_much_is_seen_to_leave() {
+    for (from, reset) in [(Peer::Client, false), (Peer::Server, false), (Peer::Client, true)] {
+        let (mut rig, mut here, mut there) = started("imap", &["stall when text ~ /NOOP/"]).await;
+        say(&mut there, b"* OK hi\r\n").await;
+        hear(&mut here, b"* OK hi\r\n").await;
+        let (mut sender, mut receiver) = if from == Peer::Client { (here, there) } else { (there, here) };
+        say(&mut sender, b"* NOOP\r\n").await;
+        silence(&mut receiver).await;
+        // More than is read to see an end, and less than sockets take.
+        say(&mut sender, &[b'x'; 40_000]).await;
+        if reset {
+            SockRef::from(&sender).set_linger(Some(Duration::ZERO)).unwrap();
+        }
+        drop(sender);
+        let _ = soon(receiver.read_to_end(&mut Vec::new())).await;
+        assert_eq!(rig.closed(1).await.1.by, if reset { Closer::Reset(from) } else { Closer::Peer(from) });
+        rig.end().await;
     }
 }

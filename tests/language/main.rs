@@ -1,5 +1,7 @@
 //! The language of rules and conditions: edits, variation, filters, and the faults that rules inject.
 
+#[path = "../support/pipe/mod.rs"]
+mod pipe;
 #[path = "../support/rig/mod.rs"]
 mod rig;
 #[path = "../support/ruled/mod.rs"]
@@ -13,3 +15,4 @@ mod faults_relay;
 mod filter;
 mod meaning;
 mod vary;
+mod wake;

@@ -5,9 +5,11 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use crate::secure::{self, End, Office, Set, Stage, When, accept, give, listen, soon, take};
 use imapscope::event::{Closer, Peer};
+use imapscope::net::Limits;
 use imapscope::net::tls::Means;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
@@ -326,4 +328,28 @@ async fn a_starttls_that_is_forgotten_for_too_many_commands_stops_nothing() {
     let (stage, ends, _) = opened(&office, "imap", None, &lines).await;
     drop(ends);
     soon(stage.closed()).await;
+}
+
+#[tokio::test]
+async fn a_server_has_a_time_for_each_word_before_our_own_starttls() {
+    let office = Office::open();
+    for (says, sentence) in [
+        ("", "the server did not greet within 1.00 s"),
+        ("* OK he", "the server did not greet within 1.00 s"),
+        ("* OK hi\r\n", "the server did not answer STARTTLS within 1.00 s"),
+        ("* OK hi\r\n* 1 EXISTS\r\n", "the server did not answer STARTTLS within 1.00 s"),
+    ] {
+        let (listener, address) = listen().await;
+        let limits = Limits { connect_timeout: Duration::from_secs(1), ..Limits::default() };
+        let set = Set { trust: office.trust(), own: [false, true], limits, ..Set::default() };
+        let stage = Stage::open(set, address).await;
+        let (here, there) = tokio::join!(stage.client(None), accept(&listener, None));
+        let (mut here, mut there) = (here.unwrap(), there.unwrap());
+        give(&mut there, says.as_bytes()).await;
+        assert_eq!(soon(here.read(&mut [0])).await.unwrap_or(0), 0, "nothing is relayed");
+        let (closed, ..) = stage.closed().await;
+        let why = closed.why.unwrap_or_default();
+        assert_eq!(closed.by, Closer::Tls(S));
+        assert!(why.starts_with(sentence) && why.contains("--connect-timeout"), "{why}");
+    }
 }

@@ -53,8 +53,13 @@ impl Scope {
     }
 
     /// Ctrl-C; returns the exit code, the log, and what else was said.
-    pub fn interrupt(mut self) -> (Option<i32>, String, String) {
-        self.started.signal("-INT");
+    pub fn interrupt(self) -> (Option<i32>, String, String) {
+        self.end("-INT")
+    }
+
+    /// Ends it with this signal; returns the exit code, the log, and what else was said.
+    pub fn end(mut self, signal: &str) -> (Option<i32>, String, String) {
+        self.started.signal(signal);
         let mut out = self.started.0.stdout.take().expect("standard output is piped");
         let reader = thread::spawn(move || {
             let mut log = String::new();

@@ -2,31 +2,27 @@
 //! connection, though the other peer says nothing. Every fault, every end, both directions and every layer, over pipes in
 //! memory.
 
-mod rig;
-mod secure;
-
-use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
-use imapscope::event::Peer;
+use imapscope::event::{Oddity, Peer, What};
 use imapscope::grammar::Grammar;
 use imapscope::net::queue::channel;
 use imapscope::net::tls::{Identity, Trust};
 use imapscope::net::{Endpoint, Limits, Route, Stream, between};
 use imapscope::session::Session;
-use rig::{compiled, route};
 use rustls::{ClientConfig, ServerConfig};
-use secure::{End, Office, When};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
+
+use crate::pipe::pipe;
+use crate::rig::{compiled, route};
+use crate::secure::{self, End, Office, When};
 
 /// Everything that is to happen must happen within this time, on a machine that has other work too.
 const SOON: Duration = Duration::from_secs(60);
@@ -99,39 +95,6 @@ struct Case {
     pipe: usize,
 }
 
-/// The proxy's end of a pipe, of which the peer's end may have been a reset.
-#[derive(Debug)]
-struct Pipe {
-    stream: DuplexStream,
-    reset: Arc<AtomicBool>,
-}
-
-impl AsyncRead for Pipe {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = into.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(cx, into);
-        let ended = matches!(read, Poll::Ready(Ok(()))) && into.filled().len() == before && into.remaining() > 0;
-        if ended && self.reset.load(Ordering::SeqCst) {
-            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
-        }
-        read
-    }
-}
-
-impl AsyncWrite for Pipe {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
-
 /// Who takes part in TLS.
 struct Parties {
     identity: Option<Arc<Identity>>,
@@ -150,11 +113,10 @@ struct Stage {
 
 async fn open(case: Case, parties: &Parties) -> Stage {
     let tls = case.layer == Layer::Tls;
-    let (client, ours) = duplex(case.pipe);
-    let (server, theirs) = duplex(case.pipe);
-    let resets = [Arc::default(), Arc::default()];
-    let pipe = |stream, at: usize| -> Box<dyn Stream> { Box::new(Pipe { stream, reset: Arc::clone(&resets[at]) }) };
-    let streams = [pipe(ours, 0), pipe(theirs, 1)];
+    let (client, client_resets, ours) = pipe(case.pipe);
+    let (server, server_resets, theirs) = pipe(case.pipe);
+    let resets = [client_resets, server_resets];
+    let streams: [Box<dyn Stream>; 2] = [Box::new(ours), Box::new(theirs)];
     let route = Route {
         server: Endpoint::new("localhost", 1),
         identity: parties.identity.clone().filter(|_| tls),
@@ -337,4 +299,61 @@ async fn what_a_sender_does_behind_a_fault_arrives_or_ends() {
         failed.extend(result.err().map(|why| format!("{case:?}: {why}")));
     }
     assert!(failed.is_empty(), "{} of {count}:\n{}", failed.len(), failed.join("\n"));
+}
+
+#[tokio::test]
+async fn a_text_that_waits_for_starttls_says_so_and_keeps_its_time() {
+    let office = Office::open();
+    let (identity, _) = office.identity();
+    let route = Route { means: secure::means(&identity, &office.trust()), ..route(([127, 0, 0, 1], 1).into()) };
+    let (client, _, ours) = pipe(1 << 16);
+    let (server, _, theirs) = pipe(1 << 16);
+    let (mut client, mut server): (Box<dyn End>, Box<dyn End>) = (Box::new(client), Box::new(server));
+    let session = Session::new(1, Grammar::builtin("imap").unwrap(), Arc::new(compiled(&[])));
+    let (events, mut log) = channel(1 << 20);
+    let (_stop, stopped) = watch::channel(false);
+    let pump = tokio::spawn(async move {
+        between([Box::new(ours), Box::new(theirs)], Arc::new(route), session, &Limits::default(), events, stopped)
+            .await;
+    });
+    server.write_all(b"* OK hi\r\n").await.unwrap();
+    hear(&mut client, b"* OK hi\r\n").await;
+    client.write_all(b"a STARTTLS\r\nb NOOP\r\n").await.unwrap();
+    hear(&mut server, b"a STARTTLS\r\n").await;
+    sleep(Duration::from_millis(300)).await;
+    client.write_all(b"c NOOP\r\n").await.unwrap();
+    sleep(Duration::from_millis(300)).await;
+    server.write_all(b"a NO not now\r\n").await.unwrap();
+    hear(&mut client, b"a NO not now\r\n").await;
+    hear(&mut server, b"b NOOP\r\nc NOOP\r\n").await;
+    // The next one does not wait.
+    client.write_all(b"d STARTTLS\r\ne NOOP\r\n").await.unwrap();
+    hear(&mut server, b"d STARTTLS\r\n").await;
+    // TLS cannot begin with a client that will say no more: what waits for it does not wait for an answer.
+    client.shutdown().await.unwrap();
+    hear(&mut server, b"e NOOP\r\n").await;
+    assert_eq!(timeout(SOON, server.read(&mut [0])).await.unwrap().unwrap(), 0);
+    drop((client, server));
+    timeout(SOON, pump).await.unwrap().unwrap();
+    let mut seen = Vec::new();
+    while let Some(batch) = log.try_recv() {
+        for event in &batch.events {
+            if let What::Text(text) = &event.what {
+                let waited = text.oddities.iter().find_map(|odd| match odd {
+                    Oddity::Waited(time) => Some(*time),
+                    _ => None,
+                });
+                seen.push((text.bytes.of(&batch.bytes).escape_ascii().to_string(), batch.at.0 / 1_000_000, waited));
+            }
+        }
+    }
+    let find = |text: &str| seen.iter().find(|(seen, ..)| seen.starts_with(text)).unwrap_or_else(|| panic!("{seen:?}"));
+    let (asked, answer) = (find("a STARTTLS"), find("a NO"));
+    let (first, second) = (find("b NOOP"), find("c NOOP"));
+    assert!(first.1 == asked.1 && first.1 + 600 <= answer.1 && first.2.is_some_and(|time| time >= 600), "{seen:?}");
+    assert!(
+        second.1 >= first.1 + 300 && second.1 + 300 <= answer.1 && second.2.is_some_and(|time| time >= 300),
+        "{seen:?}"
+    );
+    assert_eq!((asked.2, answer.2), (None, None));
 }
