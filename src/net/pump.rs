@@ -23,6 +23,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use super::lane::{Desk, Lane, READ, lend};
 use super::leg::Leg;
 use super::report::Report;
+use super::socket::Departure;
 use super::stopped;
 use super::tls::broken;
 use super::upgrade::Upgrade;
@@ -82,8 +83,8 @@ pub struct Pump {
     width: [usize; 2],
     moved: Instant,
     alarm: Option<Alarm>,
-    /// When peers of which nothing more is taken are looked at next.
-    watch: Option<Pin<Box<Sleep>>>,
+    /// When a peer of which nothing more is taken is looked at next.
+    watch: [Option<Pin<Box<Sleep>>>; 2],
     /// How long the server may take for its next word while we begin TLS with it.
     patience: Option<Box<Patience>>,
     session: Session,
@@ -132,7 +133,7 @@ impl Pump {
             width: [FIRST; 2],
             moved: Instant::now(),
             alarm: idle.map(|limit| Alarm { limit, sleep: Box::pin(sleep(limit)) }),
-            watch: None,
+            watch: [None, None],
             patience: None,
             session,
             report,
@@ -279,7 +280,11 @@ impl Pump {
         let at = from.index();
         let room = AHEAD.saturating_sub(self.ahead[at].len());
         if room == 0 {
-            return Ok(false);
+            return match self.departure(from, cx) {
+                Some(Departure::Reset) => Err(End { by: Closer::Reset(from), why: None }),
+                Some(Departure::End) => Ok(self.session.forgo_tls()),
+                None => Ok(false),
+            };
         }
         lend(|desk| match self.legs[at].poll_read(cx, &mut desk.buffer[..room]) {
             // An end behind bytes is seen again when they are dealt with; nobody will if the other peer is gone.

@@ -184,9 +184,9 @@ impl Session {
 
     /// Like [`Session::receive`], for bytes that came before: they waited so long for the answer to a STARTTLS.
     pub fn receive_late(&mut self, from: Peer, chunk: &[u8], waited: Duration, out: &mut Outbox) -> usize {
-        self.tls.waited = Some(waited);
+        self.tls.waited = waited.as_millis().try_into().unwrap_or(u32::MAX).max(1);
         let taken = self.receive(from, chunk, out);
-        self.tls.waited = None;
+        self.tls.waited = 0;
         taken
     }
 
@@ -408,10 +408,8 @@ impl Session {
         let edit = plan.edited(self, (whole, &reading), &masked, out);
         let mut oddities = self.oddities(from, whole, &reading, &masked);
         oddities.extend(relay.manner.oddity());
-        if relay.manner == Manner::Fresh {
-            oddities.extend(
-                self.tls.waited.map(|waited| Oddity::Waited(waited.as_millis().try_into().unwrap_or(u64::MAX))),
-            );
+        if relay.manner == Manner::Fresh && self.tls.waited > 0 {
+            oddities.push(Oddity::Waited(self.tls.waited.into()));
         }
         if relay.manner != Manner::Ours {
             oddities.extend(self.repeats(from, whole.len()));

@@ -34,8 +34,8 @@ pub(super) struct StartTls {
     consented: bool,
     /// Which legs are under TLS: `[client, server]`.
     pub legs: [bool; 2],
-    /// How long the text at hand has waited for the answer to a STARTTLS.
-    pub waited: Option<Duration>,
+    /// How long the text at hand has waited for the answer to a STARTTLS, in milliseconds; 0 if it has not.
+    pub waited: u32,
     /// The list that a server told unasked, for it is told again behind TLS.
     list: Vec<u8>,
 }

@@ -8,7 +8,10 @@ const MOMENTS: usize = 64;
 
 /// Bytes that wait. Owns no memory while there are none.
 #[derive(Debug, Default)]
-pub(super) struct Ahead {
+pub(super) struct Ahead(Option<Box<Waiting>>);
+
+#[derive(Debug, Default)]
+struct Waiting {
     bytes: Vec<u8>,
     /// When they came, in order: so many bytes each. Bytes without a moment wait for something else, and are new when
     /// their turn comes.
@@ -17,57 +20,63 @@ pub(super) struct Ahead {
 
 impl Ahead {
     /// How many wait.
-    pub const fn len(&self) -> usize {
-        self.bytes.len()
+    pub fn len(&self) -> usize {
+        self.0.as_ref().map_or(0, |waiting| waiting.bytes.len())
     }
 
     /// Returns true if none waits.
     pub const fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+        self.0.is_none()
     }
 
     /// The first byte.
     pub fn first(&self) -> Option<u8> {
-        self.bytes.first().copied()
+        self.0.as_ref().and_then(|waiting| waiting.bytes.first().copied())
     }
 
     /// Adds bytes at the end.
     pub fn add(&mut self, bytes: &[u8], came: Option<Instant>) {
-        self.bytes.extend_from_slice(bytes);
-        let full = self.moments.len() >= MOMENTS;
-        match self.moments.last_mut() {
+        if bytes.is_empty() {
+            return;
+        }
+        let waiting = self.0.get_or_insert_default();
+        waiting.bytes.extend_from_slice(bytes);
+        let full = waiting.moments.len() >= MOMENTS;
+        match waiting.moments.last_mut() {
             Some((count, last)) if full || *last == came => *count += bytes.len(),
-            _ => self.moments.push((bytes.len(), came)),
+            _ => waiting.moments.push((bytes.len(), came)),
         }
     }
 
     /// Adds bytes before all others.
     pub fn put_before(&mut self, bytes: &[u8], came: Option<Instant>) {
         if !bytes.is_empty() {
-            self.bytes.splice(0..0, bytes.iter().copied());
-            self.moments.insert(0, (bytes.len(), came));
+            let waiting = self.0.get_or_insert_default();
+            waiting.bytes.splice(0..0, bytes.iter().copied());
+            waiting.moments.insert(0, (bytes.len(), came));
         }
     }
 
     /// Moves the first of them into `buffer`, as many as came together. Returns how many, and when they came.
     pub fn take(&mut self, buffer: &mut [u8]) -> (usize, Option<Instant>) {
-        let Some((left, came)) = self.moments.first_mut() else { return (0, None) };
+        let Some(waiting) = &mut self.0 else { return (0, None) };
+        let Some((left, came)) = waiting.moments.first_mut() else { return (0, None) };
         let (count, came) = ((*left).min(buffer.len()), *came);
         *left -= count;
         if *left == 0 {
-            self.moments.remove(0);
+            waiting.moments.remove(0);
         }
-        buffer[..count].copy_from_slice(&self.bytes[..count]);
-        self.bytes.drain(..count);
-        if self.bytes.is_empty() {
-            *self = Ahead::default();
+        buffer[..count].copy_from_slice(&waiting.bytes[..count]);
+        waiting.bytes.drain(..count);
+        if waiting.bytes.is_empty() {
+            self.0 = None;
         }
         (count, came)
     }
 
     /// Takes all of them. Returns them with the moment at which the first came.
     pub fn take_all(&mut self) -> (Vec<u8>, Option<Instant>) {
-        let Ahead { bytes, moments } = std::mem::take(self);
+        let Waiting { bytes, moments } = self.0.take().map_or_else(Waiting::default, |waiting| *waiting);
         (bytes, moments.first().and_then(|(_, came)| *came))
     }
 }
@@ -91,10 +100,11 @@ mod tests {
             assert_eq!(ahead.take(&mut buffer), (want.len(), came));
             assert_eq!(&buffer[..want.len()], want.as_bytes());
         }
-        assert!(ahead.is_empty() && ahead.bytes.capacity() == 0);
+        assert!(ahead.is_empty() && ahead.0.is_none());
         for nth in 0..1000 {
             ahead.add(b"x", Some(moments[0] + Duration::from_millis(nth)));
         }
-        assert_eq!((ahead.moments.len(), ahead.take_all().0.len()), (MOMENTS, 1000));
+        assert_eq!(ahead.0.as_ref().map(|waiting| waiting.moments.len()), Some(MOMENTS));
+        assert_eq!(ahead.take_all().0.len(), 1000);
     }
 }

@@ -59,7 +59,11 @@ impl Pump {
     pub(super) fn look_out(&mut self, from: Peer, cx: &mut Context<'_>) -> Result<bool, End> {
         let room = AHEAD.saturating_sub(self.ahead[from.index()].len());
         if room == 0 {
-            return self.watch(cx).map(|()| false);
+            return match self.departure(from, cx) {
+                Some(Departure::Reset) => Err(End { by: Closer::Reset(from), why: None }),
+                Some(Departure::End) => Err(End { by: Closer::Peer(from), why: None }),
+                None => Ok(false),
+            };
         }
         lend(|desk| match self.legs[from.index()].poll_read(cx, &mut desk.buffer[..room]) {
             Poll::Ready(Ok(0)) => Err(End { by: Closer::Peer(from), why: None }),
@@ -73,21 +77,17 @@ impl Pump {
         })
     }
 
-    /// Looks every [`WATCH`] whether a peer has left that is not read any more.
-    fn watch(&mut self, cx: &mut Context<'_>) -> Result<(), End> {
-        let timer = self.watch.get_or_insert_with(|| Box::pin(sleep(WATCH)));
+    /// How a peer has left that is not read any more. Looks every [`WATCH`].
+    pub(super) fn departure(&mut self, peer: Peer, cx: &mut Context<'_>) -> Option<Departure> {
+        let timer = self.watch[peer.index()].get_or_insert_with(|| Box::pin(sleep(WATCH)));
         while timer.as_mut().poll(cx).is_ready() {
-            for peer in [Peer::Client, Peer::Server].into_iter().filter(|peer| self.ahead[peer.index()].len() >= AHEAD)
-            {
-                match self.legs[peer.index()].departure() {
-                    Some(Departure::Reset) => return Err(End { by: Closer::Reset(peer), why: None }),
-                    Some(Departure::End) => return Err(End { by: Closer::Peer(peer), why: None }),
-                    None => {}
-                }
+            let departure = self.legs[peer.index()].departure();
+            if departure.is_some() {
+                return departure;
             }
             timer.as_mut().reset(Instant::now() + WATCH);
         }
-        Ok(())
+        None
     }
 
     /// The peer that has ended while nothing reaches it any more.
