@@ -21,7 +21,8 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use crate::pipe::pipe;
-use crate::rig::{compiled, route};
+use crate::rig::route;
+use crate::ruled::compiled;
 use crate::secure::{self, End, Office, When};
 
 /// Everything that is to happen must happen within this time, on a machine that has other work too.
@@ -124,7 +125,7 @@ async fn open(case: Case, parties: &Parties) -> Stage {
         ..route(([127, 0, 0, 1], 1).into())
     };
     let grammar = Grammar::builtin("imap").unwrap();
-    let session = Session::new(1, grammar, Arc::new(compiled(&[case.rule])));
+    let session = Session::new(1, grammar, compiled(&[case.rule]));
     // Nobody reads the log. A task of its own: nothing but the connection itself may wake it.
     let (events, _) = channel(1 << 20);
     let (stop, stopped) = watch::channel(false);
@@ -309,7 +310,7 @@ async fn a_text_that_waits_for_starttls_says_so_and_keeps_its_time() {
     let (client, _, ours) = pipe(1 << 16);
     let (server, _, theirs) = pipe(1 << 16);
     let (mut client, mut server): (Box<dyn End>, Box<dyn End>) = (Box::new(client), Box::new(server));
-    let session = Session::new(1, Grammar::builtin("imap").unwrap(), Arc::new(compiled(&[])));
+    let session = Session::new(1, Grammar::builtin("imap").unwrap(), compiled(&[]));
     let (events, mut log) = channel(1 << 20);
     let (_stop, stopped) = watch::channel(false);
     let pump = tokio::spawn(async move {
