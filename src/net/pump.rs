@@ -23,7 +23,6 @@ use tokio::time::{Instant, Sleep, sleep};
 use super::lane::{Desk, Lane, READ, lend};
 use super::leg::Leg;
 use super::report::Report;
-use super::socket::Departure;
 use super::stopped;
 use super::tls::broken;
 use super::upgrade::Upgrade;
@@ -275,33 +274,6 @@ impl Pump {
         }
     }
 
-    /// The read arm of a peer that waits: what it sends is kept, a little of it, so that its end is seen all the same.
-    fn look_ahead(&mut self, from: Peer, cx: &mut Context<'_>) -> Result<bool, End> {
-        let at = from.index();
-        let room = AHEAD.saturating_sub(self.ahead[at].len());
-        if room == 0 {
-            return match self.departure(from, cx) {
-                Some(Departure::Reset) => Err(End { by: Closer::Reset(from), why: None }),
-                Some(Departure::End) => Ok(self.session.forgo_tls()),
-                None => Ok(false),
-            };
-        }
-        lend(|desk| match self.legs[at].poll_read(cx, &mut desk.buffer[..room]) {
-            // An end behind bytes is seen again when they are dealt with; nobody will if the other peer is gone.
-            Poll::Ready(Ok(0)) if !self.ahead[at].is_empty() && !self.ended[from.other().index()] => {
-                Ok(self.session.forgo_tls())
-            }
-            Poll::Ready(Ok(0)) => self.take_end(from, desk, cx),
-            Poll::Ready(Ok(count)) => {
-                self.received[at] += count as u64;
-                self.ahead[at].add(&desk.buffer[..count], Some(Instant::now()));
-                Ok(true)
-            }
-            Poll::Ready(Err(e)) => ended(from, &e, &self.legs[at]).map_or(Ok(true), Err),
-            Poll::Pending => Ok(false),
-        })
-    }
-
     /// Gives the session what was read, and its pieces to the legs.
     fn take(&mut self, from: Peer, count: usize, desk: &mut Desk, cx: &mut Context<'_>) -> Result<bool, End> {
         self.received[from.index()] += count as u64;
@@ -324,7 +296,8 @@ impl Pump {
         while start < count {
             let rest = &desk.buffer[start..count];
             if self.session.waits(from) {
-                self.ahead[from.index()].put_before(rest, Some(at));
+                let since = self.session.waits_for_tls(from).then_some(at);
+                self.ahead[from.index()].put_before(rest, since);
                 break;
             }
             let mut taken = match waited {

@@ -101,9 +101,12 @@ impl Session {
     /// answer the next one: it is taken in its turn then.
     #[must_use]
     pub fn waits(&self, peer: Peer) -> bool {
-        if peer == Peer::Client && self.speaks && self.is_full() {
-            return true;
-        }
+        (peer == Peer::Client && self.speaks && self.is_full()) || self.waits_for_tls(peer)
+    }
+
+    /// Returns true if what this peer sends waits for TLS, or for the answer to a STARTTLS.
+    #[must_use]
+    pub fn waits_for_tls(&self, peer: Peer) -> bool {
         let asked = || self.tls.asked.is_some_and(|frame| self.dialogue.command(frame).is_some());
         self.tls.consented || (peer == Peer::Client && (self.tls.opening.is_some() || asked()))
     }

@@ -8,8 +8,9 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use super::super::lane::lend;
 use super::super::leg::Leg;
+use super::super::socket::Departure;
 use super::super::tls::unanswered;
-use super::{End, Pump};
+use super::{AHEAD, End, Pump, ended};
 use crate::event::{Batch, Closer, Event, Peer, What};
 
 /// The first octet of a TLS handshake (RFC 8446 section 5.1).
@@ -40,6 +41,34 @@ impl Pump {
             return Poll::Pending;
         }
         Poll::Ready(End { by: Closer::Tls(Peer::Server), why: Some(self.session.late_opening(limit)) })
+    }
+
+    /// The read arm of a peer that waits: what it sends is kept, a little of it, so that its end is seen all the same.
+    pub(super) fn look_ahead(&mut self, from: Peer, cx: &mut Context<'_>) -> Result<bool, End> {
+        let at = from.index();
+        let room = AHEAD.saturating_sub(self.ahead[at].len());
+        if room == 0 {
+            return match self.departure(from, cx) {
+                Some(Departure::Reset) => Err(End { by: Closer::Reset(from), why: None }),
+                Some(Departure::End) => Ok(self.session.forgo_tls()),
+                None => Ok(false),
+            };
+        }
+        lend(|desk| match self.legs[at].poll_read(cx, &mut desk.buffer[..room]) {
+            // An end behind bytes is seen again when they are dealt with; nobody will if the other peer is gone.
+            Poll::Ready(Ok(0)) if !self.ahead[at].is_empty() && !self.ended[from.other().index()] => {
+                Ok(self.session.forgo_tls())
+            }
+            Poll::Ready(Ok(0)) => self.take_end(from, desk, cx),
+            Poll::Ready(Ok(count)) => {
+                self.received[at] += count as u64;
+                let since = self.session.waits_for_tls(from).then(Instant::now);
+                self.ahead[at].add(&desk.buffer[..count], since);
+                Ok(true)
+            }
+            Poll::Ready(Err(e)) => ended(from, &e, &self.legs[at]).map_or(Ok(true), Err),
+            Poll::Pending => Ok(false),
+        })
     }
 
     /// Begins TLS where the session said, with the server first.
