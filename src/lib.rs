@@ -169,6 +169,11 @@
 //!   a size and what was expected have to do. That holds for remarks of readers and for panics.
 //! - **Nothing is derived from bytes that are hidden**, but for what [`event::Decoded`] keeps: or a recording would say something else
 //!   than the live log did. `tests/recordings/live_and_read.rs` plays mistakes to see to it.
+//! - **A name is a claim until the server accepts it** (`explain/sasl.rs`). Nothing in a message says which field is the password, so order
+//!   and length prove nothing: messages are read strictly ([`wire::sasl`]), and one that is not wholly of its mechanism's shape is hidden
+//!   whole. A name beside a password is shown at once only if it is an address ([`wire::name`]); any other one counts as a
+//!   secret, for echoes too, until the reply that accepts the login, which brings it along for recordings ([`event::Decoded`]). Even
+//!   then it stays hidden if the other field is spelled more like a name. Of what has no shape, each part is looked for in what servers say.
 //! - **Understanding is off the byte path.** The queue holds 8 MiB. A connection that finds it full waits one second
 //!   ([`net::Limits`]), then goes on without the log; [`event::What::Lag`] counts what is missing. Openings and
 //!   closes are never lost. After a gap the explainer concludes nothing from what was under way.

@@ -6,9 +6,12 @@ use super::enabled::Enabled;
 use super::phrase::quote;
 use super::sasl::{self, Exchange, Said};
 use super::{Explainer, add, finding, phrase};
-use crate::event::{Data, DataKind, Decoded, Edited, Kind, Note, NoteKind, Oddity, Peer, Span, Text, is_masked};
+use crate::event::{
+    Data, DataKind, Decoded, Edited, Kind, Note, NoteKind, Oddity, Peer, Span, Status, Text, is_masked,
+};
 use crate::grammar::{Then, mechanism};
 use crate::wire::login::Login;
+use crate::wire::name::is_name;
 use crate::wire::{body, dot, imap};
 
 /// Who logs in.
@@ -22,12 +25,29 @@ pub(super) struct Who {
     pub enabled: Enabled,
 }
 
+/// A login by a command of its own whose user is hidden, in the words of the client.
+pub(super) struct Claim {
+    frame: u64,
+    user: Vec<u8>,
+    /// The name is a literal that is still to come.
+    due: bool,
+    /// The password is there, and the name may be one beside it.
+    credible: bool,
+}
+
+impl std::fmt::Debug for Claim {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("<hidden>")
+    }
+}
+
 impl Explainer {
     /// What a text says about credentials, as a note; its secrets are remembered and added to the text's. What comes from a
     /// recording was decoded before its secrets were hidden, and brings along what was found.
     pub(super) fn decode(&mut self, from: Peer, text: &mut Text, bytes: &[u8]) -> Option<Note> {
         let known = self.vault.is_sealed().then(|| text.secrets.clone());
         let note = self.decode_octets(from, text, bytes);
+        let frame = text.answers.filter(|_| from == Peer::Server && accepts(text));
         if let Some(known) = known {
             // What was hidden is hidden, and nothing else.
             text.secrets = known;
@@ -35,20 +55,87 @@ impl Explainer {
             if let Some(exchange) = &mut self.exchange {
                 exchange.take_over(decoded, from == Peer::Client);
             }
-            return Some(finding::note(NoteKind::Decoded, decoded.text.clone(), ""));
+            self.name_pending(frame, decoded.user.as_ref());
+            return words(&decoded.text);
         }
-        text.decoded = note.as_ref().map(|note| {
+        let (said, user) = frame.map_or_else(Default::default, |frame| self.accept(frame));
+        self.name_pending(frame, user.as_ref());
+        let said = match note {
+            Some(note) if said.is_empty() => note.text,
+            Some(note) => format!("{}; {said}", note.text),
+            None => said,
+        };
+        text.decoded = (!said.is_empty() || user.is_some()).then(|| {
             Box::new(match &self.exchange {
                 Some(exchange) => Decoded {
-                    text: note.text.clone(),
+                    text: said.clone(),
                     mechanism: exchange.mechanism.clone(),
                     user: exchange.user.clone(),
                     header: exchange.header,
                 },
-                None => Decoded { text: note.text.clone(), ..Decoded::default() },
+                None => Decoded { text: said.clone(), user, ..Decoded::default() },
             })
         });
-        note
+        words(&said)
+    }
+
+    /// What follows the last word of a line that is a verb, for a verb is no secret.
+    fn behind_verb<'a>(&self, line: &'a [u8]) -> &'a [u8] {
+        let mut rest = line;
+        let mut behind = line;
+        for _ in 0..3 {
+            let blanks = rest.iter().take_while(|b| b.is_ascii_whitespace()).count();
+            let len = rest[blanks..].iter().take_while(|b| !b.is_ascii_whitespace()).count();
+            let (word, next) = rest[blanks..].split_at(len);
+            if self.grammar.commands.exact(word).is_some() {
+                behind = next;
+            }
+            rest = next;
+        }
+        behind
+    }
+
+    /// True for a command that begins an exchange whose messages are understood.
+    fn follows(&self, text: &Text, raw: &[u8]) -> bool {
+        let Kind::Command { verb, arguments, .. } = text.reading.kind else { return false };
+        let first = arguments.of(raw).split(|b| b" \t".contains(b)).find(|word| !word.is_empty());
+        let sasl = self.grammar.command(verb.of(raw)).is_some_and(|command| command.then == Some(Then::Sasl));
+        sasl && first.is_some_and(|first| mechanism(unquoted(first)).is_some())
+    }
+
+    /// True for a client's text with secrets, hidden from `start` on, that is no command as the grammar knows it.
+    fn is_odd(&self, text: &Text, raw: &[u8], start: u32) -> bool {
+        match text.reading.kind {
+            Kind::Command { verb, arguments, .. } => {
+                start < arguments.start || self.grammar.commands.exact(verb.of(raw)).is_none()
+            }
+            Kind::Unknown => true,
+            _ => false,
+        }
+    }
+
+    /// The server has accepted the login of this frame: what was hidden of it although it is no secret, in words, and the
+    /// user.
+    fn accept(&mut self, frame: u64) -> (String, Option<String>) {
+        if let Some(exchange) = self.exchange.as_mut().filter(|exchange| exchange.frame == frame) {
+            let accepted = exchange.accept();
+            accepted.names.iter().for_each(|name| self.vault.forget(name));
+            let user = exchange.user.clone().filter(|_| !accepted.names.is_empty());
+            return (accepted.text, user);
+        }
+        let Some(claim) = self.claim.take_if(|claim| claim.frame == frame).filter(|claim| claim.credible) else {
+            return Default::default();
+        };
+        self.vault.forget(&claim.user);
+        (String::new(), Some(phrase::excerpt(&claim.user)))
+    }
+
+    /// Says who logs in with the command of this frame.
+    fn name_pending(&mut self, frame: Option<u64>, user: Option<&String>) {
+        let pending = self.pending.iter_mut().find(|pending| Some(pending.frame) == frame && pending.login);
+        if let (Some(pending), Some(user)) = (pending, user) {
+            pending.subject = Some(user.clone());
+        }
     }
 
     fn decode_octets(&mut self, from: Peer, text: &mut Text, bytes: &[u8]) -> Option<Note> {
@@ -83,6 +170,13 @@ impl Explainer {
                     self.vault.remember_token(message);
                 }
                 Some(self.keep(said))
+            }
+            (Peer::Client, Kind::More) => {
+                let password = unquoted(body(raw).trim_ascii());
+                if !password.is_empty() && text.reading.literal.is_none() {
+                    self.password_of_claim(text.frame, password);
+                }
+                None
             }
             (Peer::Client, Kind::Cancel) => {
                 // A line that comes all the same begins nothing: it may be the password.
@@ -120,7 +214,7 @@ impl Explainer {
             }
             (Peer::Server, Kind::GoAhead { text: challenge, .. }) => {
                 if text.answers.is_none() {
-                    self.exchange.as_mut().into_iter().for_each(Exchange::confuse);
+                    self.exchange.as_mut().into_iter().for_each(|exchange| exchange.confuse());
                 }
                 let octets = challenge.of(raw);
                 let ours = self.exchange.as_ref().is_some_and(|e| text.answers.is_none_or(|frame| frame == e.frame));
@@ -132,7 +226,8 @@ impl Explainer {
                     return None;
                 };
                 let echo = self.echoed(octets);
-                if said.hide || echo {
+                // Of a recording all is hidden that was to be.
+                if (said.hide || echo) && !self.vault.is_sealed() {
                     add(&mut text.secrets, vec![challenge]);
                     if let Some(edit) = changed(text) {
                         edit.secrets = vec![Span::new(0, edit.bytes.len())];
@@ -150,13 +245,28 @@ impl Explainer {
         };
         let raw = text.bytes.of(bytes);
         if from == Peer::Client && text.reading.kind != Kind::Sasl {
-            text.secrets.iter().for_each(|span| self.vault.remember_token(span.of(raw)));
+            let followed = self.follows(text, raw);
+            for span in &text.secrets {
+                self.vault.remember_token(span.of(raw));
+                if !followed {
+                    let line = self.behind_verb(span.of(raw));
+                    self.vault.remember_line(line);
+                }
+            }
+            if let Some(first) = text.secrets.first().filter(|first| self.is_odd(text, raw, first.start)) {
+                let line = body(raw).get(first.start as usize..).unwrap_or_default();
+                let line = self.behind_verb(line);
+                self.vault.remember_loose(line);
+            }
         }
         note
     }
 
     /// The server has agreed to a login: in words.
     pub(super) fn logged_in(&mut self, user: Option<&String>) -> String {
+        if let Some(user) = user {
+            self.vault.forget(user.as_bytes());
+        }
         let who = self.who.get_or_insert_default();
         who.enabled.begin();
         who.user = user.cloned();
@@ -169,6 +279,7 @@ impl Explainer {
     }
 
     fn keep(&mut self, said: Said) -> Note {
+        said.loose.iter().for_each(|message| self.vault.remember_loose(message));
         said.secrets.iter().for_each(|secret| self.vault.remember(secret));
         finding::note(NoteKind::Decoded, said.text, "")
     }
@@ -186,7 +297,7 @@ impl Explainer {
             return None;
         };
         let said = exchange.server(unquoted(message.of(raw)));
-        if said.hide || self.echoed(unquoted(message.of(raw))) {
+        if (said.hide || self.echoed(unquoted(message.of(raw)))) && !self.vault.is_sealed() {
             add(&mut text.secrets, vec![message]);
         }
         Some(self.keep(said))
@@ -200,7 +311,7 @@ impl Explainer {
             return match (self.book, command.name.as_str()) {
                 (Book::Imap, "LOGIN") | (Book::Pop3, "APOP") => {
                     let name = command.name.clone();
-                    self.plain_login(&name, raw, arguments, secrets)
+                    self.plain_login(frame, &name, raw, arguments, secrets)
                 }
                 _ => None,
             };
@@ -223,9 +334,13 @@ impl Explainer {
         let said = first.map(|line| {
             let line = if self.book == Book::Managesieve { unquoted(line) } else { line };
             self.vault.remember(line);
+            // With more words than one it is no message.
+            let line =
+                if words.next().is_some() { &octets[line.as_ptr().addr() - octets.as_ptr().addr()..] } else { line };
             exchange.client(line)
         });
-        self.exchange = Some(exchange);
+        self.exchange = Some(Box::new(exchange));
+        self.claim = None;
         said.map(|said| self.keep(said))
     }
 
@@ -263,22 +378,50 @@ impl Explainer {
         if pending.then.is_some() || data.kind != DataKind::Literal {
             return;
         }
-        let text = if data.secret && self.vault.shows() && !is_masked(head) {
-            format!("LOGIN pass={}", quote(head))
-        } else if data.secret {
-            "LOGIN pass=<hidden>".to_owned()
-        } else {
-            pending.subject = Some(phrase::excerpt(head));
-            format!("LOGIN user={}", quote(head))
+        let name = self.claim.as_mut().filter(|claim| claim.frame == data.frame && claim.due);
+        let is_password = name.is_none() && data.secret;
+        let text = match name {
+            Some(claim) if data.secret => {
+                claim.due = false;
+                claim.user = if head.len() as u64 == data.len && is_name(head) { head.to_vec() } else { Vec::new() };
+                format!("LOGIN user={}", if self.vault.shows() { quote(head) } else { "<hidden>".to_owned() })
+            }
+            _ if data.secret => {
+                if self.vault.shows() && !is_masked(head) {
+                    format!("LOGIN pass={}", quote(head))
+                } else {
+                    "LOGIN pass=<hidden>".to_owned()
+                }
+            }
+            _ => {
+                self.claim = None;
+                pending.subject = Some(phrase::excerpt(head));
+                format!("LOGIN user={}", quote(head))
+            }
         };
+        if is_password {
+            self.password_of_claim(data.frame, head);
+        }
         self.notes.push(finding::note(NoteKind::Decoded, text, ""));
     }
 
-    fn plain_login(&mut self, name: &str, raw: &[u8], arguments: Span, secrets: &[Span]) -> Option<Note> {
+    fn plain_login(&mut self, frame: u64, name: &str, raw: &[u8], arguments: Span, secrets: &[Span]) -> Option<Note> {
         let octets = arguments.of(raw);
         let mut tokens = imap::tokens(octets);
-        let user = tokens.next()?.span.shifted(arguments.start as usize);
+        self.claim = None;
+        let Some(user) = tokens.next() else {
+            self.claim = Some(Box::new(Claim { frame, user: Vec::new(), due: true, credible: false }));
+            return None;
+        };
+        let user = user.span.shifted(arguments.start as usize);
         let hidden = secrets.iter().any(|secret| secret.start < user.end && user.start < secret.end);
+        if hidden {
+            self.claim_of(frame, octets);
+        } else if tokens.next().is_some_and(|it| it.span.of(octets).iter().any(|b| b"{}()%*\\".contains(b)))
+            || tokens.next().is_some()
+        {
+            self.vault.remember_loose(&octets[(user.end - arguments.start) as usize..]);
+        }
         let (mut text, secret) = (format!("{name} user="), if name == "APOP" { "digest" } else { "pass" });
         if hidden && !self.vault.shows() {
             text.push_str("<hidden>");
@@ -294,6 +437,45 @@ impl Explainer {
         }
         Some(finding::note(NoteKind::Decoded, text, ""))
     }
+
+    /// The name in a command's arguments was hidden: a name and a password, or something else.
+    fn claim_of(&mut self, frame: u64, arguments: &[u8]) {
+        let mut words = imap::tokens(arguments).map(|token| unquoted(token.span.of(arguments)));
+        let user = words.next().unwrap_or_default();
+        match (words.next(), words.next()) {
+            (password, None) if is_name(user) && !user.contains(&b'\\') => {
+                self.vault.remember(user);
+                if password.is_none() {
+                    self.vault.remember_loose(user);
+                }
+                let credible = password.is_some_and(|password| sasl::credible(user, password));
+                self.claim = Some(Box::new(Claim { frame, user: user.to_vec(), due: false, credible }));
+            }
+            _ => self.vault.remember_loose(arguments),
+        }
+    }
+
+    /// True if the name of this frame's login has come, though it is hidden.
+    pub(super) fn has_named(&self, frame: u64) -> bool {
+        self.claim.as_ref().is_some_and(|claim| claim.frame == frame && !claim.due)
+    }
+
+    /// The password of a command whose name is hidden came behind a literal.
+    fn password_of_claim(&mut self, frame: u64, password: &[u8]) {
+        if let Some(claim) = self.claim.as_mut().filter(|claim| claim.frame == frame && !claim.due) {
+            claim.credible = !claim.user.is_empty() && sasl::credible(&claim.user, password);
+        }
+    }
+}
+
+/// True for a reply that accepts what it answers.
+fn accepts(text: &Text) -> bool {
+    matches!(text.reading.kind, Kind::Reply { status: Status::Ok, .. }) && !text.more
+}
+
+/// A note of what was decoded, if it says anything.
+fn words(text: &str) -> Option<Note> {
+    (!text.is_empty()).then(|| finding::note(NoteKind::Decoded, text, ""))
 }
 
 /// True for base64 that is no word of a language: a message of a login that nobody knows of.

@@ -78,7 +78,8 @@ pub struct Explainer {
     tallies: Tallies,
     strict: Strict,
     pending: VecDeque<Pending>,
-    exchange: Option<Exchange>,
+    exchange: Option<Box<Exchange>>,
+    claim: Option<Box<login::Claim>>,
     idle: Option<Idle>,
     /// Who logs in, once it has been said.
     who: Option<Box<login::Who>>,
@@ -175,6 +176,7 @@ impl Explainer {
             // Most clients wait for the answer to one command before they send another.
             pending: VecDeque::with_capacity(1),
             exchange: None,
+            claim: None,
             idle: None,
             who: None,
             replies,

@@ -61,11 +61,12 @@ impl Explainer {
                 return pending.sent;
             }
             let exchange = self.exchange.as_ref().filter(|exchange| exchange.frame == pending.frame);
-            return exchange.map_or(Sent::All, Exchange::sent);
+            return exchange.map_or(Sent::All, |exchange| exchange.sent());
         }
         if pending.login && pending.unsent {
             // It waits to send a literal: the name, or the password behind it.
-            return if pending.subject.is_some() { Sent::Name } else { Sent::Nothing };
+            let named = pending.subject.is_some() || self.has_named(pending.frame);
+            return if named { Sent::Name } else { Sent::Nothing };
         }
         pending.sent
     }

@@ -12,7 +12,7 @@ use super::sasl;
 use crate::event::{FILLER, Span};
 
 /// How many secrets are remembered.
-pub const MAX_KNOWN: usize = 8;
+pub const MAX_KNOWN: usize = 16;
 
 /// How many octets of a secret are remembered.
 pub const MAX_SECRET: usize = 4096;
@@ -25,6 +25,21 @@ const MIN_CODED: usize = 6;
 
 /// By so many first octets of a secret its base64 is found.
 const CODED: usize = 96;
+
+/// So many bytes are remembered of a message in which secrets may begin and end anywhere.
+const MAX_LOOSE: usize = 512;
+
+/// How many such messages are remembered: each is looked for in pieces, which costs.
+const LOOSE: usize = 3;
+
+/// So many bytes in a row of such a message are an echo of it; of its base64 [`LOOSE_CODED`].
+const LOOSE_PLAIN: usize = 5;
+
+/// So many letters may be a message in base64.
+const CODED_WORD: usize = 8;
+
+/// Letters of base64 in a row that are an echo of such a message.
+const LOOSE_CODED: usize = 6;
 
 /// The secrets of one connection.
 #[derive(Debug)]
@@ -44,6 +59,8 @@ struct Known {
     coded: Box<[u8]>,
     /// It was longer: an echo is hidden to the end of its line.
     cut: bool,
+    /// Any part of it may be a secret.
+    loose: bool,
 }
 
 impl Known {
@@ -121,7 +138,35 @@ impl Vault {
         let head = &secret[..secret.len().min(CODED)];
         let coded = if head.len() < MIN_CODED { Vec::new() } else { (0..3).flat_map(|by| coded(head, by)).collect() };
         self.known.reserve_exact(1);
-        self.known.push_back(Known { plain: bytes.into(), coded: coded.into(), cut });
+        self.known.push_back(Known { plain: bytes.into(), coded: coded.into(), cut, loose: false });
+    }
+
+    /// Remembers a message that does not look as it should: any part of it may be a secret, and is looked for, too.
+    pub fn remember_loose(&mut self, message: &[u8]) {
+        if self.show || self.sealed || message.len() < LOOSE_PLAIN {
+            return;
+        }
+        let message = &message[..message.len().min(MAX_LOOSE)];
+        let plain = message.to_ascii_uppercase();
+        if self.known.iter().any(|known| known.loose && *known.plain == plain) {
+            return;
+        }
+        let loose = self.known.iter().filter(|known| known.loose).count();
+        let surplus = self.known.iter().position(|known| known.loose).filter(|_| loose == LOOSE);
+        if let Some(at) = surplus.or((self.known.len() == MAX_KNOWN).then_some(0)) {
+            self.known.remove(at);
+        }
+        let coded: Vec<u8> = (0..3).flat_map(|by| coded(message, by)).collect();
+        self.known.push_back(Known { plain: plain.into(), coded: coded.into(), cut: false, loose: true });
+    }
+
+    /// Forgets what has turned out to be no secret.
+    pub fn forget(&mut self, name: &[u8]) {
+        let name = name.to_ascii_uppercase();
+        self.known.retain(|known| match known.loose {
+            true => memchr::memmem::find(&known.plain, &name).is_none(),
+            false => *known.plain != name,
+        });
     }
 
     /// Remembers a token as it stands on the wire, and what it means if it is a quoted string.
@@ -151,6 +196,21 @@ impl Vault {
         }
     }
 
+    /// Remembers what was hidden of a line that nobody reads as a login: words any of which may be the secret, and base64.
+    pub fn remember_line(&mut self, line: &[u8]) {
+        let line = line.trim_ascii();
+        if !line.starts_with(b"\"") && line.iter().any(u8::is_ascii_whitespace) {
+            self.remember_loose(line);
+        }
+        let coded = line.split(|&b| !is_base64(b) || b == b'=').filter(|run| run.len() >= CODED_WORD);
+        for decoded in coded.take(LOOSE).filter_map(sasl::decode) {
+            decoded.split(|&b| b == 0).for_each(|field| self.remember(field));
+            if std::str::from_utf8(&decoded).is_ok() {
+                self.remember_loose(&decoded);
+            }
+        }
+    }
+
     /// Where remembered secrets stand in a text, in order and joined where they meet.
     #[must_use]
     pub fn echoes(&self, text: &[u8]) -> Vec<Span> {
@@ -160,6 +220,15 @@ impl Vault {
         }
         let upper = text.to_ascii_uppercase();
         for known in &self.known {
+            if known.loose {
+                let around = |at: usize| at - text[..at].iter().rev().take_while(|&&b| is_base64(b)).count();
+                let behind = |at: usize| at + text[at..].iter().take_while(|&&b| is_base64(b)).count();
+                found.extend(parts(&known.plain, LOOSE_PLAIN, &upper));
+                for span in known.coded().flat_map(|form| parts(form, LOOSE_CODED, &upper)) {
+                    found.push(Span::new(around(span.start as usize), behind(span.end as usize)));
+                }
+                continue;
+            }
             for at in finder(&known.plain, &upper).iter().flat_map(|finder| finder.find_iter(&upper)) {
                 let end = if known.cut { text.len() } else { at + known.plain.len() };
                 found.push(Span::new(at, end));
@@ -183,7 +252,13 @@ impl Vault {
     pub fn knows(&self, bytes: &[u8]) -> bool {
         let upper = if self.known.is_empty() { Vec::new() } else { bytes.to_ascii_uppercase() };
         let stands = |form| finder(form, &upper).is_some_and(|finder| finder.find(&upper).is_some());
-        self.known.iter().any(|known| known.coded().chain([&*known.plain]).any(stands))
+        self.known.iter().any(|known| match known.loose {
+            true => {
+                !parts(&known.plain, LOOSE_PLAIN, &upper).is_empty()
+                    || known.coded().any(|form| !parts(form, LOOSE_CODED, &upper).is_empty())
+            }
+            false => known.coded().chain([&*known.plain]).any(stands),
+        })
     }
 
     /// Overwrites the spans of a text, but no line end.
@@ -205,6 +280,36 @@ fn finder<'a>(form: &'a [u8], text: &[u8]) -> Option<Finder<'a>> {
     (form.len() <= text.len()).then(|| Finder::new(form))
 }
 
+/// Where so many bytes of `form` in a row stand in `text`, joined where they meet.
+fn parts(form: &[u8], len: usize, text: &[u8]) -> Vec<Span> {
+    let pack = |part: &[u8]| part.iter().fold(0_u64, |sum, &byte| sum << 8 | u64::from(byte));
+    // Most of a text is ruled out by its first two bytes.
+    let first = |part: &[u8]| usize::from(part[0]) << 3 & 0x7f8 | usize::from(part[1]) & 7;
+    let mut pieces: Vec<u64> = form.windows(len).map(pack).collect();
+    let mut begins = [false; 2048];
+    form.windows(len).for_each(|part| begins[first(part)] = true);
+    pieces.sort_unstable();
+    let mut found: Vec<Span> = Vec::new();
+    for (at, part) in text.windows(len).enumerate().filter(|(_, part)| begins[first(part)]) {
+        if pieces.binary_search(&pack(part)).is_ok() {
+            match found.last_mut() {
+                Some(last) if at <= last.end as usize => last.end = (at + len) as u32,
+                _ => found.push(Span::new(at, at + len)),
+            }
+        }
+    }
+    // Blanks are beside every word.
+    for span in &mut found {
+        let blanks =
+            |bytes: &mut dyn Iterator<Item = &u8>| bytes.take_while(|b| b.is_ascii_whitespace()).count() as u32;
+        let part = span.of(text);
+        let (before, behind) = (blanks(&mut part.iter()), blanks(&mut part.iter().rev()));
+        *span = Span { start: span.start + before, end: (span.end - behind).max(span.start + before) };
+    }
+    found
+}
+
+/// True for what base64 is made of.
 const fn is_base64(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=')
 }
@@ -362,6 +467,31 @@ mod tests {
             vault.remember(format!("secret-{n}").as_bytes());
         }
         assert!(!vault.knows(b"secret-0") && vault.knows(b"secret-1") && vault.knows(b"secret-8"));
+    }
+
+    #[test]
+    fn any_part_of_a_message_that_does_not_look_as_it_should_is_hidden() {
+        let mut vault = Vault::new(false);
+        vault.remember_loose(b"user=bob%01auth=Bearer kanarie77%01%01");
+        assert_eq!(masked(&vault, b"535 KANARIE77 of bob?"), "535 ********* of bob?");
+        for text in ["kanarie77", "\0kanarie77", "xxkanarie77xx"] {
+            let said = format!("535 what is {}?", STANDARD_NO_PAD.encode(text));
+            assert_eq!(masked(&vault, said.as_bytes()), format!("535 what is {}?", "*".repeat(said.len() - 13)));
+            assert!(vault.knows(said.as_bytes()));
+        }
+        assert_eq!(masked(&vault, b"535 no such user"), "535 no such user");
+        for n in 0..40 {
+            vault.remember_loose(format!("message {n}").as_bytes());
+        }
+        assert_eq!(vault.known.len(), LOOSE);
+    }
+
+    #[test]
+    fn what_is_no_secret_after_all_is_forgotten() {
+        let mut vault = Vault::new(false);
+        vault.remember(b"alice");
+        vault.forget(b"Alice");
+        assert_eq!(masked(&vault, b"250 hello alice"), "250 hello alice");
     }
 
     #[test]

@@ -315,16 +315,16 @@ impl Explainer {
             self.idle_ends(at);
         }
         let exchange = self.exchange.take_if(|exchange| exchange.frame == frame);
-        if status == Status::Ok && exchange.as_ref().is_some_and(Exchange::silent) {
+        if status == Status::Ok && exchange.as_deref().is_some_and(Exchange::silent) {
             let text = "a good reply in the place of a challenge: nothing was sent yet that could log in";
             self.notes.push(finding(Peer::Server, text, self.book.exchange()));
             pending.login = false;
         }
         let code = code.map(|code| code.of(shown));
         if let Some((sent, claims)) = self.refused.take() {
-            self.not_judged(&pending, exchange.as_ref(), sent, claims);
+            self.not_judged(&pending, exchange.as_deref(), sent, claims);
         }
-        self.hurdles_of_refusal(pending.then, exchange.as_ref(), status, code, shown);
+        self.hurdles_of_refusal(pending.then, exchange.as_deref(), status, code, shown);
         let user = exchange.and_then(|exchange| exchange.user);
         self.kin_of_reply(&pending, status);
         self.progress(&pending, text.state, status, user, code);

@@ -292,8 +292,10 @@ pub enum Replies {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Secret {
-    /// All but the first (LOGIN: the password; AUTHENTICATE: the initial response).
+    /// All but the first (AUTHENTICATE: the initial response).
     AfterFirst,
+    /// All but the first, which is a user's name; that too unless it is spelled like one (LOGIN).
+    AfterName,
     /// All but the first, which is shown even if it stands alone (JOIN: the keys).
     Rest,
     /// All of them.

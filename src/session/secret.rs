@@ -6,6 +6,7 @@ use super::read::arguments;
 use super::suspect::to_service;
 use crate::event::{Kind, Peer, Reading, Span};
 use crate::grammar::{Secret, Then, mechanism};
+use crate::wire::name::{Spelling, spelling};
 use crate::wire::{self, imap};
 
 /// What of the rest of a frame must not be shown.
@@ -16,6 +17,8 @@ pub enum Mask {
     Nothing,
     /// The argument that comes next may be shown, what follows it not. With nothing behind it, it may be the secret.
     AfterNext,
+    /// The argument that comes next may be shown if it is spelled like a user's name: it may be the password in the wrong place.
+    AfterName,
     /// The argument that comes next is never a secret; what follows it may be.
     AfterShown,
     /// A message to a service may be shown up to its first word.
@@ -29,6 +32,7 @@ impl From<Option<Secret>> for Mask {
         match secret {
             None => Mask::Nothing,
             Some(Secret::AfterFirst) => Mask::AfterNext,
+            Some(Secret::AfterName) => Mask::AfterName,
             Some(Secret::Rest) => Mask::AfterShown,
             Some(Secret::ToServices) => Mask::ToServices,
             Some(Secret::All) => Mask::Rest,
@@ -60,6 +64,12 @@ pub fn mask(text: &[u8], from: usize, to: usize, mask: Mask, literal: bool, lone
     match mask {
         Mask::Nothing => Masked::default(),
         Mask::Rest => rest(from),
+        Mask::AfterName => match first_argument(&text[from..to]) {
+            Some(end) if spelling(unquoted(&text[from..from + end])) > Spelling::Any => {
+                self::mask(text, from, to, Mask::AfterNext, literal, lone)
+            }
+            _ => rest(from),
+        },
         Mask::ToServices => match to_service(&text[from..to]) {
             Some(at) => rest(from + at),
             None => Masked::default(),
@@ -115,6 +125,18 @@ impl Session {
             if is_mechanism(arguments.of(text)) && self.then(verb.of(text)) == Some(Then::Sasl));
         match reading.kind {
             Kind::Sasl => mask(text, start, end, Mask::Rest, literal, false),
+            Kind::Command { verb, arguments, .. } if state == Mask::AfterNext => {
+                let first = first_word(arguments.of(text).trim_ascii_start());
+                let first = first.split(|&b| b == b'\t').next().unwrap_or_default();
+                let command = self.grammar.command(verb.of(text));
+                // A mechanism, or the word that says what follows (AUTHINFO).
+                let words = command.is_some_and(|it| it.arguments.starts_with(|c: char| c.is_ascii_uppercase()));
+                let fits = match () {
+                    () if command.and_then(|it| it.then) == Some(Then::Sasl) => is_mechanism(first),
+                    () => !words || first.iter().all(u8::is_ascii_alphabetic),
+                };
+                mask(text, start, end, if fits || first.is_empty() { state } else { Mask::Rest }, literal, lone)
+            }
             _ => mask(text, start, end, state, literal, lone),
         }
     }
@@ -135,7 +157,9 @@ impl Session {
         if let Kind::Command { tag: old_tag, verb: old_verb, arguments: old } = reading.kind {
             same = old_tag.of(text) == tag.of(sent) && old_verb.of(text).eq_ignore_ascii_case(verb.of(sent));
             // What was no user name before may be the password now.
-            if state == Mask::AfterNext && first_name(old.of(text)) != first_name(arguments.of(sent)) {
+            if matches!(state, Mask::AfterNext | Mask::AfterName)
+                && first_name(old.of(text)) != first_name(arguments.of(sent))
+            {
                 state = Mask::Rest;
             }
         }

@@ -145,12 +145,15 @@ impl Session {
         matches!(self.state, Authenticated | Selected | Mail | Rcpt | Transaction | Update | Open)
     }
 
-    /// True for a verb that is spelled like one with secrets, or almost so, of this protocol or another.
+    /// True for a verb that begins with one with secrets, or is spelled almost like one, of this protocol or another.
     fn resembles_login(&self, verb: &[u8]) -> bool {
+        let begins = |name: &str| verb.get(..name.len()).is_some_and(|head| head.eq_ignore_ascii_case(name.as_bytes()));
+        let glued = self.verbs().chain(LOGINS).any(|name| name.len() >= 4 && begins(name));
         // A name that is much longer than those resembles none, and to compare it would cost.
-        !verb.is_empty()
-            && verb.len() <= SHOWN.1
-            && nearest(&String::from_utf8_lossy(verb), self.verbs().chain(LOGINS)).is_some()
+        glued
+            || !verb.is_empty()
+                && verb.len() <= SHOWN.1
+                && nearest(&String::from_utf8_lossy(verb), self.verbs().chain(LOGINS)).is_some()
     }
 
     /// The verbs of this protocol that carry secrets.

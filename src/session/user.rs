@@ -8,7 +8,9 @@ use super::Session;
 use super::dialogue::InFlight;
 use super::secret::{first_word, unquoted};
 use crate::event::{Kind, Peer, Reading, State, Status};
-use crate::grammar::Then;
+use crate::grammar::{Decode, Then, mechanism};
+use crate::wire::name::is_name;
+use crate::wire::sasl;
 
 /// The longest name that is remembered, in octets.
 const NAME: usize = 256;
@@ -23,8 +25,8 @@ pub(super) struct Login {
     named: Option<Box<str>>,
     /// The login that waits for its reply, and its name.
     tried: Option<(u64, Box<str>)>,
-    /// Its first response is the name itself.
-    bare: bool,
+    /// How the responses of its mechanism look.
+    decode: Option<Decode>,
 }
 
 impl Session {
@@ -39,7 +41,7 @@ impl Session {
                 let arguments = arguments.of(text);
                 let first = unquoted(first_word(arguments));
                 if known.then == Some(Then::Sasl) {
-                    self.login.bare = first.eq_ignore_ascii_case(b"LOGIN");
+                    self.login.decode = mechanism(first).map(|known| known.decode);
                     let response = arguments.split(|&b| b == b' ').filter(|word| !word.is_empty()).nth(1);
                     self.try_response(frame, response.unwrap_or_default());
                 } else if known.name == "USER" {
@@ -68,8 +70,8 @@ impl Session {
             return;
         }
         let Ok(plain) = STANDARD.decode(response) else { return };
-        let name = if self.login.bare { Some(&*plain) } else { named(&plain) };
-        self.login.tried = name.and_then(short).map(|name| (frame, name));
+        let name = self.login.decode.and_then(|decode| named(decode, &plain));
+        self.login.tried = name.as_deref().and_then(short).map(|name| (frame, name));
     }
 
     /// A command has its last reply.
@@ -85,18 +87,18 @@ impl Session {
     }
 }
 
-/// The name in a response: of PLAIN (RFC 4616 section 2), SCRAM (RFC 5802 section 7), OAUTHBEARER (RFC 7628 section 3.1) or
-/// XOAUTH2.
-fn named(plain: &[u8]) -> Option<&[u8]> {
-    let mut parts = plain.split(|&b| b == 0);
-    if let (Some(_), Some(name), Some(_), None) = (parts.next(), parts.next(), parts.next(), parts.next()) {
-        return Some(name);
+/// Returns the name in a first response that is wholly of its mechanism's shape.
+fn named(decode: Decode, plain: &[u8]) -> Option<Vec<u8>> {
+    match decode {
+        Decode::Plain => sasl::plain(plain, true).map(|parts| parts.authcid.to_vec()),
+        Decode::Login => is_name(plain).then(|| plain.to_vec()),
+        Decode::CramMd5 => sasl::cram(plain).map(|(name, _)| name.to_vec()),
+        Decode::Scram => sasl::scram_first(plain).map(|first| first.user),
+        Decode::Oauthbearer => sasl::oauthbearer(plain).map(|parts| parts.user),
+        Decode::Xoauth2 => sasl::xoauth2(plain).map(|parts| parts.user),
+        Decode::Otp => sasl::otp(plain).map(|(_, name)| name.to_vec()),
+        Decode::Digest | Decode::External | Decode::Anonymous | Decode::Ntlm | Decode::Opaque => None,
     }
-    if let Some(rest) = plain.strip_prefix(b"user=") {
-        return rest.split(|&b| b == 1).next();
-    }
-    let words = plain.split(|&b| b == b',' || b == 1).skip(1).take(2);
-    words.filter_map(|word| word.strip_prefix(b"n=").or_else(|| word.strip_prefix(b"a="))).next()
 }
 
 fn short(name: &[u8]) -> Option<Box<str>> {
@@ -109,16 +111,20 @@ mod tests {
 
     #[test]
     fn names_are_found_in_every_shape() {
-        for (plain, name) in [
-            (&b"\0bob\0secret"[..], Some(&b"bob"[..])),
-            (b"admin\0bob\0secret", Some(b"bob")),
-            (b"user=bob\x01auth=Bearer x\x01\x01", Some(b"bob")),
-            (b"n,,n=bob,r=abc", Some(b"bob")),
-            (b"n,a=bob,\x01auth=Bearer x\x01\x01", Some(b"bob")),
-            (b"c=biws,r=abc,p=xyz", None),
-            (b"", None),
+        for (decode, plain, name) in [
+            (Decode::Plain, &b"\0bob\0secret"[..], Some(&b"bob"[..])),
+            (Decode::Plain, b"admin\0bob\0secret", Some(b"bob")),
+            (Decode::Plain, b"bob\0secret\0", None),
+            (Decode::Login, b"bob", Some(b"bob")),
+            (Decode::CramMd5, b"bob 0123456789abcdef0123456789abcdef", Some(b"bob")),
+            (Decode::Xoauth2, b"user=bob\x01auth=Bearer x\x01\x01", Some(b"bob")),
+            (Decode::Xoauth2, b"user=bob^Aauth=Bearer x^A^A", None),
+            (Decode::Scram, b"n,,n=bob,r=abc", Some(b"bob")),
+            (Decode::Oauthbearer, b"n,a=bob,\x01auth=Bearer x\x01\x01", Some(b"bob")),
+            (Decode::Scram, b"c=biws,r=abc,p=xyz", None),
+            (Decode::Opaque, b"bob", None),
         ] {
-            assert_eq!(named(plain), name, "{}", plain.escape_ascii());
+            assert_eq!(named(decode, plain).as_deref(), name, "{}", plain.escape_ascii());
         }
         assert_eq!((short(b""), short(&[b'x'; 257])), (None, None));
     }

@@ -422,6 +422,7 @@ const fn hidden(secret: Option<Secret>) -> &'static str {
         None => "",
         Some(Secret::AfterFirst | Secret::Rest) => "all arguments but the first",
         Some(Secret::ToServices) => "what follows the first word to a service",
+        Some(Secret::AfterName) => "all arguments, but a name that is spelled like one",
         Some(Secret::All) => "all arguments",
     }
 }

@@ -11,6 +11,8 @@ pub mod imap;
 pub mod line;
 pub mod login;
 pub mod managesieve;
+pub mod name;
+pub mod sasl;
 pub mod status;
 
 use memchr::{memchr, memchr2};

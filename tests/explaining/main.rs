@@ -11,6 +11,8 @@ mod ruled;
 
 mod dialogues;
 mod explain;
+mod search;
 mod secrets;
 mod secrets_mail;
+mod secrets_shape;
 mod talk;

@@ -378,7 +378,6 @@ fn what_is_no_secret_is_shown() {
     for line in [
         &b"a LOGIN alice .........\r\n"[..],
         b"b LOGIN {5}\r\n",
-        b"alice",
         b"..........\r\n",
         b"c AUTHENTICATE PLAIN\r\n",
         b"d AUTHENTICATE X-Y\r\n",

@@ -160,7 +160,7 @@ fn what_the_session_must_know_of_commands_is_marked() {
         [
             ("AUTHENTICATE", Secret::AfterFirst),
             ("BACKENDAUTHENTICATE", Secret::All),
-            ("LOGIN", Secret::AfterFirst),
+            ("LOGIN", Secret::AfterName),
             ("URLFETCH", Secret::All),
             ("XAPPLEPUSHSERVICE", Secret::All)
         ]
@@ -323,7 +323,7 @@ fn extending_changes_the_keys_that_are_given_and_no_others() {
     assert_eq!((g.name.as_str(), g.port), ("imap", 143));
     let login = g.command("LOGIN").expect("LOGIN");
     assert_eq!(login.does, "Logs in at our server.");
-    assert_eq!(login.secret, Some(Secret::AfterFirst), "an override must not uncover the password");
+    assert_eq!(login.secret, Some(Secret::AfterName), "an override must not uncover the password");
     assert_eq!(g.capability("XOURS").map(|c| c.status), Some(Standing::Vendor));
     assert_eq!(g.commands.len(), imap().commands.len());
     let wrong = refused("extends = \"imep\"\n");

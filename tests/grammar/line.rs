@@ -116,10 +116,10 @@ fn irc_says_what_is_secret() {
             ("NICKSERV", Secret::All),
             ("NOTICE", Secret::ToServices),
             ("NS", Secret::All),
-            ("OPER", Secret::AfterFirst),
+            ("OPER", Secret::AfterName),
             ("PASS", Secret::All),
             ("PRIVMSG", Secret::ToServices),
-            ("REGISTER", Secret::AfterFirst),
+            ("REGISTER", Secret::AfterName),
             ("SQUERY", Secret::Rest),
             ("VERIFY", Secret::AfterFirst),
             ("WEBIRC", Secret::All)

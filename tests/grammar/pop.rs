@@ -79,8 +79,10 @@ fn pop3_marks_what_a_session_must_know() {
             ("UIDL", Then::ServerLines),
         ]
     );
-    let first = Secret::AfterFirst;
-    assert_eq!(secret, [("APOP", first), ("AUTH", first), ("PASS", Secret::All), ("USER", Secret::Rest)]);
+    assert_eq!(
+        secret,
+        [("APOP", Secret::AfterName), ("AUTH", Secret::AfterFirst), ("PASS", Secret::All), ("USER", Secret::Rest)]
+    );
     assert_eq!(
         on_ok,
         [

@@ -59,11 +59,13 @@ pub fn record(
     String::from_utf8(log).expect("the log is UTF-8")
 }
 
-fn look() -> Look {
+/// Everything that the pretty log can show.
+pub fn look() -> Look {
     Look { body: Body::All, ..Look::default() }
 }
 
-fn drive(
+/// Runs a conversation through sinks, each step in chunks of so many bytes.
+pub fn drive(
     protocol: &str,
     rules: Arc<Rules>,
     steps: &[Step],
