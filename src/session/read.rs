@@ -66,6 +66,10 @@ impl Session {
 
     /// The other mail protocol that the first text of a lane belongs to, if it cannot belong to this one.
     fn other_protocol(&self, from: Peer, text: &[u8]) -> Option<Foreign> {
+        // Where the beginning is missing, the first line that is there is no beginning.
+        if self.blind {
+            return None;
+        }
         let form = self.grammar.form;
         let has = |verb: &[u8]| self.grammar.commands.exact(verb).is_some();
         if form == Form::Line && !has(b"PRIVMSG") {
