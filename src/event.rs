@@ -497,7 +497,7 @@ pub enum Oddity {
     Torn,
     /// The log, or imapscope itself, ended the connection before the line or block was complete; no peer did.
     Unfinished,
-    /// What should be a DEFLATE stream is none, or grows without measure.
+    /// What should be a DEFLATE stream is none.
     NotDeflate,
     /// Plain text where DEFLATE should be; said of the first of a peer's.
     InsteadOfDeflate,
@@ -535,8 +535,7 @@ pub enum Oddity {
     TooManyInFlight,
     /// A reply whose lines do not all have the same code.
     CodeChanges,
-    /// What some servers would take for the end of a message, so many octets into it, and is none (RFC 5321
-    /// section 4.1.1.4).
+    /// What some servers would take for the end of a message, so many octets into it, and is none (RFC 5321 section 4.1.1.4).
     FalseEnd(FalseEnd, u64),
     /// A reply to a message that has not ended for the standard.
     InsideMessage,

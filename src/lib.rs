@@ -54,13 +54,35 @@
 //! | I1 | without an edit, what leaves a lane is what came in, whatever it is and however it is cut | `byte_path/passthrough.rs`, `byte_path/passthrough_mail.rs`, `byte_path/relay.rs`, `fuzz/` |
 //! | I2 | what is reported does not depend on how the octets were cut, and each octet is reported once, compressed ones apart | `byte_path/passthrough.rs`, `byte_path/passthrough_mail.rs`, `byte_path/following.rs`, `explaining/dialogues.rs`, `outputs/raw.rs`, `fuzz/` |
 //! | I3 | in a tap an octet leaves in the call in which it came; in edit only an incomplete text stays, or an incomplete DEFLATE block | `byte_path/passthrough.rs`, `byte_path/compress.rs` |
-//! | I4 | a lane holds [`event::MAX_TEXT`] octets at most, and as many of a DEFLATE block; queues are bounded, and no announced size is allocated | `byte_path/passthrough.rs`, `byte_path/relay_memory.rs`, `recordings/recording_memory.rs` |
+//! | I4 | a lane holds [`event::MAX_TEXT`] octets at most, and as many of a DEFLATE block; what a call brings about and what waits is bounded (see Bounds), and no announced size is allocated | `byte_path/passthrough.rs`, `byte_path/bombs.rs`, `cli/bombs.rs`, `byte_path/relay_memory.rs`, `recordings/recording_memory.rs` |
 //! | I5 | the core (`event` to `explain` in the table below) reads no clock, environment or file, and prints nothing | `house/architecture.rs` |
 //! | I6 | two peers that only write cannot block us; a slow log is reported, and never drops anything in silence | `byte_path/relay.rs`, `tls/implicit.rs`, `tls/legacy.rs`, `net::report` |
 //! | I7 | no secret reaches a sink unless asked for, in any spelling, cut, mechanism or context | `explaining/secrets.rs`, `explaining/secrets_mail.rs`, `recordings/secrets_context.rs`, `explaining/explain.rs`, `outputs/pretty.rs`, `recordings/recording.rs`, `outputs/html.rs`, `outputs/json.rs`, `outputs/raw.rs`, `cli/`, `cli/probe.rs` |
 //! | I8 | nothing that a peer sends reaches a terminal unescaped, or becomes markup of a page | `outputs/pretty.rs`, `outputs/html.rs`, `outputs/page.rs`, `outputs/json.rs`, `cli/probe.rs`, `dialogues/imap/terminal-escapes.txt` |
 //! | I9 | every driver runs the same session and explainer: a dialogue file gives the log that sockets would, and so does a recording | `explaining/dialogues.rs`, `recordings/live_and_read.rs`, `cli/recording.rs`, `real/` |
 //! | I10 | work is linear in what peers send, in any segmentation | `byte_path/cost.rs` |
+//!
+//! # Bounds
+//!
+//! A bound counted in one unit is none if a peer chooses how much of another that unit holds. What bounds memory and time:
+//!
+//! | what | bound, and its unit | the factor that a peer chooses, and what bounds it |
+//! |---|---|---|
+//! | one read of a leg | [`net`]: 256 KiB; 4 KiB where a lane is dense | events a byte: the next row |
+//! | one call of a session | `session/amount.rs`: 1024 events, 128 KiB of text at 64 bytes more a text | bytes a compressed byte: charged by both; items of a list: 2 bytes of text each |
+//! | what a layer has inflated | `session/inflate.rs`: 32 KiB a lane | events a byte: read call by call |
+//! | what waits for an answer or for a line's end | [`event::MAX_TEXT`] bytes each | events a byte: read call by call; what is left when the peer ends is counted, not read |
+//! | what was slipped in before TLS | 16 KiB in live traffic, [`session::MAX_EVENTS`] events | the rest is one event |
+//! | what the session sends of itself | 64 lines, and what rules make of one call | the user's rules; 64 KiB of answers that are not read stop the reading |
+//! | batches that wait | [`net::queue`]: 8 MiB, weighed with all that events own; a quarter of it a connection | batches of one connection or many: asked for before they are made |
+//! | batches from files | `verb/read.rs`: 8 groups of 256 KiB, weighed alike | events a byte |
+//! | commands in flight | 4096 (1024 with tags), tags and verbs cut to 128 and 32 bytes | length of a tag: cut |
+//! | names that a server offers | 256 names and 32 KiB | length of a name |
+//! | secrets that are remembered | 8 of 4 KiB | |
+//! | data that is shown whole (`--body all`) | `sink/bulk.rs`: 1 MiB a block, 32 MiB in all | blocks under way |
+//! | segments out of order in a capture | `foreign/lane.rs`: 1 MiB a lane, 64 MiB in all, 64 bytes more a segment | bytes a segment |
+//! | a line of a recording | [`recording::MAX_LINE`]; a batch of 1024 events or 256 KiB | |
+//! | connections | `--max-connections`; 10,240 in a recording, 65,536 in other files | what each costs: the rows above |
 //!
 //! # Modules
 //!
@@ -157,8 +179,12 @@
 //!   belongs to, and marks the spans; the explainer decodes first, then overwrites the octets, so that no sink sees
 //!   them and none has to know. It remembers a few secrets to mask echoes. `Debug` of a batch, scene or edit prints
 //!   counts only.
-//! - **A call reports 1024 events at the most** ([`session::MAX_EVENTS`]): a peer that sends nothing but line ends makes an
-//!   event of each, and a batch of them all would be many times the size of what was read.
+//! - **A call does a bounded amount of work** (`session/amount.rs`), in events, in bytes of text, and in what it costs to inflate: a
+//!   peer chooses how many events a byte becomes, and DEFLATE how many bytes. What a call leaves comes first in the next one. So a
+//!   call may take nothing, and the last byte of a chunk comes again while there is something left to do: the driver need not
+//!   know what. Back-pressure does the rest; a stream is never given up because it grows.
+//! - **A run of empty lines is one event** (`session/blank.rs`), after the first three: none says more than the one before. Rules
+//!   still see each of them, and one that a rule acts on is a text.
 //! - **Hiding fails closed** (`session/secret.rs`, `session/suspect.rs`). A client's line is shown because it reads as a known command, never
 //!   because it looks harmless: the arguments of an unknown command are hidden in every state. Where a line may be an answer
 //!   (behind a login, before a greeting, after an unexpected continuation request or a gap), all of an unknown one is hidden;
@@ -174,9 +200,11 @@
 //!   whole. A name beside a password is shown at once only if it is an address ([`wire::name`]); any other one counts as a
 //!   secret, for echoes too, until the reply that accepts the login, which brings it along for recordings ([`event::Decoded`]). Even
 //!   then it stays hidden if the other field is spelled more like a name. Of what has no shape, each part is looked for in what servers say.
-//! - **Understanding is off the byte path.** The queue holds 8 MiB. A connection that finds it full waits one second
+//! - **Understanding is off the byte path.** The queue holds 8 MiB, of which one connection has a quarter, and the last eighth is for
+//!   those that have little in it: a flood delays no other connection. Who finds no room does not read, for one second
 //!   ([`net::Limits`]), then goes on without the log; [`event::What::Lag`] counts what is missing. Openings and
-//!   closes are never lost. After a gap the explainer concludes nothing from what was under way.
+//!   closes are never lost. After a gap the explainer concludes nothing from what was under way. Room is asked for before a batch is
+//!   made, so that none waits outside of the queue, and a connection yields its worker after each call that has more to do.
 //! - **What is not there is told, what is not so is an answer**: `--conn`, `--since` and `--until` name a part of a file, and if the file
 //!   has no such part that is an error with what it has (`verb/extent.rs`), though all of it was read. A filter is a question, and may
 //!   be answered by nothing.
@@ -252,7 +280,7 @@
 //!   replies and shift all pairing.
 //! - **COMPRESS is a layer of the session**, not of a leg (`session/deflate.rs`): in a tap the compressed octets pass untouched and
 //!   a copy is inflated, which the leg could not do. In edit the lane is compressed anew (a little is not compressed at all, for
-//!   a compressor is large). A stream that grows without measure is passed on and not read.
+//!   a compressor is large). What grows is read a window at a time, and its ratio means nothing.
 //! - **Inflated bytes are evidence once their block is complete** (`session/inflate.rs`): peers end a block with each flush, so a
 //!   healthy session is read at once, and of a longer block a window full is enough. Until then the compressed bytes are kept,
 //!   and where the stream breaks it is they that are reported and, in edit, sent on, behind empty blocks up to the bit at which

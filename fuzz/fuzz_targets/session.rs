@@ -72,7 +72,6 @@ impl Wire<'_> {
                 break;
             }
             let used = self.session.receive(from, chunk, &mut self.out);
-            assert!(used > 0);
             self.came[from.index()].extend_from_slice(&chunk[..used]);
             self.begins = self.begins.take().or_else(|| self.out.upgrade.take());
             self.carry(chunk);
@@ -85,6 +84,10 @@ impl Wire<'_> {
 
     /// TLS begins where the session says.
     fn secure(&mut self, begins: Upgrade) {
+        for peer in [Peer::Client, Peer::Server] {
+            let done = self.session.dealt_with(peer).min(self.ahead[peer.index()].len());
+            self.came[peer.index()].extend(self.ahead[peer.index()].drain(..done));
+        }
         let mut early = |peer: Peer, begins: bool| match begins {
             true => std::mem::take(&mut self.ahead[peer.index()]),
             false => Vec::new(),

@@ -142,7 +142,7 @@ impl Stream {
             (DataKind::Lines, Content::Lines(Listing::Body)) => Place::Body,
             (DataKind::Lines, Content::Lines(listing)) => Place::Listing(listing),
             (DataKind::Lines, _) => Place::Start,
-            (DataKind::Overlong | DataKind::Rest, _) => Place::Unread,
+            (DataKind::Overlong | DataKind::Rest | DataKind::Blank, _) => Place::Unread,
             (DataKind::Opaque | DataKind::Proxy, _) => Place::Opaque,
         };
         let fixed = if block.1 == DataKind::Proxy { PROXY } else { 0 };

@@ -41,6 +41,8 @@ pub struct Data {
     pub head: Span,
     /// The subject, if these are lines of a message and it was found ([`MAX_SUBJECT`]); into the arena.
     pub subject: Span,
+    /// How many lines it has, where they are counted: see [`DataKind::Blank`].
+    pub lines: Option<u64>,
     /// True if it must not be shown: the head then is there for decoding only.
     pub secret: bool,
     /// The state in which it was sent.
@@ -67,6 +69,8 @@ pub enum DataKind {
     Chunk,
     /// Lines of the server's to a dot: a message (RETR), or a listing (LIST).
     Lines,
-    /// What came behind STARTTLS and before TLS, and is too much to be read.
+    /// Lines that are too many to be read: those between STARTTLS and TLS, or those that still waited when their peer ended.
     Rest,
+    /// A run of empty lines: those after the first few, which are texts.
+    Blank,
 }

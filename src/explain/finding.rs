@@ -45,10 +45,7 @@ pub fn oddity(odd: Oddity, from: Peer, unasked: bool, book: Book) -> Note {
             "cut off: nothing more was seen of it, and neither peer had ended the connection",
             "",
         ),
-        Oddity::NotDeflate => says(
-            from,
-            "no DEFLATE stream, or one that grows without measure: passed on as it is, and not read any more",
-        ),
+        Oddity::NotDeflate => says(from, "no DEFLATE stream: passed on as it is, and not read any more"),
         Oddity::InsteadOfDeflate => finding(
             from,
             format!(

@@ -6,18 +6,20 @@
 
 mod ahead;
 mod gate;
+mod give;
 mod secure;
 mod trouble;
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
 use std::ops::Range;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::task::yield_now;
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::lane::{Desk, Lane, READ, lend};
@@ -27,7 +29,7 @@ use super::stopped;
 use super::tls::broken;
 use super::upgrade::Upgrade;
 use crate::event::{Batch, Closed, Closer, Peer, What};
-use crate::session::{Piece, Session, Trouble, Upgrade as Begins};
+use crate::session::{Outbox, Piece, Session, Trouble, Upgrade as Begins};
 use ahead::Ahead;
 use gate::{ReadGate, WriteGate};
 use secure::Patience;
@@ -81,6 +83,8 @@ pub struct Pump {
     /// How much to read at once from each peer, in octets.
     width: [usize; 2],
     moved: Instant,
+    /// A call of the session was full: other connections come first.
+    full: bool,
     alarm: Option<Alarm>,
     /// When a peer of which nothing more is taken is looked at next.
     watch: [Option<Pin<Box<Sleep>>>; 2],
@@ -131,6 +135,7 @@ impl Pump {
             upgrade,
             width: [FIRST; 2],
             moved: Instant::now(),
+            full: false,
             alarm: idle.map(|limit| Alarm { limit, sleep: Box::pin(sleep(limit)) }),
             watch: [None, None],
             patience: None,
@@ -168,6 +173,11 @@ impl Pump {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<End>> {
         loop {
             match self.turn(cx) {
+                Ok(true) if std::mem::take(&mut self.full) => {
+                    // Woken once all other tasks and sockets had their turn.
+                    let _ = pin!(yield_now()).poll(cx);
+                    return Poll::Pending;
+                }
                 Ok(true) => {}
                 // The client has all that came before.
                 Ok(false) if self.begins.is_some() && self.lanes.iter().all(Lane::is_empty) => {
@@ -274,64 +284,6 @@ impl Pump {
         }
     }
 
-    /// Gives the session what was read, and its pieces to the legs.
-    fn take(&mut self, from: Peer, count: usize, desk: &mut Desk, cx: &mut Context<'_>) -> Result<bool, End> {
-        self.received[from.index()] += count as u64;
-        self.give(from, count, None, desk, cx)
-    }
-
-    /// Like [`Pump::take`], for bytes that are already counted in `received`. `came`: when, if a STARTTLS held them back.
-    fn give(
-        &mut self,
-        from: Peer,
-        count: usize,
-        came: Option<Instant>,
-        desk: &mut Desk,
-        cx: &mut Context<'_>,
-    ) -> Result<bool, End> {
-        let now = Instant::now();
-        let (at, waited) = (came.unwrap_or(now), came.map(|came| now.saturating_duration_since(came)));
-        self.moved = now;
-        let (mut start, mut events) = (0, 0);
-        while start < count {
-            let rest = &desk.buffer[start..count];
-            if self.session.waits(from) {
-                let since = self.session.waits_for_tls(from).then_some(at);
-                self.ahead[from.index()].put_before(rest, since);
-                break;
-            }
-            let mut taken = match waited {
-                Some(waited) => self.session.receive_late(from, rest, waited, &mut desk.out),
-                None => self.session.receive(from, rest, &mut desk.out),
-            };
-            events += desk.out.batch.events.len();
-            if taken == 0 {
-                // Whatever a session does not want still belongs to the other peer.
-                taken = count - start;
-                desk.out.pass(from.other(), 0..taken);
-            }
-            self.begins = self.begins.take().or_else(|| desk.out.upgrade.take());
-            // The session's ranges count from `start`, whatever it took.
-            let (rest, done) = self.deliver(from, start..count, at, desk, cx);
-            let lane = &mut self.lanes[from.other().index()];
-            if start + taken < count {
-                lane.add(&desk.buffer[rest]);
-            } else {
-                lane.keep(&mut desk.buffer, rest);
-            }
-            done?;
-            self.go_on(desk)?;
-            start += taken;
-            if start < count && self.lanes[from.other().index()].is_marked() {
-                // What is to happen is bounded by what one call brings about.
-                self.ahead[from.index()].put_before(&desk.buffer[start..count], came);
-                break;
-            }
-        }
-        self.width[from.index()] = next_width(self.width[from.index()], count, events);
-        Ok(true)
-    }
-
     fn take_end(&mut self, from: Peer, desk: &mut Desk, cx: &mut Context<'_>) -> Result<bool, End> {
         if let Some((peer, kind)) = self.broken {
             return Err(lost(peer, kind));
@@ -342,7 +294,7 @@ impl Pump {
             desk.out.report(from, What::Abrupt);
         }
         self.session.closed(from, &mut desk.out);
-        self.deliver(from, 0..0, Instant::now(), desk, cx).1?;
+        self.deliver(from, &[], Instant::now(), &mut desk.out, cx).1?;
         self.go_on(desk)?;
         Ok(true)
     }
@@ -357,19 +309,19 @@ impl Pump {
         })
     }
 
-    /// Sends what the outbox holds, as far as the sockets take it, and reports the events. Returns the rest of the read
-    /// buffer that the caller must keep for the other peer.
+    /// Sends what the outbox holds, as far as the sockets take it, and reports the events. Returns which of the bytes the
+    /// caller must keep for the other peer.
     fn deliver(
         &mut self,
         from: Peer,
-        chunk: Range<usize>,
+        bytes: &[u8],
         at: Instant,
-        desk: &mut Desk,
+        out: &mut Outbox,
         cx: &mut Context<'_>,
     ) -> (Range<usize>, Result<(), End>) {
         let lane = from.index();
         let (mut rest, mut done) = (0..0, Ok(()));
-        match self.send(from.other(), chunk.clone(), desk, cx) {
+        match self.send(from.other(), bytes, out, cx) {
             Ok(unsent) => rest = unsent,
             Err(end) => done = Err(end),
         }
@@ -377,26 +329,25 @@ impl Pump {
         if before == 0 {
             self.answers[lane] = 0;
         }
-        match self.send(from, chunk, desk, cx) {
-            Ok(unsent) => self.lanes[lane].add(&desk.buffer[unsent]),
+        match self.send(from, bytes, out, cx) {
+            Ok(unsent) => self.lanes[lane].add(&bytes[unsent]),
             Err(end) => done = Err(end),
         }
         self.answers[lane] += self.lanes[lane].len().saturating_sub(before);
-        desk.out.clear();
-        self.report.put(&mut desk.out.batch, at);
+        out.clear();
+        self.report.put(&mut out.batch, at);
         (rest, done)
     }
 
     /// Sends what the outbox holds for `to`. What its socket does not take goes into its lane; but if that is one run
-    /// of the read buffer, as it most often is, that is returned instead, to be kept without a copy.
-    fn send(&mut self, to: Peer, chunk: Range<usize>, desk: &Desk, cx: &mut Context<'_>) -> Result<Range<usize>, End> {
+    /// of `bytes`, as it most often is, that is returned instead, to be kept without a copy.
+    fn send(&mut self, to: Peer, bytes: &[u8], out: &Outbox, cx: &mut Context<'_>) -> Result<Range<usize>, End> {
         let at = to.index();
         if self.shut[at] || self.broken.is_some_and(|(peer, _)| peer == to) {
             return Ok(0..0);
         }
-        let bytes = &desk.buffer[chunk.clone()];
-        if desk.out.is_troubled(to) || !self.lanes[at].is_calm() {
-            for piece in desk.out.steps(to, bytes) {
+        if out.is_troubled(to) || !self.lanes[at].is_calm() {
+            for piece in out.steps(to, bytes) {
                 match piece {
                     Piece::Octets(octets) => self.lanes[at].add(octets),
                     Piece::Fault(fault) => self.lanes[at].mark(fault),
@@ -404,7 +355,7 @@ impl Pump {
             }
             return Ok(0..0);
         }
-        let mut pieces = desk.out.pieces(to, bytes);
+        let mut pieces = out.pieces(to, bytes);
         loop {
             let mut run: [&[u8]; PIECES] = [&[]; PIECES];
             let count = run.iter_mut().zip(&mut pieces).map(|(slot, piece)| *slot = piece).count();
@@ -416,7 +367,6 @@ impl Pump {
                     Err(e) => return self.failed(to, &e).map(|()| 0..0),
                 }
                 if let ([piece], Some(start)) = (run, offset(run[0], bytes)) {
-                    let start = chunk.start + start;
                     return Ok(start + sent..start + piece.len());
                 }
             }
@@ -512,7 +462,7 @@ impl Pump {
         };
         self.session.ended(peer, closed, &mut desk.out);
         for to in [Peer::Client, Peer::Server] {
-            let _ = self.send(to, 0..0, desk, cx);
+            let _ = self.send(to, &[], &desk.out, cx);
         }
         if end.by == Closer::Ours && self.fate != Some(Trouble::Reset) {
             // Under TLS an end is to be told from a cut; whoever does not take it now is not waited for.

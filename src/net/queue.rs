@@ -1,5 +1,9 @@
-//! The queue between connections and the log: batches from any number of tasks to one consumer thread, bounded in
-//! octets. Knows batches only. A producer finds room, waits for it as a future, or goes without; the consumer blocks.
+//! The queue between connections and the log: batches from any number of tasks to one consumer thread. Knows batches only.
+//!
+//! It is bounded in bytes of memory, for each connection and for all. A producer asks for room before it makes a batch,
+//! so that no batch waits anywhere else: the queue exceeds its limit by one batch a thread at most, and by what is never
+//! lost. A connection with little in the queue finds room where one that fills it does not; so a flood on one
+//! connection delays no other. The consumer blocks.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -7,16 +11,26 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use crate::event::{Batch, Event, What};
+use super::weight::{content, slack};
+use crate::event::Batch;
 
 /// How long the consumer dozes after work before it sleeps until it is woken. A wake-up costs the relay more than a
 /// whole small read; while the consumer dozes, events gather for free and are shown this much later at most.
 const DOZE: Duration = Duration::from_millis(4);
 
-/// How many octets of used batches are kept for re-use.
+/// Maximum number of bytes of used batches that are kept for re-use.
 const SPARE: usize = 1024 * 1024;
 
-/// A queue that holds `limit` octets of batches (and at most one batch more).
+/// A batch whose memory is larger than this, in bytes, and mostly unused, is not queued itself, but a copy that fits.
+const ROOMY: usize = 16 * 1024;
+
+/// A connection is light while it has no more than this part of the limit in the queue.
+const LIGHT: usize = 64;
+
+/// The part of the limit that one connection may have in the queue.
+const SHARE: usize = 4;
+
+/// A queue that holds `limit` bytes of batches, and one batch more a thread.
 #[must_use]
 pub fn channel(limit: usize) -> (Sender, Receiver) {
     let shared = Arc::new(Shared {
@@ -27,24 +41,26 @@ pub fn channel(limit: usize) -> (Sender, Receiver) {
         wake: Condvar::new(),
     });
     (
-        Sender { shared: shared.clone() },
-        Receiver { shared, taken: VecDeque::new(), in_hand: 0, worked: false, spare: Vec::new() },
+        Sender { shared: shared.clone(), own: Arc::default() },
+        Receiver { shared, taken: VecDeque::new(), in_hand: None, worked: false, spare: Vec::new() },
     )
 }
 
-/// The producers' end. Cheap to clone; the queue ends when the last one is dropped.
+/// One connection's end. The queue ends when the last one is dropped.
 #[derive(Debug)]
 pub struct Sender {
     shared: Arc<Shared>,
+    /// Bytes of this connection in the queue and in the consumer's hands.
+    own: Arc<AtomicUsize>,
 }
 
 /// The consumer's end, for a thread of its own.
 #[derive(Debug)]
 pub struct Receiver {
     shared: Arc<Shared>,
-    taken: VecDeque<(Batch, usize)>,
-    /// Octets of the batch that was handed out last; they count until the next one is asked for.
-    in_hand: usize,
+    taken: VecDeque<Queued>,
+    /// The weight of the batch that was handed out last; it counts until the next one is asked for.
+    in_hand: Option<Weight>,
     /// True from when a batch was handed out until the consumer has dozed.
     worked: bool,
     spare: Vec<Batch>,
@@ -53,7 +69,7 @@ pub struct Receiver {
 #[derive(Debug)]
 struct Shared {
     limit: usize,
-    /// Octets in the queue and in the consumer's hands.
+    /// Bytes in the queue and in the consumer's hands.
     used: AtomicUsize,
     /// True while producers wait for room.
     waiting: AtomicBool,
@@ -63,13 +79,32 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    batches: VecDeque<(Batch, usize)>,
+    batches: VecDeque<Queued>,
     spare: Vec<Batch>,
-    spare_octets: usize,
+    spare_bytes: usize,
     senders: usize,
     gone: bool,
     consumer: Consumer,
-    waiters: BTreeMap<u64, Waker>,
+    /// The light connections that wait, and the others, by their numbers.
+    light: BTreeMap<u64, Waker>,
+    heavy: BTreeMap<u64, Waker>,
+}
+
+#[derive(Debug)]
+struct Queued {
+    batch: Batch,
+    weight: Weight,
+}
+
+/// What a batch costs.
+#[derive(Debug)]
+struct Weight {
+    connection: u64,
+    /// Bytes of memory.
+    all: usize,
+    /// Bytes that its connection has filled, and what it has filled in all.
+    own: usize,
+    owner: Arc<AtomicUsize>,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -85,24 +120,36 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Who waits goes first: while someone does, room is only below three quarters.
-    fn roomy(&self) -> bool {
-        let limit = if self.waiting.load(Ordering::SeqCst) { self.limit - self.limit / 4 } else { self.limit };
-        self.used.load(Ordering::SeqCst) < limit
+    /// True if a connection with so much in the queue finds room. A light one finds the last eighth of it, too; of the
+    /// others, those that wait go first.
+    fn has_room(&self, own: usize) -> bool {
+        let used = self.used.load(Ordering::SeqCst);
+        if own <= self.limit / LIGHT {
+            return used < self.limit;
+        }
+        let most = if self.waiting.load(Ordering::SeqCst) { self.limit / 2 } else { self.limit - self.limit / 8 };
+        used < most && own < self.limit / SHARE
     }
 
-    fn push(&self, mut state: MutexGuard<'_, State>, batch: &mut Batch) {
+    fn push(&self, mut state: MutexGuard<'_, State>, batch: &mut Batch, owner: &Arc<AtomicUsize>) {
         if state.gone {
             batch.bytes.clear();
             batch.events.clear();
             return;
         }
-        let fresh = state.spare.pop().unwrap_or_default();
-        state.spare_octets = state.spare_octets.saturating_sub(octets(&fresh));
-        let full = std::mem::replace(batch, fresh);
-        let weight = weigh(&full);
-        let used = self.used.fetch_add(weight, Ordering::SeqCst) + weight;
-        state.batches.push_back((full, weight));
+        let (own, free) = (content(batch), slack(batch));
+        let full = if free > ROOMY && free > own * 3 {
+            fitting(batch)
+        } else {
+            let fresh = state.spare.pop().unwrap_or_default();
+            state.spare_bytes = state.spare_bytes.saturating_sub(slack(&fresh));
+            std::mem::replace(batch, fresh)
+        };
+        let all = own + slack(&full);
+        owner.fetch_add(own, Ordering::SeqCst);
+        let used = self.used.fetch_add(all, Ordering::SeqCst) + all;
+        let weight = Weight { connection: full.connection, all, own, owner: Arc::clone(owner) };
+        state.batches.push_back(Queued { batch: full, weight });
         let wake = match state.consumer {
             Consumer::Awake => false,
             Consumer::Dozing => used >= self.limit / 4,
@@ -115,64 +162,84 @@ impl Shared {
         }
     }
 
-    fn release(&self, weight: usize) {
-        let used = self.used.fetch_sub(weight, Ordering::SeqCst) - weight;
-        if self.waiting.load(Ordering::SeqCst) && used < self.limit - self.limit / 4 {
-            let waiters = {
-                let mut state = self.lock();
-                self.waiting.store(false, Ordering::SeqCst);
-                std::mem::take(&mut state.waiters)
-            };
-            waiters.into_values().for_each(Waker::wake);
+    /// A batch is done with: wakes whoever may find room now. A heavy connection is woken when half of all is free, or when
+    /// half of its own share is; it is light by and by if it is not served before.
+    fn release(&self, weight: &Weight) {
+        let own = weight.owner.fetch_sub(weight.own, Ordering::SeqCst) - weight.own;
+        let used = self.used.fetch_sub(weight.all, Ordering::SeqCst) - weight.all;
+        if !self.waiting.load(Ordering::SeqCst) {
+            return;
         }
+        let mut woken = BTreeMap::new();
+        let mut state = self.lock();
+        if used < self.limit - self.limit / 8 {
+            woken = std::mem::take(&mut state.light);
+        }
+        if used <= self.limit / 2 {
+            woken.append(&mut state.heavy);
+        } else if own <= self.limit / SHARE / 2 {
+            woken.extend(state.heavy.remove_entry(&weight.connection));
+        }
+        self.waiting.store(!(state.light.is_empty() && state.heavy.is_empty()), Ordering::SeqCst);
+        drop(state);
+        woken.into_values().for_each(Waker::wake);
     }
 }
 
 impl Sender {
-    /// Puts the batch if there is room, and leaves an empty one in its place; else leaves it as it is and says false.
-    pub fn put(&self, batch: &mut Batch) -> bool {
-        let state = self.shared.lock();
-        let room = state.gone || self.shared.roomy();
-        if room {
-            self.shared.push(state, batch);
-        }
-        room
+    /// Puts the batch, and leaves an empty one in its place. Whoever may be asked to wait has made sure that there is room.
+    pub fn put(&self, batch: &mut Batch) {
+        self.shared.push(self.shared.lock(), batch, &self.own);
     }
 
-    /// Like [`Sender::put`], but the task is woken when there is room again. One waiter a connection.
-    pub fn poll_put(&self, cx: &mut Context<'_>, batch: &mut Batch) -> Poll<()> {
-        let mut state = self.shared.lock();
-        if !state.gone && !self.shared.roomy() {
-            let key = batch.connection;
-            state.waiters.insert(key, cx.waker().clone());
-            self.shared.waiting.store(true, Ordering::SeqCst);
-            // The consumer may have made room before it could see that someone waits.
-            if !self.shared.roomy() {
-                return Poll::Pending;
-            }
-            state.waiters.remove(&key);
-            self.shared.waiting.store(!state.waiters.is_empty(), Ordering::SeqCst);
+    /// True if there is room for a batch of this connection.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.shared.has_room(self.own()) || self.shared.lock().gone
+    }
+
+    /// Ready if there is room for a batch of this connection; else its task is woken when there may be.
+    pub fn poll_room(&self, cx: &mut Context<'_>, connection: u64) -> Poll<()> {
+        if self.shared.has_room(self.own()) {
+            return Poll::Ready(());
         }
-        self.shared.push(state, batch);
+        let mut state = self.shared.lock();
+        if state.gone {
+            return Poll::Ready(());
+        }
+        let light = self.own() <= self.shared.limit / LIGHT;
+        state.light.remove(&connection);
+        state.heavy.remove(&connection);
+        let waiters = if light { &mut state.light } else { &mut state.heavy };
+        waiters.insert(connection, cx.waker().clone());
+        self.shared.waiting.store(true, Ordering::SeqCst);
+        // The consumer may have made room before it could see that someone waits.
+        if !self.shared.has_room(self.own()) {
+            return Poll::Pending;
+        }
+        state.light.remove(&connection);
+        state.heavy.remove(&connection);
+        self.shared.waiting.store(!(state.light.is_empty() && state.heavy.is_empty()), Ordering::SeqCst);
         Poll::Ready(())
     }
 
-    /// Puts the batch whether there is room or not: for the few events that must never be lost, at the very end.
-    pub fn force(&self, batch: &mut Batch) {
-        self.shared.push(self.shared.lock(), batch);
+    /// True if the queue is at most half full, and this connection's share is: time to go on after a lag.
+    #[must_use]
+    pub fn is_relaxed(&self) -> bool {
+        let limit = self.shared.limit;
+        self.shared.used.load(Ordering::SeqCst) <= limit / 2 && self.own() <= limit / SHARE / 2
     }
 
-    /// True if the queue is at most half full: time to go on after a lag.
-    #[must_use]
-    pub fn relaxed(&self) -> bool {
-        self.shared.used.load(Ordering::SeqCst) <= self.shared.limit / 2
+    fn own(&self) -> usize {
+        self.own.load(Ordering::SeqCst)
     }
 }
 
+/// The end of another connection.
 impl Clone for Sender {
     fn clone(&self) -> Self {
         self.shared.lock().senders += 1;
-        Sender { shared: self.shared.clone() }
+        Sender { shared: self.shared.clone(), own: Arc::default() }
     }
 }
 
@@ -226,20 +293,20 @@ impl Receiver {
     pub fn recycle(&mut self, mut batch: Batch) {
         batch.bytes.clear();
         batch.events.clear();
-        if octets(&batch) <= SPARE / 2 && self.spare.len() < 64 {
+        if slack(&batch) <= SPARE / 2 && self.spare.len() < 64 {
             self.spare.push(batch);
         }
     }
 
     fn let_go(&mut self) {
-        if self.in_hand > 0 {
-            self.shared.release(std::mem::take(&mut self.in_hand));
+        if let Some(weight) = self.in_hand.take() {
+            self.shared.release(&weight);
         }
     }
 
     fn hand_out(&mut self) -> Option<Batch> {
-        let (batch, weight) = self.taken.pop_front()?;
-        self.in_hand = weight;
+        let Queued { batch, weight } = self.taken.pop_front()?;
+        self.in_hand = Some(weight);
         self.worked = true;
         Some(batch)
     }
@@ -251,49 +318,49 @@ impl Drop for Receiver {
         state.gone = true;
         state.batches.clear();
         state.spare.clear();
-        let waiters = std::mem::take(&mut state.waiters);
+        let (light, heavy) = (std::mem::take(&mut state.light), std::mem::take(&mut state.heavy));
         drop(state);
-        waiters.into_values().for_each(Waker::wake);
+        light.into_values().chain(heavy.into_values()).for_each(Waker::wake);
     }
 }
 
 /// Takes all batches there are, and leaves used ones.
-fn exchange(mut state: MutexGuard<'_, State>, taken: &mut VecDeque<(Batch, usize)>, spare: &mut Vec<Batch>) {
+fn exchange(mut state: MutexGuard<'_, State>, taken: &mut VecDeque<Queued>, spare: &mut Vec<Batch>) {
     std::mem::swap(&mut state.batches, taken);
     while let Some(batch) = spare.pop() {
-        let weight = octets(&batch);
-        if state.spare_octets + weight > SPARE {
+        let weight = slack(&batch);
+        if state.spare_bytes + weight > SPARE {
             break;
         }
-        state.spare_octets += weight;
+        state.spare_bytes += weight;
         state.spare.push(batch);
     }
     drop(state);
     spare.clear();
 }
 
-fn octets(batch: &Batch) -> usize {
-    size_of::<Batch>() + batch.bytes.capacity() + batch.events.capacity() * size_of::<Event>()
+/// Bytes of memory that a batch takes, with all that its events own.
+#[must_use]
+pub fn weigh(batch: &Batch) -> usize {
+    content(batch) + slack(batch)
 }
 
-/// What a batch costs in memory, in octets; what events own beyond themselves is counted by its length.
-fn weigh(batch: &Batch) -> usize {
-    let owned = |event: &Event| match &event.what {
-        What::Text(text) => {
-            size_of_val(text.secrets.as_slice())
-                + size_of_val(text.oddities.as_slice())
-                + text.reading.list.as_ref().map_or(0, |list| size_of_val(list.items.as_slice()))
-        }
-        What::Data(data) => size_of_val(data.oddities.as_slice()),
-        _ => 0,
+/// Takes the content of a batch out into one that is no larger than it must be. Its memory stays.
+fn fitting(batch: &mut Batch) -> Batch {
+    let full = Batch {
+        connection: batch.connection,
+        at: batch.at,
+        bytes: batch.bytes.clone(),
+        events: batch.events.drain(..).collect(),
     };
-    octets(batch) + batch.events.iter().map(owned).sum::<usize>()
+    batch.bytes.clear();
+    full
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Peer;
+    use crate::event::{Event, Peer, What};
 
     fn batch(connection: u64, octets: usize) -> Batch {
         let events = vec![Event { from: Peer::Client, what: What::HalfClosed }];
@@ -305,7 +372,7 @@ mod tests {
         let (sender, mut receiver) = channel(1 << 20);
         let other = sender.clone();
         for n in 1..=100 {
-            assert!(if n % 2 == 0 { sender.put(&mut batch(n, 10)) } else { other.put(&mut batch(n, 10)) });
+            if n % 2 == 0 { &sender } else { &other }.put(&mut batch(n, 10));
         }
         drop((sender, other));
         let seen: Vec<u64> = std::iter::from_fn(|| receiver.recv()).map(|b| b.connection).collect();
@@ -313,58 +380,92 @@ mod tests {
     }
 
     #[test]
-    fn octets_are_bounded_and_room_comes_back() {
-        let (sender, mut receiver) = channel(64 * 1024);
+    fn a_connection_fills_its_share_and_others_find_room() {
+        let (flood, mut receiver) = channel(1 << 20);
+        let other = flood.clone();
         let mut put = 0;
-        while sender.put(&mut batch(1, 8 * 1024)) {
+        while flood.has_room() {
+            flood.put(&mut batch(1, 8 * 1024));
             put += 1;
         }
-        assert!((7..=8).contains(&put), "{put} batches of 8 KiB fit into 64 KiB");
-        let mut refused = batch(1, 5);
-        assert!(!sender.put(&mut refused));
-        assert_eq!(refused.bytes.len(), 5, "a refused batch stays with its owner");
+        assert!((30..=33).contains(&put), "{put} batches of 8 KiB are a quarter of 1 MiB");
+        assert!(other.has_room());
         // What is in hand still counts; it is free once the next one is asked for.
         while receiver.try_recv().is_some() {}
-        assert!(sender.relaxed() && sender.put(&mut refused));
-        assert!(refused.events.is_empty());
+        assert!(flood.is_relaxed() && flood.has_room());
     }
 
     #[test]
-    fn a_waiter_is_woken_by_a_drain() {
-        let (sender, mut receiver) = channel(16 * 1024);
-        while sender.put(&mut batch(1, 4096)) {}
-        let waiting = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-            runtime.block_on(async {
-                let mut last = batch(9, 1);
-                std::future::poll_fn(|cx| sender.poll_put(cx, &mut last)).await;
-            });
-        });
-        let seen: Vec<u64> = std::iter::from_fn(|| receiver.recv()).map(|b| b.connection).collect();
-        assert_eq!(seen.last(), Some(&9));
-        waiting.join().unwrap();
+    fn all_together_fill_no_more_than_the_limit_and_light_ones_find_the_last_eighth() {
+        let limit = 1 << 20;
+        let (first, _receiver) = channel(limit);
+        let floods: Vec<Sender> = (0..4).map(|_| first.clone()).collect();
+        while let Some(flood) = floods.iter().find(|flood| flood.has_room()) {
+            flood.put(&mut batch(1, 20 * 1024));
+        }
+        let used = first.shared.used.load(Ordering::SeqCst);
+        assert!(used <= limit + 21 * 1024 && used > limit / 2, "{used}");
+        let many: Vec<Sender> = (0..1000).map(|_| first.clone()).collect();
+        let served =
+            many.iter().take_while(|one| one.has_room().then(|| one.put(&mut batch(2, 1024))).is_some()).count();
+        assert!((64..1000).contains(&served), "{served} light connections beside 4 floods");
+        let used = first.shared.used.load(Ordering::SeqCst);
+        assert!(used < limit + 4096, "{used}");
+    }
+
+    #[test]
+    fn whoever_waits_is_woken() {
+        let (sender, mut receiver) = channel(64 * 1024);
+        let waiting: Vec<_> = (1..=8)
+            .map(|number| {
+                let sender = sender.clone();
+                std::thread::spawn(move || {
+                    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+                    runtime.block_on(async {
+                        for _ in 0..200 {
+                            std::future::poll_fn(|cx| sender.poll_room(cx, number)).await;
+                            sender.put(&mut batch(number, 3000));
+                        }
+                    });
+                })
+            })
+            .collect();
+        drop(sender);
+        assert_eq!(std::iter::from_fn(|| receiver.recv()).count(), 8 * 200);
+        waiting.into_iter().for_each(|thread| thread.join().unwrap());
     }
 
     #[test]
     fn used_batches_go_round() {
         let (sender, mut receiver) = channel(1 << 20);
-        let mut one = batch(1, 1000);
-        assert!(sender.put(&mut one));
+        sender.put(&mut batch(1, 1000));
         let used = receiver.try_recv().unwrap();
         receiver.recycle(used);
-        assert!(sender.put(&mut batch(2, 0)));
+        sender.put(&mut batch(2, 0));
         assert!(receiver.try_recv().is_some());
         let mut two = batch(3, 1);
-        assert!(sender.put(&mut two));
+        sender.put(&mut two);
         assert!(two.bytes.capacity() >= 1000 && two.bytes.is_empty());
+    }
+
+    #[test]
+    fn a_batch_with_little_in_much_memory_weighs_little() {
+        let (sender, mut receiver) = channel(1 << 20);
+        let mut roomy = batch(1, 3);
+        roomy.bytes.reserve(200 * 1024);
+        sender.put(&mut roomy);
+        assert!(roomy.bytes.capacity() > 200 * 1024 && roomy.bytes.is_empty() && roomy.events.is_empty());
+        assert!(sender.shared.used.load(Ordering::SeqCst) < 4096);
+        assert_eq!(receiver.recv().unwrap().bytes, b"xxx");
     }
 
     #[test]
     fn without_a_consumer_nothing_blocks() {
         let (sender, receiver) = channel(1);
-        assert!(sender.put(&mut batch(1, 100)));
-        assert!(!sender.put(&mut batch(1, 100)));
+        sender.put(&mut batch(1, 100));
+        assert!(!sender.has_room());
         drop(receiver);
-        assert!(sender.put(&mut batch(1, 100)));
+        assert!(sender.has_room());
+        sender.put(&mut batch(1, 100));
     }
 }

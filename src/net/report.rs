@@ -1,10 +1,9 @@
 //! What one connection reports: stamps its batches and hands them to the log's queue, waits for room for a bounded
 //! time, then goes on without the log, counts what is lost and says so. An opening and a close are never lost.
 
-use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -24,16 +23,10 @@ pub struct Report {
     connection: u64,
     clock: Clock,
     patience: Duration,
-    /// What of one read found no room. While it waits, the connection must not read.
-    kept: Option<Box<Kept>>,
+    /// Set while there is no room, with the end of patience. The connection must not read meanwhile.
+    wait: Option<Pin<Box<Sleep>>>,
     /// Set from when patience ran out until there is room again.
     lag: Option<Box<Lag>>,
-}
-
-#[derive(Debug)]
-struct Kept {
-    batches: VecDeque<Batch>,
-    until: Pin<Box<Sleep>>,
 }
 
 #[derive(Debug, Default)]
@@ -48,10 +41,12 @@ impl Report {
     /// Reports connection number `connection`; waits for room for `patience` at most.
     #[must_use]
     pub fn new(sender: Sender, connection: u64, clock: Clock, patience: Duration) -> Self {
-        Report { sender, connection, clock, patience, kept: None, lag: None }
+        Report { sender, connection, clock, patience, wait: None, lag: None }
     }
 
-    /// Hands the batch over, stamped with `at`, and leaves an empty one in its place.
+    /// Hands the batch over, stamped with `at`, and leaves an empty one in its place. Nothing is kept here: whoever reads
+    /// asks [`Report::poll_room`] before, so that no more than one batch a thread finds the queue full. What is
+    /// reported unasked, such as an opening, is small.
     pub fn put(&mut self, batch: &mut Batch, at: Instant) {
         if batch.events.is_empty() {
             batch.bytes.clear();
@@ -59,41 +54,32 @@ impl Report {
         }
         batch.connection = self.connection;
         batch.at = self.clock.at(at);
-        if self.lag.is_some() {
-            if !self.sender.relaxed() {
-                self.lose(batch);
-                return;
-            }
-            self.confess(batch);
+        let late = self.wait.as_ref().is_some_and(|wait| wait.is_elapsed());
+        if self.lag.is_some() && !self.sender.is_relaxed() || late && !self.sender.has_room() {
+            self.lose(batch);
+            return;
         }
-        if let Some(kept) = &mut self.kept {
-            kept.batches.push_back(std::mem::take(batch));
-        } else if !self.sender.put(batch) {
-            let batches = VecDeque::from([std::mem::take(batch)]);
-            self.kept = Some(Box::new(Kept { batches, until: Box::pin(sleep(self.patience)) }));
-        }
+        self.confess(batch);
+        self.sender.put(batch);
     }
 
-    /// Returns true if nothing waits for room in the queue, as far as [`Report::poll_room`] has found out.
+    /// Returns true if the connection may read, as far as [`Report::poll_room`] has found out.
     #[must_use]
-    pub const fn has_room(&self) -> bool {
-        self.kept.is_none()
+    pub fn has_room(&self) -> bool {
+        self.lag.is_some() || self.wait.as_ref().is_none_or(|wait| wait.is_elapsed())
     }
 
-    /// Ready when the connection may read: nothing waits for room any more, or it has waited long enough.
+    /// Ready when the connection may read: there is room for what comes of it, or it has waited long enough.
     pub fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(kept) = &mut self.kept else { return Poll::Ready(()) };
-        while let Some(batch) = kept.batches.front_mut() {
-            if self.sender.poll_put(cx, batch).is_pending() {
-                ready!(kept.until.as_mut().poll(cx));
-                break;
-            }
-            kept.batches.pop_front();
+        if self.lag.is_some() {
+            return Poll::Ready(());
         }
-        if let Some(mut kept) = self.kept.take() {
-            kept.batches.iter_mut().for_each(|batch| self.lose(batch));
+        if self.sender.poll_room(cx, self.connection).is_ready() {
+            self.wait = None;
+            return Poll::Ready(());
         }
-        Poll::Ready(())
+        let wait = self.wait.get_or_insert_with(|| Box::pin(sleep(self.patience)));
+        if wait.is_elapsed() { Poll::Ready(()) } else { wait.as_mut().poll(cx) }
     }
 
     /// Hands over the last batch, however long it takes; once all is to stop, within a second.
@@ -101,25 +87,16 @@ impl Report {
         last.connection = self.connection;
         last.at = self.clock.at(Instant::now());
         self.confess(&mut last);
-        let mut batches = self.kept.take().map(|kept| kept.batches).unwrap_or_default();
-        batches.push_back(last);
-        let sender = &self.sender;
-        let put = async |batches: &mut VecDeque<Batch>| {
-            while let Some(batch) = batches.front_mut() {
-                poll_fn(|cx| sender.poll_put(cx, batch)).await;
-                batches.pop_front();
-            }
-        };
-        let in_time = tokio::select! {
-            () = put(&mut batches) => true,
-            () = async { stopped(stop).await; sleep(LAST).await } => false,
-        };
-        if !in_time {
-            batches.iter_mut().for_each(|batch| sender.force(batch));
+        let (sender, connection) = (&self.sender, self.connection);
+        tokio::select! {
+            () = poll_fn(|cx| sender.poll_room(cx, connection)) => {}
+            () = async { stopped(stop).await; sleep(LAST).await } => {}
         }
+        self.sender.put(&mut last);
     }
 
     fn lose(&mut self, batch: &mut Batch) {
+        self.wait = None;
         let lag = self.lag.get_or_insert_default();
         lag.bytes += batch.bytes.len() as u64;
         for event in batch.events.drain(..) {
@@ -148,18 +125,22 @@ impl Report {
 
 #[cfg(test)]
 mod tests {
-    use super::super::queue::channel;
+    use super::super::queue::{Receiver, channel};
     use super::*;
 
     fn batch(what: What, octets: usize) -> Batch {
         Batch { bytes: vec![b'x'; octets], events: vec![Event { from: Peer::Server, what }], ..Batch::default() }
     }
 
+    fn octets(receiver: &mut Receiver) -> Vec<usize> {
+        std::iter::from_fn(|| receiver.try_recv()).map(|batch| batch.bytes.len()).collect()
+    }
+
     #[tokio::test]
     async fn what_is_lost_is_counted_and_said_first() {
         let (sender, mut receiver) = channel(1);
-        assert!(sender.put(&mut batch(What::HalfClosed, 0)), "this one fills the queue");
-        let mut report = Report::new(sender, 7, Clock::start(), Duration::from_millis(50));
+        sender.put(&mut batch(What::HalfClosed, 0));
+        let mut report = Report::new(sender.clone(), 7, Clock::start(), Duration::from_millis(50));
         report.put(&mut batch(What::Opened(Box::default()), 0), Instant::now());
         let begun = Instant::now();
         poll_fn(|cx| report.poll_room(cx)).await;
@@ -169,28 +150,34 @@ mod tests {
             let room = poll_fn(|cx| Poll::Ready(report.poll_room(cx))).await;
             assert!(room.is_ready(), "after that it does not wait again");
         }
-        while receiver.try_recv().is_some() {}
+        assert_eq!(octets(&mut receiver), [0, 0], "an opening is never lost");
         report.put(&mut batch(What::HalfClosed, 5), Instant::now());
         let got = receiver.recv().unwrap();
         assert_eq!((got.connection, got.bytes.len()), (7, 5));
         let whats: Vec<What> = got.events.into_iter().map(|event| event.what).collect();
-        let opened = What::Opened(Box::default());
-        assert_eq!(whats, [opened, What::Lag { events: 2, bytes: 30 }, What::HalfClosed]);
+        assert_eq!(whats, [What::Lag { events: 2, bytes: 30 }, What::HalfClosed]);
     }
 
     #[tokio::test]
-    async fn a_batch_that_waits_goes_out_when_there_is_room() {
+    async fn who_waited_long_enough_loses_nothing_once_there_is_room() {
         let (sender, mut receiver) = channel(1);
-        assert!(sender.put(&mut batch(What::HalfClosed, 0)));
-        let mut report = Report::new(sender, 7, Clock::start(), Duration::from_secs(1));
-        for octets in [5, 6] {
-            report.put(&mut batch(What::HalfClosed, octets), Instant::now());
-        }
-        for octets in [0, 5, 6] {
-            let room = poll_fn(|cx| Poll::Ready(report.poll_room(cx))).await;
-            assert_eq!(room.is_ready(), octets == 6, "one at a time fits");
-            assert_eq!(receiver.try_recv().unwrap().bytes.len(), octets);
-            assert!(receiver.try_recv().is_none());
-        }
+        sender.put(&mut batch(What::HalfClosed, 0));
+        let mut report = Report::new(sender, 7, Clock::start(), Duration::from_millis(1));
+        poll_fn(|cx| report.poll_room(cx)).await;
+        assert_eq!(octets(&mut receiver), [0]);
+        report.put(&mut batch(What::HalfClosed, 5), Instant::now());
+        assert_eq!(octets(&mut receiver), [5]);
+    }
+
+    #[tokio::test]
+    async fn who_waits_goes_on_when_there_is_room() {
+        let (sender, mut receiver) = channel(1);
+        sender.put(&mut batch(What::HalfClosed, 0));
+        let mut report = Report::new(sender, 7, Clock::start(), Duration::from_secs(60));
+        assert!(poll_fn(|cx| Poll::Ready(report.poll_room(cx))).await.is_pending());
+        assert_eq!(octets(&mut receiver), [0]);
+        poll_fn(|cx| report.poll_room(cx)).await;
+        report.put(&mut batch(What::HalfClosed, 5), Instant::now());
+        assert_eq!(octets(&mut receiver), [5]);
     }
 }

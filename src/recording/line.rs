@@ -126,6 +126,9 @@ pub struct Block<'a> {
     /// Octets that were announced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub announced: Option<u64>,
+    /// How many lines it has, where they are counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lines: Option<u64>,
     /// Its first octets, where they are not those that came before.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub head: Option<Octets<'a>>,

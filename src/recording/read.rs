@@ -458,7 +458,7 @@ fn text(line: Line<'_>, frame: u64, form: Form, bytes: Span, batch: &mut Batch) 
 }
 
 fn data(line: Line<'_>, lane: &mut Lane, batch: &mut Batch) -> Result<What, &'static str> {
-    let Some(Block { kind, len, announced, head, subject, secret }) = line.data else {
+    let Some(Block { kind, len, announced, lines, head, subject, secret }) = line.data else {
         return Err("no block of data");
     };
     let begun = mem::take(&mut lane.heads[line.from.index()]);
@@ -484,6 +484,7 @@ fn data(line: Line<'_>, lane: &mut Lane, batch: &mut Batch) -> Result<What, &'st
         announced,
         head,
         subject,
+        lines,
         secret,
         state: line.state.unwrap_or_default(),
         oddities: line.odd,

@@ -136,6 +136,7 @@ impl<W: Write + Send> Writer<W> {
             kind: data.kind,
             len: data.len,
             announced: data.announced,
+            lines: data.lines,
             head: (head != event.bytes).then(|| Octets::of(event.bytes)),
             subject: Some(event.beside).filter(|beside| !beside.is_empty()).map(Octets::of),
             secret: data.secret,

@@ -1,10 +1,10 @@
 //! Data blocks: their octets are reported as they come, each once, and the block at its end. What was smuggled is read a second
 //! time, and not reported as octets then.
 
-use super::lane::{Fate, Manner};
+use super::lane::{Block, Fate, Manner};
 use super::message::false_ends;
 use super::{Outbox, Session};
-use crate::event::{Data, DataKind, MAX_OCTETS, Octets, Oddity, Peer, Span, What};
+use crate::event::{Data, DataKind, Oddity, Peer, Span, What};
 
 /// Maximum number of bytes of a word that may be the name of a command.
 const LONGEST_NAME: usize = 32;
@@ -42,11 +42,7 @@ impl Session {
         let again = take_off(&mut lane.again, bytes.len());
         block.again += again as u64;
         if octets {
-            let (frame, kind) = (block.frame, block.kind);
-            for piece in bytes[again..].chunks(MAX_OCTETS) {
-                let bytes = out.keep(piece);
-                out.report(from, What::Octets(Octets { frame, kind, bytes, secret }));
-            }
+            out.report_bytes(from, (block.frame, block.kind, secret), &bytes[again..]);
         }
     }
 
@@ -94,8 +90,14 @@ impl Session {
 
     /// The same, with what was odd about it.
     pub(super) fn report_block_with(&mut self, from: Peer, odd: Vec<Oddity>, out: &mut Outbox) {
+        if let Some(block) = self.lane(from).block.take() {
+            self.report_whole(from, *block, odd, out);
+        }
+    }
+
+    /// Reports a block that is taken out of its lane.
+    pub(super) fn report_whole(&mut self, from: Peer, block: Block, odd: Vec<Oddity>, out: &mut Outbox) {
         let state = self.state;
-        let Some(block) = self.lane(from).block.take() else { return };
         let away = (self.lane(from).fate != Fate::Sent).then_some(Oddity::Dropped);
         let again = Some(Oddity::Smuggled(block.again)).filter(|_| block.again > 0);
         let oddities = block.oddity.into_iter().chain(again).chain(odd).chain(away).collect();
@@ -106,6 +108,7 @@ impl Session {
             announced: block.announced,
             head: out.keep(&block.head),
             subject: block.subject.map_or_else(Span::default, |subject| out.keep(subject.found())),
+            lines: (block.kind == DataKind::Blank).then_some(block.lines),
             secret: block.secret,
             state,
             oddities,
@@ -115,7 +118,7 @@ impl Session {
 }
 
 /// How many of so many octets that are read now are read again; they are taken off.
-fn take_off(again: &mut u32, len: usize) -> usize {
+pub(super) fn take_off(again: &mut u32, len: usize) -> usize {
     let count = u32::try_from(len).unwrap_or(u32::MAX).min(*again);
     *again -= count;
     count as usize

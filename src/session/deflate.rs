@@ -3,18 +3,17 @@
 //! stream breaks in is passed on and reported as it came ([`super::inflate`]), and a peer that goes on in plain text is read.
 
 use super::inflate::{Inflate, Step};
-use super::lane::{Block, Manner};
+use super::lane::{Block, Manner, Undecided};
 use super::packer::Packer;
-use super::{MAX_EVENTS, Outbox, Piece, Session};
+use super::{Outbox, Piece, Session};
 use crate::event::{DataKind, Kind, Layer, Oddity, Peer, State};
 use crate::wire::{self, Expect};
 
-/// A stream of more than [`SOME`] bytes that is larger than this many times its compressed size is taken for a bomb: even
-/// mail of nothing but zeros would not last so long.
-const MOST: u64 = 500;
+/// Cost of a compressed byte, in bytes of text: it may be a part of the tables of a block.
+const PACKED: usize = 8;
 
-/// What is smaller may grow as it likes, in bytes.
-const SOME: u64 = 64 * 1024 * 1024;
+/// Number of inflated bytes that cost as much as a byte of text.
+const INFLATED: usize = 2;
 
 /// Longest line that is looked for where a stream may be plain text, in bytes.
 const LONGEST_LINE: usize = 8 * 1024;
@@ -33,8 +32,15 @@ pub struct Deflate {
     said: bool,
     /// It ends with the flush in progress.
     ending: bool,
-    /// The step whose bytes are being read.
+    /// The step whose bytes are being read, and how many of them are.
     due: Option<Step>,
+    read: usize,
+    /// The last step filled the window, so that the next one may need no input.
+    more: bool,
+    /// How those bytes came.
+    manner: Manner,
+    /// Bytes that came before it was known that they are compressed, and are not inflated yet. They were passed on.
+    late: Undecided,
     /// Bytes that were read, as they came and inflated.
     pub packed: u64,
     /// See `packed`.
@@ -103,6 +109,10 @@ impl Deflate {
             said: false,
             ending: false,
             due: None,
+            read: 0,
+            more: false,
+            manner: Manner::Fresh,
+            late: Undecided::default(),
             packed: 0,
             plain: 0,
         }
@@ -113,9 +123,12 @@ impl Deflate {
         self.packed += (self.inflate.kept().len() + input.len()) as u64;
         self.plain += self.inflate.held() as u64;
         self.inflate.settle();
-        if self.plain > SOME && self.plain / MOST > self.packed {
-            self.phase = Phase::Lost;
-        }
+        self.read = 0;
+    }
+
+    /// True if there is something to read before any further byte is taken.
+    pub const fn is_behind(&self) -> bool {
+        self.due.is_some() || self.more || !self.late.is_empty()
     }
 
     /// Compresses bytes, so that the peer can read all of them at once. `None` where bytes pass as they came, and where
@@ -162,7 +175,7 @@ impl Session {
         }
     }
 
-    /// Takes compressed bytes; `manner` says whether they are to be sent on. Returns how many are dealt with, at least one.
+    /// Takes compressed bytes; `manner` says whether they are to be sent on. Returns how many are dealt with.
     pub(super) fn unpack(&mut self, from: Peer, chunk: &[u8], manner: Manner, out: &mut Outbox) -> usize {
         let Some(mut layer) = self.lane(from).deflate.take() else { return self.go_on(from, chunk, manner, out) };
         if layer.phase == Phase::Text {
@@ -171,15 +184,21 @@ impl Session {
         }
         let edit = manner == Manner::Fresh && layer.packer.edit;
         let mut flow = Flow { chunk, manner, edit, used: 0, mark: 0, sent: Vec::new() };
+        layer.manner = manner;
         let end = self.inflate(from, &mut layer, &mut flow, out);
+        layer.manner = flow.manner;
         let used = flow.used;
         layer.inflate.keep(&chunk[flow.mark..used]);
         if manner == Manner::Fresh && !edit {
             out.pass(from.other(), 0..used);
         }
+        // What follows the end of the layer here is little.
+        let before = std::mem::replace(&mut self.at_once, end != End::Enough);
+        let late = std::mem::take(&mut layer.late);
         match end {
             End::Enough => {
                 self.send_inside(from, &mut layer, &mut flow.sent, out);
+                layer.late = late;
                 self.lane(from).deflate = Some(layer);
                 return used;
             }
@@ -187,21 +206,39 @@ impl Session {
             End::Text => self.begin_text(from, layer, flow, out),
             End::Broken => self.give_up(from, layer, flow, true, out),
         }
+        self.at_once = before;
+        if !late.is_empty() {
+            self.put_back(from, late);
+            self.lane(from).late = Manner::Known;
+        }
         // What follows is no longer inside, and comes again.
         if used == 0 { self.go_on(from, chunk, manner, out) } else { used }
     }
 
     /// Reads what came before it was known that it is compressed. It is on its way, and so is all that follows: a layer that was
     /// made anew could not go on behind it.
-    pub(super) fn unpack_early(&mut self, from: Peer, bytes: &[u8], out: &mut Outbox) {
+    pub(super) fn unpack_early(&mut self, from: Peer, bytes: Undecided, out: &mut Outbox) {
         if let Some(layer) = self.lane(from).deflate.as_mut().filter(|_| !bytes.is_empty()) {
             layer.packer.edit = false;
+            (layer.late, layer.manner) = (bytes, Manner::Early);
+            self.unpack_late(from, out);
         }
-        let (mut rest, mut manner) = (bytes, Manner::Early);
-        while !rest.is_empty() {
-            let used = self.unpack(from, rest, manner, out);
-            rest = &rest[used..];
-            manner = Manner::Inside;
+    }
+
+    /// Reads what is inflated and what came early, as far as this call goes.
+    pub(super) fn unpack_late(&mut self, from: Peer, out: &mut Outbox) {
+        while !self.has_done_enough(out) && !self.is_behind(from) {
+            let Some(layer) = self.lane(from).deflate.as_mut().filter(|layer| layer.is_behind()) else { return };
+            let (mut late, manner) = (std::mem::take(&mut layer.late), layer.manner);
+            let used = self.unpack(from, late.bytes(), manner, out);
+            late.advance(used);
+            if let Some(layer) = self.lane(from).deflate.as_mut().filter(|layer| layer.phase != Phase::Text) {
+                layer.late = late;
+            } else {
+                // It is read without the layer now.
+                self.put_back(from, late);
+                self.lane(from).late = Manner::Known;
+            }
         }
     }
 
@@ -209,8 +246,11 @@ impl Session {
     fn inflate(&mut self, from: Peer, layer: &mut Deflate, flow: &mut Flow<'_>, out: &mut Outbox) -> End {
         loop {
             if let Some(step) = layer.due {
-                self.read_inside(from, layer, flow, out);
+                if !self.read_inside(from, layer, flow, out) {
+                    return End::Enough;
+                }
                 layer.due = None;
+                layer.more = step == Step::Full;
                 layer.settle(&flow.chunk[flow.mark..flow.used]);
                 flow.mark = flow.used;
                 layer.ending |= !self.lane(from).packed;
@@ -222,8 +262,7 @@ impl Session {
                         return End::Ended;
                     }
                 }
-                let some = flow.used > 0 && flow.used < flow.chunk.len();
-                if some && flow.manner == Manner::Fresh && out.batch.events.len() >= MAX_EVENTS {
+                if self.has_done_enough(out) || self.is_behind(from) {
                     return End::Enough;
                 }
             }
@@ -257,11 +296,14 @@ impl Session {
             let (taken, step) =
                 if layer.phase == Phase::Stream { layer.inflate.step(&rest[..room]) } else { (room, Step::More) };
             flow.used += taken;
+            layer.more = false;
+            self.work += taken * PACKED;
             match step {
                 // A line whose end is still to come may inflate to something; to a line it does not.
                 Step::Block if open && !layer.inflate.ends_line() && !layer.ending => {}
                 Step::Block | Step::Full | Step::End => {
                     layer.due = Some(step);
+                    self.work += layer.inflate.held() / INFLATED;
                     continue;
                 }
                 Step::Broken => layer.phase = Phase::Lost,
@@ -293,49 +335,58 @@ impl Session {
         }
     }
 
-    /// Deals with what was inflated and is sound.
-    fn read_inside(&mut self, from: Peer, layer: &mut Deflate, flow: &mut Flow<'_>, out: &mut Outbox) {
+    /// Deals with what was inflated and is sound, as far as this call goes. Returns whether that is all of it.
+    fn read_inside(&mut self, from: Peer, layer: &mut Deflate, flow: &mut Flow<'_>, out: &mut Outbox) -> bool {
+        let mut before = layer.read;
         for plain in layer.inflate.sound() {
-            if flow.edit {
-                self.edit_inside(from, plain, &mut layer.packer, &mut flow.sent, out);
-                continue;
-            }
-            let manner = if flow.manner == Manner::Fresh { Manner::Inside } else { flow.manner };
-            let read = self.go_on(from, plain, manner, out);
-            if !plain.is_empty() {
-                // Said of the first, it need not be said again; and what has to wait does so inflated.
-                flow.manner = if flow.manner == Manner::Fresh { Manner::Fresh } else { Manner::Inside };
-            }
-            self.go_on(from, &plain[read..], Manner::Inside, out);
-        }
-    }
-
-    /// Deals with inflated bytes that rules may edit; adds to `sent` what is to be sent on.
-    fn edit_inside(&mut self, from: Peer, plain: &[u8], packer: &mut Packer, sent: &mut Vec<u8>, out: &mut Outbox) {
-        let mut inner = Outbox::default();
-        std::mem::swap(&mut inner.batch, &mut out.batch);
-        let mut at = 0;
-        while at < plain.len() {
-            let rest = &plain[at..];
-            at += self.go_on(from, rest, Manner::Fresh, &mut inner);
-            for step in inner.steps(from.other(), rest) {
-                match step {
-                    Piece::Octets(bytes) => sent.extend_from_slice(bytes),
-                    Piece::Fault(fault) => {
-                        // What is before it must be readable by itself.
-                        let packed = packer.pack(sent);
-                        out.send(from.other(), packed.as_deref().unwrap_or(sent));
-                        sent.clear();
-                        out.fault(from.other(), fault.clone());
-                    }
+            let mut rest = &plain[before.min(plain.len())..];
+            before -= before.min(plain.len());
+            while !rest.is_empty() {
+                if !self.at_once && self.is_behind(from) {
+                    return false;
+                }
+                let read = match (flow.edit, flow.manner) {
+                    (true, _) => self.edit_inside(from, rest, (&mut layer.packer, &mut flow.sent), out),
+                    (false, Manner::Fresh) => self.go_on(from, rest, Manner::Inside, out),
+                    (false, manner) => self.go_on(from, rest, manner, out),
+                };
+                if flow.manner != Manner::Fresh && (read > 0 || self.lane(from).wait.is_some()) {
+                    // Said of the first, it need not be said again; and what has to wait does so inflated.
+                    flow.manner = Manner::Inside;
+                }
+                layer.read += read;
+                rest = &rest[read..];
+                if !rest.is_empty() && !self.at_once && self.has_done_enough(out) {
+                    return false;
                 }
             }
-            // What we answer the peer itself goes through the layer of the other lane, if it has one.
-            let back: Vec<&[u8]> = inner.pieces(from, rest).collect();
-            out.send(from, &back.concat());
-            inner.clear();
         }
+        true
+    }
+
+    /// Deals with inflated bytes that rules may edit; adds to what is to be sent on. Returns how many are dealt with.
+    fn edit_inside(&mut self, from: Peer, plain: &[u8], into: (&mut Packer, &mut Vec<u8>), out: &mut Outbox) -> usize {
+        let (packer, sent) = into;
+        let mut inner = Outbox::default();
         std::mem::swap(&mut inner.batch, &mut out.batch);
+        let taken = self.go_on(from, plain, Manner::Fresh, &mut inner);
+        for step in inner.steps(from.other(), plain) {
+            match step {
+                Piece::Octets(bytes) => sent.extend_from_slice(bytes),
+                Piece::Fault(fault) => {
+                    // What is before it must be readable by itself.
+                    let packed = packer.pack(sent);
+                    out.send(from.other(), packed.as_deref().unwrap_or(sent));
+                    sent.clear();
+                    out.fault(from.other(), fault.clone());
+                }
+            }
+        }
+        // What we answer the peer itself goes through the layer of the other lane, if it has one.
+        let back: Vec<&[u8]> = inner.pieces(from, plain).collect();
+        out.send(from, &back.concat());
+        std::mem::swap(&mut inner.batch, &mut out.batch);
+        taken
     }
 
     /// Sends what has gathered for the inside of the layer.
@@ -371,8 +422,10 @@ impl Session {
     /// Deals with bytes that came in the layer's place and are not part of the chunk at hand.
     fn go_on_plainly(&mut self, from: Peer, bytes: &[u8], flow: &Flow<'_>, out: &mut Outbox) {
         if flow.edit {
-            let (mut passes, mut sent) = (Packer::new(false), Vec::new());
-            self.edit_inside(from, bytes, &mut passes, &mut sent, out);
+            let (mut passes, mut sent, mut at) = (Packer::new(false), Vec::new(), 0);
+            while at < bytes.len() {
+                at += self.edit_inside(from, &bytes[at..], (&mut passes, &mut sent), out);
+            }
             out.send(from.other(), &sent);
             return;
         }
@@ -454,35 +507,54 @@ impl Session {
         std::mem::swap(&mut inner.batch, &mut out.batch);
     }
 
-    /// The lane brings no more: what is kept of its layer is read as far as it goes, and sent on.
-    pub(super) fn end_layer(&mut self, from: Peer, out: &mut Outbox) {
+    /// The lane brings no more: what is kept of its layer is read as far as it goes, and sent on. Returns what is too much to be
+    /// read in this call.
+    pub(super) fn end_layer(&mut self, from: Peer, out: &mut Outbox) -> Vec<u8> {
         let Some(mut layer) = self.lane(from).deflate.take() else {
             let lane = self.lane(from);
             // Of a stream that broke with the last byte, all was reported.
             let packed = lane.packed;
             lane.block = lane.block.take().filter(|block| !packed || block.kind != DataKind::Opaque || block.len > 0);
-            return;
+            return Vec::new();
         };
         if layer.phase == Phase::Text {
             self.lane(from).ratio = (layer.packed, layer.plain);
-            return;
+            return Vec::new();
         }
+        let mut rest = Vec::new();
         let edit = layer.packer.edit;
         let mut flow = Flow { chunk: &[], manner: Manner::Fresh, edit, used: 0, mark: 0, sent: Vec::new() };
         let none = layer.inflate.is_flush(None) || layer.inflate.raw().is_empty();
-        match (layer.phase, layer.start) {
-            (_, Start::Line) => return self.begin_text(from, layer, flow, out),
-            (Phase::Lost | Phase::Over, _) if !none => return self.give_up(from, layer, flow, true, out),
-            (_, Start::Open) if !none => return self.give_up(from, layer, flow, false, out),
-            _ if layer.inflate.held() == 0 && !none => return self.give_up(from, layer, flow, false, out),
-            _ => {}
+        let wrong = match (layer.phase, layer.start) {
+            _ if layer.due.is_some() => None,
+            (_, Start::Line) => {
+                let before = std::mem::replace(&mut self.at_once, true);
+                self.begin_text(from, layer, flow, out);
+                self.at_once = before;
+                return rest;
+            }
+            (Phase::Lost | Phase::Over, _) if !none => Some(true),
+            (_, Start::Open) if !none => Some(false),
+            _ if layer.inflate.held() == 0 && !none => Some(false),
+            _ => None,
+        };
+        if let Some(wrong) = wrong {
+            self.give_up(from, layer, flow, wrong, out);
+            return rest;
         }
-        self.read_inside(from, &mut layer, &mut flow, out);
+        if !self.read_inside(from, &mut layer, &mut flow, out) {
+            rest = layer.inflate.sound().concat().split_off(layer.read);
+            if edit {
+                flow.sent.extend_from_slice(&rest);
+            }
+        }
+        rest.extend_from_slice(layer.late.bytes());
         layer.settle(&[]);
         self.lane(from).ratio = (layer.packed, layer.plain);
         self.flush_inside(from, &mut flow, true, out);
         self.send_inside(from, &mut layer, &mut flow.sent, out);
         self.send_last(from, &layer, out);
+        rest
     }
 
     /// True if the next byte of a lane begins a text.

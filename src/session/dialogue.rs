@@ -211,9 +211,9 @@ impl Dialogue {
         was > 0
     }
 
-    /// The client sent an empty line.
-    pub fn blank(&mut self) {
-        self.blanks = self.blanks.saturating_add(1);
+    /// The client sent empty lines.
+    pub fn blank(&mut self, lines: u64) {
+        self.blanks = self.blanks.saturating_add(u32::try_from(lines).unwrap_or(u32::MAX));
     }
 
     /// A refusal came that no command waits for. True if it may be that of an empty line.

@@ -52,6 +52,11 @@ impl Plan {
         Plan { fate, edited, bytes: None }
     }
 
+    /// True if no rule does anything.
+    pub fn is_nothing(&self) -> bool {
+        self.fate == Fate::Sent && self.edited.is_none() && self.bytes.is_none()
+    }
+
     /// What is reported of it, with what is sent in its place. `text`: the text and its reading.
     pub fn edited(
         self,

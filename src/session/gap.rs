@@ -11,6 +11,7 @@ impl Session {
     /// Reports that bytes of a peer are missing at this place, so many if that is known; `None` for the beginning of the
     /// connection, of either peer. Of data whose size was announced, the rest is read on.
     pub fn missed(&mut self, from: Peer, bytes: Option<u64>, out: &mut Outbox) {
+        self.begin_call(out);
         let data = bytes.is_some_and(|bytes| self.skip(from, bytes));
         if !data {
             self.lose_track(from, out);
@@ -59,9 +60,11 @@ impl Session {
             // What waits was followed by something else.
             self.refuse_all(out);
         }
-        self.end_layer(from, out);
+        self.end_run(from, out);
+        let rest = self.end_layer(from, out);
         self.flush_with(from, vec![Oddity::Torn], out);
         self.report_block_with(from, vec![Oddity::Torn], out);
+        self.count_rest(from, &rest, out);
         let layered = self.lane(from).packed;
         let expect = if layered { self.shut(from) } else { Expect::Line };
         let lane = self.lane(from);

@@ -88,6 +88,8 @@ pub struct Block {
     pub hello: Option<Box<Reader>>,
     /// What was read, and is to be reported.
     pub said: Vec<Hello>,
+    /// How many lines came, of a run of empty ones.
+    pub lines: u64,
 }
 
 impl Block {
@@ -109,6 +111,7 @@ impl Block {
             word: Vec::new(),
             hello: None,
             said: Vec::new(),
+            lines: 0,
         }
     }
 
@@ -200,8 +203,16 @@ pub struct Lane {
     pub armed: Option<Box<Armed>>,
     /// What its octets wait for, and the frame whose answer decides it.
     pub wait: Option<(Wait, u64)>,
-    /// The octets that wait.
+    /// The octets that wait. With nothing to wait for, these were too many to be read in one call, and come before all else.
     pub undecided: Undecided,
+    /// How the next of them came.
+    pub late: Manner,
+    /// The last byte of the chunk before is dealt with, and comes again, so that the driver does.
+    pub owed: bool,
+    /// Empty lines in a row that were texts.
+    pub blanks: u8,
+    /// Those that came after them, as one block.
+    pub run: Option<Box<Block>>,
     /// So many octets were reported as those of a message, and are read again: those that wait, or have begun a line, and no more.
     pub again: u32,
     /// The next line is a SASL response, in the exchange that this frame began.

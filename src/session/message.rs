@@ -109,7 +109,7 @@ impl Session {
         self.lane(Peer::Client).again = u32::try_from(waiting.len()).unwrap_or(u32::MAX);
         let used = self.go_on(Peer::Client, waiting.bytes(), Manner::Known, out);
         waiting.advance(used);
-        self.lane(Peer::Client).undecided = waiting;
+        self.put_back(Peer::Client, waiting);
     }
 
     /// The server has accepted a message that has not ended for the standard. If there is a false end in it, that is where

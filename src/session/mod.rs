@@ -5,12 +5,15 @@
 //! else. Octets that cannot be classified before the other side has spoken are relayed at once and read later
 //! (`wait`): until then they are not reported, so that no secret is.
 
+mod amount;
+mod blank;
 mod block;
 mod deflate;
 pub mod dialogue;
 mod edit;
 mod enforce;
 mod fault;
+mod finish;
 mod gap;
 mod inflate;
 pub mod lane;
@@ -36,6 +39,7 @@ use crate::grammar::Grammar;
 pub use crate::rules::Trouble;
 use crate::rules::{Progress, Rules};
 use crate::wire::{self, Cut, Expect, Framer, imap, managesieve};
+pub use amount::MAX_EVENTS;
 use deflate::Deflate;
 use dialogue::Dialogue;
 use edit::Plan;
@@ -47,9 +51,6 @@ use secret::Mask;
 use starttls::StartTls;
 pub use starttls::Upgrade;
 use user::Login;
-
-/// So many events are reported in one call at the most, give or take those that one text brings about.
-pub const MAX_EVENTS: usize = 1024;
 
 /// One connection: two lanes, and what is going on between them.
 #[derive(Debug)]
@@ -90,6 +91,11 @@ pub struct Session {
     suspect: Option<Vec<u8>>,
     /// Bytes are missing from what is read: nothing is odd until a command has its answer.
     blind: bool,
+    /// What the call in progress has done, and how many events were in the batch before it: see `amount`.
+    work: usize,
+    before: usize,
+    /// What is read now is little, and is read whole.
+    at_once: bool,
 }
 
 impl Session {
@@ -128,6 +134,9 @@ impl Session {
             octets: false,
             stopped: false,
             speaks,
+            work: 0,
+            before: 0,
+            at_once: false,
         }
     }
 
@@ -164,9 +173,20 @@ impl Session {
     }
 
     /// Takes what one read gave and says, through `out`, what to send where. Returns how many octets of `chunk` it
-    /// has taken, at least one: fewer than all of them where a layer begins or ends, and once [`MAX_EVENTS`] are in the
-    /// batch, for a peer that sends nothing but line ends makes an event of each. The driver then empties the outbox and calls again with the rest.
+    /// has taken: fewer than all of them where a layer begins or ends, and where the call has done enough ([`MAX_EVENTS`]),
+    /// for a peer chooses how many events an octet becomes. The driver then empties the outbox and calls again with the
+    /// rest. A call that takes nothing has read what came before; calling again always comes to an end. What is sent may
+    /// be one octet more than is taken.
     pub fn receive(&mut self, from: Peer, chunk: &[u8], out: &mut Outbox) -> usize {
+        self.begin_call(out);
+        if let Some(taken) = self.catch_up(from, chunk, out) {
+            return taken;
+        }
+        let taken = self.take(from, chunk, out);
+        self.leave_off(from, taken, chunk)
+    }
+
+    fn take(&mut self, from: Peer, chunk: &[u8], out: &mut Outbox) -> usize {
         let lane = self.lane(from);
         if !lane.started && !chunk.is_empty() {
             lane.started = true;
@@ -192,6 +212,7 @@ impl Session {
 
     /// The peer will send no more. What was held or undecided is settled and reported.
     pub fn closed(&mut self, from: Peer, out: &mut Outbox) {
+        self.begin_call(out);
         if !self.lane(from).finished {
             self.finish(from, out);
             if from == Peer::Server {
@@ -204,6 +225,7 @@ impl Session {
 
     /// The connection is over; `end` is reported as its last event.
     pub fn ended(&mut self, from: Peer, mut end: Closed, out: &mut Outbox) {
+        self.begin_call(out);
         let neither = self.lanes.iter().all(|lane| !lane.finished);
         self.stopped = neither && matches!(end.by, Closer::Ours | Closer::Unseen);
         for peer in [from, from.other()] {
@@ -238,8 +260,12 @@ impl Session {
         while !input.is_empty() {
             let before = chunk.len() - input.len();
             self.relax(from, out);
-            if manner.is_new() && before > 0 && out.batch.events.len() >= MAX_EVENTS {
+            let whole = self.at_once || matches!(manner, Manner::Injected | Manner::Ours);
+            if !whole && (before > 0 && self.has_done_enough(out) || self.is_behind(from)) {
                 self.lane(from).framer = framer;
+                if matches!(manner, Manner::Early | Manner::Known) {
+                    self.lane(from).late = manner;
+                }
                 return before;
             }
             if self.lane(from).wait.is_some() {
@@ -272,6 +298,12 @@ impl Session {
             }
             if framer.expected() == Expect::Line && framer.held().is_empty() {
                 framer.gather(self.gather(from));
+            }
+            let rest = Relay { chunk, range: before..chunk.len(), manner };
+            let skipped = self.skip_run(from, &framer, &rest, out);
+            if skipped > 0 {
+                input = &input[skipped..];
+                continue;
             }
             let cut = framer.cut(&mut input);
             // What is read again was sent where the server wanted it.
@@ -319,6 +351,8 @@ impl Session {
             }
             Cut::Text { whole, fresh } => Some(self.text(from, whole, fresh, relay, out)),
             Cut::Head { whole, fresh } => {
+                self.works(whole.len());
+                self.end_run(from, out);
                 if self.lane(from).frame.is_none() {
                     self.lane(from).fate = Fate::Sent;
                 }
@@ -383,6 +417,7 @@ impl Session {
         if from == Peer::Server && self.suspect.is_some() && self.asked().is_none() && !whole.starts_with(b"421") {
             self.read_smuggled(out);
         }
+        self.works(whole.len());
         let reading = self.read(from, whole);
         let first = self.lane(from).frame.is_none();
         let late = relay.manner != Manner::Fresh || self.lane(from).gone > 0;
@@ -398,6 +433,12 @@ impl Session {
         let plan = trailing.unwrap_or(plan);
         if first {
             self.lane(from).fate = if answers_us { Fate::Dropped } else { plan.fate };
+        }
+        let plain = between && first && !answers_us && relay.manner != Manner::Injected && plan.is_nothing();
+        if self.is_in_run(from, (whole, &reading), plain, out) {
+            relay.pass_rest(from, whole, fresh, &mut self.lane(from).gone, out);
+            self.run_on(from, whole, 1, relay.manner, out);
+            return Expect::Line;
         }
         let away = self.lane(from).fate != Fate::Sent;
         let frame = self.number(from, whole, &reading);
@@ -519,84 +560,5 @@ impl Session {
         self.report_block(from, false, out);
         let turn = self.pair(from, &head, &reading, &mut Vec::new());
         self.conclude(from, &reading, turn, out)
-    }
-
-    /// Settles and reports all that is unfinished on a lane that brings no more; what was held is sent on.
-    fn finish(&mut self, from: Peer, out: &mut Outbox) {
-        self.settle_all(from, out);
-        self.end_layer(from, out);
-        self.settle_all(from, out);
-        self.flush(from, None, out);
-        self.report_block(from, true, out);
-        self.disarm(from, out);
-        self.lane(from).finished = true;
-    }
-
-    /// Settles what waits on a lane that brings no more: the likeliest answer is assumed.
-    fn settle_all(&mut self, from: Peer, out: &mut Outbox) {
-        while let Some((wait, _)) = self.lane(from).wait {
-            // A message of which nothing came has not begun.
-            let begun = wait == Wait::Message && !self.lane(from).undecided.is_empty();
-            let granted = begun || matches!(wait, Wait::Literal(_) | Wait::Sasl);
-            self.settle(from, granted, out);
-        }
-    }
-
-    /// What is said of something incomplete: whoever ended the connection first has left it so.
-    fn cut_off(&self, from: Peer) -> Oddity {
-        if self.stopped {
-            return Oddity::Unfinished;
-        }
-        if self.lanes[from.other().index()].finished { Oddity::CutShort } else { Oddity::Truncated }
-    }
-
-    /// Sends bytes to the other peer, inside the layer of this lane where that is made anew. While what lies inside is being
-    /// dealt with, the layer is not in its lane, and its bytes are put into it by whoever took it.
-    fn send_on(&mut self, from: Peer, bytes: &[u8], out: &mut Outbox) {
-        match self.lane(from).deflate.as_mut().and_then(|layer| layer.pack(bytes)) {
-            Some(packed) => out.send(from.other(), &packed),
-            None => out.send(from.other(), bytes),
-        }
-    }
-
-    /// Sends on and reports an incomplete line as it is.
-    fn flush(&mut self, from: Peer, oddity: Option<Oddity>, out: &mut Outbox) {
-        let cut_off = self.cut_off(from);
-        self.flush_with(from, oddity.into_iter().chain([cut_off]).collect(), out);
-    }
-
-    /// The same, with what is odd about it.
-    fn flush_with(&mut self, from: Peer, oddities: Vec<Oddity>, out: &mut Outbox) {
-        let lane = self.lane(from);
-        let held = lane.framer.release();
-        let gone = std::mem::take(&mut lane.gone);
-        if held.is_empty() {
-            return;
-        }
-        let rest = &held[gone.min(held.len())..];
-        let away = self.lane(from).frame.is_some() && self.lane(from).fate != Fate::Sent;
-        if !away {
-            self.send_on(from, rest, out);
-        }
-        // What is missing of a list may be its best part.
-        let reading = Reading { list: None, ..self.read(from, &held) };
-        let first = self.lane(from).frame.is_none();
-        let frame = self.number(from, &held, &reading);
-        let masked = self.masked(from, &held, &reading);
-        let again = self.repeats(from, held.len());
-        let text = Text {
-            frame,
-            first,
-            bytes: out.keep(&held),
-            edit: None,
-            reading,
-            answers: None,
-            more: false,
-            state: self.state,
-            secrets: masked.spans,
-            decoded: None,
-            oddities: oddities.into_iter().chain(again).chain(away.then_some(Oddity::Dropped)).collect(),
-        };
-        out.report(from, What::Text(text));
     }
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::{Trouble, Upgrade};
-use crate::event::{Batch, Event, Peer, Span, What};
+use crate::event::{Batch, DataKind, Event, MAX_OCTETS, Octets, Peer, Span, What};
 
 /// What a rule does to the octets for a peer, from a place among them on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,6 +138,27 @@ impl Outbox {
     /// Reports an event.
     pub fn report(&mut self, from: Peer, what: What) {
         self.batch.events.push(Event { from, what });
+    }
+
+    /// Reports bytes of a data block. Those that follow each other within a call are one event, up to [`MAX_OCTETS`].
+    /// They are of this frame and kind; the last says whether they are secret.
+    pub fn report_bytes(&mut self, from: Peer, of: (u64, DataKind, bool), bytes: &[u8]) {
+        let (frame, kind, secret) = of;
+        let mut rest = bytes;
+        let end = self.batch.bytes.len();
+        if let Some(Event { from: before, what: What::Octets(last) }) = self.batch.events.last_mut()
+            && (*before, last.frame, last.kind, last.secret) == (from, frame, kind, secret)
+            && last.bytes.end as usize == end
+        {
+            let more = rest.len().min(MAX_OCTETS.saturating_sub(last.bytes.len()));
+            last.bytes = Span::new(last.bytes.start as usize, end + more);
+            self.batch.bytes.extend_from_slice(&rest[..more]);
+            rest = &rest[more..];
+        }
+        for piece in rest.chunks(MAX_OCTETS) {
+            let bytes = self.keep(piece);
+            self.report(from, What::Octets(Octets { frame, kind, bytes, secret }));
+        }
     }
 
     /// Copies octets into the batch's arena, for an event to point at.

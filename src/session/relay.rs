@@ -7,7 +7,7 @@ use super::lane::Manner;
 use crate::event::Peer;
 
 /// Where the octets of a piece come from, and whether they are still to be sent.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Relay<'a> {
     pub chunk: &'a [u8],
     pub range: Range<usize>,

@@ -136,7 +136,7 @@ impl Session {
                     odd.push(Oddity::TooManyInFlight);
                 }
             }
-            Kind::Blank if from == Peer::Client => self.dialogue.blank(),
+            Kind::Blank if from == Peer::Client => self.dialogue.blank(1),
             // No command, and answered all the same.
             Kind::Unknown if from == Peer::Client => self.dialogue.spare(1),
             Kind::Foreign(Foreign::Proxy) if from == Peer::Client => self.dialogue.spare(1),

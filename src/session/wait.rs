@@ -1,7 +1,7 @@
 //! Octets that cannot be classified yet: a client that does not wait for the server's answer. They were relayed when
 //! they came; here they are kept, bounded, and read once the server has decided what they are.
 
-use super::lane::{Block, Fate, Lane, Manner, START, Start, Wait, start};
+use super::lane::{Block, Fate, Lane, Manner, START, Start, Undecided, Wait, start};
 use super::{MAX_EVENTS, Outbox, Session};
 use crate::event::{DataKind, Foreign, Hello, Kind, Layer, MAX_TEXT, Oddity, Peer, Reading, Text, What};
 use crate::wire::{self, Expect, Framer, hello};
@@ -36,6 +36,7 @@ impl Session {
         let Some((wait, frame)) = self.lane(from).wait.take() else { return };
         let mut waiting = std::mem::take(&mut self.lane(from).undecided);
         let mut manner = Manner::Early;
+        let packed = self.lane(from).packed;
         match wait {
             Wait::Start => {
                 manner = Manner::Known;
@@ -51,12 +52,21 @@ impl Session {
             }
             _ => self.decide(from, wait, frame, granted, out),
         }
-        if wait == Wait::Deflate && granted {
-            return self.unpack_early(from, waiting.bytes(), out);
+        if wait == Wait::Deflate && granted && !packed {
+            return self.unpack_early(from, waiting, out);
         }
         let used = self.go_on(from, waiting.bytes(), manner, out);
         waiting.advance(used);
-        self.lane(from).undecided = waiting;
+        self.put_back(from, waiting);
+    }
+
+    /// What of octets that waited could not be read yet comes before what came later.
+    pub(super) fn put_back(&mut self, from: Peer, mut waiting: Undecided) {
+        let lane = self.lane(from);
+        if !lane.undecided.is_empty() {
+            waiting.fill(lane.undecided.bytes(), usize::MAX);
+        }
+        lane.undecided = waiting;
     }
 
     /// Draws the consequences of an answer, or of its absence, for the octets that come next.

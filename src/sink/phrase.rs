@@ -17,6 +17,7 @@ pub const fn block(data: &Data) -> &'static str {
         DataKind::Lines if data.subject.is_empty() => "lines",
         DataKind::Lines => "message",
         DataKind::Rest => "not read",
+        DataKind::Blank => "empty lines",
     }
 }
 
@@ -29,6 +30,9 @@ pub fn is_short(data: &Data) -> bool {
 /// A block with its size: `literal, 51 octets`.
 #[must_use]
 pub fn size(data: &Data) -> String {
+    if let Some(lines) = data.lines {
+        return format!("{}, {}", amount(lines, "more empty line"), amount(data.len, "octet"));
+    }
     let what = block(data);
     match data.announced {
         Some(announced) if is_short(data) => {

@@ -16,7 +16,8 @@ use super::style::{Body, Ink, Look, Palette};
 use super::text::{self, End};
 use super::{Sink, caps, phrase};
 use crate::event::{
-    Closed, Data, Edited, Event, Explained, Foreign, Kind, Note, NoteKind, Oddity, Opened, Peer, State, Text, What,
+    Closed, Data, DataKind, Edited, Event, Explained, Foreign, Kind, Note, NoteKind, Oddity, Opened, Peer, State, Text,
+    What,
 };
 use crate::wording::{amount, duration};
 
@@ -255,7 +256,7 @@ impl<W: Write + Send> Pretty<W> {
         };
         let bulk = self.bulk.take(event, data);
         let head = text::start_of(bulk.as_deref().unwrap_or(event.bytes), shown);
-        if self.body == Body::Fold {
+        if self.body == Body::Fold && data.kind != DataKind::Blank {
             first_line(page, head, data.len);
         }
         page.ink(Ink::Code, ")");

@@ -26,11 +26,12 @@ use crate::event::{Batch, Peer};
 use crate::explain::Explainer;
 use crate::foreign::{self, Foreign, Kind, Times};
 use crate::grammar::Grammar;
+use crate::net::queue::weigh;
 use crate::problem::Problem;
 use crate::recording::{self, Head, Reader, State};
 use crate::sink::{Sink, escaped};
 
-/// Batches wait for the explainer in groups of at least so many octets, unless there are no more now.
+/// Batches wait for the explainer in groups of at least this many bytes of memory, unless there are no more now.
 const GROUP: usize = 256 * 1024;
 
 /// So many groups wait.
@@ -194,13 +195,13 @@ fn source(flags: &cli::Read, protocols: &Protocols) -> Result<(String, Source), 
 /// Reads what another program has written. False if something is missing or damaged.
 fn hand_over_foreign(foreign: Foreign, name: &str, grammars: Vec<Arc<Grammar>>, sender: &SyncSender<Handed>) -> bool {
     let mut passages = Passages::new(grammars);
-    let (mut group, mut octets, mut fine, mut wanted) = (Vec::new(), 0, true, true);
+    let (mut group, mut bytes, mut fine, mut wanted) = (Vec::new(), 0, true, true);
     let mut came = |came: Came| match came {
         Came::Events(batch) => {
-            octets += batch.bytes.len() + batch.events.len() * 64;
+            bytes += weigh(&batch);
             group.push(batch);
-            if octets >= GROUP {
-                octets = 0;
+            if bytes >= GROUP {
+                bytes = 0;
                 wanted &= sender.send(Handed::Batches(std::mem::take(&mut group), false)).is_ok();
             }
         }
@@ -288,19 +289,19 @@ fn file(
     mut follow: Option<&mut Follow>,
     sender: &SyncSender<Handed>,
 ) -> io::Result<bool> {
-    let (mut group, mut octets, mut complete) = (Vec::new(), 0, false);
+    let (mut group, mut bytes, mut complete) = (Vec::new(), 0, false);
     loop {
         let mut batch = Batch::default();
         let state = reader.next(&mut batch);
         let over = !matches!(state, Ok(State::Events));
         if !over {
-            octets += batch.bytes.len() + batch.events.len() * 64;
+            bytes += weigh(&batch);
             group.push(batch);
         }
         let remarks = reader.remarks();
         let drained = over || reader.is_drained();
-        if !group.is_empty() && (octets >= GROUP || drained || !remarks.is_empty()) {
-            octets = 0;
+        if !group.is_empty() && (bytes >= GROUP || drained || !remarks.is_empty()) {
+            bytes = 0;
             if sender.send(Handed::Batches(std::mem::take(&mut group), drained)).is_err() {
                 return Ok(false);
             }

@@ -253,6 +253,25 @@ impl Framer {
         self.expect = expect;
     }
 
+    /// How many bytes at the beginning of `input` are whole empty lines, and how many lines that is; none where an empty
+    /// line is not a text by itself. Only between texts.
+    #[must_use]
+    pub fn empty_lines(&self, input: &[u8]) -> (usize, u64) {
+        if !self.gather.ends(b"\r\n", true) {
+            return (0, 0);
+        }
+        let (mut at, mut lines) = (0, 0);
+        while at < input.len() {
+            match input[at..] {
+                [b'\n', ..] => at += 1,
+                [b'\r', b'\n', ..] => at += 2,
+                _ => break,
+            }
+            lines += 1;
+        }
+        (at, lines)
+    }
+
     /// Says how many lines make a text. Only between texts.
     pub fn gather(&mut self, gather: Gather) {
         self.forget();

@@ -2,6 +2,8 @@
 
 #[path = "../support/alone/mod.rs"]
 mod alone;
+#[path = "../support/bomb/mod.rs"]
+mod bomb;
 #[path = "../support/lanes/mod.rs"]
 mod lanes;
 #[path = "../support/rig/mod.rs"]
@@ -9,6 +11,7 @@ mod rig;
 #[path = "../support/ruled/mod.rs"]
 mod ruled;
 
+mod bombs;
 mod compress;
 mod cost;
 mod crowd;

@@ -1,10 +1,13 @@
 //! The program as a user runs it.
 
+#[path = "../support/bomb/mod.rs"]
+mod bomb;
 #[path = "../support/program/mod.rs"]
 mod program;
 #[path = "../support/secure/mod.rs"]
 mod secure;
 
+mod bombs;
 mod command;
 mod files;
 mod probe;

@@ -184,6 +184,7 @@ impl Talk {
     pub fn data(&mut self, kind: DataKind, octets: &[u8], len: u64, secret: bool) -> Out {
         let data = Data {
             subject: Span::default(),
+            lines: None,
             frame: self.frame,
             kind,
             len,

@@ -92,6 +92,7 @@ fn a_frame_is_put_together_around_its_literals() {
         len: 5000,
         announced: Some(5000),
         subject: Span::default(),
+        lines: None,
         head: Span::new(0, 512),
         secret: false,
         state: State::Selected,

@@ -78,6 +78,11 @@ impl Pump {
         if self.ended[Peer::Client.index()] {
             return Err(End { by: Closer::Peer(Peer::Client), why: None });
         }
+        for peer in [Peer::Client, Peer::Server] {
+            // What the session has dealt with belongs to nothing that follows.
+            let (mut one, done) = ([0], self.session.dealt_with(peer));
+            self.ahead[peer.index()].take(&mut one[..done]);
+        }
         let failed = |(peer, why)| End { by: Closer::Tls(peer), why: Some(why) };
         if begins.server {
             self.slipped_in(Peer::Server);

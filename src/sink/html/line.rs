@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::markup::Markup;
 use crate::event::{
-    Data, Edited, Explained, Fate, Foreign, Kind, Mark, Note, NoteKind, Oddity, Peer, Role, Text, What,
+    Data, DataKind, Edited, Explained, Fate, Foreign, Kind, Mark, Note, NoteKind, Oddity, Peer, Role, Text, What,
 };
 use crate::sink::style::Body;
 use crate::sink::text::{End, split_end, start_of};
@@ -193,7 +193,7 @@ pub fn data(page: &mut Markup, event: &Explained<'_>, data: &Data, body: Body) {
         page.within("<b class=h>&lt;hidden ", &amount(data.len, "octet"), "&gt;</b>");
         return notes(page, event);
     }
-    let head = head(event.bytes, body);
+    let head = head(event.bytes, data, body);
     if head.is_empty() {
         page.within("<span class=k>(", &phrase::size(data), ")</span>");
         return notes(page, event);
@@ -220,9 +220,10 @@ pub fn data(page: &mut Markup, event: &Explained<'_>, data: &Data, body: Body) {
 }
 
 /// What is shown of a block of data that is no secret.
-fn head(bytes: &[u8], body: Body) -> &[u8] {
+fn head<'a>(bytes: &'a [u8], data: &Data, body: Body) -> &'a [u8] {
     match body {
         Body::None => b"",
+        Body::Fold if data.kind == DataKind::Blank => b"",
         Body::Octets(most) => start_of(bytes, usize::try_from(most).unwrap_or(usize::MAX)),
         Body::Fold | Body::All => bytes,
     }
@@ -232,7 +233,7 @@ fn head(bytes: &[u8], body: Body) -> &[u8] {
 pub fn holds(event: &Explained<'_>, body: Body) -> bool {
     match &event.event.what {
         What::Text(text) => !is_tls(text),
-        What::Data(data) => !event.hides(data) && head(event.bytes, body).len() == event.bytes.len(),
+        What::Data(data) => !event.hides(data) && head(event.bytes, data, body).len() == event.bytes.len(),
         _ => false,
     }
 }

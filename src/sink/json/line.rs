@@ -239,6 +239,9 @@ fn block(line: &mut Object<'_>, event: &Explained<'_>, data: &Data, command: Opt
         if let Some(announced) = data.announced {
             object.number("announced", announced);
         }
+        if let Some(lines) = data.lines {
+            object.number("lines", lines);
+        }
         if !hidden && !event.beside.is_empty() {
             object.octets("subject", &[event.beside]);
         }

@@ -97,6 +97,7 @@ pub const fn block(kind: DataKind) -> &'static str {
         DataKind::Chunk => "chunk",
         DataKind::Lines => "lines",
         DataKind::Rest => "rest",
+        DataKind::Blank => "blank",
     }
 }
 

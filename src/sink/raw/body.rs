@@ -217,7 +217,7 @@ impl Sink for Bodies {
 const fn is_body(kind: DataKind) -> bool {
     match kind {
         DataKind::Literal | DataKind::Message | DataKind::Chunk | DataKind::Lines => true,
-        DataKind::Overlong | DataKind::Opaque | DataKind::Proxy | DataKind::Rest => false,
+        DataKind::Overlong | DataKind::Opaque | DataKind::Proxy | DataKind::Rest | DataKind::Blank => false,
     }
 }
 

@@ -104,7 +104,6 @@ pub fn play_cut(
                     received[from.index()] += chunk.len() as u64;
                     while !chunk.is_empty() {
                         let taken = session.receive(*from, chunk, &mut stage.out);
-                        assert!(taken > 0, "something is taken");
                         stage.carry(chunk);
                         chunk = &chunk[taken..];
                     }

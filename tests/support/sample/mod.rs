@@ -120,6 +120,7 @@ pub fn server(millisecond: u64, state: State, line: &str) -> Made {
 pub fn data(millisecond: u64, from: Peer, kind: DataKind, len: u64, head: &[u8]) -> Made {
     let data = Data {
         subject: Span::default(),
+        lines: None,
         frame: 1,
         kind,
         len,
