@@ -459,12 +459,8 @@ impl Explainer {
                 let text = format!("the rest of it, {}: too many lines to be read", amount(data.len, "octet"));
                 self.notes.push(note(NoteKind::Session, text, ""));
             }
-            DataKind::Literal
-            | DataKind::Opaque
-            | DataKind::Message
-            | DataKind::Chunk
-            | DataKind::Lines
-            | DataKind::Blank => {}
+            // What all others are is said by their size.
+            _ => {}
         }
         self.odd(from, &data.oddities, false);
     }
