@@ -191,7 +191,7 @@ fn poisoned(words: &str) -> Vec<Made> {
         changed,
         answer,
         noted(data(4, Peer::Server, DataKind::Literal, 9_999, words.repeat(3).as_bytes())),
-        data(4, Peer::Client, DataKind::Opaque, 9, words.as_bytes()),
+        data(4, Peer::Client, DataKind::Opaque, 9_999, words.as_bytes()),
         text(5, 1, Peer::Server, State::Selected, long.as_bytes()),
         text(5, 1, Peer::Server, State::Selected, b"\xff\xfe<script>\0\x1b]0;<b>\x07\r\n"),
         Made::new(6, 1, Peer::Client, What::Missed(words.into())),

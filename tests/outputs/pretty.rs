@@ -108,7 +108,7 @@ fn every_other_kind_of_event() {
         (data(0, Peer::Client, DataKind::Literal, 0, b""), "#1 C: selected (literal, 0 octets)\n"),
         (
             data(0, Peer::Client, DataKind::Opaque, 7, b"\x17\x03"),
-            "#1 C: selected (under a layer that is not read, 7 octets)\n",
+            "#1 C: selected (not inflated, 7 octets: \"\\x17\\x03\" …)\n",
         ),
         (
             data(0, Peer::Client, DataKind::Literal, 5, b"\x1b[2J\n"),
