@@ -476,7 +476,11 @@ async fn whatever_comes_to_nothing_is_a_sentence() {
         ("imap", vec![], "the server ended the connection"),
         ("imap", script("S: * BYE too many"), "the server does not want to talk to us, it said \"* BYE too many\""),
         ("smtp", script("S: 554 no service"), "it said \"554 no service\""),
-        ("smtp", [script("S: +OK hi"), vec![Wait]].concat(), "does not greet as a server of SMTP: it said \"+OK hi\""),
+        (
+            "smtp",
+            [script("S: +OK hi"), vec![Wait]].concat(),
+            "does not greet as a server of SMTP: the server speaks POP3: ",
+        ),
         ("imap", [script("S: HTTP/1.1 400 Bad Request"), vec![Wait]].concat(), "does not greet as a server of IMAP: "),
         ("imap", script("S: * OK hi\nC: a1 CAPABILITY\nS: * BYE going"), "it said \"* BYE going\""),
         (

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 
 use crate::program::scope::{Scope, answer, connect, line, listening, server};
-use crate::program::{Started, imapscope, lines, until};
+use crate::program::{PROGRAM, Started, imapscope, lines, until};
 use tempfile::TempDir;
 
 /// How much a flooding server says: more than pipes hold.
@@ -103,9 +103,9 @@ fn a_hangup_ends_with_a_summary_where_it_reads_no_rules() {
 #[test]
 fn a_hangup_that_was_ignored_stays_ignored() {
     let server = server("* OK hi\r\n", |line| answer(line, "OK done"));
-    let inner = proxy(server, &[]);
+    let route = format!("127.0.0.1:0=imap://{server}");
     let mut command = Command::new("sh");
-    command.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]).arg(inner.get_program()).args(inner.get_args());
+    command.args(["-c", "trap '' HUP; exec \"$@\"", "sh", PROGRAM, "proxy", &route]).stdout(Stdio::null());
     let (mut started, _said, address) = start(command, server);
     started.signal("-HUP");
     // It is there, and works.

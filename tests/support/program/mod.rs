@@ -10,17 +10,34 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// The built program.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_imapscope");
+
 /// No wait takes longer.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The program with these arguments, whatever the environment of the tests is.
+/// The program with these arguments, whatever the environment of the tests is: also where `nohup` has SIGHUP ignored, which
+/// children inherit.
 pub fn imapscope(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_imapscope"));
+    let mut command = if hangups_are_ignored() {
+        let mut command = Command::new("env");
+        command.args(["--default-signal=HUP", PROGRAM]);
+        command
+    } else {
+        Command::new(PROGRAM)
+    };
     command.args(arguments).stdin(Stdio::null()).env("TZ", "UTC");
     for name in ["NO_COLOR", "CLICOLOR_FORCE", "CLICOLOR", "IMAPSCOPE_LOG", "SSLKEYLOGFILE", "RUST_BACKTRACE"] {
         command.env_remove(name);
     }
     command
+}
+
+/// Returns true if this process ignores SIGHUP, by the mask of signals that Linux has in `/proc`.
+fn hangups_are_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
 /// What a program says. One that does not end is ended, and has failed.
