@@ -9,8 +9,9 @@ use super::{Outbox, Piece, Session};
 use crate::event::{DataKind, Kind, Layer, Oddity, Peer, State};
 use crate::wire::{self, Expect};
 
-/// Cost of a compressed byte, in bytes of text: it may be a part of the tables of a block.
+/// Cost of a compressed byte and of a block, in bytes of text: its tables are built anew, even if 10 bits are all of it.
 const PACKED: usize = 8;
+const STEP: usize = 1024;
 
 /// Number of inflated bytes that cost as much as a byte of text.
 const INFLATED: usize = 2;
@@ -297,7 +298,7 @@ impl Session {
                 if layer.phase == Phase::Stream { layer.inflate.step(&rest[..room]) } else { (room, Step::More) };
             flow.used += taken;
             layer.more = false;
-            self.work += taken * PACKED;
+            self.work += STEP + taken * PACKED;
             match step {
                 // A line whose end is still to come may inflate to something; to a line it does not.
                 Step::Block if open && !layer.inflate.ends_line() && !layer.ending => {}
