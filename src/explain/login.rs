@@ -46,6 +46,10 @@ impl Explainer {
     /// recording was decoded before its secrets were hidden, and brings along what was found.
     pub(super) fn decode(&mut self, from: Peer, text: &mut Text, bytes: &[u8]) -> Option<Note> {
         let known = self.vault.is_sealed().then(|| text.secrets.clone());
+        if text.oddities.contains(&Oddity::UnexpectedGoAhead) {
+            // A literal before it is missing: the next one may be the password, and names nobody.
+            self.claim = None;
+        }
         let note = self.decode_octets(from, text, bytes);
         let frame = text.answers.filter(|_| from == Peer::Server && accepts(text));
         if let Some(known) = known {
