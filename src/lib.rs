@@ -97,7 +97,7 @@
 //! | [`session`] | one connection: lanes, and who waits for what | event, grammar, wire, rules |
 //! | [`explain`] | what events mean | event, grammar, wire |
 //! | [`anonymise`] | what of a recording names somebody | event, grammar, wire |
-//! | [`file`] | files that are written: whose links are followed, what is there already | nothing |
+//! | [`mod@file`] | files that are written: whose links are followed, what is there already | nothing |
 //! | [`sink`] | how things look | event, file |
 //! | [`recording`] | what connections reported, in a file | event, sink, wire |
 //! | [`foreign`] | what files of other programs hold: transcripts, raw logs, captures | event |
@@ -313,7 +313,7 @@
 //! - **Lines of JSON are flat**, and called as the fields of conditions, so that one learns them once; what only one kind of event has
 //!   stands in an object of its name. The schema is a file beside the writer, and a test sees to it that neither has what the other
 //!   lacks. There a secret is one word, for its length would be told by as many `*`; in raw octets it must keep its length.
-//! - **A file is judged once it is open, and before a byte of it changes** ([`file`]). Paths are walked folder by folder: links of this
+//! - **A file is judged once it is open, and before a byte of it changes** ([`mod@file`]). Paths are walked folder by folder: links of this
 //!   user's and root's lead on, those of others do not, and in a folder that others can write to no file of theirs is written to.
 //!   A recording that holds something is evidence, which only `--force` overwrites; a lock keeps a second process out of it. The
 //!   part of a recording whose name is taken gets the next number.

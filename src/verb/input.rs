@@ -41,7 +41,7 @@ pub fn open(path: &Path, pipes: Pipes) -> io::Result<File> {
     }
 }
 
-/// Opens or reads a file. If it is a pipe and that takes longer than [`QUIET`], the user hears what is waited for.
+/// Opens or reads a file. If it is a pipe and that takes longer than a moment, the user hears what is waited for.
 pub fn patiently<T>(path: &Path, work: impl FnOnce() -> T) -> T {
     if !path.metadata().is_ok_and(|it| it.file_type().is_fifo()) {
         return work();
