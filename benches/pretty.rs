@@ -14,7 +14,7 @@ use imapscope::sink::Sink;
 use imapscope::sink::json::Json;
 use imapscope::sink::pretty::Pretty;
 use imapscope::sink::style::Look;
-use sample::Made;
+use sample::{Followed, Made};
 
 const LINES: u64 = 500_000;
 const ROUNDS: usize = 5;
@@ -54,9 +54,10 @@ fn line(marks: usize) -> Made {
 /// Puts the line many times into a sink; in MB/s.
 fn rate(made: &mut Made, sink: &mut dyn Sink) -> f64 {
     let start = Instant::now();
+    let mut followed = Followed::default();
     for number in 0..LINES {
         made.millisecond = number / 20; // some twenty lines come in one read
-        made.put_into(sink).expect("memory has room");
+        followed.put(made, sink);
         if sink.is_full() {
             sink.flush().expect("nowhere has room");
         }

@@ -2,7 +2,7 @@
 //!
 //! Plain data, no logic, and nothing of ours imported. Bytes are never copied into an event: a [`Batch`] owns
 //! one arena, and events point into it with a [`Span`]. `net` stamps a batch with its time, `explain` adds marks
-//! and notes and masks secrets, and a sink sees an [`Explained`] event and nothing else.
+//! and notes and masks secrets.
 
 mod connection;
 mod data;
@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use connection::{Closed, Closer, Opened, RouteName};
 pub use data::{Data, DataKind, MAX_HEAD, MAX_OCTETS, MAX_SUBJECT, Octets};
-pub use explained::{Explained, FILLER, Fate, Mark, Note, NoteKind, Role, Summary, Tally, is_masked};
+pub use explained::{FILLER, Fate, Mark, Note, NoteKind, Role, Summary, Tally, is_masked};
 pub use known::{Known, Part, Value};
 pub use list::{Item, List, ListKind};
 pub use probed::{Offer, Probed, Secured, Stage};

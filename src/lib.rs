@@ -15,7 +15,8 @@
 //!                                       ▼
 //!                        net::queue     8 MiB; one consumer thread, in verb::scope
 //!                                       ▼
-//!                        Explainer      marks, notes, findings, latency; masks secrets    ◄── Grammar
+//!                        Explainer      masks secrets; marks, notes, findings, latency    ◄── Grammar
+//!                         Connection    follows each event once: exchanges, offers, TLS, what is missing
 //!                                       ▼
 //!                        Sinks          pretty, json, html, pcapng, raw, bodies; perhaps behind a filter; a recording
 //!                                                                                                        │
@@ -45,6 +46,8 @@
 //! | mark, note, finding | the role of a span; an explanation; a note that names a violation and its culprit |
 //! | filter | a condition that says what is shown |
 //! | family | capabilities with one head: `THREAD=REFERENCES` is one of `THREAD=*` ([`grammar::member`]) |
+//! | exchange | a command with its replies ([`exchange::Exchange`]); an event is tied to one, or to none |
+//! | guess | the tie of untagged data, which answers nothing: to the oldest command that waits ([`exchange::Tie`]) |
 //! | rule, action, condition | what the user wrote: when the condition holds, the action acts |
 //!
 //! # Invariants
@@ -76,7 +79,7 @@
 //! | what the session sends of itself | 64 lines, and what rules make of one call | the user's rules; 64 KiB of answers that are not read stop the reading |
 //! | batches that wait | [`net::queue`]: 8 MiB, weighed with all that events own; a quarter of it a connection | batches of one connection or many: asked for before they are made |
 //! | batches from files | `verb/read.rs`: 8 groups of 256 KiB, weighed alike | events a byte |
-//! | commands in flight | 4096 (1024 with tags), tags and verbs cut to 128 and 32 bytes | length of a tag: cut |
+//! | commands in flight | 4096 (1024 with tags); of each, a session keeps 128 bytes of tag and 32 of verb, an exchange 64 of tag, 64 of verb and 96 of arguments | length of a tag or line: cut |
 //! | names that a server offers | 256 names and 32 KiB | length of a name |
 //! | secrets that are remembered | 8 of 4 KiB | |
 //! | data that is shown whole (`--body all`) | `sink/bulk.rs`: 1 MiB a block, 32 MiB in all | blocks under way |
@@ -92,14 +95,15 @@
 //! | [`problem`] | mistakes of the user, with place and remedy | nothing |
 //! | [`wording`] | how numbers, times and suggestions are said | nothing |
 //! | [`grammar`] | what words mean and what follows them, from TOML | event |
+//! | [`exchange`] | connections, and commands with their replies; facts, no words | event, grammar |
 //! | [`wire`] | where texts end and how they read; octets only | event |
-//! | [`rules`] | what the user wants changed, and what shown | event, wire |
+//! | [`rules`] | what the user wants changed, and what shown | event, exchange, wire |
 //! | [`session`] | one connection: lanes, and who waits for what | event, grammar, wire, rules |
-//! | [`explain`] | what events mean | event, grammar, wire |
+//! | [`explain`] | what events mean | event, exchange, grammar, wire |
 //! | [`anonymise`] | what of a recording names somebody | event, grammar, wire |
 //! | [`mod@file`] | files that are written: whose links are followed, what is there already | nothing |
-//! | [`sink`] | how things look | event, file |
-//! | [`recording`] | what connections reported, in a file | event, sink, wire |
+//! | [`sink`] | how things look | event, exchange, file |
+//! | [`recording`] | what connections reported, in a file | event, exchange, sink, wire |
 //! | [`foreign`] | what files of other programs hold: transcripts, raw logs, captures | event |
 //! | [`net`] | sockets, TLS, time, the queue; not what octets mean | event, file, session |
 //! | [`cli`] | flags, declared once | nothing |
@@ -126,6 +130,10 @@
 //! - **Rules run in the order of writing, options in an order of their own**: `--caps-like`, `--only-caps`,
 //!   `--drop-cap`, `--replace-cap`, `--add-cap`. On a command line the order of flags is chance; this one gives each flag the
 //!   effect that it names.
+//! - **The exchange is learned once** ([`exchange::Connection::follow`]): the explainer has its connection follow each event, after
+//!   secrets are masked and before anything is said of it, and lends the connection with the event ([`exchange::Explained`]). So no
+//!   sink needs to see events that it does not show, and all agree on which command an event belongs to. What answers nothing has
+//!   none; untagged data belong to the oldest command that waits, which is marked as a guess.
 //! - **A filter is a condition over explained events** ([`rules::filter`]), in front of each sink that is for eyes and of no
 //!   other: recordings stay whole. Which command a reply answers it remembers from events alone, so that it does the same to a
 //!   recording. It judges a frame by its first text: a part that is looked at by itself can say yes, and never no
@@ -394,6 +402,7 @@
 pub mod anonymise;
 pub mod cli;
 pub mod event;
+pub mod exchange;
 pub mod explain;
 pub mod file;
 pub mod foreign;

@@ -3,9 +3,9 @@
 
 use super::Explainer;
 use super::book::Book;
-use super::capability::Names;
 use super::finding::{finding, note};
 use crate::event::{NoteKind, Peer};
+use crate::exchange::capability::Names;
 use crate::grammar::{Command, Lists};
 
 /// What allows a client that was here before to speak first (Exim), by its name of today and its first one.

@@ -3,9 +3,9 @@
 
 use super::book::Book;
 use super::finding::finding;
-use super::words::Words;
 use super::{Explainer, MAX_NAME};
 use crate::event::Peer;
+use crate::exchange::words::Words;
 use crate::grammar::{Command, Grammar};
 
 /// Maximum number of names remembered for each of the two sets.
@@ -63,7 +63,7 @@ impl Explainer {
         let first = |need: &S| grammar.capability(need.as_ref()).is_some_and(|known| known.enable);
         let Some(wanted) = needs.first().filter(|_| needs.iter().all(first)) else { return };
         let on = needs.iter().any(|need| self.has_enabled(&grammar, need.as_ref()));
-        let offered = needs.iter().any(|need| self.offers.offers(&grammar, need.as_ref()));
+        let offered = needs.iter().any(|need| self.connection.offers.offers(&grammar, need.as_ref()));
         if offered && !on && self.knows_what_is_enabled() {
             self.not_enabled(feature, wanted.as_ref());
         }

@@ -3,11 +3,11 @@
 
 use super::Explainer;
 use super::book::Book;
-use super::capability::{Names, word};
 use super::finding::note;
 use super::phrase;
 use super::sasl::Exchange;
 use crate::event::{NoteKind, Status};
+use crate::exchange::capability::{Names, word};
 use crate::grammar::Then;
 
 /// What is known of it on one connection, and what was told already.
@@ -32,7 +32,7 @@ const WORDS: [&[u8]; 4] = [b"TLS", b"SSL", b"STLS", b"encrypt"];
 impl Explainer {
     /// After a capability list: what in it cannot work.
     pub(super) fn hurdles_of_list(&mut self) {
-        let (server, client) = self.offers.sides();
+        let (server, client) = self.connection.offers.sides();
         let tls = |names: &Names| names.has("STARTTLS") || names.has("STLS");
         self.hurdles.hidden = tls(server) && !tls(client);
         let bound: Vec<&str> = client.iter().filter(|name| binds(name)).take(8).collect();
@@ -45,7 +45,7 @@ impl Explainer {
             self.hurdles.told[0] = true;
             self.notes.push(note(NoteKind::Session, text, BINDING));
         }
-        let (_, client) = self.offers.sides();
+        let (_, client) = self.connection.offers.sides();
         let login = |name: &str| {
             let word = word(name);
             word.eq_ignore_ascii_case("AUTH") || word.eq_ignore_ascii_case("USER") || has_head(word, "AUTH=")
@@ -79,7 +79,7 @@ impl Explainer {
 
     /// Why an exchange fails because of imapscope.
     fn doomed(&self, exchange: &Exchange) -> Option<&'static str> {
-        let (server, client) = self.offers.sides();
+        let (server, client) = self.connection.offers.sides();
         let offered = |names: &Names| names.iter().any(binds);
         if binds(&exchange.mechanism) && self.hurdles.legs.contains(&true) {
             Some(

@@ -1,8 +1,8 @@
 //! Capability lists in words: the first in full, entry by entry; later ones as what they change, and why.
 
-use super::capability::{MAX_NAMES, Names, word};
 use super::finding::note;
 use super::{Explainer, Met, phrase};
+use crate::exchange::capability::{MAX_NAMES, Names, word};
 use std::borrow::Cow;
 
 use crate::event::{Fate, Item, List, ListKind, Note, NoteKind, Offer, Reading, Span, Text};
@@ -85,7 +85,7 @@ impl Explainer {
             let text = format!("the client does not see this list: {}", phrase::names(&hidden));
             return self.notes.push(note(NoteKind::Difference, text, ""));
         }
-        let change = self.offers.hear(&self.grammar, server.clone(), client.clone());
+        let change = self.connection.offers.hear(&self.grammar, server.clone(), client.clone());
         self.implied(&change.hidden);
         if change.first {
             let all = server.iter().chain(client.iter().filter(|name| !server.has(name)));
@@ -135,7 +135,7 @@ impl Explainer {
     /// What a rule hides may still be implied by what it leaves: then a client goes on using it, and rightly so.
     fn implied(&mut self, hidden: &[String]) {
         for name in hidden {
-            let Some(by) = self.offers.implying(&self.grammar, name).map(str::to_owned) else { continue };
+            let Some(by) = self.connection.offers.implying(&self.grammar, name).map(str::to_owned) else { continue };
             if self.first_time(Met::Implied, name.as_bytes()) {
                 let text =
                     format!("{by}, which is still offered, implies {name}: drop {by} too to see a client without");

@@ -3,10 +3,10 @@
 //! connection; its memory is bounded whatever the peers send (the constants of the files below, and [`MAX_PENDING`]).
 
 pub mod book;
-pub mod capability;
 mod early;
 mod enabled;
 pub mod finding;
+mod hide;
 mod hurdle;
 pub mod imap;
 mod kin;
@@ -24,27 +24,26 @@ mod summary;
 pub mod tally;
 pub mod tls;
 mod usage;
-mod words;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::event::{
-    Batch, Closed, Closer, Data, DataKind, Event, Explained, Foreign, Form, Kind, Layer, Mark, Note, NoteKind, Oddity,
-    Peer, Reading, Role, Span, State, Status, Text, Time, What,
+    Batch, Closed, Closer, Data, DataKind, Event, Foreign, Kind, Layer, Mark, Note, NoteKind, Oddity, Peer, Reading,
+    Role, Span, State, Status, Text, Time, What,
 };
+use crate::exchange::words::Words;
+use crate::exchange::{Connection, Explained};
 use crate::grammar::{Grammar, Then};
 use crate::wire;
 use crate::wording::{amount, thousands};
 use book::Book;
-use capability::Offers;
 use finding::note;
 use imap::{Opinion, Strict};
 use sasl::Exchange;
 use secret::Vault;
 use tally::Tallies;
-use words::Words;
 
 /// A server that has said nothing for so long would have had the time.
 const SILENCE: Duration = Duration::from_secs(1);
@@ -71,7 +70,7 @@ pub struct Explainer {
     grammar: Arc<Grammar>,
     book: Book,
     vault: Vault,
-    offers: Offers,
+    connection: Connection,
     early: early::Early,
     /// The greeting named the other one of SMTP and LMTP.
     other_kin: bool,
@@ -166,9 +165,9 @@ impl Explainer {
         let replies = grammar.replies();
         Explainer {
             book: Book::of(&grammar),
+            connection: Connection::new(Arc::clone(&grammar)),
             grammar,
             vault: Vault::new(show_secrets),
-            offers: Offers::default(),
             early: early::Early::default(),
             other_kin: false,
             tallies: Tallies::default(),
@@ -208,10 +207,11 @@ impl Explainer {
     pub fn explain(&mut self, batch: &mut Batch, put: &mut dyn FnMut(&Explained<'_>)) {
         let at = batch.at;
         self.began.get_or_insert(at);
+        self.connection.number = batch.connection;
         let mut events = std::mem::take(&mut batch.events);
         self.marks.reserve(MARKS);
         for event in &mut events {
-            self.octets_before(batch.connection, event, &mut batch.bytes, at, put);
+            self.octets_before(event, &mut batch.bytes, at, put);
             if let What::Octets(octets) = &event.what
                 && octets.bytes.is_empty()
             {
@@ -232,7 +232,7 @@ impl Explainer {
                 }
             }
             put(&Explained {
-                connection: batch.connection,
+                connection: &self.connection,
                 at,
                 event,
                 bytes,
@@ -254,12 +254,26 @@ impl Explainer {
 
     fn event(&mut self, event: &mut Event, bytes: &mut [u8], at: Time) -> Option<Duration> {
         let from = event.from;
+        // What is learned of an event is what the log shows of it.
+        let decoded = match &mut event.what {
+            What::Text(text) => {
+                let decoded = self.decode(from, text, bytes);
+                self.hide(text, bytes);
+                decoded
+            }
+            What::Data(data) => {
+                self.hide_data(from, data, bytes);
+                None
+            }
+            _ => None,
+        };
+        self.connection.follow(event, slices(&event.what, bytes).0, at);
         match &mut event.what {
-            What::Text(text) => return self.text(from, text, bytes, at),
+            What::Text(text) => return self.text(from, text, bytes, decoded, at),
             What::Data(data) => self.data(from, data, bytes, at),
             What::Upgrade(layer) => {
                 if *layer == Layer::Tls {
-                    self.offers.forget();
+                    self.connection.offers.forget();
                     self.reason = list::Reason::Tls;
                 }
                 self.notes.push(finding::layer(*layer, from, self.book));
@@ -330,7 +344,7 @@ impl Explainer {
         }
         self.pending.clear();
         self.idle = None;
-        self.offers.forget();
+        self.connection.offers.forget();
         if let Some(who) = &mut self.who {
             who.enabled.forget();
         }
@@ -338,9 +352,7 @@ impl Explainer {
         self.strict.skip();
     }
 
-    fn text(&mut self, from: Peer, text: &mut Text, bytes: &mut [u8], at: Time) -> Option<Duration> {
-        let decoded = self.decode(from, text, bytes);
-        self.hide(text, bytes);
+    fn text(&mut self, from: Peer, text: &Text, bytes: &[u8], decoded: Option<Note>, at: Time) -> Option<Duration> {
         let shown: &[u8] = text.bytes.of(bytes);
         let sent = replaced(text).map(|span| span.of(bytes));
         let sent_reading = sent.map(|sent| wire::reread(self.grammar.form, from, &text.reading, sent));
@@ -388,57 +400,7 @@ impl Explainer {
         latency
     }
 
-    /// Adds what must not be shown besides what the session has found, and masks all of it.
-    fn hide(&mut self, text: &mut Text, bytes: &mut [u8]) {
-        add(&mut text.secrets, secret::in_urls(text.bytes.of(bytes)));
-        let echoing = self.may_echo(text.bytes.of(bytes), text.reading.kind);
-        if echoing {
-            let echoes = self.vault.echoes(text.bytes.of(bytes));
-            add(&mut text.secrets, echoes);
-        }
-        if !text.secrets.is_empty() {
-            let range = range(text.bytes, bytes.len());
-            self.vault.hide(&mut bytes[range], &text.secrets);
-        }
-        let Some(edit) = &mut text.edit else { return };
-        // What a rule made of a text may hold a secret anywhere: the remembered ones are looked for in every kind of text.
-        let echoes = self.vault.echoes(edit.bytes.of(bytes));
-        add(&mut edit.secrets, echoes);
-        add(&mut edit.secrets, secret::in_urls(edit.bytes.of(bytes)));
-        let range = range(edit.bytes, bytes.len());
-        self.vault.hide(&mut bytes[range], &edit.secrets);
-    }
-
-    /// True for texts in which a secret may turn up again: human text, and what the grammar does not know or leaves to
-    /// the peers to fill. In all else it is more likely a name that happens to be the same.
-    fn may_echo(&self, text: &[u8], kind: Kind) -> bool {
-        let free = |name: Span| name.of(text).eq_ignore_ascii_case(b"ID");
-        // Without tags or statuses, what a server says of a command is a response like any other (421 of IRC).
-        let human = !matches!(self.grammar.form, Form::Imap | Form::Managesieve);
-        match kind {
-            Kind::Reply { .. } | Kind::GoAhead { .. } | Kind::Unknown | Kind::Foreign(_) => true,
-            Kind::Info { name, .. } => human || free(name) || self.grammar.response(name.of(text)).is_none(),
-            Kind::Command { verb, .. } => free(verb) || self.grammar.commands.exact(verb.of(text)).is_none(),
-            _ => false,
-        }
-    }
-
-    fn data(&mut self, from: Peer, data: &Data, bytes: &mut [u8], at: Time) {
-        let head = range(data.head, bytes.len());
-        self.hide_login_behind(data, &mut bytes[head.clone()]);
-        if from == Peer::Client {
-            self.literal_of_login(data, &bytes[head.clone()]);
-        }
-        if data.secret {
-            self.vault.hide(&mut bytes[head.clone()], &[Span::new(0, head.len())]);
-        } else if data.kind == DataKind::Literal {
-            let tokens = secret::in_urls(&bytes[head.clone()]);
-            self.vault.hide(&mut bytes[head.clone()], &tokens);
-        } else {
-            let echoes = self.vault.echoes(&bytes[head.clone()]);
-            self.vault.hide(&mut bytes[head.clone()], &echoes);
-        }
-        self.subject_of(data, bytes);
+    fn data(&mut self, from: Peer, data: &Data, bytes: &[u8], at: Time) {
         match from {
             Peer::Client => {
                 if let Some(pending) = self.pending.iter_mut().find(|pending| pending.frame == data.frame) {
@@ -446,7 +408,7 @@ impl Explainer {
                     pending.whole |= data.kind == DataKind::Message;
                 }
             }
-            Peer::Server => self.strict.data(data, &bytes[head]),
+            Peer::Server => self.strict.data(data, data.head.of(bytes)),
         }
         match data.kind {
             DataKind::Proxy => self.notes.push(finding::foreign(Foreign::Proxy, from)),
@@ -463,17 +425,6 @@ impl Explainer {
             _ => {}
         }
         self.odd(from, &data.oddities, false);
-    }
-
-    /// The subject of a message, in words.
-    fn subject_of(&mut self, data: &Data, bytes: &mut [u8]) {
-        let span = range(data.subject, bytes.len());
-        let echoes = self.vault.echoes(&bytes[span.clone()]);
-        self.vault.hide(&mut bytes[span.clone()], &echoes);
-        if !span.is_empty() && !data.secret {
-            let text = phrase::subject(&bytes[span]);
-            self.notes.push(note(NoteKind::Decoded, format!("subject {text}"), ""));
-        }
     }
 
     fn rules(&mut self, from: Peer, text: &Text, sent: Option<&[u8]>) {

@@ -3,7 +3,8 @@
 
 use super::Explainer;
 use super::secret::{self, Vault};
-use crate::event::{DataKind, Event, Explained, MAX_OCTETS, Octets, Peer, Span, Time, What};
+use crate::event::{DataKind, Event, MAX_OCTETS, Octets, Peer, Span, Time, What};
+use crate::exchange::Explained;
 
 /// The longest name of an authorised URL that is looked for across two pieces, in octets.
 const URL: usize = 1024;
@@ -35,7 +36,6 @@ impl Explainer {
     /// Hides what must not be shown of a piece of data. What has waited is put before the event that ends it.
     pub(super) fn octets_before(
         &mut self,
-        connection: u64,
         event: &mut Event,
         bytes: &mut Vec<u8>,
         at: Time,
@@ -56,7 +56,8 @@ impl Explainer {
                     let Some(tail) = self.tails.take(from) else { continue };
                     let what = What::Octets(Octets { bytes: Span::new(0, tail.bytes.len()), ..tail.octets });
                     let event = Event { from, what };
-                    put(&Explained { bytes: &tail.bytes, ..Explained::bare(connection, at, &event) });
+                    self.connection.follow(&event, &tail.bytes, at);
+                    put(&Explained { bytes: &tail.bytes, ..Explained::bare(&self.connection, at, &event) });
                 }
             }
             _ => {}

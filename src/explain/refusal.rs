@@ -80,7 +80,7 @@ impl Explainer {
             Sent::Nothing => {
                 let blank = if name.is_empty() { "" } else { " " };
                 let first = mechanism(name).is_some_and(|known| known.client_first);
-                let at_once = self.book != Book::Imap || self.offers.offers(&self.grammar, "SASL-IR");
+                let at_once = self.book != Book::Imap || self.connection.offers.offers(&self.grammar, "SASL-IR");
                 let hint = if claims && first && at_once {
                     "; a client can send the initial response in the same line"
                 } else {

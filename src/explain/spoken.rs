@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use super::book::Book;
-use super::capability::Names;
 use super::finding::{finding, note};
 use super::list::Reason;
 use super::refusal::{Sent, sent_with};
@@ -12,6 +11,7 @@ use super::sasl::Exchange;
 use super::tally::HIDDEN;
 use super::{Explainer, Idle, MAX_NAME, MAX_PENDING, MAX_TAGGED, Met, Pending, failed, phrase};
 use crate::event::{Form, Kind, Note, NoteKind, Oddity, Peer, Span, State, Status, Text, Time, repeated};
+use crate::exchange::capability::Names;
 use crate::grammar::{Command, Replies, Then};
 use crate::wire::imap;
 use crate::wording::{amount, duration};
@@ -235,7 +235,10 @@ impl Explainer {
             let text = format!("{} is not allowed in the {} state", known.name, state.word());
             self.notes.push(finding(Peer::Client, text, &known.rfc));
         }
-        if self.book == Book::Imap && known.name == "LOGIN" && self.offers.offers(&self.grammar, "LOGINDISABLED") {
+        if self.book == Book::Imap
+            && known.name == "LOGIN"
+            && self.connection.offers.offers(&self.grammar, "LOGINDISABLED")
+        {
             let text = "LOGIN although the server offers LOGINDISABLED: the password was sent in vain";
             self.notes.push(finding(Peer::Client, text, "RFC 9051 section 6.2.3"));
         }
@@ -400,7 +403,7 @@ impl Explainer {
             (Status::Ok, Some(State::Authenticated | State::Transaction)) if pending.login => {
                 self.reason = Reason::Login;
                 if !listed && !pending.listed {
-                    self.offers.forget();
+                    self.connection.offers.forget();
                 }
                 self.logged_in(user.as_ref().or(pending.subject.as_ref()))
             }
@@ -408,7 +411,7 @@ impl Explainer {
                 "the mailbox is closed".into()
             }
             (Status::Ok, Some(State::NotAuthenticated)) => {
-                self.offers.forget();
+                self.connection.offers.forget();
                 self.reason = Reason::Reset;
                 self.who = None;
                 "logged out, and the connection can be used for another login".into()
@@ -423,7 +426,7 @@ impl Explainer {
             }
             // What the server offers is another list then (RFC 3977 section 5.3, RFC 4643 section 2.2).
             (Status::Ok, _) if self.book == Book::Other && matches!(self.verb(pending.place), "MODE" | "AUTHINFO") => {
-                return self.offers.forget();
+                return self.connection.offers.forget();
             }
             (Status::Ok, None) if self.enabling(pending) => {
                 self.reason = Reason::Enable;
@@ -473,7 +476,7 @@ impl Explainer {
         }
         // After HELO there are no extensions.
         if status == Status::Ok && self.verb(pending.place) == "HELO" {
-            self.offers.hear(&self.grammar, Names::default(), Names::default());
+            self.connection.offers.hear(&self.grammar, Names::default(), Names::default());
         }
         if !text.is_empty() {
             self.notes.push(note(NoteKind::Session, text, ""));

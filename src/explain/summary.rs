@@ -16,9 +16,9 @@ impl Explainer {
         let mut summary = Summary {
             lasted: at.after(self.began.unwrap_or(at)),
             commands: tallies.commands,
-            unused: self.offers.unused(&self.grammar),
-            unadvertised: std::mem::take(&mut self.offers.unadvertised),
-            hidden_tried: std::mem::take(&mut self.offers.hidden_tried),
+            unused: self.connection.offers.unused(&self.grammar),
+            unadvertised: std::mem::take(&mut self.connection.offers.unadvertised),
+            hidden_tried: std::mem::take(&mut self.connection.offers.hidden_tried),
             rules: tallies.rules,
             dry: tallies.dry,
             findings: tallies.findings,

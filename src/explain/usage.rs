@@ -2,10 +2,10 @@
 //! and sending on before the answer.
 
 use super::book::Book;
-use super::capability::{PARAMETER, Verdict};
 use super::finding::{finding, note};
 use super::{Explainer, MAX_NAME, Met};
 use crate::event::{Literal, NoteKind, Peer};
+use crate::exchange::capability::{PARAMETER, Verdict};
 use crate::grammar::{self, Command, Then, Use};
 use crate::wording::amount;
 
@@ -28,7 +28,7 @@ impl Explainer {
         }
         // Every server should know it, and it may be offered, or hidden, all the same: USER of POP3, VRFY.
         let grammar = std::sync::Arc::clone(&self.grammar);
-        if let Some(name) = grammar.enabling(&known.name).filter(|name| self.offers.lists(&grammar, name)) {
+        if let Some(name) = grammar.enabling(&known.name).filter(|name| self.connection.offers.lists(&grammar, name)) {
             self.used(&known.name, &[name]);
         }
     }
@@ -63,7 +63,7 @@ impl Explainer {
     /// A name that ENABLE asks for. Servers ignore those that they do not know, so that any may be asked for.
     fn asked_for(&mut self, name: &str) {
         self.who.get_or_insert_default().enabled.ask(name);
-        if let Some(hidden) = self.offers.ask(&self.grammar, name) {
+        if let Some(hidden) = self.connection.offers.ask(&self.grammar, name) {
             let text = format!("asks for {hidden}, which a rule hides from the client; to ask is not a fault");
             self.notes.push(note(NoteKind::Session, text, "RFC 5161 section 3.1"));
         }
@@ -72,7 +72,7 @@ impl Explainer {
     /// What the arguments of a command of IMAP make use of; of what needs the same, the first.
     fn arguments(&mut self, known: &Command, arguments: &[u8]) {
         let grammar = std::sync::Arc::clone(&self.grammar);
-        let offered = known.needs.iter().any(|need| self.offers.offers(&grammar, need));
+        let offered = known.needs.iter().any(|need| self.connection.offers.offers(&grammar, need));
         let member = grammar::member(&known.name, arguments).filter(|_| offered);
         if let Some(need) = &member {
             self.used(&known.name, &[need]);
@@ -111,7 +111,7 @@ impl Explainer {
     }
 
     fn used<S: AsRef<str>>(&mut self, feature: &str, needs: &[S]) {
-        let text = match self.offers.make_use(&self.grammar, feature, needs) {
+        let text = match self.connection.offers.make_use(&self.grammar, feature, needs) {
             Verdict::Fine => return,
             Verdict::Hidden(name) if name.eq_ignore_ascii_case(feature) => {
                 format!("hidden and tried: {name}, which a rule keeps from the client")
@@ -134,8 +134,8 @@ impl Explainer {
             return;
         }
         let needs: &[&str] = if literal.len > LITERAL_MINUS { &["LITERAL+"] } else { &["LITERAL+", "LITERAL-"] };
-        let minus = literal.len > LITERAL_MINUS && self.offers.offers(&self.grammar, "LITERAL-");
-        if minus && !self.offers.offers(&self.grammar, "LITERAL+") {
+        let minus = literal.len > LITERAL_MINUS && self.connection.offers.offers(&self.grammar, "LITERAL-");
+        if minus && !self.connection.offers.offers(&self.grammar, "LITERAL+") {
             let text = format!(
                 "a literal of {} sent without waiting: LITERAL- allows 4,096 at most",
                 amount(literal.len, "octet")

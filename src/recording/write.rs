@@ -5,7 +5,8 @@ use std::io::{self, Write};
 
 use super::line::{Block, Line, Octets, Other};
 use super::{FORMAT, Head, plain};
-use crate::event::{Data, Event, Explained, FILLER, Form, MAX_HEAD, Octets as Piece, Opened, Peer, Text, What};
+use crate::event::{Data, Event, FILLER, Form, MAX_HEAD, Octets as Piece, Opened, Peer, Text, What};
+use crate::exchange::Explained;
 use crate::sink::Sink;
 
 /// The buffer should be written out when it holds so many octets.
@@ -83,7 +84,7 @@ impl<W: Write + Send> Writer<W> {
     }
 
     fn text(&mut self, event: &Explained<'_>, from: Peer, text: &Text) -> io::Result<()> {
-        let form = self.open.get(&event.connection).map_or(Form::default(), |open| open.opened.form);
+        let form = self.open.get(&event.connection.number).map_or(Form::default(), |open| open.opened.form);
         let mut line = Line {
             frame: Some(text.frame),
             state: Some(text.state),
@@ -96,7 +97,7 @@ impl<W: Write + Send> Writer<W> {
             odd: text.oddities.clone(),
             edit: text.edit.as_deref().cloned(),
             sent: Some(event.beside).filter(|beside| !beside.is_empty()).map(Octets::of),
-            ..Line::new(event.at.0, event.connection, from)
+            ..Line::new(event.at.0, event.connection.number, from)
         };
         match Octets::of(event.bytes) {
             Octets::Line(octets) => line.line = Some(octets),
@@ -107,14 +108,14 @@ impl<W: Write + Send> Writer<W> {
     }
 
     fn octets(&mut self, event: &Explained<'_>, from: Peer, octets: &Piece) -> io::Result<()> {
-        if let Some(open) = self.open.get_mut(&event.connection) {
+        if let Some(open) = self.open.get_mut(&event.connection.number) {
             let head = &mut open.heads[from.index()];
             head.extend_from_slice(&event.bytes[..event.bytes.len().min(MAX_HEAD - head.len())]);
         }
         let mut line = Line {
             frame: Some(octets.frame),
             piece: Some(octets.kind),
-            ..Line::new(event.at.0, event.connection, from)
+            ..Line::new(event.at.0, event.connection.number, from)
         };
         if octets.secret && event.bytes.iter().all(|&byte| byte == FILLER) {
             line.hidden = Some(event.bytes.len() as u32);
@@ -130,7 +131,7 @@ impl<W: Write + Send> Writer<W> {
     }
 
     fn data(&mut self, event: &Explained<'_>, from: Peer, data: &Data) -> io::Result<()> {
-        let open = self.open.get_mut(&event.connection);
+        let open = self.open.get_mut(&event.connection.number);
         let head = open.map(|open| std::mem::take(&mut open.heads[from.index()])).unwrap_or_default();
         let block = Block {
             kind: data.kind,
@@ -146,7 +147,7 @@ impl<W: Write + Send> Writer<W> {
             state: Some(data.state),
             odd: data.oddities.clone(),
             data: Some(block),
-            ..Line::new(event.at.0, event.connection, from)
+            ..Line::new(event.at.0, event.connection.number, from)
         })
     }
 
@@ -154,7 +155,7 @@ impl<W: Write + Send> Writer<W> {
         let other = match what {
             What::Opened(opened) => {
                 let connection = Connection { opened: (**opened).clone(), heads: Default::default() };
-                self.open.insert(event.connection, connection);
+                self.open.insert(event.connection.number, connection);
                 Other::Opened(opened.clone())
             }
             What::Tls(facts) => Other::Tls(facts.clone()),
@@ -166,12 +167,12 @@ impl<W: Write + Send> Writer<W> {
             What::Missed(rule) => Other::Missed(rule.clone()),
             What::HalfClosed => Other::HalfClosed,
             What::Closed(closed) => {
-                self.open.remove(&event.connection);
+                self.open.remove(&event.connection.number);
                 Other::Closed(closed.clone())
             }
             What::Text(_) | What::Octets(_) | What::Data(_) => return Ok(()),
         };
-        self.line(&Line { event: Some(other), ..Line::new(event.at.0, event.connection, from) })
+        self.line(&Line { event: Some(other), ..Line::new(event.at.0, event.connection.number, from) })
     }
 }
 

@@ -14,7 +14,8 @@ use super::Source;
 use super::condition::{Condition, Field, Truth};
 use super::fact::{Fact, Facts};
 use super::parse;
-use crate::event::{Edited, Explained, Kind, Note, NoteKind, Opened, Part, Peer, RouteName, State, Text, What};
+use crate::event::{Edited, Kind, Note, NoteKind, Opened, Part, Peer, RouteName, State, Text, What};
+use crate::exchange::Explained;
 use crate::problem::Problem;
 use crate::wording::amount;
 pub use known::Witness;
@@ -81,11 +82,11 @@ impl Watch {
 
     /// True if this event is to be shown. Wants all events of all connections, in their order.
     pub fn shows(&mut self, event: &Explained<'_>) -> bool {
-        let connection = self.connections.entry(event.connection).or_default();
+        let connection = self.connections.entry(event.connection.number).or_default();
         let shown = connection.shows(event, &self.filter.condition);
         connection.hidden += u64::from(!shown && !matches!(event.event.what, What::Octets(_)));
         if matches!(event.event.what, What::Closed(_)) {
-            self.connections.remove(&event.connection);
+            self.connections.remove(&event.connection.number);
         }
         shown
     }
@@ -299,7 +300,7 @@ impl Facts for Seen<'_> {
             Field::From if both => Fact::Unknown,
             Field::Tls if opens => Fact::Unknown,
             Field::From => Fact::word(event.event.from.word().as_bytes()),
-            Field::Conn => Fact::Number(event.connection),
+            Field::Conn => Fact::Number(event.connection.number),
             Field::Protocol => self.about(Fact::word_if_any(connection.protocol.as_bytes())),
             Field::Client => self.about(Fact::word_if_any(connection.client.as_bytes())),
             Field::Route => self.about(Fact::route(Some(&connection.route))),

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use super::style::Body;
-use crate::event::{Data, Explained, MAX_HEAD, Peer, What, repeated};
+use crate::event::{Data, MAX_HEAD, Peer, What, repeated};
+use crate::exchange::Explained;
 
 /// The most octets of one block that are kept, whatever is wanted.
 pub const MOST: usize = 1024 * 1024;
@@ -49,7 +50,7 @@ impl Bulk {
     /// Takes note of octets that have come.
     pub fn feed(&mut self, event: &Explained<'_>) {
         if self.most > 0 && matches!(&event.event.what, What::Octets(octets) if !octets.secret) {
-            let block = self.lanes.entry((event.connection, event.event.from)).or_default();
+            let block = self.lanes.entry((event.connection.number, event.event.from)).or_default();
             let room = self.most.saturating_sub(block.bytes.len()).min(ALL.saturating_sub(self.kept));
             let fresh = &event.bytes[..event.bytes.len().min(if block.cut { 0 } else { room })];
             block.cut |= fresh.len() < event.bytes.len();
@@ -60,7 +61,7 @@ impl Bulk {
 
     /// The octets of the block that is over; nothing if none were kept, or not the first of them.
     pub fn take(&mut self, event: &Explained<'_>, data: &Data) -> Option<Vec<u8>> {
-        let mut kept = self.lanes.remove(&(event.connection, event.event.from))?.bytes;
+        let mut kept = self.lanes.remove(&(event.connection.number, event.event.from))?.bytes;
         self.kept -= kept.len();
         // A server may have seen its end before some that had come.
         kept.truncate(usize::try_from(data.len).unwrap_or(usize::MAX));

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::Sink;
-use crate::event::Explained;
+use crate::exchange::Explained;
 
 /// Decides what a sink is given.
 pub trait Gate: Send {

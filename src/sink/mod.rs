@@ -8,7 +8,6 @@ mod caps;
 mod clock;
 mod closing;
 mod escape;
-mod exchange;
 pub mod gate;
 pub mod html;
 pub mod json;
@@ -27,7 +26,7 @@ use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
 use std::path::Path;
 
-use crate::event::Explained;
+use crate::exchange::Explained;
 use crate::file::{Output, Outputs, Refused};
 use crate::problem::Problem;
 pub use escape::escaped;
@@ -256,6 +255,7 @@ fn origin(output: &str) -> String {
 mod tests {
     use super::*;
     use crate::event::{Event, Peer, Time, What};
+    use crate::exchange::Connection;
     use std::os::unix::fs::PermissionsExt;
     use std::sync::{Arc, Mutex};
 
@@ -280,7 +280,7 @@ mod tests {
 
     fn put(sinks: &mut Sinks) -> io::Result<()> {
         let event = Event { from: Peer::Client, what: What::HalfClosed };
-        sinks.put(&Explained::bare(1, Time(0), &event))
+        sinks.put(&Explained::bare(&Connection::default(), Time(0), &event))
     }
 
     #[test]

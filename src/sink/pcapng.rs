@@ -14,9 +14,8 @@ use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::{Sink, closing, escape, text};
-use crate::event::{
-    Closed, Closer, Data, Event, Explained, Layer, Oddity, Opened, Peer, Text, Time, TlsFacts, What, repeated,
-};
+use crate::event::{Closed, Closer, Data, Event, Layer, Oddity, Opened, Peer, Text, Time, TlsFacts, What, repeated};
+use crate::exchange::Explained;
 use crate::wording::amount;
 use segment::Stream;
 
@@ -91,16 +90,16 @@ impl<W: Write + Send> Pcapng<W> {
 
     fn opened(&mut self, event: &Explained<'_>, opened: &Opened) {
         let mut remarks = Vec::new();
-        remark::opened(&mut remarks, event.connection, opened);
+        remark::opened(&mut remarks, event.connection.number, opened);
         remark::notes(&mut remarks, event);
         let nobody = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
         let client: SocketAddr = opened.client.parse().unwrap_or(nobody);
         let client = SocketAddr::new(client.ip().to_canonical(), client.port());
         let ends = [client, self.server(opened, client.is_ipv4())];
         let ends = self.free(ends);
-        let stream = Stream::open(&mut self.out, event.at, ends, event.connection, &remarks);
+        let stream = Stream::open(&mut self.out, event.at, ends, event.connection.number, &remarks);
         let fresh = Connection { stream, remarks: Vec::new(), reported: [0; 2], ended: None };
-        self.connections.insert(event.connection, fresh);
+        self.connections.insert(event.connection.number, fresh);
     }
 
     /// These ends, or such with the next port of the client's that no stream between them has.
@@ -137,7 +136,7 @@ impl<W: Write + Send> Pcapng<W> {
     }
 
     fn text(&mut self, event: &Explained<'_>, from: Peer, text: &Text) {
-        let Some(connection) = self.connections.get_mut(&event.connection) else { return };
+        let Some(connection) = self.connections.get_mut(&event.connection.number) else { return };
         let mut remarks = std::mem::take(&mut connection.remarks);
         if text.oddities.contains(&Oddity::Ours) {
             remark::add(&mut remarks, format!("said by imapscope, to the {}", from.other().word()));
@@ -153,20 +152,21 @@ impl<W: Write + Send> Pcapng<W> {
 
     /// A piece of data: what is held of the lane was written, so this one is held.
     fn octets(&mut self, event: &Explained<'_>, from: Peer) {
-        let Some(connection) = self.connections.get_mut(&event.connection) else { return };
+        let Some(connection) = self.connections.get_mut(&event.connection.number) else { return };
         connection.reported[from.index()] += event.bytes.len() as u64;
-        self.held = Some(Held { connection: event.connection, from, at: event.at, octets: event.bytes.to_vec() });
+        self.held =
+            Some(Held { connection: event.connection.number, from, at: event.at, octets: event.bytes.to_vec() });
     }
 
     /// The end of a data block: what is remarked on it belongs to its last piece, if that is still here.
     fn data(&mut self, event: &Explained<'_>, from: Peer, data: &Data) {
-        let Some(connection) = self.connections.get_mut(&event.connection) else { return };
+        let Some(connection) = self.connections.get_mut(&event.connection.number) else { return };
         let mut remarks = std::mem::take(&mut connection.remarks);
         remark::notes(&mut remarks, event);
         let reported = std::mem::take(&mut connection.reported[from.index()]);
-        let held = self.held.take_if(|held| held.connection == event.connection && held.from == from);
+        let held = self.held.take_if(|held| held.connection == event.connection.number && held.from == from);
         self.release();
-        let Some(connection) = self.connections.get_mut(&event.connection) else { return };
+        let Some(connection) = self.connections.get_mut(&event.connection.number) else { return };
         let missing = data.len.saturating_sub(repeated(&data.oddities)).saturating_sub(reported);
         if missing > 0 {
             remark::add(&mut remarks, format!("{} before this are missing", amount(missing, "octet")));
@@ -190,7 +190,7 @@ impl<W: Write + Send> Pcapng<W> {
 
     /// A layer begins that dissectors would look for: what lies in it goes on as another stream, unless nothing was said yet.
     fn split(&mut self, event: &Explained<'_>, layer: Layer) {
-        let number = event.connection;
+        let number = event.connection.number;
         let Some(before) = self.connections.get(&number).filter(|it| it.stream.used).map(|it| it.stream.ends()) else {
             return;
         };
@@ -213,7 +213,7 @@ impl<W: Write + Send> Pcapng<W> {
 
     /// What has no octets is remarked on the next packet.
     fn remark(&mut self, event: &Explained<'_>, remark: Option<String>) {
-        if let Some(connection) = self.connections.get_mut(&event.connection) {
+        if let Some(connection) = self.connections.get_mut(&event.connection.number) {
             remark.into_iter().for_each(|remark| remark::add(&mut connection.remarks, remark));
             remark::notes(&mut connection.remarks, event);
         }
@@ -223,13 +223,13 @@ impl<W: Write + Send> Pcapng<W> {
     /// segment with FIN waits for the end.
     fn half_closed(&mut self, event: &Explained<'_>, from: Peer) {
         self.remark(event, Some(format!("the {} will send no more", from.word())));
-        if let Some(connection) = self.connections.get_mut(&event.connection) {
+        if let Some(connection) = self.connections.get_mut(&event.connection.number) {
             connection.ended.get_or_insert(from);
         }
     }
 
     fn closed(&mut self, event: &Explained<'_>, closed: &Closed) {
-        let Some(mut connection) = self.connections.remove(&event.connection) else { return };
+        let Some(mut connection) = self.connections.remove(&event.connection.number) else { return };
         let mut remarks = std::mem::take(&mut connection.remarks);
         remark::add(&mut remarks, closing::ended(closed.by));
         if let Some(why) = &closed.why {

@@ -16,9 +16,9 @@ use super::style::{Body, Ink, Look, Palette};
 use super::text::{self, End};
 use super::{Sink, caps, phrase};
 use crate::event::{
-    Closed, Data, DataKind, Edited, Event, Explained, Foreign, Kind, Note, NoteKind, Oddity, Opened, Peer, State, Text,
-    What,
+    Closed, Data, DataKind, Edited, Event, Foreign, Kind, Note, NoteKind, Oddity, Opened, Peer, State, Text, What,
 };
+use crate::exchange::Explained;
 use crate::wording::{amount, duration};
 
 /// The buffer should be written out when it holds so many octets.
@@ -88,13 +88,13 @@ impl<W: Write + Send> Pretty<W> {
         let relative = self.clock.is_relative();
         let stamp = self.clock.stamp(event.at);
         // A stamp changes with the millisecond at most, or else is no reason to keep the start of a line.
-        let key = (event.at.0 / 1_000_000, event.connection, mark, state);
+        let key = (event.at.0 / 1_000_000, event.connection.number, mark, state);
         if self.prefix_of != Some(key) || relative {
             let page = &mut self.page;
             let end = page.out.len();
             page.ink(Ink::Faint, std::str::from_utf8(stamp).unwrap_or_default());
-            let (shift, number, width) = self.numbers.place(event.connection);
-            page.gutter = Ink::of_connection(event.connection);
+            let (shift, number, width) = self.numbers.place(event.connection.number);
+            page.gutter = Ink::of_connection(event.connection.number);
             page.margin = self.clock.width() + width + 1;
             page.blanks(shift);
             page.ink(page.gutter, &number);
@@ -116,7 +116,7 @@ impl<W: Write + Send> Pretty<W> {
 
     /// Begins a line of what a peer sent.
     fn begin_from(&mut self, event: &Explained<'_>, from: Peer, star: bool, state: State) {
-        let (mark, ink) = match (from, star, self.secured.is(event.connection, from)) {
+        let (mark, ink) = match (from, star, self.secured.is(event.connection.number, from)) {
             (Peer::Client, false, false) => ("C:", Ink::Client),
             (Peer::Server, false, false) => ("S:", Ink::Server),
             (Peer::Client, false, true) => ("C~", Ink::Client),
@@ -299,7 +299,7 @@ impl<W: Write + Send> Pretty<W> {
         if let Some(summary) = event.summary {
             closing::summary(&mut self.page, summary);
         }
-        self.leave(event.connection);
+        self.leave(event.connection.number);
     }
 
     /// The connection is over.
@@ -316,7 +316,7 @@ impl<W: Write + Send> Sink for Pretty<W> {
             self.bulk.feed(event);
             return Ok(());
         }
-        if self.numbers.enter(event.connection) {
+        if self.numbers.enter(event.connection.number) {
             self.prefix_of = None;
         }
         let Event { from, what } = event.event;
@@ -331,7 +331,7 @@ impl<W: Write + Send> Sink for Pretty<W> {
                 self.notes(event);
             }
             What::Tls(facts) => {
-                self.secured.enter(event.connection, *from);
+                self.secured.enter(event.connection.number, *from);
                 self.begin(event, "--", Ink::Faint, None);
                 secured::write(&mut self.page, *from, facts);
                 self.notes(event);
@@ -376,8 +376,8 @@ impl<W: Write + Send> Sink for Pretty<W> {
 
     fn skip(&mut self, event: &Explained<'_>) {
         match event.event.what {
-            What::Tls(_) => self.secured.enter(event.connection, event.event.from),
-            What::Closed(_) => self.leave(event.connection),
+            What::Tls(_) => self.secured.enter(event.connection.number, event.event.from),
+            What::Closed(_) => self.leave(event.connection.number),
             What::Data(ref data) => drop(self.bulk.take(event, data)),
             _ => {}
         }

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use terminal_size::{Width, terminal_size};
 
 use crate::cli::{self, LogFlags};
-use crate::event::{Explained, Note, Peer, What};
+use crate::event::{Note, Peer, What};
+use crate::exchange::Explained;
 use crate::file::{Opened, Output, Outputs, Place, Refused, Way, folder};
 use crate::grammar::Grammar;
 use crate::problem::Problem;
@@ -301,7 +302,7 @@ impl<S: Sink> Filtered<S> {
 impl Gate for Watch {
     fn put(&mut self, event: &Explained<'_>, sink: &mut dyn Sink) -> io::Result<()> {
         let last = matches!(event.event.what, What::Closed(_));
-        let told = last.then(|| self.told(event.connection)).flatten();
+        let told = last.then(|| self.told(event.connection.number)).flatten();
         if !self.shows(event) {
             sink.skip(event);
             return Ok(());

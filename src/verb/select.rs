@@ -10,7 +10,8 @@ use jiff::civil::{DateTime, Time as TimeOfDay};
 use jiff::tz::TimeZone;
 
 use crate::cli;
-use crate::event::{Event, Explained, Peer, Time, What};
+use crate::event::{Event, Peer, Time, What};
+use crate::exchange::Explained;
 use crate::problem::Problem;
 use crate::sink::Sink;
 use crate::sink::gate::{Behind, Gate};
@@ -117,7 +118,7 @@ impl Gate for Selecting {
         let (since, until) = self.bounds(event.at);
         let Event { from, what } = event.event;
         let whole = matches!(what, What::Opened(_) | What::Closed(_) | What::Lag { .. });
-        if !self.wanted.connections.is_empty() && !self.wanted.connections.contains(&event.connection)
+        if !self.wanted.connections.is_empty() && !self.wanted.connections.contains(&event.connection.number)
             || !whole && self.wanted.side.is_some_and(|side| side != *from)
             || event.at > until
         {
@@ -128,16 +129,16 @@ impl Gate for Selecting {
             sink.skip(event);
             match what {
                 What::Opened(_) => {
-                    self.earlier.insert(event.connection, (event.at, event.event.clone()));
+                    self.earlier.insert(event.connection.number, (event.at, event.event.clone()));
                 }
                 What::Closed(_) => {
-                    self.earlier.remove(&event.connection);
+                    self.earlier.remove(&event.connection.number);
                 }
                 _ => {}
             }
             return Ok(());
         }
-        if let Some((at, opened)) = self.earlier.remove(&event.connection) {
+        if let Some((at, opened)) = self.earlier.remove(&event.connection.number) {
             sink.put(&Explained::bare(event.connection, at, &opened))?;
         }
         sink.put(event)

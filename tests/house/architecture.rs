@@ -5,19 +5,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Module, what of ours it may import besides itself, `problem` and `wording`.
-const IMPORTS: [(&str, &[&str]); 16] = [
+const IMPORTS: [(&str, &[&str]); 17] = [
     ("event", &[]),
     ("problem", &[]),
     ("wording", &[]),
     ("grammar", &["event"]),
+    ("exchange", &["event", "grammar"]),
     ("wire", &["event"]),
-    ("rules", &["event", "wire"]),
+    ("rules", &["event", "exchange", "wire"]),
     ("session", &["event", "grammar", "wire", "rules"]),
-    ("explain", &["event", "grammar", "wire"]),
+    ("explain", &["event", "exchange", "grammar", "wire"]),
     ("anonymise", &["event", "grammar", "wire"]),
     ("file", &[]),
-    ("sink", &["event", "file"]),
-    ("recording", &["event", "sink", "wire"]),
+    ("sink", &["event", "exchange", "file"]),
+    ("recording", &["event", "exchange", "sink", "wire"]),
     ("foreign", &["event"]),
     ("net", &["event", "file", "session"]),
     ("cli", &[]),
@@ -27,6 +28,7 @@ const IMPORTS: [(&str, &[&str]); 16] = [
             "anonymise",
             "cli",
             "event",
+            "exchange",
             "explain",
             "file",
             "foreign",
@@ -42,7 +44,8 @@ const IMPORTS: [(&str, &[&str]); 16] = [
 ];
 
 /// Modules that are given everything and take nothing: no clock, no environment, no files, no output.
-const PURE: [&str; 9] = ["event", "problem", "wording", "grammar", "wire", "rules", "session", "explain", "anonymise"];
+const PURE: [&str; 10] =
+    ["event", "exchange", "problem", "wording", "grammar", "wire", "rules", "session", "explain", "anonymise"];
 
 /// What they must not even mention.
 const IMPURE: [&str; 12] = [

@@ -26,9 +26,7 @@ fn sink(look: Look) -> (Html<Written>, Written) {
 fn page(events: &[Made]) -> String {
     let (html, written) = sink(Look::default());
     let mut html = Witnessed::new(html);
-    for event in events {
-        event.put_into(&mut html).expect("memory has room");
-    }
+    put_all(events, &mut html);
     html.end().expect("memory has room");
     written.text()
 }
@@ -346,8 +344,9 @@ fn equal_findings_are_one_with_all_its_places() {
 fn a_page_is_written_as_it_comes_and_is_one_wherever_it_ends() {
     let (mut html, written) = sink(Look::default());
     let mut before = 0;
+    let mut followed = Followed::default();
     for event in session() {
-        event.put_into(&mut html).expect("memory has room");
+        followed.put(&event, &mut html);
         html.flush().expect("memory has room");
         let made = written.text();
         assert!(made.len() > before, "each event is there at once");
@@ -363,7 +362,8 @@ fn a_page_is_written_as_it_comes_and_is_one_wherever_it_ends() {
 
 /// Twenty thousand commands, each another one, that break a rule each.
 fn flood(html: &mut dyn Sink) {
-    opened(0, 1, [false; 2]).put_into(html).expect("memory has room");
+    let mut followed = Followed::default();
+    followed.put(&opened(0, 1, [false; 2]), html);
     for number in 0..20_000_u64 {
         let verb = format!("V{number} <x>\r\n");
         let mut command = text(number, 1, Peer::Client, State::Selected, verb.as_bytes());
@@ -374,7 +374,7 @@ fn flood(html: &mut dyn Sink) {
         }
         let finding = format!("breaks rule {number}");
         let command = command.note(NoteKind::Finding(Some(Peer::Client)), "", &finding, "RFC 1");
-        command.put_into(html).expect("memory has room");
+        followed.put(&command, html);
         if html.is_full() {
             html.flush().expect("memory has room");
         }
@@ -480,12 +480,13 @@ fn what_a_filter_leaves_out_is_in_the_account_and_nowhere_else() {
     let tally = Tally { verb: "NOOP".into(), count: 1, answered: 1, ..Tally::default() };
     end.summary = Some(Summary { commands: vec![tally], ..Summary::default() });
     let (mut html, written) = sink(Look::default());
-    opened(0, 1, [false; 2]).skip_in(&mut html);
-    command.skip_in(&mut html);
-    answer.put_into(&mut html).expect("memory has room");
-    opened(5, 2, [false; 2]).skip_in(&mut html);
-    closed(6, 2, Closer::Ours).skip_in(&mut html);
-    end.put_into(&mut html).expect("memory has room");
+    let mut followed = Followed::default();
+    followed.skip(&opened(0, 1, [false; 2]), &mut html);
+    followed.skip(&command, &mut html);
+    followed.put(&answer, &mut html);
+    followed.skip(&opened(5, 2, [false; 2]), &mut html);
+    followed.skip(&closed(6, 2, Closer::Ours), &mut html);
+    followed.put(&end, &mut html);
     html.end().expect("memory has room");
     let made = written.text();
     let read = markup::read(&made);

@@ -22,9 +22,7 @@ use crate::schema::Schema;
 fn lines(events: &[Made]) -> Vec<Value> {
     let mut out = Vec::new();
     let mut json = Json::new(&mut out);
-    for event in events {
-        event.put_into(&mut json).expect("memory takes all");
-    }
+    sample::put_all(events, &mut json);
     json.end().expect("memory takes all");
     drop(json);
     parsed(&out)

@@ -9,7 +9,8 @@ use std::process::{Command, Stdio};
 
 use crate::dialogue::{Dialogue, Written, play};
 use crate::program;
-use imapscope::event::{Explained, What};
+use imapscope::event::What;
+use imapscope::exchange::Explained;
 use imapscope::grammar::Grammar;
 use imapscope::recording::{Head, Writer};
 use imapscope::rules::filter::{Filter, Watch};

@@ -43,9 +43,7 @@ fn written(events: &[Made]) -> Vec<u8> {
     let memory = Memory::default();
     let mut sink = Pcapng::new(memory.clone());
     assert!(sink.wants_octets());
-    for event in events {
-        event.put_into(&mut sink).expect("memory takes all");
-    }
+    sample::put_all(events, &mut sink);
     sink.end().expect("memory takes all");
     memory.octets()
 }

@@ -17,9 +17,7 @@ const TIMELESS: Look = Look { time: TimeStyle::None, ..BARE };
 fn log(look: Look, events: &[Made]) -> String {
     let mut out = Vec::new();
     let mut pretty = Pretty::with_zone(&mut out, look, TimeZone::UTC);
-    for event in events {
-        event.put_into(&mut pretty).expect("memory has room");
-    }
+    put_all(events, &mut pretty);
     pretty.end().expect("memory has room");
     String::from_utf8(out).expect("a log is UTF-8")
 }
@@ -166,7 +164,7 @@ fn as_much_of_a_body_is_shown_as_is_wanted() {
         let mut out = Vec::new();
         let mut pretty = Pretty::new(&mut out, Look { body, ..TIMELESS });
         assert_eq!(pretty.wants_octets(), matches!(body, Body::All | Body::Octets(513..)));
-        events.iter().for_each(|event| event.put_into(&mut pretty).expect("memory takes all"));
+        put_all(events.iter().copied(), &mut pretty);
         pretty.end().expect("memory takes all");
         drop(pretty);
         String::from_utf8(out).expect("the log is UTF-8").matches(" > line").count()
@@ -190,7 +188,7 @@ fn a_broken_pipe_is_an_error_and_no_panic() {
     let long = server(0, State::Selected, &"x".repeat(60_000));
     let full: Vec<_> = (0..4)
         .map(|_| {
-            long.put_into(&mut pretty).expect("it goes into memory");
+            put_all([&long], &mut pretty);
             pretty.is_full()
         })
         .collect();

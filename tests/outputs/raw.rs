@@ -5,7 +5,8 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use imapscope::event::{Batch, Data, Explained, Layer, Oddity, Peer, What};
+use imapscope::event::{Batch, Data, Layer, Oddity, Peer, What};
+use imapscope::exchange::Explained;
 use imapscope::explain::Explainer;
 use imapscope::recording::{Head, Reader, State, Writer};
 use imapscope::sink::Sink;

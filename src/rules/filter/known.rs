@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::{Connection, Seen};
-use crate::event::{Explained, Known, Value, What};
+use crate::event::{Known, Value, What};
+use crate::exchange::Explained;
 use crate::rules::condition::{FIELDS, FieldRow};
 use crate::rules::fact::{Fact, Facts};
 use crate::rules::lines::called;
@@ -19,7 +20,7 @@ impl Witness {
     /// Tells what is known of an event; bare octets belong to what announced them, and nothing is known of them. Wants all
     /// events of all connections, in their order.
     pub fn tell<R>(&mut self, event: &Explained<'_>, hear: impl FnOnce(Option<&Known<'_>>) -> R) -> R {
-        let connection = self.connections.entry(event.connection).or_default();
+        let connection = self.connections.entry(event.connection.number).or_default();
         let heard = match connection.enter(event) {
             None => hear(None),
             Some(part) => {
@@ -29,7 +30,7 @@ impl Witness {
             }
         };
         if matches!(event.event.what, What::Closed(_)) {
-            self.connections.remove(&event.connection);
+            self.connections.remove(&event.connection.number);
         }
         heard
     }

@@ -7,7 +7,8 @@
 use std::borrow::Cow;
 
 use super::markup::Markup;
-use crate::event::{Explained, Known, Part, Role, Value, What};
+use crate::event::{Known, Part, Role, Value, What};
+use crate::exchange::Explained;
 use crate::sink::text::{End, split_end};
 
 /// What is often as it was in the line before of a connection.

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::markup::Markup;
-use crate::event::{Explained, Kind, Role, Status, Text};
+use crate::event::{Kind, Role, Status, Text};
+use crate::exchange::Explained;
 use crate::wording::{amount, duration};
 
 /// So many verbs are counted apart; the rest is `other`.

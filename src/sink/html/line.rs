@@ -4,9 +4,8 @@
 use std::ops::Range;
 
 use super::markup::Markup;
-use crate::event::{
-    Data, DataKind, Edited, Explained, Fate, Foreign, Kind, Mark, Note, NoteKind, Oddity, Peer, Role, Text, What,
-};
+use crate::event::{Data, DataKind, Edited, Fate, Foreign, Kind, Mark, Note, NoteKind, Oddity, Peer, Role, Text, What};
+use crate::exchange::Explained;
 use crate::sink::style::Body;
 use crate::sink::text::{End, split_end, start_of};
 use crate::sink::{caps, phrase};

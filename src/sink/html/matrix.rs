@@ -1,7 +1,8 @@
 //! The capabilities of a connection over time: a row for each, a column for each list as it came. Bounded in both.
 
 use super::markup::Markup;
-use crate::event::{Explained, Fate, NoteKind, Role, Span, State, Text};
+use crate::event::{Fate, NoteKind, Role, Span, State, Text};
+use crate::exchange::Explained;
 use crate::sink::caps;
 use crate::sink::text::start_of;
 

@@ -24,7 +24,8 @@ use ring::digest::{SHA256, digest};
 use super::clock::Clock;
 use super::style::{Body, Look, TimeStyle};
 use super::{Sink, closing, phrase, secured};
-use crate::event::{Event, Explained, Opened, Peer, State, What};
+use crate::event::{Event, Opened, Peer, State, What};
+use crate::exchange::Explained;
 use ledger::Ledger;
 use markup::Markup;
 use trouble::{Place, Trouble};
@@ -278,18 +279,18 @@ impl<W: Write + Send> Sink for Html<W> {
             // What a line is linked by has to have words.
             stamp = format!("line {}", self.lines);
         }
-        let place = Place { line: self.lines, connection: event.connection, stamp };
+        let place = Place { line: self.lines, connection: event.connection.number, stamp };
         self.list();
         self.note_down(event, &place);
         self.line(event, &place);
         self.trouble.see(event, &place);
         if let What::Closed(closed) = &event.event.what
-            && let Some(ledger) = self.ledgers.remove(&event.connection)
+            && let Some(ledger) = self.ledgers.remove(&event.connection.number)
         {
             // The list goes on behind it.
             self.page.raw("</ol>");
             self.listing = false;
-            ledger.write(&mut self.page, event.connection, self.ended < UNFOLDED, Some((closed, event.summary)));
+            ledger.write(&mut self.page, event.connection.number, self.ended < UNFOLDED, Some((closed, event.summary)));
             self.ended += 1;
         }
         Ok(())
@@ -298,9 +299,9 @@ impl<W: Write + Send> Sink for Html<W> {
     fn skip(&mut self, event: &Explained<'_>) {
         match event.event.what {
             What::Octets(_) => {}
-            What::Closed(_) => drop(self.ledgers.remove(&event.connection)),
+            What::Closed(_) => drop(self.ledgers.remove(&event.connection.number)),
             // The accounts of connections are whole; line 0 is none.
-            _ => self.note_down(event, &Place { line: 0, connection: event.connection, stamp: String::new() }),
+            _ => self.note_down(event, &Place { line: 0, connection: event.connection.number, stamp: String::new() }),
         }
     }
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::line;
 use super::markup::Markup;
-use crate::event::{Closed, Closer, Explained, Kind, NoteKind, Opened, Peer, Status, Summary, What};
+use crate::event::{Closed, Closer, Kind, NoteKind, Opened, Peer, Status, Summary, What};
+use crate::exchange::Explained;
 use crate::sink::text::start_of;
 use crate::sink::{closing, phrase};
 use crate::wording::{amount, thousands};

@@ -3,7 +3,7 @@
 use super::form::Object;
 use super::moment;
 use crate::event::{Certificate, Closed, Closer, Hello, Opened, Peer, Summary, Tally, TlsFacts, Verdict};
-use crate::sink::exchange::Verb;
+use crate::exchange::command::unprefixed;
 
 /// Writes what is known of a new connection.
 pub fn opened(line: &mut Object<'_>, opened: &Opened) {
@@ -142,13 +142,9 @@ fn summary(object: &mut Object<'_>, summary: &Summary) {
 }
 
 fn tally(object: &mut Object<'_>, tally: &Tally) {
-    match Verb::read(tally.verb.as_bytes()) {
-        Some(verb) => {
-            object.string("command", &verb.name);
-            object.flag("uid", verb.uid);
-        }
-        None => object.string("command", &tally.verb),
-    }
+    let (name, uid) = unprefixed(&tally.verb);
+    object.string("command", name);
+    object.flag("uid", uid);
     object.number("count", tally.count);
     object.number("answered", tally.answered);
     object.number("failed", tally.failed);

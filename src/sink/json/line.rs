@@ -5,35 +5,22 @@ use std::time::Duration;
 use super::form::Object;
 use super::text::{Octets, whole_characters};
 use super::{facts, names};
-use crate::event::{
-    Data, Edited, Explained, Fate, Kind, List, ListKind, Mark, Note, NoteKind, Oddity, Role, Span, Text, What,
-};
-use crate::sink::exchange::Verb;
+use crate::event::{Data, Edited, Fate, Kind, List, ListKind, Mark, Note, NoteKind, Oddity, Role, Span, Text, What};
+use crate::exchange::{Explained, Tie};
 use crate::sink::text::{End, split_end};
 
-/// What a line says besides the event.
-#[derive(Debug, Clone, Copy)]
-pub struct Place<'a> {
-    /// When it happened, as RFC 3339 has it.
-    pub stamp: &'a str,
-    /// The protocol of the connection.
-    pub protocol: Option<&'a str>,
-    /// The command that the event is, answers or belongs to.
-    pub command: Option<&'a Verb>,
-}
-
-/// Writes the fields of an event.
-pub fn write(line: &mut Object<'_>, event: &Explained<'_>, place: Place<'_>) {
-    line.string("time", place.stamp);
+/// Writes the fields of an event. `stamp`: when it happened, as RFC 3339 has it.
+pub fn write(line: &mut Object<'_>, event: &Explained<'_>, stamp: &str) {
+    line.string("time", stamp);
     line.seconds("epoch", Duration::from_nanos(event.at.0));
-    line.number("conn", event.connection);
-    line.maybe("protocol", place.protocol);
+    line.number("conn", event.connection.number);
+    line.maybe("protocol", event.connection.protocol());
     line.string("from", event.event.from.word());
     line.string("kind", names::kind(&event.event.what));
     line.maybe("user", event.user);
     match &event.event.what {
-        What::Text(text) => self::text(line, event, text, place.command),
-        What::Data(data) => block(line, event, data, place.command),
+        What::Text(text) => self::text(line, event, text),
+        What::Data(data) => block(line, event, data),
         What::Opened(opened) => facts::opened(line, opened),
         What::Tls(tls) => facts::tls(line, tls),
         What::Hello(hello) => facts::hello(line, hello),
@@ -55,7 +42,7 @@ pub fn write(line: &mut Object<'_>, event: &Explained<'_>, place: Place<'_>) {
     remarks(line, event.notes);
 }
 
-fn text(line: &mut Object<'_>, event: &Explained<'_>, text: &Text, command: Option<&Verb>) {
+fn text(line: &mut Object<'_>, event: &Explained<'_>, text: &Text) {
     line.string("state", text.state.word());
     line.number("frame", text.frame);
     line.boolean("first", text.first);
@@ -67,7 +54,7 @@ fn text(line: &mut Object<'_>, event: &Explained<'_>, text: &Text, command: Opti
         line.seconds("latency", latency);
     }
     let octets = Octets::new(event.bytes, &text.secrets);
-    parts(line, &text.reading.kind, event.bytes, &octets, command);
+    parts(line, &text.reading.kind, event, &octets);
     let (body, end) = split_end(event.bytes);
     octets.write(line, "text", Span::new(0, body.len()));
     line.maybe("ending", ending(end));
@@ -93,7 +80,8 @@ fn text(line: &mut Object<'_>, event: &Explained<'_>, text: &Text, command: Opti
 }
 
 /// What the text is made of.
-fn parts(line: &mut Object<'_>, kind: &Kind, bytes: &[u8], octets: &Octets<'_>, command: Option<&Verb>) {
+fn parts(line: &mut Object<'_>, kind: &Kind, event: &Explained<'_>, octets: &Octets<'_>) {
+    let bytes = event.bytes;
     let untagged = |line: &mut Object<'_>, tag: Span, other: &str| {
         if tag.is_empty() { line.string("tag", other) } else { octets.write(line, "tag", tag) }
     };
@@ -104,7 +92,7 @@ fn parts(line: &mut Object<'_>, kind: &Kind, bytes: &[u8], octets: &Octets<'_>, 
         Kind::GoAhead { .. } => line.string("tag", "+"),
         _ => {}
     }
-    verb(line, command);
+    command(line, event);
     match *kind {
         Kind::Command { arguments, .. } => octets.write_some(line, "arguments", arguments),
         Kind::Reply { status, word, code, text, .. } => {
@@ -134,10 +122,15 @@ fn parts(line: &mut Object<'_>, kind: &Kind, bytes: &[u8], octets: &Octets<'_>, 
     }
 }
 
-fn verb(line: &mut Object<'_>, command: Option<&Verb>) {
-    if let Some(verb) = command {
-        line.string("command", &verb.name);
-        line.flag("uid", verb.uid);
+/// The command that the event is, answers or belongs to.
+fn command(line: &mut Object<'_>, event: &Explained<'_>) {
+    if event.connection.command().is_some()
+        && let Some((exchange, tie)) = event.connection.exchange()
+    {
+        let (name, uid) = exchange.name();
+        line.string("command", name);
+        line.flag("uid", uid);
+        line.flag("guess", tie == Tie::Guess);
     }
 }
 
@@ -227,10 +220,10 @@ fn outcome(object: &mut Object<'_>, rule: &str, outcome: &str, detail: &str) {
     object.maybe("detail", Some(detail).filter(|detail| !detail.is_empty()));
 }
 
-fn block(line: &mut Object<'_>, event: &Explained<'_>, data: &Data, command: Option<&Verb>) {
+fn block(line: &mut Object<'_>, event: &Explained<'_>, data: &Data) {
     line.string("state", data.state.word());
     line.number("frame", data.frame);
-    verb(line, command);
+    command(line, event);
     line.number("size", data.len);
     let hidden = event.hides(data);
     line.flag("hidden", hidden);

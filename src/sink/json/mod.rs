@@ -15,10 +15,9 @@ use std::io::{self, Write};
 use jiff::Timestamp;
 
 use super::Sink;
-use super::exchange::Exchanges;
-use crate::event::{Explained, Time, What};
+use crate::event::{Time, What};
+use crate::exchange::Explained;
 use form::Object;
-use line::Place;
 
 /// The buffer should be written out when it holds so many octets.
 const FULL: usize = 128 * 1024;
@@ -31,7 +30,6 @@ pub const SCHEMA: &str = include_str!("../json.schema.json");
 pub struct Json<W> {
     writer: W,
     out: Vec<u8>,
-    exchanges: Exchanges,
     calendar: Calendar,
 }
 
@@ -39,7 +37,7 @@ impl<W: Write + Send> Json<W> {
     /// An output that nothing is written to yet.
     #[must_use]
     pub fn new(writer: W) -> Self {
-        Json { writer, out: Vec::new(), exchanges: Exchanges::default(), calendar: Calendar::default() }
+        Json { writer, out: Vec::new(), calendar: Calendar::default() }
     }
 }
 
@@ -48,19 +46,10 @@ impl<W: Write + Send> Sink for Json<W> {
         if matches!(event.event.what, What::Octets(_)) {
             return Ok(());
         }
-        self.skip(event);
-        let place = Place {
-            stamp: self.calendar.stamp(event.at),
-            protocol: self.exchanges.protocol(event.connection),
-            command: self.exchanges.command(event),
-        };
-        Object::write(&mut self.out, |line| line::write(line, event, place));
+        let stamp = self.calendar.stamp(event.at);
+        Object::write(&mut self.out, |line| line::write(line, event, stamp));
         self.out.push(b'\n');
         Ok(())
-    }
-
-    fn skip(&mut self, event: &Explained<'_>) {
-        self.exchanges.follow(event);
     }
 
     fn is_full(&self) -> bool {

@@ -4,7 +4,8 @@ use super::super::caps::reference;
 use super::super::escape::{Dress, escape, escaped};
 use super::super::secured;
 use super::super::text::start_of;
-use crate::event::{Edited, Explained, Fate, Layer, Note, NoteKind, Opened, Peer, Text, TlsFacts, Verdict};
+use crate::event::{Edited, Fate, Layer, Note, NoteKind, Opened, Peer, Text, TlsFacts, Verdict};
+use crate::exchange::Explained;
 use crate::wording::duration;
 
 /// A packet has so many comments at most, and each so many octets of a text or note.

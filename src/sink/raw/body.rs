@@ -10,15 +10,14 @@ use std::io;
 use super::dot::Undot;
 use super::folder::Folder;
 use super::{FULL, missing, missing_name};
-use crate::event::{Data, DataKind, Explained, Kind, Octets, Peer, Text, What, repeated};
+use crate::event::{Data, DataKind, Kind, Octets, Peer, Text, What, repeated};
+use crate::exchange::Explained;
 use crate::sink::Sink;
-use crate::sink::exchange::Exchanges;
 
 /// Bodies, in files of a folder.
 #[derive(Debug)]
 pub struct Bodies {
     folder: Folder,
-    exchanges: Exchanges,
     lanes: HashMap<u64, [Lane; 2]>,
 }
 
@@ -68,13 +67,13 @@ impl Bodies {
     /// An output into this folder.
     #[must_use]
     pub fn new(folder: Folder) -> Self {
-        Bodies { folder, exchanges: Exchanges::default(), lanes: HashMap::new() }
+        Bodies { folder, lanes: HashMap::new() }
     }
 
     fn text(&mut self, event: &Explained<'_>, text: &Text) {
-        let command = self.exchanges.command(event).map(|verb| &*verb.name);
+        let command = name(event);
         let literal = match text.reading.literal {
-            Some(_) if self.exchanges.protocol(event.connection) == Some("managesieve") => Sort::Text,
+            Some(_) if event.connection.protocol() == Some("managesieve") => Sort::Text,
             Some(literal) => {
                 let before = event.bytes.get(..literal.span.start as usize).unwrap_or_default();
                 let bare = matches!(text.reading.kind, Kind::Command { arguments, .. } if arguments.is_empty());
@@ -82,7 +81,7 @@ impl Bodies {
             }
             None => Sort::Other,
         };
-        let lane = &mut self.lanes.entry(event.connection).or_default()[event.event.from.index()];
+        let lane = &mut self.lanes.entry(event.connection.number).or_default()[event.event.from.index()];
         lane.literal = literal;
         if let Kind::Command { arguments, .. } = text.reading.kind {
             lane.last = arguments.of(event.bytes).to_ascii_uppercase().ends_with(b" LAST");
@@ -98,9 +97,9 @@ impl Bodies {
         if octets.secret || !is_body(octets.kind) {
             return;
         }
-        let Bodies { folder, exchanges, lanes } = self;
-        let lane = &mut lanes.entry(event.connection).or_default()[event.event.from.index()];
-        let open = lane.open(event, octets.frame, octets.kind, exchanges);
+        let Bodies { folder, lanes } = self;
+        let lane = &mut lanes.entry(event.connection.number).or_default()[event.event.from.index()];
+        let open = lane.open(event, octets.frame, octets.kind);
         match &mut open.undot {
             Some(undot) => {
                 let mut plain = Vec::with_capacity(event.bytes.len());
@@ -116,13 +115,13 @@ impl Bodies {
         if data.secret || !is_body(data.kind) {
             return;
         }
-        let Bodies { folder, exchanges, lanes } = self;
-        let lane = &mut lanes.entry(event.connection).or_default()[event.event.from.index()];
+        let Bodies { folder, lanes } = self;
+        let lane = &mut lanes.entry(event.connection.number).or_default()[event.event.from.index()];
         if lane.open.is_none() && repeated(&data.oddities) > 0 {
             // All of it stands in the file of the message in which it was smuggled.
             return;
         }
-        lane.open(event, data.frame, data.kind, exchanges);
+        lane.open(event, data.frame, data.kind);
         if let Some(open) = lane.open.take() {
             let mut end = Vec::new();
             open.undot.unwrap_or_default().end(&mut end);
@@ -150,13 +149,13 @@ impl Bodies {
 
 impl Lane {
     /// The block of this frame that is coming, which begins if there is none.
-    fn open(&mut self, event: &Explained<'_>, frame: u64, kind: DataKind, exchanges: &Exchanges) -> &mut Open {
+    fn open(&mut self, event: &Explained<'_>, frame: u64, kind: DataKind) -> &mut Open {
         if self.frame != frame {
             (self.frame, self.blocks) = (frame, 0);
         }
         let sort = match kind {
             DataKind::Message | DataKind::Chunk => Sort::Message,
-            DataKind::Lines => match exchanges.command(event).map(|verb| &*verb.name) {
+            DataKind::Lines => match name(event) {
                 Some("RETR" | "TOP" | "ARTICLE") => Sort::Message,
                 _ => Sort::Text,
             },
@@ -165,8 +164,9 @@ impl Lane {
         let chunked = if kind == DataKind::Chunk { self.chunked.take() } else { None };
         let (peer, number) = (event.event.from.word(), self.blocks + 1);
         self.open.get_or_insert_with(|| Open {
-            name: chunked
-                .unwrap_or_else(|| format!("{:06}-{peer}-{frame:06}-{number:02}.{}", event.connection, sort.ending())),
+            name: chunked.unwrap_or_else(|| {
+                format!("{:06}-{peer}-{frame:06}-{number:02}.{}", event.connection.number, sort.ending())
+            }),
             undot: matches!(kind, DataKind::Message | DataKind::Lines).then(Undot::default),
         })
     }
@@ -174,26 +174,21 @@ impl Lane {
 
 impl Sink for Bodies {
     fn put(&mut self, event: &Explained<'_>) -> io::Result<()> {
-        self.exchanges.follow(event);
         match &event.event.what {
             What::Text(text) => self.text(event, text),
             What::Octets(octets) => self.octets(event, *octets),
             What::Data(data) => self.data(event, data),
             What::Lag { events, bytes } => {
-                self.leave(event.connection);
-                missing(&mut self.folder, event.connection, *events, *bytes, "");
+                self.leave(event.connection.number);
+                missing(&mut self.folder, event.connection.number, *events, *bytes, "");
             }
             What::Closed(_) => {
-                self.leave(event.connection);
-                self.folder.finish(&missing_name(event.connection));
+                self.leave(event.connection.number);
+                self.folder.finish(&missing_name(event.connection.number));
             }
             _ => {}
         }
         Ok(())
-    }
-
-    fn skip(&mut self, event: &Explained<'_>) {
-        self.exchanges.follow(event);
     }
 
     fn is_full(&self) -> bool {
@@ -211,6 +206,11 @@ impl Sink for Bodies {
     fn end(&mut self) -> io::Result<()> {
         self.flush()
     }
+}
+
+/// The verb of the event's command, without `UID `.
+fn name<'a>(event: &Explained<'a>) -> Option<&'a str> {
+    event.connection.exchange().map(|(exchange, _)| exchange.name().0).filter(|name| !name.is_empty())
 }
 
 /// Whether a block is what somebody wrote, and not a line or a layer that cannot be read.

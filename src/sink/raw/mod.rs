@@ -9,7 +9,8 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 
 use super::{Sink, text};
-use crate::event::{Explained, Oddity, Peer, What};
+use crate::event::{Oddity, Peer, What};
+use crate::exchange::Explained;
 use crate::wording::amount;
 use folder::Folder;
 
@@ -34,7 +35,7 @@ impl Raw {
 
 impl Sink for Raw {
     fn put(&mut self, event: &Explained<'_>) -> io::Result<()> {
-        let (connection, from) = (event.connection, event.event.from);
+        let (connection, from) = (event.connection.number, event.event.from);
         match &event.event.what {
             What::Lag { events, bytes } => {
                 let [client, server] = self.counts.get(&connection).copied().unwrap_or_default();

@@ -11,8 +11,9 @@ use tokio::time::{Instant, timeout_at};
 
 use super::blot::{self, Blot};
 use super::dialect::{Dialect, Login, Turn, fields};
-use crate::event::{Event, Explained, Form, Kind, Note, NoteKind, Offer, Peer, Probed, Secured, Status, Text, What};
-use crate::explain::capability::MAX_NAMES;
+use crate::event::{Event, Form, Kind, Note, NoteKind, Offer, Peer, Probed, Secured, Status, Text, What};
+use crate::exchange::Explained;
+use crate::exchange::capability::MAX_NAMES;
 use crate::explain::{Explainer, list, phrase};
 use crate::grammar::Grammar;
 use crate::net::tls::Trust;

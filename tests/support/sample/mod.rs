@@ -2,9 +2,12 @@
 
 #![allow(dead_code)] // each test uses a part
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use imapscope::event::*;
+use imapscope::exchange::{Connection, Explained};
+use imapscope::grammar::Grammar;
 use imapscope::sink::Sink;
 
 /// 2026-11-24 12:00:00 UTC.
@@ -72,16 +75,11 @@ impl Made {
         self
     }
 
-    pub fn put_into(&self, sink: &mut dyn Sink) -> std::io::Result<()> {
-        sink.put(&self.explained())
+    fn at(&self) -> Time {
+        Time((NOON + self.millisecond) * 1_000_000)
     }
 
-    /// As a filter that leaves it out.
-    pub fn skip_in(&self, sink: &mut dyn Sink) {
-        sink.skip(&self.explained());
-    }
-
-    fn explained(&self) -> Explained<'_> {
+    fn explained<'a>(&'a self, connection: &'a Connection) -> Explained<'a> {
         Explained {
             bytes: &self.bytes,
             sent: self.sent.as_deref(),
@@ -90,9 +88,41 @@ impl Made {
             latency: self.latency,
             notes: &self.notes,
             summary: self.summary.as_ref(),
-            ..Explained::bare(self.connection, Time((NOON + self.millisecond) * 1_000_000), &self.event)
+            ..Explained::bare(connection, self.at(), &self.event)
         }
     }
+}
+
+/// Follows connections, as the explainer does before a sink is given an event.
+#[derive(Debug, Default)]
+pub struct Followed(HashMap<u64, Connection>);
+
+impl Followed {
+    fn follow(&mut self, made: &Made) -> &Connection {
+        let protocol = if let What::Opened(opened) = &made.event.what { &opened.protocol } else { "imap" };
+        let connection = self.0.entry(made.connection).or_insert_with(|| {
+            let mut new = Connection::new(Grammar::builtin(protocol).unwrap_or_default());
+            new.number = made.connection;
+            new
+        });
+        connection.follow(&made.event, &made.bytes, made.at());
+        connection
+    }
+
+    pub fn put(&mut self, made: &Made, sink: &mut dyn Sink) {
+        sink.put(&made.explained(self.follow(made))).expect("memory has room");
+    }
+
+    /// As a filter that leaves it out.
+    pub fn skip(&mut self, made: &Made, sink: &mut dyn Sink) {
+        sink.skip(&made.explained(self.follow(made)));
+    }
+}
+
+/// Puts all of these events.
+pub fn put_all<'a>(events: impl IntoIterator<Item = &'a Made>, sink: &mut dyn Sink) {
+    let mut followed = Followed::default();
+    events.into_iter().for_each(|made| followed.put(made, sink));
 }
 
 fn mark(bytes: &[u8], taken: &[Mark], role: Role, part: &str) -> Mark {
