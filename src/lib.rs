@@ -72,7 +72,7 @@
 //! | what | bound, and its unit | the factor that a peer chooses, and what bounds it |
 //! |---|---|---|
 //! | one read of a leg | [`net`]: 256 KiB; 4 KiB where a lane is dense | events a byte: the next row |
-//! | one call of a session | `session/amount.rs`: 1024 events, 128 KiB of text at 64 bytes more a text | bytes a compressed byte: charged by both; items of a list: 2 bytes of text each |
+//! | one call of a session | `session/amount.rs`: 1024 events, 320 KiB of text at 64 bytes more a text | bytes a compressed byte: charged by both; items of a list: 2 bytes of text each |
 //! | what a layer has inflated | `session/inflate.rs`: 32 KiB a lane | events a byte: read call by call |
 //! | what waits for an answer or for a line's end | [`event::MAX_TEXT`] bytes each | events a byte: read call by call; what is left when the peer ends is counted, not read |
 //! | what was slipped in before TLS | 16 KiB in live traffic, [`session::MAX_EVENTS`] events | the rest is one event |
