@@ -43,7 +43,7 @@ pub struct Read {
     /// Recordings, or one capture, transcript, or raw log of Dovecot's; - is standard input
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// The protocol, where a capture or a transcript does not tell it: imap, smtp, pop3, managesieve, lmtp, ...
+    /// The protocol of a capture or transcript, whatever it looks like: imap, smtp, pop3, sieve, lmtp, ..., or a scheme such as imaps
     #[arg(long, value_name = "NAME")]
     pub protocol: Option<String>,
     /// Only the connection of this number; repeatable

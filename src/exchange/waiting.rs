@@ -138,7 +138,9 @@ mod tests {
     use super::*;
 
     fn exchange(frame: u64) -> Exchange {
-        Exchange { frame, ..Exchange::default() }
+        let mut exchange = Exchange::default();
+        exchange.frame = frame;
+        exchange
     }
 
     #[test]

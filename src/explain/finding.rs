@@ -87,14 +87,12 @@ pub fn oddity(odd: Oddity, from: Peer, unasked: bool, book: Book) -> Note {
             from,
             "plain text behind STARTTLS and before TLS: it could be slipped in by an attacker and must not be trusted",
         ),
-        Oddity::InsteadOfTls if from == client => says(
-            client,
-            "plain text behind the server's consent to TLS: the server takes it for TLS, and fails or hangs up; TLS has to begin at once",
-        ),
+        Oddity::InsteadOfTls if from == client => {
+            says(client, "plain text where TLS must begin: the server takes it for TLS, and fails or hangs up")
+        }
         Oddity::InsteadOfTls => says(
             server,
-            "plain text behind its consent to TLS, where TLS must begin: the client takes it for TLS and fails, or trusts what \
-             anybody could have slipped in",
+            "plain text where TLS must begin: the client takes it for TLS and fails, or trusts what anybody could have slipped in",
         ),
         Oddity::InsideIdle => says(client, "a command inside IDLE: only DONE may be sent here"),
         Oddity::Unruled => note(

@@ -221,6 +221,7 @@ impl Explainer {
             self.sent_marks.clear();
             self.notes.clear();
             let latency = self.event(event, &mut batch.bytes, at);
+            self.doubt(&event.what);
             let summary = match &event.what {
                 What::Closed(_) => Some(self.summary(at)),
                 _ => None,
@@ -288,6 +289,7 @@ impl Explainer {
                 self.secured |= from == Peer::Server;
                 self.hurdles.legs[from.index()] = true;
                 self.notes.extend(tls::notes(facts, at));
+                self.notes.extend(tls::inside(facts).filter(|_| from == Peer::Server));
             }
             What::Hello(hello) => self.notes.push(tls::hello(hello, from)),
             What::Abrupt => self.notes.push(tls::abrupt()),
@@ -337,6 +339,23 @@ impl Explainer {
         self.notes.push(note(NoteKind::Session, text, ""));
     }
 
+    /// No finding rests on what is missing, and no list that may lack a part is believed.
+    fn doubt(&mut self, what: &What) {
+        let torn = match what {
+            What::Text(text) => text.oddities.contains(&Oddity::Torn),
+            What::Data(data) => data.oddities.contains(&Oddity::Torn),
+            // The facts of TLS are those of a handshake that was seen.
+            What::Tls(_) => return,
+            _ => false,
+        };
+        if self.connection.missing.unsure {
+            self.connection.offers.forget();
+        }
+        if torn || self.connection.missing.unsure {
+            self.notes.retain(|note| !matches!(note.kind, NoteKind::Finding(_)));
+        }
+    }
+
     /// Concludes nothing from what was under way.
     fn lose_track(&mut self) {
         if let Some(exchange) = &mut self.exchange {
@@ -349,6 +368,7 @@ impl Explainer {
             who.enabled.forget();
         }
         self.early = early::Early::Judged;
+        (self.authenticated, self.smuggled, self.unasked) = (false, false, false);
         self.strict.skip();
     }
 

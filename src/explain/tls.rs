@@ -51,6 +51,15 @@ pub fn notes(facts: &TlsFacts, at: Time) -> Vec<Note> {
     notes
 }
 
+/// What there is to say of plain text in the place of TLS that both peers understand.
+#[must_use]
+pub fn inside(facts: &TlsFacts) -> Option<Note> {
+    let decrypted = facts.verdict == Verdict::Untold && facts.version.is_empty() && facts.suite.is_empty();
+    let text =
+        "both peers go on in plain text: the file seems to be decrypted, or to be written by a program inside TLS";
+    decrypted.then(|| note(NoteKind::Session, text, ""))
+}
+
 /// What there is to say of a client that could be served only because somebody wanted it so.
 fn old(facts: &TlsFacts) -> Note {
     let accepted = "accepted only because this imapscope was built with legacy-tls";

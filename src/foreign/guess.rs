@@ -25,71 +25,122 @@ const PORTS: [(u16, &str); 18] = [
     (7667, "irc"),
 ];
 
-/// Ports on which TLS begins with the first octet.
-const TLS: [u16; 6] = [993, 465, 995, 563, 6697, 443];
+/// Ports on which TLS begins with the first byte, and what is spoken in it.
+const TLS: [(u16, &str); 5] = [(993, "imap"), (465, "smtp"), (995, "pop3"), (563, "nntp"), (6697, "irc")];
 
-/// The protocol of a server's port. Ports above 1023 are told only of a connection whose beginning was seen: there they may be
-/// a client's.
+/// Commands of IMAP that come first, or early.
+const IMAP: [&[u8]; 14] = [
+    b"CAPABILITY",
+    b"LOGIN",
+    b"AUTHENTICATE",
+    b"SELECT",
+    b"EXAMINE",
+    b"NAMESPACE",
+    b"LIST",
+    b"ENABLE",
+    b"STATUS",
+    b"NOOP",
+    b"ID",
+    b"STARTTLS",
+    b"IDLE",
+    b"LOGOUT",
+];
+
+/// The protocol of a server's port. Ports above 1023 count only in a connection whose beginning was seen: there they may be a
+/// client's.
 #[must_use]
 pub fn of_port(port: u16, begun: bool) -> Option<&'static str> {
     let low = |found: u16| begun || found < 1024 || found == 4190;
     PORTS.iter().find(|(known, _)| *known == port && low(port)).map(|(_, name)| *name)
 }
 
-/// True for a port on which nothing can be read.
+/// The protocol inside TLS on a server's port.
 #[must_use]
-pub fn is_tls(port: u16) -> bool {
-    TLS.contains(&port)
+pub fn of_tls_port(port: u16) -> Option<&'static str> {
+    TLS.iter().find(|(known, _)| *known == port).map(|(_, name)| *name)
+}
+
+/// Returns true for bytes with which a TLS record begins (RFC 8446 section 5.1).
+#[must_use]
+pub fn is_tls(bytes: &[u8]) -> bool {
+    matches!(bytes, [0x14..=0x17, 3, ..])
+}
+
+/// Who sends this, if it is the hello of TLS that only a client or only a server sends.
+#[must_use]
+pub fn of_hello(bytes: &[u8]) -> Option<Peer> {
+    match bytes {
+        [0x16, 3, _, _, _, 1, ..] => Some(Peer::Client),
+        [0x16, 3, _, _, _, 2, ..] => Some(Peer::Server),
+        _ => None,
+    }
+}
+
+/// A protocol that is none of mail, by what a peer says first.
+#[must_use]
+pub fn stranger(from: Peer, bytes: &[u8]) -> Option<&'static str> {
+    let line = first_line(bytes);
+    let has = |word: &[u8]| line.windows(word.len()).any(|window| window == word);
+    match bytes {
+        _ if line.starts_with(b"HTTP/") || (from == Peer::Client && has(b" HTTP/1.")) => Some("HTTP"),
+        _ if bytes.starts_with(b"PRI * HTTP/2") => Some("HTTP"),
+        _ if line.starts_with(b"SSH-") => Some("SSH"),
+        _ if line.starts_with(b"RTSP/") || line.starts_with(b"SIP/") => Some("another protocol"),
+        // No line of a mail protocol begins with a control character, and what TLS is is asked before.
+        [first, ..] if first.is_ascii_control() && !matches!(first, b'\r' | b'\n' | b'\t') && !is_tls(bytes) => {
+            Some("a binary protocol")
+        }
+        _ => None,
+    }
 }
 
 /// The protocol of what a peer says first.
 #[must_use]
 pub fn of_line(from: Peer, line: &[u8]) -> Option<&'static str> {
+    let line = first_line(line);
     let starts = |word: &str| line.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word.as_bytes()));
-    let line = &line[..line.iter().position(|&b| b == b'\n').unwrap_or(line.len()).min(512)];
-    match from {
-        Peer::Server if ["* OK", "* PREAUTH", "* BYE"].iter().any(|word| starts(word)) => Some("imap"),
-        Peer::Server if starts("+OK") || starts("-ERR") => Some("pop3"),
-        Peer::Server if starts("\"IMPLEMENTATION\"") => Some("managesieve"),
-        Peer::Server if starts("220 ") || starts("220-") || starts("554 ") || starts("421 ") => {
-            let text = line.to_ascii_uppercase();
-            let has = |word: &[u8]| text.windows(word.len()).any(|window| window == word);
-            if has(b"FTP") {
-                None
-            } else if has(b"LMTP") {
-                Some("lmtp")
-            } else {
-                Some("smtp")
+    let any = |words: &[&str]| words.iter().any(|word| starts(word));
+    let words = || line.split(|b| b.is_ascii_whitespace()).filter(|word| !word.is_empty());
+    if from == Peer::Server {
+        let text = line.to_ascii_uppercase();
+        let has = |word: &str| text.windows(word.len()).any(|window| window == word.as_bytes());
+        return match () {
+            () if any(&["* OK", "* PREAUTH", "* BYE"]) => Some("imap"),
+            () if any(&["+OK", "-ERR"]) => Some("pop3"),
+            () if starts("\"IMPLEMENTATION\"") => Some("managesieve"),
+            () if any(&["200 ", "201 "]) && ["NNTP", "NNRP", "NEWS", "POSTING"].iter().any(|word| has(word)) => {
+                Some("nntp")
             }
-        }
-        Peer::Server => None,
-        Peer::Client if ["EHLO ", "HELO ", "MAIL FROM"].iter().any(|word| starts(word)) => Some("smtp"),
-        Peer::Client if starts("LHLO ") => Some("lmtp"),
-        Peer::Client if ["USER ", "APOP ", "CAPA", "STAT", "UIDL"].iter().any(|word| starts(word)) => Some("pop3"),
-        Peer::Client if ["AUTHENTICATE \"", "HAVESPACE ", "LISTSCRIPTS"].iter().any(|word| starts(word)) => {
-            Some("managesieve")
-        }
-        Peer::Client => {
-            let verb = line.split(|b| b.is_ascii_whitespace()).nth(1)?.to_ascii_uppercase();
-            let known: [&[u8]; 14] = [
-                b"CAPABILITY",
-                b"LOGIN",
-                b"AUTHENTICATE",
-                b"SELECT",
-                b"EXAMINE",
-                b"NAMESPACE",
-                b"LIST",
-                b"ENABLE",
-                b"STATUS",
-                b"NOOP",
-                b"ID",
-                b"STARTTLS",
-                b"IDLE",
-                b"LOGOUT",
-            ];
-            known.contains(&verb.as_slice()).then_some("imap")
+            () if any(&["220 ", "220-", "554 ", "421 "]) && has("FTP") => None,
+            () if any(&["220 ", "220-", "554 ", "421 "]) => Some(if has("LMTP") { "lmtp" } else { "smtp" }),
+            () if starts(":") && words().nth(1).is_some_and(|word| word == b"NOTICE" || word == b"001") => Some("irc"),
+            () if any(&["NOTICE AUTH ", "NOTICE * "]) => Some("irc"),
+            () => None,
+        };
+    }
+    match () {
+        () if any(&["EHLO ", "HELO ", "MAIL FROM"]) => Some("smtp"),
+        () if starts("LHLO ") => Some("lmtp"),
+        // IRC has four arguments there, and POP3 one.
+        () if starts("USER ") => match words().count() {
+            0..=2 => Some("pop3"),
+            3 | 4 => None,
+            _ => Some("irc"),
+        },
+        () if any(&["NICK ", "CAP LS", "CAP REQ", "CAP END"]) => Some("irc"),
+        () if any(&["MODE READER", "CAPABILITIES", "AUTHINFO "]) => Some("nntp"),
+        () if any(&["APOP ", "CAPA", "STAT", "UIDL"]) => Some("pop3"),
+        () if any(&["AUTHENTICATE \"", "HAVESPACE ", "LISTSCRIPTS"]) => Some("managesieve"),
+        () => {
+            let verb = words().nth(1)?.to_ascii_uppercase();
+            IMAP.contains(&verb.as_slice()).then_some("imap")
         }
     }
+}
+
+/// The first line, without its line feed; of a long one the beginning.
+fn first_line(bytes: &[u8]) -> &[u8] {
+    &bytes[..bytes.iter().position(|&b| b == b'\n').unwrap_or(bytes.len()).min(512)]
 }
 
 #[cfg(test)]
@@ -106,6 +157,9 @@ mod tests {
             ("220 ftp.example.org FTP server", None),
             ("+OK ready", Some("pop3")),
             ("\"IMPLEMENTATION\" \"x\"", Some("managesieve")),
+            ("200 news.example.org InterNetNews NNRP server ready", Some("nntp")),
+            (":irc.example.org NOTICE * :*** Looking up", Some("irc")),
+            (":irc.example.org", None),
             ("HTTP/1.1 200 OK", None),
             ("", None),
         ] {
@@ -117,6 +171,12 @@ mod tests {
             ("ehlo x", Some("smtp")),
             ("LHLO x", Some("lmtp")),
             ("CAPA", Some("pop3")),
+            ("USER alice", Some("pop3")),
+            ("USER alice 0 * :Alice", Some("irc")),
+            ("USER alice bob", None),
+            ("NICK alice", Some("irc")),
+            ("CAP LS 302", Some("irc")),
+            ("MODE READER", Some("nntp")),
             ("GET / HTTP/1.1", None),
             ("é", None),
         ] {
@@ -124,5 +184,24 @@ mod tests {
         }
         assert_eq!(of_port(143, false), Some("imap"));
         assert_eq!((of_port(1025, false), of_port(1025, true), of_port(80, true)), (None, Some("smtp"), None));
+    }
+
+    #[test]
+    fn what_is_no_mail_protocol_is_told() {
+        for (from, bytes, told) in [
+            (Peer::Client, &b"GET / HTTP/1.1\r\n"[..], Some("HTTP")),
+            (Peer::Server, b"HTTP/1.0 200 OK\r\n", Some("HTTP")),
+            (Peer::Client, b"SSH-2.0-x\r\n", Some("SSH")),
+            (Peer::Client, b"\0\0\0\x07rpc", Some("a binary protocol")),
+            (Peer::Client, b"\x16\x03\x01\0\x05\x01", None),
+            (Peer::Client, b"a NOOP\r\n", None),
+            (Peer::Server, b"* OK hi\r\n", None),
+            (Peer::Client, b"", None),
+        ] {
+            assert_eq!(stranger(from, bytes), told, "{}", bytes.escape_ascii());
+        }
+        assert!(is_tls(b"\x16\x03\x01") && is_tls(b"\x15\x03\x03") && !is_tls(b"\x16") && !is_tls(b"* OK"));
+        assert_eq!(of_hello(b"\x16\x03\x01\0\x05\x01"), Some(Peer::Client));
+        assert_eq!(of_hello(b"\x16\x03\x03\0\x05\x02"), Some(Peer::Server));
     }
 }

@@ -9,6 +9,7 @@ mod ether;
 mod fragment;
 mod frame;
 mod guess;
+mod ip;
 mod lane;
 mod lines;
 mod order;
@@ -61,6 +62,13 @@ pub enum Piece {
         version: String,
         /// The cipher suite, by the name that the file has.
         suite: String,
+    },
+    /// TLS begins with the first byte of both peers, by the port of the server. Comes before anything that they said.
+    TlsFirst {
+        /// On this connection.
+        connection: u64,
+        /// When.
+        at: Time,
     },
     /// A peer said something.
     Octets {
@@ -116,6 +124,7 @@ impl Piece {
             Piece::Opened { at, .. }
             | Piece::Octets { at, .. }
             | Piece::Tls { at, .. }
+            | Piece::TlsFirst { at, .. }
             | Piece::Lost { at, .. }
             | Piece::Closed { at, .. }
             | Piece::Remark { at, .. } => *at,

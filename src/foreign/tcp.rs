@@ -1,11 +1,11 @@
 //! The connections of a capture: who is the client, which of them are of mail, and what their peers said. Their number and what
 //! waits in them is bounded.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
 
-use super::ether::Carried;
-use super::lane::{Lane, Told};
+use super::ip::Carried;
+use super::lane::{self, Lanes, Told};
 use super::{MAX_OCTETS, NAME_IT, Piece, guess};
 use crate::event::{Peer, Time};
 use crate::wording::amount;
@@ -16,8 +16,14 @@ const MAX_CONNECTIONS: usize = 65_536;
 /// So much may wait in all of them together.
 const MAX_WAITING: usize = 64 << 20;
 
-/// So many ports of unknown protocols are told.
+/// Maximum number of ports that are named for each reason why connections are not read.
 const MAX_PORTS: usize = 8;
+
+/// Maximum number of bytes that are kept, with their overhead, until both peers' first words tell the protocol.
+const MAX_FIRST: usize = 64 * 1024;
+
+/// The port of HTTPS: what is under TLS there is no mail.
+const HTTPS: u16 = 443;
 
 /// A segment of TCP.
 #[derive(Debug, Clone, Copy)]
@@ -61,7 +67,7 @@ impl<'a> Segment<'a> {
 /// What is known of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Known {
-    /// Nobody has said anything yet.
+    /// Its protocol is not known yet: nothing that was said tells it.
     Undecided,
     /// It was told under this number.
     Told(u64),
@@ -79,9 +85,37 @@ struct Flow {
     begun: Option<u32>,
     /// Nothing of its beginning was seen.
     middle: bool,
-    lanes: [Lane; 2],
+    lanes: Lanes,
+    /// What of each peer's came, and was missing: bytes and places.
+    came: [u64; 2],
+    lost: [(u64, u64); 2],
+    /// A TLS record was the first that came of one of them.
+    tls: bool,
     /// Who ended its side first.
     ended: Option<Peer>,
+}
+
+/// Connections that are not read for one reason.
+#[derive(Debug, Default)]
+struct Unread {
+    count: u64,
+    ports: Vec<u16>,
+}
+
+impl Unread {
+    fn add(&mut self, port: u16) {
+        self.count += 1;
+        if self.ports.len() < MAX_PORTS && !self.ports.contains(&port) {
+            self.ports.push(port);
+        }
+    }
+
+    /// `2 connections to port 80, 8080`.
+    fn text(&self) -> String {
+        let ports: Vec<String> = self.ports.iter().map(u16::to_string).collect();
+        let more = if self.ports.len() == MAX_PORTS { ", …" } else { "" };
+        format!("{} to port {}{more}", amount(self.count, "connection"), ports.join(", "))
+    }
 }
 
 /// All connections of a capture.
@@ -93,14 +127,15 @@ pub struct Flows {
     order: VecDeque<(SocketAddr, SocketAddr)>,
     told: u64,
     waiting: usize,
-    /// Connections of protocols that are not known, some of their ports, and those under TLS from the start.
-    strange: u64,
-    ports: Vec<u16>,
-    under_tls: u64,
+    /// Connections that nobody recognised, those of protocols that are none of mail, those under TLS, and those without a byte.
+    unknown: Unread,
+    strangers: BTreeMap<&'static str, Unread>,
+    under_tls: Unread,
+    silent: Unread,
 }
 
 impl Flows {
-    /// None yet. `given` is the protocol of those that nothing else tells.
+    /// None yet. `given` is the protocol that the user has named: it goes before what a port or a line looks like.
     pub fn new(given: Option<&str>) -> Self {
         Flows {
             given: given.map(str::to_owned),
@@ -108,9 +143,10 @@ impl Flows {
             order: VecDeque::new(),
             told: 0,
             waiting: 0,
-            strange: 0,
-            ports: Vec::new(),
-            under_tls: 0,
+            unknown: Unread::default(),
+            strangers: BTreeMap::new(),
+            under_tls: Unread::default(),
+            silent: Unread::default(),
         }
     }
 
@@ -132,26 +168,31 @@ impl Flows {
             }
             self.begin(key, at, segment, again, ready);
         }
-        let Some(flow) = self.flows.get_mut(&key).filter(|flow| flow.known != Known::Passed) else { return };
-        let from = if segment.from == flow.client { Peer::Client } else { Peer::Server };
-        let before = flow.waiting();
-        let decided = flow.known;
-        if !segment.octets.is_empty() && decided == Known::Undecided {
-            self.decide(key, from, segment, ready);
+        let Some(mut flow) = self.flows.remove(&key) else { return };
+        if flow.known != Known::Passed {
+            let before = flow.lanes.waiting();
+            let from = if segment.from == flow.client { Peer::Client } else { Peer::Server };
+            if flow.known == Known::Undecided && !segment.octets.is_empty() && !segment.resets {
+                self.decide(&mut flow, from, segment.octets, ready);
+            }
+            flow.take(at, from, segment, ready);
+            self.waiting = self.waiting + flow.lanes.waiting() - before;
+            if self.waiting > MAX_WAITING {
+                let held = flow.lanes.waiting();
+                flow.settle(0, ready);
+                self.waiting -= held - flow.lanes.waiting();
+            }
         }
-        let Some(flow) = self.flows.get_mut(&key).filter(|flow| flow.known != Known::Passed) else { return };
-        flow.take(at, from, segment, ready);
-        self.waiting = self.waiting + flow.waiting() - before;
-        if self.waiting > MAX_WAITING {
-            let held = flow.waiting();
-            flow.give_up(at, from, ready);
-            self.waiting -= held - flow.waiting();
-        }
-        if segment.resets {
-            self.end(key, at, Some(from), true, ready);
-        } else if flow.lanes.iter().all(Lane::has_ended) {
-            let by = flow.ended;
-            self.end(key, at, by, false, ready);
+        let over = (flow.known != Known::Passed).then_some(&flow).and_then(|flow| {
+            let from = if segment.from == flow.client { Peer::Client } else { Peer::Server };
+            match segment.resets {
+                true => Some((Some(from), true)),
+                false => flow.lanes.have_ended().then_some((flow.ended, false)),
+            }
+        });
+        self.flows.insert(key, flow);
+        if let Some((by, reset)) = over {
+            self.end(key, at, by, reset, ready);
         }
     }
 
@@ -164,16 +205,25 @@ impl Flows {
             }
         }
         let mut remark = |text| ready.push_back(Piece::Remark { connection: None, at, text, damage: true });
-        if self.under_tls > 0 {
-            let count = amount(self.under_tls, "connection");
-            remark(format!("{count} to ports of TLS cannot be read; relay them with imapscope to see what is inside"));
+        if self.under_tls.count > 0 {
+            let which = self.under_tls.text();
+            remark(format!("{which} under TLS: what is inside cannot be read; relay them with imapscope to see it"));
         }
-        if self.strange > 0 {
-            let ports: Vec<String> = self.ports.iter().map(u16::to_string).collect();
-            let more = if self.ports.len() == MAX_PORTS { ", …" } else { "" };
-            let (count, ports) = (amount(self.strange, "connection"), ports.join(", "));
-            remark(format!("{count} of no protocol that is recognised (to port {ports}{more}): {NAME_IT}"));
+        for (what, unread) in &self.strangers {
+            remark(format!("{} not read: {what} is no mail protocol", unread.text()));
         }
+        if self.unknown.count > 0 {
+            remark(format!("{} not read: the protocol was not recognised; {NAME_IT}", self.unknown.text()));
+        }
+        if self.silent.count > 0 && self.told == 0 {
+            remark(format!("{} without a byte of either peer", self.silent.text()));
+        }
+    }
+
+    /// Returns true if a connection was shown, or one that is not shown is reported by [`Flows::finish`].
+    pub fn is_reported(&self) -> bool {
+        let unread = [&self.unknown, &self.under_tls, &self.silent];
+        self.told > 0 || !self.strangers.is_empty() || unread.iter().any(|unread| unread.count > 0)
     }
 
     /// A connection is seen for the first time.
@@ -195,73 +245,97 @@ impl Flows {
             self.order.push_back(key);
         }
         let (from, to) = (segment.from, segment.to);
-        let is_server = |end: SocketAddr| guess::of_port(end.port(), false).is_some() || guess::is_tls(end.port());
-        let says = |peer: Peer| guess::of_line(peer, segment.octets).is_some();
+        let is_server = |end: SocketAddr| {
+            guess::of_port(end.port(), false).is_some()
+                || guess::of_tls_port(end.port()).is_some()
+                || end.port() == HTTPS
+        };
+        let says = |peer: Peer| {
+            guess::of_hello(segment.octets)
+                .map_or_else(|| guess::of_line(peer, segment.octets).is_some(), |it| it == peer)
+        };
         let server_speaks = match segment.begins {
             true => segment.acknowledges.is_some(),
             false if is_server(to) => false,
             false => is_server(from) || says(Peer::Server) || !says(Peer::Client) && from.port() < to.port(),
         };
         let (client, server) = if server_speaks { (to, from) } else { (from, to) };
-        let begun = (segment.begins && !server_speaks).then_some(segment.number);
         let mut flow = Flow {
             known: Known::Undecided,
             client,
             server,
             at,
-            begun,
+            begun: (segment.begins && !server_speaks).then_some(segment.number),
             middle: !segment.begins,
-            lanes: Default::default(),
+            lanes: Lanes::default(),
+            came: [0; 2],
+            lost: [(0, 0); 2],
+            tls: false,
             ended: None,
         };
-        if guess::is_tls(server.port()) {
-            self.under_tls += 1;
+        // What is not recognised waits until it is.
+        flow.lanes.held = true;
+        let port = guess::of_port(server.port(), segment.begins);
+        let tls_port = guess::of_tls_port(server.port());
+        if server.port() == HTTPS {
+            self.under_tls.add(HTTPS);
             flow.known = Known::Passed;
-        } else if let Some(protocol) = guess::of_port(server.port(), segment.begins) {
-            self.tell(&mut flow, Some(protocol), ready);
+        } else if let Some(protocol) = tls_port {
+            let protocol = self.given.clone().unwrap_or_else(|| protocol.to_owned());
+            self.tell(&mut flow, &protocol, true, ready);
+        } else if let Some(protocol) = port.filter(|port| self.given.as_deref().is_none_or(|given| given == *port)) {
+            self.tell(&mut flow, protocol, false, ready);
         }
         self.flows.insert(key, flow);
     }
 
-    /// The first octets of a connection are here: they tell the protocol, or nothing does.
-    fn decide(
-        &mut self,
-        key: (SocketAddr, SocketAddr),
-        from: Peer,
-        segment: &Segment<'_>,
-        ready: &mut VecDeque<Piece>,
-    ) {
-        let Some(mut flow) = self.flows.remove(&key) else { return };
-        let protocol = guess::of_line(from, segment.octets).map(str::to_owned).or_else(|| self.given.clone());
-        if protocol.is_some() {
-            self.tell(&mut flow, protocol.as_deref(), ready);
-        } else {
-            self.strange += 1;
-            let port = flow.server.port();
-            if self.ports.len() < MAX_PORTS && !self.ports.contains(&port) {
-                self.ports.push(port);
+    /// Bytes of a connection are here that may tell its protocol. What the user has named goes before a guess, and is not forced
+    /// upon what is certainly another one: none of mail, or one by its port and its words.
+    fn decide(&mut self, flow: &mut Flow, from: Peer, bytes: &[u8], ready: &mut VecDeque<Piece>) {
+        let port = flow.server.port();
+        let words = guess::of_line(from, bytes);
+        let certain = words.filter(|words| guess::of_port(port, !flow.middle) == Some(words));
+        let stranger = guess::stranger(from, bytes);
+        if let Some(what) = stranger.filter(|_| flow.came == [0; 2]) {
+            self.strangers.entry(what).or_default().add(port);
+            flow.pass();
+        } else if guess::is_tls(bytes) && flow.came == [0; 2] {
+            match self.given.clone() {
+                Some(given) => self.tell(flow, &given, true, ready),
+                None => {
+                    self.under_tls.add(port);
+                    flow.pass();
+                }
             }
-            flow.known = Known::Passed;
-            flow.lanes = Default::default();
+        } else if let Some(certain) = certain {
+            self.tell(flow, certain, false, ready);
+        } else if let Some(protocol) = self.given.clone().or_else(|| words.map(str::to_owned)) {
+            self.tell(flow, &protocol, false, ready);
+        } else if flow.came[from.other().index()] > 0 || flow.lanes.waiting() > MAX_FIRST {
+            self.unknown.add(port);
+            flow.pass();
         }
-        self.flows.insert(key, flow);
     }
 
-    fn tell(&mut self, flow: &mut Flow, protocol: Option<&str>, ready: &mut VecDeque<Piece>) {
+    /// Opens a connection of this protocol, which begins with TLS or not.
+    fn tell(&mut self, flow: &mut Flow, protocol: &str, tls: bool, ready: &mut VecDeque<Piece>) {
         self.told += 1;
-        flow.known = Known::Told(self.told);
+        let (connection, at) = (self.told, flow.at);
+        flow.known = Known::Told(connection);
+        flow.lanes.held = false;
         ready.push_back(Piece::Opened {
-            connection: self.told,
-            at: flow.at,
-            protocol: protocol.map(str::to_owned),
+            connection,
+            at,
+            protocol: Some(protocol.to_owned()),
             client: flow.client.to_string(),
             server: flow.server.to_string(),
             inside: false,
         });
+        if tls {
+            ready.push_back(Piece::TlsFirst { connection, at });
+        }
         if flow.middle {
-            let text = "the beginning of the connection is not in the capture".to_owned();
-            ready.push_back(Piece::Lost { connection: self.told, at: flow.at, from: Peer::Client, bytes: None });
-            ready.push_back(Piece::Remark { connection: Some(self.told), at: flow.at, text, damage: true });
+            flow.lack_beginning(at, ready);
         }
     }
 
@@ -275,53 +349,78 @@ impl Flows {
         ready: &mut VecDeque<Piece>,
     ) {
         let Some(flow) = self.flows.get_mut(&key) else { return };
-        self.waiting -= flow.waiting();
-        if let Known::Told(connection) = flow.known {
-            flow.finish(connection, at, ready);
-            ready.push_back(Piece::Closed { connection, at, by, reset });
+        self.waiting -= flow.lanes.waiting();
+        match flow.known {
+            Known::Told(connection) => {
+                flow.finish(connection, at, ready);
+                ready.push_back(Piece::Closed { connection, at, by, reset });
+                if flow.tls {
+                    self.under_tls.add(flow.server.port());
+                }
+            }
+            Known::Undecided if flow.came == [0; 2] => self.silent.add(flow.server.port()),
+            Known::Undecided => self.unknown.add(flow.server.port()),
+            Known::Passed => {}
         }
-        flow.known = Known::Passed;
-        flow.lanes = Default::default();
+        flow.pass();
     }
 }
 
 impl Flow {
-    fn waiting(&self) -> usize {
-        self.lanes.iter().map(Lane::waiting).sum()
-    }
-
     fn take(&mut self, at: Time, from: Peer, segment: &Segment<'_>, ready: &mut VecDeque<Piece>) {
-        let number = self.number();
-        if let Some(acknowledged) = segment.acknowledges
-            && !segment.resets
-        {
-            self.lanes[from.other().index()].acknowledge(acknowledged);
+        if self.known == Known::Passed {
+            return;
         }
         let first = segment.number.wrapping_add(u32::from(segment.begins));
-        let lane = &mut self.lanes[from.index()];
         if segment.begins {
-            lane.begin(first);
+            self.lanes.begin(from, first);
         }
-        // What comes with a reset is a reason at best, and no octets of the connection.
-        if !segment.resets && (segment.whole > 0 || segment.ends) {
-            let mut tell = |told: Told<'_>| say(number, at, from, told, ready);
-            lane.put(first, segment.octets, segment.whole, segment.ends, &mut tell);
-            if segment.ends {
-                self.ended.get_or_insert(from);
-            }
+        // What comes with a reset is a reason at best, and no bytes of the connection.
+        if segment.resets {
+            return;
         }
-        for peer in [Peer::Client, Peer::Server] {
-            self.lanes[peer.index()].wait(&mut |told| say(number, at, peer, told, ready));
+        // Without the numbers with which the other one began, nobody knows whether it had spoken.
+        if self.came == [0; 2] && segment.whole > 0 && !self.middle && !self.lanes.lane(from.other()).is_known() {
+            self.middle = true;
+            self.lack_beginning(at, ready);
+        }
+        if self.came[from.index()] == 0 {
+            self.tls |= guess::is_tls(segment.octets);
+        }
+        self.came[from.index()] += segment.octets.len() as u64;
+        if segment.ends {
+            self.ended.get_or_insert(from);
+        }
+        let piece = lane::Piece {
+            number: first,
+            acknowledges: segment.acknowledges,
+            bytes: segment.octets,
+            whole: segment.whole,
+            ends: segment.ends,
+        };
+        let (number, lost) = (self.number(), &mut self.lost);
+        self.lanes.put(at, from, &piece, &mut |from, at, told| say(number, at, from, told, lost, ready));
+    }
+
+    fn lack_beginning(&self, at: Time, ready: &mut VecDeque<Piece>) {
+        let connection = self.number();
+        if connection > 0 {
+            let text = "the beginning of the connection is not in the capture".to_owned();
+            ready.push_back(Piece::Lost { connection, at, from: Peer::Client, bytes: None });
+            ready.push_back(Piece::Remark { connection: Some(connection), at, text, damage: true });
         }
     }
 
-    /// Ceases to wait for what is missing.
-    fn give_up(&mut self, at: Time, from: Peer, ready: &mut VecDeque<Piece>) {
-        let number = self.number();
-        let lane = &mut self.lanes[from.index()];
-        while lane.waiting() > 0 {
-            lane.give_up(&mut |told| say(number, at, from, told, ready));
-        }
+    /// Ceases to wait for what is missing until no more than `most` waits.
+    fn settle(&mut self, most: usize, ready: &mut VecDeque<Piece>) {
+        let (number, lost) = (self.number(), &mut self.lost);
+        self.lanes.settle(most, &mut |from, at, told| say(number, at, from, told, lost, ready));
+    }
+
+    /// Nothing of it is shown, or nothing more.
+    fn pass(&mut self) {
+        self.known = Known::Passed;
+        self.lanes = Lanes::default();
     }
 
     fn number(&self) -> u64 {
@@ -332,42 +431,54 @@ impl Flow {
     }
 
     fn finish(&mut self, connection: u64, at: Time, ready: &mut VecDeque<Piece>) {
+        let lost = &mut self.lost;
+        self.lanes.finish(&mut |from, at, told| say(connection, at, from, told, lost, ready));
         for peer in [Peer::Client, Peer::Server] {
-            let lane = &mut self.lanes[peer.index()];
-            lane.finish(&mut |told| say(connection, at, peer, told, ready));
             let mut remark =
-                |text| ready.push_back(Piece::Remark { connection: Some(connection), at, text, damage: true });
-            let who = peer.word();
+                |text, damage| ready.push_back(Piece::Remark { connection: Some(connection), at, text, damage });
+            let (lane, who) = (self.lanes.lane(peer), peer.word());
+            match self.lost[peer.index()] {
+                (0, _) => {}
+                (lost, _) if self.came[peer.index()] == 0 => {
+                    remark(format!("nothing that the {who} sent is in the capture: {}", amount(lost, "byte")), true);
+                }
+                (lost, 1) => remark(format!("{} of the {who} missing from the capture", amount(lost, "byte")), true),
+                (lost, places) => {
+                    let lost = amount(lost, "byte");
+                    remark(format!("{lost} of the {who} missing from the capture, in {places} places"), true);
+                }
+            }
+            // That is how TCP works.
             if lane.repeated > 0 {
-                remark(format!("{} of the {who} came again", amount(lane.repeated, "segment")));
+                remark(format!("{} of the {who} came again", amount(lane.repeated, "segment")), false);
             }
             if lane.differing > 0 {
                 let count = amount(lane.differing, "segment");
-                remark(format!("{count} of the {who} had other octets than one before, which counts"));
+                remark(format!("{count} of the {who} had other bytes than one before, which counts"), true);
             }
             if lane.astray > 0 {
                 let count = amount(lane.astray, "segment");
-                remark(format!("{count} of the {who} had numbers that cannot be, and are left out"));
+                remark(format!("{count} of the {who} had numbers that cannot be, and are left out"), true);
             }
         }
     }
 }
 
-/// Makes what a lane tells a piece.
-fn say(connection: u64, at: Time, from: Peer, told: Told<'_>, ready: &mut VecDeque<Piece>) {
+/// Makes what a lane tells a piece, and counts what is missing.
+fn say(connection: u64, at: Time, from: Peer, told: Told<'_>, lost: &mut [(u64, u64); 2], ready: &mut VecDeque<Piece>) {
     match told {
         // Nothing is kept of a connection that was not told.
         _ if connection == 0 => {}
-        Told::Octets(octets) => ready.extend(octets.chunks(MAX_OCTETS).map(|bytes| Piece::Octets {
+        Told::Bytes(bytes) => ready.extend(bytes.chunks(MAX_OCTETS).map(|bytes| Piece::Octets {
             connection,
             at,
             from,
             bytes: bytes.to_vec(),
         })),
         Told::Lost(count) => {
+            let (bytes, places) = &mut lost[from.index()];
+            (*bytes, *places) = (*bytes + count, *places + 1);
             ready.push_back(Piece::Lost { connection, at, from, bytes: Some(count) });
-            let text = format!("{} of the {} are not in the capture", amount(count, "octet"), from.word());
-            ready.push_back(Piece::Remark { connection: Some(connection), at, text, damage: true });
         }
     }
 }

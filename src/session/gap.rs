@@ -4,19 +4,56 @@
 use super::dialogue::Dialogue;
 use super::turn::Turn;
 use super::{Outbox, Session};
-use crate::event::{Kind, Oddity, Peer, Reading, State, What};
+use crate::event::{Form, Kind, Oddity, Peer, Reading, State, What};
 use crate::wire::Expect;
+
+/// How much can be seen behind a hole.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Sight {
+    /// Bytes are missing, and it is not known again where the session stands.
+    pub blind: bool,
+    /// Bytes are missing: a reply may always be one to what is.
+    holed: bool,
+    /// Replies since the client's last command.
+    replies: u8,
+    /// The last command came before any reply to the one before it.
+    ahead: bool,
+    /// The command before the last one was the only one under way, and had one reply.
+    alone: bool,
+}
+
+impl Sight {
+    const fn lose(&mut self) {
+        *self = Sight { blind: true, holed: true, replies: u8::MAX, ahead: false, alone: false };
+    }
+}
 
 impl Session {
     /// Reports that bytes of a peer are missing at this place, so many if that is known; `None` for the beginning of the
     /// connection, of either peer. Of data whose size was announced, the rest is read on.
     pub fn missed(&mut self, from: Peer, bytes: Option<u64>, out: &mut Outbox) {
         self.begin_call(out);
+        // What comes next is no beginning.
+        self.lanes.iter_mut().for_each(|lane| lane.started = true);
         let data = bytes.is_some_and(|bytes| self.skip(from, bytes));
         if !data {
+            let before = out.batch.events.len();
             self.lose_track(from, out);
+            // Whatever waited for an answer is read as if it had been refused, and proves nothing.
+            for event in &mut out.batch.events[before..] {
+                match &mut event.what {
+                    What::Text(text) => tear(&mut text.oddities),
+                    What::Data(data) => tear(&mut data.oddities),
+                    _ => {}
+                }
+            }
         }
         out.report(from, What::Gap { bytes, data });
+    }
+
+    /// Nobody knows what was said by one of the peers: nothing is found odd until a command is known again.
+    pub const fn doubt(&mut self) {
+        self.sight.lose();
     }
 
     /// Counts missing bytes as those of the data that is under way. False if it ends among them.
@@ -34,6 +71,8 @@ impl Session {
                 block.len += bytes;
                 block.secret |= from == Peer::Client;
                 (block.behind, block.subject) = (None, None);
+                self.sight.lose();
+                self.state = State::Opaque;
                 true
             }
             Expect::Opaque => {
@@ -44,13 +83,44 @@ impl Session {
         }
     }
 
-    /// Removes what seems odd about a text and may fit what is missing. A reply to a command that followed the gap ends this.
-    pub(super) fn excuse(&mut self, reading: &Reading, turn: &Turn, odd: &mut Vec<Oddity>) {
+    /// A command of the client's comes behind a hole. Where replies have no tags, those that came before it answered all that was
+    /// sent: hardly any client sends on after some of the replies that it waits for.
+    pub(super) fn restart(&mut self) {
+        if self.sight.blind && self.sight.replies > 0 && self.grammar.form != Form::Imap {
+            self.dialogue = Dialogue::default();
+        }
+    }
+
+    /// Removes what seems odd about a text and may fit what is missing, until it is known again which command a reply answers: by
+    /// its tag; and without tags by two commands in a row that had one reply each before anything else was sent.
+    pub(super) fn excuse(&mut self, from: Peer, reading: &Reading, turn: &Turn, odd: &mut Vec<Oddity>) {
+        if !self.sight.holed {
+            return;
+        }
+        let unpaired = [Oddity::UnknownTag, Oddity::UnexpectedReply, Oddity::UnexpectedGoAhead, Oddity::StrayDone];
+        odd.retain(|odd| !unpaired.contains(odd));
+        if !self.sight.blind {
+            return;
+        }
         odd.retain(|odd| matches!(odd, Oddity::Smuggled(_)));
         if reading.kind == Kind::Unknown {
             odd.push(Oddity::Torn);
         }
-        self.blind &= !turn.completes();
+        match (from, reading.kind) {
+            (Peer::Client, Kind::Command { .. }) => {
+                self.sight.alone = self.sight.replies == 1 && !self.sight.ahead;
+                self.sight.ahead = self.sight.replies == 0;
+                self.sight.replies = 0;
+            }
+            (Peer::Server, Kind::Reply { .. } | Kind::GoAhead { .. }) => {
+                self.sight.replies = self.sight.replies.saturating_add(1);
+            }
+            _ => {}
+        }
+        let tagged = self.grammar.form == Form::Imap;
+        if turn.completes() && (tagged || self.sight.alone && self.sight.replies == 1) {
+            self.sight.blind = false;
+        }
     }
 
     /// Ends what is under way, as far as it may have gone on in what is missing.
@@ -71,7 +141,7 @@ impl Session {
         lane.framer.expect(expect);
         (lane.frame, lane.long, lane.deflate) = (None, None, None);
         self.lane(Peer::Client).sasl = None;
-        self.blind = true;
+        self.sight.lose();
         self.state = State::Opaque;
         // Nobody knows which replies are missing.
         self.dialogue = Dialogue::default();
@@ -83,5 +153,11 @@ impl Session {
         while self.lane(Peer::Client).wait.is_some() {
             self.settle(Peer::Client, false, out);
         }
+    }
+}
+
+fn tear(odd: &mut Vec<Oddity>) {
+    if !odd.contains(&Oddity::Torn) {
+        odd.push(Oddity::Torn);
     }
 }

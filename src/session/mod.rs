@@ -43,6 +43,7 @@ pub use amount::MAX_EVENTS;
 use deflate::Deflate;
 use dialogue::Dialogue;
 use edit::Plan;
+use gap::Sight;
 use lane::{Block, Fate, Lane, Manner, Start, Wait, start};
 pub use outbox::{Fault, Outbox, Piece, Step};
 use own::Own;
@@ -89,8 +90,8 @@ pub struct Session {
     speaks: bool,
     /// What came behind a false end of the last message.
     suspect: Option<Vec<u8>>,
-    /// Bytes are missing from what is read: nothing is odd until a command has its answer.
-    blind: bool,
+    /// What can be known where bytes are missing from what is read.
+    sight: Sight,
     /// What the call in progress has done, and how many events were in the batch before it: see `amount`.
     work: usize,
     before: usize,
@@ -127,7 +128,7 @@ impl Session {
             replies,
             chunked: false,
             suspect: None,
-            blind: false,
+            sight: Sight::default(),
             untold: false,
             tls: StartTls::default(),
             own: Own::default(),
@@ -293,7 +294,8 @@ impl Session {
                     framer.expect(self.open_layer(from, crate::event::Layer::Sasl, true, out));
                 }
             }
-            if self.lane(from).due && framer.expected() == Expect::Line && framer.held().is_empty() {
+            let may_begin = self.lane(from).due || self.sight.blind;
+            if may_begin && framer.expected() == Expect::Line && framer.held().is_empty() {
                 self.tls_or_text(from, input[0], &mut framer, out);
             }
             if framer.expected() == Expect::Line && framer.held().is_empty() {
@@ -424,9 +426,7 @@ impl Session {
         let for_us = relay.manner == Manner::Fresh && self.is_for_us(from, whole, &reading);
         let between = !matches!(relay.manner, Manner::Kept | Manner::Ours) && !for_us;
         let answers_us = between && first && self.answers_us(from, whole, &reading);
-        // What goes on with a text that was taken away goes with it.
-        let gone = !first && self.lane(from).fate != Fate::Sent;
-        let asks = between && !answers_us && !gone;
+        let asks = between && !answers_us;
         let plan = if asks { self.ask(from, whole, &reading, [first, late], out) } else { Plan::default() };
         let whole_is_here = relay.manner == Manner::Fresh && self.lane(from).gone == 0;
         let trails = from == Peer::Client && asks && first && whole_is_here && plan.fate == Fate::Sent;
@@ -476,11 +476,8 @@ impl Session {
         if std::mem::take(&mut lane.instead) {
             oddities.push(Oddity::InsteadOfDeflate);
         }
-        let blind = self.blind;
         let turn = self.pair(from, whole, &reading, &mut oddities);
-        if blind {
-            self.excuse(&reading, &turn, &mut oddities);
-        }
+        self.excuse(from, &reading, &turn, &mut oddities);
         let begin = self.strike(from, frame, out);
         let instead = edit.as_ref().filter(|edit| !edit.fired.is_empty()).map(|edit| edit.bytes);
         if from == Peer::Server && !away && reading.list.as_ref().is_some_and(|list| list.kind.offers()) {

@@ -67,7 +67,7 @@ impl Session {
     /// The other mail protocol that the first text of a lane belongs to, if it cannot belong to this one.
     fn other_protocol(&self, from: Peer, text: &[u8]) -> Option<Foreign> {
         // Where the beginning is missing, the first line that is there is no beginning.
-        if self.blind {
+        if self.sight.blind {
             return None;
         }
         let form = self.grammar.form;

@@ -187,6 +187,36 @@ impl Session {
         }
     }
 
+    /// TLS is to begin with the first byte of both peers. The driver says whether it did: [`Session::left_to_peers`] or
+    /// [`Session::in_plain`], before it hands over what comes.
+    pub const fn expect_tls(&mut self) {
+        self.tls.consented = true;
+    }
+
+    /// Returns true where TLS is to begin with what comes next, and the driver has not said whether it did.
+    #[must_use]
+    pub const fn expects_tls(&self) -> bool {
+        self.tls.consented
+    }
+
+    /// TLS begins between the peers, and is not read. Text that comes in its place is read, and pointed out.
+    pub fn left_to_peers(&mut self) {
+        (self.tls.asked, self.tls.ours, self.tls.consented, self.tls.follows) = (None, false, false, false);
+        self.dialogue = Dialogue::default();
+        self.state = State::Opaque;
+        for lane in &mut self.lanes {
+            (lane.due, lane.started, lane.frame, lane.wait) = (true, true, None, None);
+        }
+    }
+
+    /// What lies inside TLS comes in plain text.
+    pub fn in_plain(&mut self) {
+        if self.tls.asked.is_some() {
+            return self.secured();
+        }
+        (self.tls.legs, self.tls.consented, self.tls.follows) = ([true; 2], false, false);
+    }
+
     /// How the octets of a read are to be taken.
     pub(super) const fn manner(&self, from: Peer) -> Manner {
         match (from, &self.tls.opening) {

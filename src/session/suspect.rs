@@ -77,7 +77,7 @@ impl Session {
             return whole;
         }
         if let Some(command) = self.grammar.commands.exact(verb.of(line)) {
-            if command.logs_in() && self.blind && self.lanes[Peer::Client.index()].wary {
+            if command.logs_in() && self.sight.blind && self.lanes[Peer::Client.index()].wary {
                 // It may be the end of a line that says more.
                 return (Some(arguments.start as usize), true);
             }

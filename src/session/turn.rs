@@ -62,6 +62,7 @@ impl Session {
                 self.take_away(in_flight);
             } else if self.replies {
                 self.leave_trail();
+                self.restart();
                 if self.grammar.form == Form::Imap {
                     self.dialogue.sent(in_flight);
                 } else {
@@ -89,7 +90,14 @@ impl Session {
         let lists = command.is_some_and(|command| command.lists == Some(Lists::Capabilities));
         let said = command.and_then(|command| command.then);
         let listing = said == Some(Then::Sasl) && bare && form == Form::Pop3;
-        let then = command.and_then(|command| command.leads_to(form, bare));
+        let then = match said {
+            Some(Then::ServerLines) => bare.then_some(Then::ServerDot),
+            // Old servers answer it with the list of their mechanisms.
+            Some(Then::Sasl) if listing => Some(Then::ServerDot),
+            // The list is a text.
+            Some(Then::ServerDot) if lists => None,
+            then => then,
+        };
         let mut words = arguments.split(|&b| b == b' ').filter(|word| !word.is_empty());
         let first = words.next().unwrap_or_default();
         let octets = number_of(first).filter(|_| then == Some(Then::ClientOctets));
@@ -187,7 +195,11 @@ impl Session {
     ) {
         let response = self.grammar.response(word.of(text));
         turn.lines = response.is_some_and(|response| response.then == Some(Then::ServerDot));
-        let Some((frame, dotted)) = self.asked().map(|command| (command.frame, command.dotted)) else {
+        // Behind a hole, this is the reply to something before.
+        let early =
+            |command: &&InFlight| command.then == Some(Then::ClientDot) && !command.sent && status == Status::Ok;
+        let asked = self.asked().filter(|command| !(self.sight.blind && early(command)));
+        let Some((frame, dotted)) = asked.map(|command| (command.frame, command.dotted)) else {
             // The greeting, a farewell, or the capabilities that a server tells unasked.
             if self.state != State::Greeting && status != Status::Bye && self.dialogue.beyond() {
                 return;
@@ -207,7 +219,8 @@ impl Session {
         // A farewell may come at any time (RFC 5321 section 3.8).
         if self.inside_message(frame) && status != Status::Bye {
             odd.push(Oddity::InsideMessage);
-            turn.early = status == Status::Ok;
+            // Its end may be missing.
+            turn.early = status == Status::Ok || self.sight.blind;
         }
         turn.completes = self.dialogue.replied();
     }
@@ -414,7 +427,7 @@ impl Session {
         let updates = next == Some(State::Update) && self.state == State::Authorization;
         // RSET is no greeting (RFC 5321 section 4.1.4).
         let greets = self.state != State::Connected || &*command.verb != "RSET";
-        if let Some(state) = next.filter(|_| !deselects && !updates && greets) {
+        if let Some(state) = next.filter(|_| !deselects && !updates && greets && !self.sight.blind) {
             self.state = state;
         }
         let ok = status == Status::Ok;

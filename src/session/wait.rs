@@ -205,8 +205,11 @@ impl Session {
     pub(super) fn tls_or_text(&mut self, from: Peer, first: u8, framer: &mut Framer, out: &mut Outbox) {
         if hello::begins(first) {
             framer.expect(self.shut_tls(from, &[]));
-        } else if !matches!(first, b'\t' | b'\r' | b'\n' | b' '..=b'~') {
-            out.report(from, What::Hello(Box::new(Hello::NoTls)));
+        } else if self.lane(from).due && !matches!(first, b'\t' | b'\r' | b'\n' | b' '..=b'~') {
+            // It may be the middle of a record.
+            if !self.sight.blind {
+                out.report(from, What::Hello(Box::new(Hello::NoTls)));
+            }
             framer.expect(self.shut(from));
         }
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::desk::named;
-use crate::event::{Batch, Closed, Closer, Opened, Peer, RouteName, Time, TlsFacts, Verdict, What};
+use crate::event::{Batch, Closed, Closer, Form, Opened, Peer, RouteName, Time, TlsFacts, Verdict, What};
 use crate::foreign::Piece;
 use crate::grammar::Grammar;
 use crate::rules::Rules;
@@ -20,26 +20,119 @@ pub struct Passages {
     last: Time,
 }
 
+/// Maximum number of bytes of one peer that are kept until the other one shows whether they are inside TLS.
+const MAX_EARLY: usize = 64 * 1024;
+
 struct Passage {
+    number: u64,
     session: Session,
     received: [u64; 2],
-    /// The server has consented to TLS.
-    consented: bool,
+    /// What lies inside TLS is there as it was said.
+    inside: bool,
     /// TLS has begun: it is told once.
     secured: bool,
+    /// Text in the place of TLS: whoever else speaks shows whether TLS was taken away from the file, or was not spoken.
+    early: Vec<(Peer, Time, Vec<u8>)>,
+}
+
+/// What a peer says where TLS is to begin.
+enum Beginning {
+    /// TLS, or something else that is between the peers.
+    Peers,
+    /// What lies inside TLS.
+    Inside,
+    /// Text, of which the other peer's words will tell what it is.
+    Unclear,
 }
 
 impl Passage {
     /// TLS has begun, as the file says, or as what follows a consent shows. What is said in it follows.
     fn secure(&mut self, version: String, suite: String, out: &mut Outbox) {
-        if std::mem::take(&mut self.consented) {
-            self.session.secured();
+        if self.session.expects_tls() {
+            self.session.in_plain();
         }
         if !std::mem::replace(&mut self.secured, true) {
             let facts = TlsFacts { version, suite, verdict: Verdict::Untold, ..TlsFacts::default() };
             out.report(Peer::Server, What::Tls(Box::new(facts.clone())));
             out.report(Peer::Client, What::Tls(Box::new(facts)));
         }
+    }
+
+    /// Takes what a peer said.
+    fn hear(&mut self, at: Time, from: Peer, bytes: &[u8], came: &mut dyn FnMut(Came)) {
+        self.received[from.index()] += bytes.len() as u64;
+        let mut rest = self.feed(at, from, bytes, came);
+        while !rest.is_empty() {
+            match self.beginning(from, rest) {
+                Beginning::Unclear => return self.early.push((from, at, rest.to_vec())),
+                Beginning::Inside => {
+                    let mut out = Outbox::default();
+                    self.secure(String::new(), String::new(), &mut out);
+                    let first = self.early.first().map_or(at, |(_, at, _)| *at);
+                    hand_over(self.number, first, &mut out, came);
+                }
+                Beginning::Peers => self.session.left_to_peers(),
+            }
+            self.replay(came);
+            rest = self.feed(at, from, rest, came);
+        }
+    }
+
+    /// Hands bytes to the session. Returns what is left where TLS is to begin.
+    fn feed<'a>(&mut self, at: Time, from: Peer, bytes: &'a [u8], came: &mut dyn FnMut(Came)) -> &'a [u8] {
+        let (mut rest, mut out) = (bytes, Outbox::default());
+        while !rest.is_empty() && !self.session.expects_tls() {
+            if !self.inside && self.session.waits_for_tls(from) {
+                // It did not wait for the answer: what this is shows with it.
+                self.session.forgo_tls();
+            }
+            let used = self.session.receive(from, rest, &mut out);
+            rest = &rest[used..];
+            hand_over(self.number, at, &mut out, came);
+        }
+        rest
+    }
+
+    fn beginning(&self, from: Peer, bytes: &[u8]) -> Beginning {
+        let text = bytes.first().is_none_or(|byte| matches!(byte, b'\t' | b'\r' | b'\n' | b' '..=b'~'));
+        let kept: usize = self.early.iter().map(|(.., bytes)| bytes.len()).sum();
+        let before = self.early.iter().find(|(peer, ..)| *peer != from).map(|(.., bytes)| bytes.as_slice());
+        match (text, before) {
+            _ if self.inside => Beginning::Inside,
+            (true, Some(before)) => {
+                let server = if from == Peer::Server { bytes } else { before };
+                if is_lost(self.session.form(), server) { Beginning::Peers } else { Beginning::Inside }
+            }
+            (true, None) if kept + bytes.len() <= MAX_EARLY => Beginning::Unclear,
+            _ => Beginning::Peers,
+        }
+    }
+
+    /// Hands over what waited for the other peer, who said nothing.
+    fn resolve(&mut self, came: &mut dyn FnMut(Came)) {
+        if !self.early.is_empty() {
+            self.session.left_to_peers();
+            self.replay(came);
+        }
+    }
+
+    fn replay(&mut self, came: &mut dyn FnMut(Came)) {
+        for (from, at, bytes) in std::mem::take(&mut self.early) {
+            self.feed(at, from, &bytes, came);
+        }
+    }
+}
+
+/// Returns true for a reply of a server that does not understand what it hears, as if it had taken it for TLS.
+fn is_lost(form: Form, reply: &[u8]) -> bool {
+    let codes: [&[u8]; 6] = [b"421", b"454", b"500", b"501", b"502", b"503"];
+    match form {
+        Form::Codes => codes.iter().any(|code| reply.starts_with(code)),
+        Form::Imap => {
+            let mut words = reply.split(|&b| b == b' ');
+            matches!((words.next(), words.next()), (_, Some(b"BAD")) | (Some(b"*"), Some(b"BYE")))
+        }
+        _ => false,
     }
 }
 
@@ -67,17 +160,11 @@ impl Passages {
             }
             Piece::Octets { connection, at, from, bytes } => {
                 let Some(passage) = self.open.get_mut(&connection) else { return };
-                passage.received[from.index()] += bytes.len() as u64;
-                let mut rest = &bytes[..];
-                let mut out = Outbox::default();
-                if passage.consented {
-                    passage.secure(String::new(), String::new(), &mut out);
-                }
-                while !rest.is_empty() {
-                    let used = passage.session.receive(from, rest, &mut out);
-                    rest = &rest[used..];
-                    passage.consented |= out.upgrade.take().is_some();
-                    hand_over(connection, at, &mut out, came);
+                passage.hear(at, from, &bytes, came);
+            }
+            Piece::TlsFirst { connection, .. } => {
+                if let Some(passage) = self.open.get_mut(&connection) {
+                    passage.session.expect_tls();
                 }
             }
             Piece::Tls { connection, at, version, suite } => {
@@ -89,6 +176,11 @@ impl Passages {
             Piece::Lost { connection, at, from, bytes } => {
                 let Some(passage) = self.open.get_mut(&connection) else { return };
                 let mut out = Outbox::default();
+                if !passage.early.is_empty() {
+                    // Whoever did not answer may have.
+                    passage.session.doubt();
+                    passage.resolve(came);
+                }
                 passage.session.missed(from, bytes, &mut out);
                 hand_over(connection, at, &mut out, came);
             }
@@ -136,10 +228,8 @@ impl Passages {
         if self.open.len() >= MAX_OPEN {
             return came(Came::Told(format!("connection {number} is passed over: {MAX_OPEN} are open already"), true));
         }
-        let mut session = Session::new(number, grammar.clone(), Arc::new(Rules::default())).reporting_octets(true);
-        if inside {
-            session = session.following_tls();
-        }
+        let rules = Arc::new(Rules::default());
+        let session = Session::new(number, grammar.clone(), rules).reporting_octets(true).following_tls();
         let opened = Opened {
             protocol: grammar.name.clone(),
             form: grammar.form,
@@ -151,12 +241,14 @@ impl Passages {
         };
         let mut out = Outbox::default();
         out.report(Peer::Client, What::Opened(Box::new(opened)));
-        self.open.insert(number, Passage { session, received: [0; 2], consented: false, secured: false });
+        let passage = Passage { number, session, received: [0; 2], inside, secured: false, early: Vec::new() };
+        self.open.insert(number, passage);
         hand_over(number, at, &mut out, came);
     }
 
     fn end(&mut self, number: u64, at: Time, by: Closer, came: &mut dyn FnMut(Came)) {
         let Some(mut passage) = self.open.remove(&number) else { return };
+        passage.resolve(came);
         let mut out = Outbox::default();
         let first = match by {
             Closer::Peer(peer) | Closer::Reset(peer) => peer,

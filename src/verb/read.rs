@@ -158,12 +158,8 @@ fn show(
 
 /// Opens the files, and finds out what they are.
 fn source(flags: &cli::Read, protocols: &Protocols) -> Result<(String, Source), Problem> {
-    if let Some(name) = &flags.protocol
-        && protocols.grammar(name).is_none()
-    {
-        let help = format!("one of {}, or give a description: --grammar FILE", protocols.known(name));
-        return Err(Problem::new("--protocol", format!("no description of {name} is known"), help));
-    }
+    let protocol = flags.protocol.as_deref().map(|name| named(name, protocols)).transpose()?;
+    let protocol = protocol.as_deref();
     let mut recordings = Vec::new();
     for path in &flags.files {
         let place = name(path);
@@ -171,7 +167,7 @@ fn source(flags: &cli::Read, protocols: &Protocols) -> Result<(String, Source), 
             let help = "leave --follow out: standard input is read to its end as it comes";
             return Err(Problem::new("--follow", "standard input does not grow like a file", help));
         }
-        match open(path, flags)? {
+        match open(path, flags, protocol)? {
             Opened::Recording(input) => recordings.push((place, input)),
             Opened::Foreign(_) if flags.files.len() > 1 => {
                 return Err(Problem::new(place, "this is no recording of imapscope", "read it by itself"));
@@ -366,9 +362,8 @@ enum Opened {
 }
 
 /// Opens a file, and finds out what it is.
-fn open(path: &Path, flags: &cli::Read) -> Result<Opened, Problem> {
+fn open(path: &Path, flags: &cli::Read, protocol: Option<&str>) -> Result<Opened, Problem> {
     let place = name(path);
-    let protocol = flags.protocol.as_deref();
     if path.is_dir() {
         return foreign::open(path, protocol).map(Opened::Foreign);
     }
@@ -404,6 +399,14 @@ fn open(path: &Path, flags: &cli::Read) -> Result<Opened, Problem> {
 
 fn unreadable(place: &str, error: &io::Error) -> Problem {
     Problem::new(place, format!("the file cannot be read: {error}"), "name a recording, or - for standard input")
+}
+
+/// The description that the user means: by its name, or by a scheme of it such as `imaps` or `sieve`.
+fn named(name: &str, protocols: &Protocols) -> Result<String, Problem> {
+    let scheme = protocols.scheme(name).or_else(|| protocols.not_described(name));
+    scheme
+        .map(|scheme| scheme.protocol)
+        .ok_or_else(|| Problem::new("--protocol", format!("no protocol {name} is known"), protocols.known(name)))
 }
 
 /// The protocols of a recording must be known.

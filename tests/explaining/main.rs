@@ -10,7 +10,6 @@ mod lanes;
 mod ruled;
 
 mod dialogues;
-mod exchange;
 mod explain;
 mod search;
 mod secrets;

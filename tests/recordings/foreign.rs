@@ -27,6 +27,7 @@ fn told(pieces: impl Iterator<Item = Piece>) -> String {
                 writeln!(told, "{connection} ?? {} {bytes:?}", from.word())
             }
             Piece::Tls { connection, version, suite, .. } => writeln!(told, "{connection} -- {version}, {suite}"),
+            Piece::TlsFirst { connection, .. } => writeln!(told, "{connection} -- TLS first"),
             Piece::Closed { connection, by, reset, .. } => {
                 let by = by.map_or("nobody", Peer::word);
                 writeln!(told, "{connection} == {} by {by}", if reset { "reset" } else { "closed" })
@@ -315,8 +316,8 @@ fn what_is_lost_twice_or_out_of_order() {
     assert_eq!(
         capture(&frames, None),
         "1 == imap 10.0.0.1:50000 -> 10.0.0.2:143\n1 S: * OK hi \n1 S: there\\r\\n\n1 C: a NOOP\\r\\n\n\
-         1 ?? server Some(10)\n1 -- 10 octets of the server are not in the capture\n1 S: a OK\\r\\n\n1 -- 1 segment of the server came again\n\
-         1 == reset by client\n"
+         1 ?? server Some(10)\n1 S: a OK\\r\\n\n1 -- 10 bytes of the server missing from the capture\n\
+         1 -- 1 segment of the server came again\n1 == reset by client\n"
     );
 }
 
@@ -341,7 +342,11 @@ fn connections_of_which_only_a_part_is_there() {
         packet(false, 116, 9, FIN | ACK, b""),
     ];
     let told = capture(&frames, None);
-    assert!(told.contains("8 octets of the client are not in the capture\n1 == closed by server"), "{told}");
+    assert_eq!(
+        told,
+        "1 == imap 10.0.0.1:50000 -> 10.0.0.2:143\n1 S: * OK hi\\r\\n\n1 ?? client Some(8)\n1 S: a OK\\r\\n\n\
+         1 -- nothing that the client sent is in the capture: 8 bytes\n1 == closed by server\n"
+    );
 }
 
 #[test]
@@ -349,18 +354,57 @@ fn protocols_are_recognised_or_asked_for() {
     let odd = "10.0.0.2:8143";
     let greeted = segment::conversation(101, CLIENT, odd, &TURNS);
     assert!(capture(&greeted, None).starts_with("1 == imap"));
-    let strange =
+    let http =
         segment::conversation(101, CLIENT, odd, &[(true, b"GET / HTTP/1.1\r\n"), (false, b"HTTP/1.1 200 OK\r\n")]);
-    let told = capture(&strange, None);
+    // What is none of mail is not forced to be.
+    for given in [None, Some("imap")] {
+        assert_eq!(capture(&http, given), "-- 1 connection to port 8143 not read: HTTP is no mail protocol\n");
+    }
+    let unknown = segment::conversation(101, CLIENT, odd, &[(true, b"HELLO you\r\n"), (false, b"hello\r\n")]);
     assert_eq!(
-        told,
-        "-- 1 connection of no protocol that is recognised (to port 8143): name the protocol: --protocol imap\n"
+        capture(&unknown, None),
+        "-- 1 connection to port 8143 not read: the protocol was not recognised; name the protocol: --protocol imap\n"
     );
-    assert!(capture(&strange, Some("web")).starts_with("1 == web 10.0.0.1:50000 -> 10.0.0.2:8143\n1 C: GET /"));
-    let tls = segment::conversation(101, CLIENT, "10.0.0.2:993", &[(true, b"\x16\x03\x01")]);
-    assert!(capture(&tls, Some("imap")).starts_with("-- 1 connection to ports of TLS cannot be read"));
+    assert!(capture(&unknown, Some("web")).starts_with("1 == web 10.0.0.1:50000 -> 10.0.0.2:8143\n1 C: HELLO you"));
+    // The server tells it, where the client's first words do not.
+    let late = segment::conversation(101, CLIENT, odd, &[(true, b"HELLO\r\n"), (false, b"+OK hi\r\n")]);
+    assert!(capture(&late, None).starts_with("1 == pop3 10.0.0.1:50000 -> 10.0.0.2:8143\n1 C: HELLO\\r\\n\n1 S: +OK"));
+    // What the user has named goes before a port, and before words, unless both say something else.
+    let irc: [(bool, &[u8]); 2] = [(true, b"USER a 0 * :a\r\n"), (false, b":x NOTICE * :hi\r\n")];
+    for (port, given, protocol) in [
+        (8143, None, "irc"),
+        (8143, Some("irc"), "irc"),
+        (110, Some("irc"), "irc"),
+        (143, Some("irc"), "irc"),
+        (6667, Some("imap"), "irc"),
+        (8143, Some("imap"), "imap"),
+    ] {
+        let frames = segment::conversation(101, CLIENT, &format!("10.0.0.2:{port}"), &irc);
+        let told = capture(&frames, given);
+        assert!(told.starts_with(&format!("1 == {protocol} ")), "{port} {given:?}: {told}");
+    }
     let ftp = segment::conversation(101, CLIENT, odd, &[(false, b"220 FTP server\r\n")]);
     assert!(!capture(&ftp, None).contains("=="));
+    let silent = segment::conversation(101, CLIENT, odd, &[]);
+    assert_eq!(capture(&silent, None), "-- 1 connection to port 8143 without a byte of either peer\n");
+}
+
+#[test]
+fn tls_is_told_by_its_port_or_its_first_bytes() {
+    let hello: &[u8] = b"\x16\x03\x01\0\x05\x01hello";
+    let tls = |port: u16| segment::conversation(101, CLIENT, &format!("10.0.0.2:{port}"), &[(true, hello)]);
+    let told = capture(&tls(993), None);
+    assert!(told.starts_with("1 == imap 10.0.0.1:50000 -> 10.0.0.2:993\n1 -- TLS first\n1 C: \\x16"), "{told}");
+    assert!(told.ends_with(
+        "1 connection to port 993 under TLS: what is inside cannot be read; relay them with imapscope to see it\n"
+    ));
+    assert!(capture(&tls(465), Some("lmtp")).starts_with("1 == lmtp 10.0.0.1:50000 -> 10.0.0.2:465\n1 -- TLS first\n"));
+    assert!(
+        capture(&tls(8993), Some("imap")).starts_with("1 == imap 10.0.0.1:50000 -> 10.0.0.2:8993\n1 -- TLS first\n")
+    );
+    for (port, given) in [(8993, None), (443, None), (443, Some("imap"))] {
+        assert!(capture(&tls(port), given).starts_with(&format!("-- 1 connection to port {port} under TLS")));
+    }
 }
 
 #[test]
@@ -388,10 +432,10 @@ fn damage_is_told_with_its_place_and_the_rest_is_read() {
         let told = told(read(&broken, None));
         assert!(told.contains("is said to have 2147483632 octets; nothing behind it is read"), "{told}");
     }
-    let wifi = segment::pcap(Spelling::PLAIN, 105, &[vec![0; 60], vec![0; 60]]);
+    let wifi = segment::pcap(Spelling::PLAIN, 147, &[vec![0; 60], vec![0; 60]]);
     assert_eq!(
         told(read(&wifi, None)),
-        "-- octet 100: frames of link type 105 are not read; capture on another interface, or on `any`\n"
+        "-- octet 100: frames of link type 147 are not read; capture on another interface, or on `any`\n"
     );
     // Frames of which only the start was kept: what is there is read, and the rest is missing.
     let mut cut = segment::pcap(Spelling::PLAIN, 101, &frames[..3]);

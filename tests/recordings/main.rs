@@ -11,6 +11,7 @@ mod segment;
 
 mod anonymise;
 mod foreign;
+mod holes;
 mod live_and_read;
 mod recording;
 mod recording_memory;

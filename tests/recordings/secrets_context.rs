@@ -39,7 +39,7 @@ struct Manners {
     after: &'static [(&'static str, &'static str)],
 }
 
-const MANNERS: [Manners; 7] = [
+static MANNERS: [Manners; 7] = [
     Manners {
         protocol: "imap",
         opening: &[("", "* OK [CAPABILITY IMAP4rev1] hi"), ("a0 NOOP", "a0 OK")],
@@ -389,6 +389,16 @@ fn check(manners: &Manners, login: &[String], files: bool) {
             clean(&needles, &what("a capture that begins within a line"), &shown, &rest);
         }
     }
+}
+
+/// All sessions with a login of this file: protocol, name, steps.
+pub fn sessions() -> Vec<(&'static str, String, Vec<Step>)> {
+    let of = |manners: &'static Manners| {
+        logins(manners.protocol)
+            .into_iter()
+            .map(|login| (manners.protocol, format!("{}: {login:?}", manners.protocol), session(manners, &login)))
+    };
+    MANNERS.iter().flat_map(of).collect()
 }
 
 fn check_all(protocol: &str) {

@@ -120,6 +120,18 @@ pub fn pcap(spelling: Spelling, link: u16, frames: &[Vec<u8>]) -> Vec<u8> {
     file
 }
 
+/// A pcap of packets of IP that had so many bytes on the wire.
+pub fn pcap_of(frames: &[Vec<u8>], whole: &[usize]) -> Vec<u8> {
+    let mut file = pcap(Spelling::PLAIN, 101, &[]);
+    for (at, (frame, whole)) in frames.iter().zip(whole).enumerate() {
+        for number in [START as u32, at as u32 * 1_000_000, frame.len() as u32, *whole as u32] {
+            file.extend(Spelling::PLAIN.long(number));
+        }
+        file.extend_from_slice(frame);
+    }
+    file
+}
+
 /// A block of pcapng.
 pub fn block(spelling: Spelling, kind: u32, body: &[u8]) -> Vec<u8> {
     let mut body = body.to_vec();
