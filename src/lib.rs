@@ -72,14 +72,14 @@
 //! | what | bound, and its unit | the factor that a peer chooses, and what bounds it |
 //! |---|---|---|
 //! | one read of a leg | [`net`]: 256 KiB; 4 KiB where a lane is dense | events a byte: the next row |
-//! | one call of a session | `session/amount.rs`: 1024 events, 128 KiB of text at 64 bytes more a text | bytes a compressed byte: charged by both; items of a list: 2 bytes of text each |
+//! | one call of a session | `session/amount.rs`: 1024 events, 320 KiB of text at 64 bytes more a text | bytes a compressed byte: charged by both; items of a list: 2 bytes of text each |
 //! | what a layer has inflated | `session/inflate.rs`: 32 KiB a lane | events a byte: read call by call |
 //! | what waits for an answer or for a line's end | [`event::MAX_TEXT`] bytes each | events a byte: read call by call; what is left when the peer ends is counted, not read |
 //! | what was slipped in before TLS | 16 KiB in live traffic, [`session::MAX_EVENTS`] events | the rest is one event |
 //! | what the session sends of itself | 64 lines, and what rules make of one call | the user's rules; 64 KiB of answers that are not read stop the reading |
 //! | batches that wait | [`net::queue`]: 8 MiB, weighed with all that events own; a quarter of it a connection | batches of one connection or many: asked for before they are made |
 //! | batches from files | `verb/read.rs`: 8 groups of 256 KiB, weighed alike | events a byte |
-//! | commands in flight | 4096 (1024 with tags); of each, a session keeps 128 bytes of tag and 32 of verb, an exchange 64 of tag, 64 of verb and 96 of arguments | length of a tag or line: cut |
+//! | commands in flight | 4096 (1024 with tags); of each, a session keeps 128 bytes of tag and 64 of verb, an exchange 64 of tag, 64 of verb and 96 of arguments | length of a tag or line: cut |
 //! | names that a server offers | 256 names and 32 KiB | length of a name |
 //! | secrets that are remembered | 8 of 4 KiB | |
 //! | data that is shown whole (`--body all`) | `sink/bulk.rs`: 1 MiB a block, 32 MiB in all | blocks under way |
@@ -96,10 +96,10 @@
 //! | [`problem`] | mistakes of the user, with place and remedy | nothing |
 //! | [`wording`] | how numbers, times and suggestions are said | nothing |
 //! | [`grammar`] | what words mean and what follows them, from TOML | event |
-//! | [`exchange`] | connections, and commands with their replies; facts, no words | event, grammar |
+//! | [`exchange`] | connections, and commands with their replies; facts, no words | event, grammar, wire |
 //! | [`wire`] | where texts end and how they read; octets only | event |
 //! | [`rules`] | what the user wants changed, and what shown | event, exchange, wire |
-//! | [`session`] | one connection: lanes, and who waits for what | event, grammar, wire, rules |
+//! | [`session`] | one connection: lanes, and who waits for what | event, exchange, grammar, wire, rules |
 //! | [`explain`] | what events mean | event, exchange, grammar, wire |
 //! | [`anonymise`] | what of a recording names somebody | event, grammar, wire |
 //! | [`mod@file`] | files that are written: whose links are followed, what is there already | nothing |
@@ -136,8 +136,7 @@
 //!   sink needs to see events that it does not show, and all agree on which command an event belongs to. What answers nothing has
 //!   none; untagged data belong to the oldest command that waits, which is marked as a guess.
 //! - **A filter is a condition over explained events** ([`rules::filter`]), in front of each sink that is for eyes and of no
-//!   other: recordings stay whole. Which command a reply answers it remembers from events alone, so that it does the same to a
-//!   recording. It judges a frame by its first text: a part that is looked at by itself can say yes, and never no
+//!   other: recordings stay whole. It judges a frame by its first text: a part that is looked at by itself can say yes, and never no
 //!   (three values again), or `!(text ~ FETCH)` would show the literals of FETCH. Sinks are told of what they do not show, for
 //!   their marks depend on it; the log says how much is missing.
 //! - **A recording holds events, not octets** ([`recording`]): how chunks were cut, what a rule did, when what happened and which
@@ -321,7 +320,7 @@
 //!   counts, a page that was cut off anywhere is one, and no second pass rewrites a file. Markup is made by one type
 //!   (`sink/html/markup.rs`) that takes tags as constants only; a policy with the hashes of our style and script forbids all others.
 //! - **A page filters by itself, by the conditions of filters.** What a filter would ask of an event is told to the page
-//!   ([`event::Known`], by `rules/filter/known.rs`, which has the memory of filters), and stands in an inert template behind the line; octets are read
+//!   ([`event::Known`], by `rules/filter/known.rs`), and stands in an inert template behind the line; octets are read
 //!   from what the line shows. The language is there a second time, in `sink/html/condition.js`, and so are regexes
 //!   (`regex.js`): those of browsers read another language, and may never end. `tests/outputs/page.rs` holds both against the first, in a browser.
 //! - **Times of answers are counted in steps of a logarithmic scale**, not kept: a plot leaves none out, and costs the same for any number.

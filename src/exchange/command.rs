@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::event::{Span, State, Status, Text, Time, is_masked};
-use crate::grammar::{Command, Then};
+use crate::event::{Span, State, Status, Time, is_masked};
+use crate::grammar::{Grammar, Then};
 
 /// Longest verb, in bytes. A longer one is no verb that anybody knows.
 pub const MAX_VERB: usize = 64;
@@ -32,9 +32,9 @@ pub struct Exchange {
     /// The command's frame.
     pub frame: u64,
     /// Tag, verb and the beginning of the arguments, in one piece of memory.
-    words: Box<[u8]>,
-    tag: u8,
-    verb: u8,
+    pub(super) words: Box<[u8]>,
+    pub(super) tag: u8,
+    pub(super) verb: u8,
     /// When its first bytes came.
     pub began: Time,
     /// When its last bytes came: those of a literal, a response or a message included.
@@ -62,24 +62,24 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// The exchange that a command begins. `parts`: its tag, verb and arguments in `bytes`, in which secrets are masked.
-    pub(super) fn new(text: &Text, bytes: &[u8], parts: [Span; 3], known: Option<&Command>, at: Time) -> Self {
+    /// The exchange that a command begins in this frame. `parts`: its tag, verb and arguments in `bytes`, in which these secrets
+    /// are masked.
+    pub(super) fn new(frame: u64, bytes: &[u8], parts: [Span; 3], secrets: &[Span], grammar: &Grammar) -> Self {
         let [tag, verb, arguments] = parts.map(|part| part.of(bytes));
+        let known = grammar.command(verb);
         // The tag stands before the verb: what hides a part of it hides whether that is a tag.
-        let tag = if is_hidden(text, bytes, parts[0]) { b"" } else { &tag[..tag.len().min(MAX_TAG)] };
+        let tag = if is_hidden(secrets, bytes, parts[0]) { b"" } else { &tag[..tag.len().min(MAX_TAG)] };
         let mut spelled = [0; MAX_VERB];
-        let verb = if is_hidden(text, bytes, parts[1]) { None } else { spell(verb, &mut spelled) };
+        let verb = if is_hidden(secrets, bytes, parts[1]) { None } else { spell(verb, &mut spelled) };
         let verb = verb.unwrap_or_default().as_bytes();
+        let bare = arguments.trim_ascii().is_empty();
         let arguments = &arguments[..arguments.len().min(MAX_ARGUMENTS)];
         Exchange {
-            frame: text.frame,
+            frame,
             words: [tag, verb, arguments].concat().into(),
             tag: tag.len() as u8,
             verb: verb.len() as u8,
-            began: at,
-            at,
-            state: text.state,
-            then: known.and_then(|known| known.then),
+            then: known.and_then(|known| known.leads_to(grammar.form, bare)),
             on_ok: known.and_then(|known| known.on_ok),
             on_no: known.and_then(|known| known.on_no),
             ..Exchange::default()
@@ -119,8 +119,8 @@ pub fn unprefixed(verb: &str) -> (&str, bool) {
 }
 
 /// True if a part of these bytes is secret and masked.
-fn is_hidden(text: &Text, bytes: &[u8], part: Span) -> bool {
-    text.secrets.iter().any(|secret| secret.start < part.end && part.start < secret.end && is_masked(secret.of(bytes)))
+fn is_hidden(secrets: &[Span], bytes: &[u8], part: Span) -> bool {
+    secrets.iter().any(|secret| secret.start < part.end && part.start < secret.end && is_masked(secret.of(bytes)))
 }
 
 /// Spells a verb as conditions and outputs have it: in upper case, with one blank behind `UID`. `None` for what cannot be a verb:

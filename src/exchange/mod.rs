@@ -11,9 +11,10 @@ pub mod words;
 use std::sync::Arc;
 
 use crate::event::{
-    Data, DataKind, Event, Form, Kind, Oddity, Opened, Peer, Span, State, Status, Text, Time, TlsFacts, What,
+    Data, DataKind, Edited, Event, Form, Kind, Oddity, Opened, Part, Peer, State, Status, Text, Time, TlsFacts, What,
 };
 use crate::grammar::{Grammar, Then};
+use crate::wire;
 use capability::Offers;
 pub use command::{Disposition, Exchange};
 pub use explained::Explained;
@@ -74,8 +75,10 @@ pub struct Connection {
     /// The last text shows where the session stands.
     sure: bool,
     lanes: [Lane; 2],
-    /// Who sent the last event, if that is a text or data.
-    turn: Option<Peer>,
+    /// The commands that these frames are, answer or belong to, where they do not wait.
+    done: [Option<Exchange>; 2],
+    /// Who sent the last event, if that is a text or data, and what it is of its frame.
+    turn: Option<(Peer, Part)>,
 }
 
 /// What a peer is saying.
@@ -83,10 +86,10 @@ pub struct Connection {
 struct Lane {
     /// Its last frame.
     frame: u64,
+    /// A text or data of that frame has come.
+    begun: bool,
     /// The command that this frame is, answers or belongs to, by that one's frame.
     of: Option<(u64, Tie)>,
-    /// That command, if it does not wait.
-    done: Option<Exchange>,
 }
 
 impl Connection {
@@ -104,11 +107,8 @@ impl Connection {
         self.missing.unsure &= !std::mem::take(&mut self.sure);
         match &event.what {
             What::Text(text) => self.text(from, text, bytes, at),
-            What::Data(data) => self.data(from, data, at),
-            What::Octets(octets) => {
-                self.turn = Some(from);
-                self.enter(from, octets.frame);
-            }
+            What::Data(data) => self.data(from, data, bytes, at),
+            What::Octets(octets) => self.enter(from, octets.frame, false),
             What::Opened(opened) => {
                 self.opened = Some(opened.clone());
                 self.began = at;
@@ -140,10 +140,19 @@ impl Connection {
     /// connection as a whole.
     #[must_use]
     pub fn exchange(&self) -> Option<(&Exchange, Tie)> {
-        let lane = &self.lanes[self.turn?.index()];
-        let (frame, tie) = lane.of?;
-        let done = || lane.done.as_ref().filter(|done| done.frame == frame);
-        Some((self.waiting.get(frame).or_else(done)?, tie))
+        let (frame, tie) = self.lanes[self.turn?.0.index()].of?;
+        // Most often it is one of these: the reply that came now was its last.
+        let done = self.done.iter().flatten().find(|done| done.frame == frame);
+        Some((done.or_else(|| self.waiting.get(frame))?, tie))
+    }
+
+    /// What the last event is of the frame that it belongs to.
+    #[must_use]
+    pub const fn part(&self) -> Part {
+        match self.turn {
+            Some((_, part)) => part,
+            None => Part::Around,
+        }
     }
 
     /// The verb of that exchange; `None` without one, and where it is hidden.
@@ -165,7 +174,7 @@ impl Connection {
     }
 
     fn text(&mut self, from: Peer, text: &Text, bytes: &[u8], at: Time) {
-        (self.turn, self.state) = (Some(from), text.state);
+        self.state = text.state;
         self.missing.unsure &= text.state == State::Opaque;
         // A tag proves that this answers a command that is not missing.
         let tagged = matches!(text.reading.kind, Kind::Reply { .. }) && self.grammar.form == Form::Imap;
@@ -173,16 +182,21 @@ impl Connection {
         if text.first {
             let of = match (text.reading.kind, from) {
                 (Kind::Command { tag, verb, arguments }, _) => {
-                    self.command_begins(from, text, bytes, [tag, verb, arguments], at);
+                    let parts = [tag, verb, arguments];
+                    let exchange = Exchange::new(text.frame, bytes, parts, &text.secrets, &self.grammar);
+                    let disposition = disposition(text.edit.as_deref(), &text.oddities);
+                    let ours = text.oddities.contains(&Oddity::Ours);
+                    self.begins(Exchange { began: at, state: text.state, disposition, ours, ..exchange });
                     Some((text.frame, Tie::Command))
                 }
                 (kind, Peer::Client) => self.said(text, kind),
                 (kind, Peer::Server) => self.heard(text, kind),
             };
             let lane = &mut self.lanes[from.index()];
-            (lane.frame, lane.of) = (text.frame, of);
+            (lane.frame, lane.begun, lane.of) = (text.frame, true, of);
+            self.turn = Some((from, Part::First(text.frame)));
         } else {
-            self.enter(from, text.frame);
+            self.enter(from, text.frame, true);
         }
         match from {
             Peer::Client => self.touch(at),
@@ -190,13 +204,11 @@ impl Connection {
         }
     }
 
-    fn data(&mut self, from: Peer, data: &Data, at: Time) {
-        (self.turn, self.state) = (Some(from), data.state);
-        self.enter(from, data.frame);
-        let lane = &self.lanes[from.index()];
-        if from == Peer::Server && data.kind == DataKind::Overlong && lane.of.is_none() && data.state != State::Greeting
-        {
-            self.lanes[from.index()].of = self.waiting.oldest().map(|oldest| (oldest.frame, Tie::Guess));
+    fn data(&mut self, from: Peer, data: &Data, bytes: &[u8], at: Time) {
+        self.state = data.state;
+        self.enter(from, data.frame, true);
+        if data.kind == DataKind::Overlong && matches!(self.part(), Part::First(_)) {
+            self.overlong(from, data, bytes, at);
         }
         if from == Peer::Client {
             self.touch(at);
@@ -204,27 +216,62 @@ impl Connection {
     }
 
     /// What comes now belongs to this frame, which goes on, or begins without a text.
-    fn enter(&mut self, from: Peer, frame: u64) {
-        let known = self.waiting.get(frame).is_some();
+    fn enter(&mut self, from: Peer, frame: u64, begins: bool) {
         let lane = &mut self.lanes[from.index()];
         if lane.frame != frame {
-            (lane.frame, lane.of) = (frame, known.then_some((frame, Tie::Command)));
+            let known = self.waiting.get(frame).is_some();
+            (lane.frame, lane.begun, lane.of) = (frame, false, known.then_some((frame, Tie::Command)));
         }
+        self.turn = Some((from, if lane.begun { Part::Later(frame) } else { Part::First(frame) }));
+        lane.begun |= begins;
     }
 
-    /// A client's command.
-    fn command_begins(&mut self, from: Peer, text: &Text, bytes: &[u8], parts: [Span; 3], at: Time) {
-        let known = self.grammar.command(parts[1].of(bytes));
-        let mut exchange = Exchange::new(text, bytes, parts, known, at);
-        exchange.ours = text.oddities.contains(&Oddity::Ours);
-        exchange.disposition = disposition(text);
+    /// A client's command, which waits for its reply unless it went nowhere.
+    fn begins(&mut self, exchange: Exchange) {
+        self.lanes[Peer::Client.index()].of = Some((exchange.frame, Tie::Command));
         if exchange.disposition == Disposition::Drop || !self.grammar.replies() {
-            self.lanes[from.index()].done = Some(exchange);
+            self.keep(exchange);
         } else if self.grammar.form == Form::Imap {
             self.waiting.tagged(exchange);
         } else {
             self.waiting.queued(exchange);
         }
+    }
+
+    /// Keeps an exchange that does not wait for as long as a frame in progress belongs to it: there are two of them at most.
+    fn keep(&mut self, exchange: Exchange) {
+        let lanes = &self.lanes;
+        let needed = |done: &Exchange| lanes.iter().any(|lane| lane.of.is_some_and(|(frame, _)| frame == done.frame));
+        let free = self.done.iter_mut().find(|done| !done.as_ref().is_some_and(needed));
+        if let Some(free) = free {
+            *free = Some(exchange);
+        }
+    }
+
+    /// A line that is too long to be a text: its head says what it is.
+    fn overlong(&mut self, from: Peer, data: &Data, head: &[u8], at: Time) {
+        let (form, frame) = (self.grammar.form, data.frame);
+        let of = match (wire::read(form, from, head).kind, from) {
+            (Kind::Command { tag, verb, arguments }, Peer::Client) => {
+                let exchange = Exchange::new(frame, head, [tag, verb, arguments], &[], &self.grammar);
+                let disposition = disposition(None, &data.oddities);
+                self.begins(Exchange { began: at, state: data.state, disposition, ..exchange });
+                Some((frame, Tie::Command))
+            }
+            (_, Peer::Client) => None,
+            (Kind::Reply { tag, status, .. }, _) if form != Form::Imap || !tag.is_empty() => {
+                let tagged = self.waiting.iter().find(|exchange| exchange.tag() == tag.of(head));
+                let answers = if form == Form::Imap { tagged } else { self.waiting.oldest() };
+                let answers = answers.map(|exchange| exchange.frame);
+                self.lanes[from.index()].of = answers.map(|frame| (frame, Tie::Answer));
+                return self.replied(answers, Some(status), false, data.state, at);
+            }
+            (kind, _) if is_untagged(form, kind, data.state) => {
+                self.waiting.oldest().map(|oldest| (oldest.frame, Tie::Guess))
+            }
+            _ => None,
+        };
+        self.lanes[from.index()].of = of;
     }
 
     /// A client's line that is no command: what it belongs to.
@@ -260,37 +307,40 @@ impl Connection {
     /// A server's text moves on the exchange that it answers.
     fn answer(&mut self, text: &Text, at: Time) {
         let status = match text.reading.kind {
-            Kind::Reply { status, .. } => status,
+            Kind::Reply { status, .. } => Some(status),
             // One that was not waited for is the reply (331 of FTP).
-            Kind::GoAhead { .. } if !text.more && text.answers.is_some() => Status::Ok,
-            Kind::GoAhead { .. } if text.answers.is_some() => {
-                if let Some(exchange) = text.answers.and_then(|frame| self.waiting.get_mut(frame)) {
-                    exchange.granted = true;
-                }
-                return;
-            }
-            Kind::GoAhead { .. } => Status::Ok,
+            Kind::GoAhead { .. } if !text.more => Some(Status::Ok),
+            Kind::GoAhead { .. } => None,
             _ => return,
         };
-        let Some(frame) = text.answers else {
-            if self.grammar.form != Form::Imap && text.state != State::Greeting && status != Status::Bye {
+        self.replied(text.answers, status, text.more, text.state, at);
+    }
+
+    /// A reply came, or without a status a continuation request.
+    fn replied(&mut self, answers: Option<u64>, status: Option<Status>, more: bool, state: State, at: Time) {
+        let Some(frame) = answers else {
+            if self.grammar.form != Form::Imap && state != State::Greeting && status != Some(Status::Bye) {
                 self.waiting.spare();
             }
             return;
         };
         let Some(exchange) = self.waiting.get_mut(frame) else { return };
+        if status.is_none() {
+            exchange.granted = true;
+            return;
+        }
         exchange.replies = exchange.replies.saturating_add(1);
-        exchange.status = Some(status);
+        exchange.status = status;
         exchange.latency = at.after(exchange.at);
-        if !text.more {
-            self.lanes[Peer::Server.index()].done = self.waiting.take(frame);
+        if !more && let Some(exchange) = self.waiting.take(frame) {
+            self.keep(exchange);
         }
     }
 
     /// Concludes nothing from what was under way.
     fn lose_track(&mut self) {
         self.waiting.clear();
-        self.lanes = Default::default();
+        (self.lanes, self.done) = Default::default();
     }
 }
 
@@ -307,11 +357,11 @@ pub fn is_untagged(form: Form, kind: Kind, state: State) -> bool {
 }
 
 /// Where a command went, by what rules did to it.
-fn disposition(text: &Text) -> Disposition {
-    match &text.edit {
+fn disposition(edit: Option<&Edited>, oddities: &[Oddity]) -> Disposition {
+    match edit {
         Some(edit) if edit.answered => Disposition::Refuse,
         Some(edit) if !edit.fired.is_empty() && edit.bytes.is_empty() => Disposition::Drop,
-        _ if text.oddities.contains(&Oddity::Dropped) => Disposition::Drop,
+        _ if oddities.contains(&Oddity::Dropped) => Disposition::Drop,
         _ => Disposition::Forward,
     }
 }

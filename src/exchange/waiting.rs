@@ -138,9 +138,7 @@ mod tests {
     use super::*;
 
     fn exchange(frame: u64) -> Exchange {
-        let mut exchange = Exchange::default();
-        exchange.frame = frame;
-        exchange
+        Exchange { frame, ..Exchange::default() }
     }
 
     #[test]

@@ -112,6 +112,19 @@ pub struct Command {
 }
 
 impl Command {
+    /// What may follow it on the wire, in this form, if `bare` says whether it has no arguments.
+    #[must_use]
+    pub fn leads_to(&self, form: Form, bare: bool) -> Option<Then> {
+        match self.then {
+            Some(Then::ServerLines) => bare.then_some(Then::ServerDot),
+            // Old servers answer it with the list of their mechanisms.
+            Some(Then::Sasl) if bare && form == Form::Pop3 => Some(Then::ServerDot),
+            // The list is a text.
+            Some(Then::ServerDot) if self.lists == Some(Lists::Capabilities) => None,
+            then => then,
+        }
+    }
+
     /// Returns true if its secret is one that logs in, and not only an argument that is kept out of a log.
     #[must_use]
     pub const fn logs_in(&self) -> bool {

@@ -491,9 +491,12 @@ fn lost(peer: Peer, kind: io::ErrorKind) -> End {
     End { by: Closer::Reset(peer), why }
 }
 
-/// How much to read after a read of `count` octets, with a limit of `width`, that gave so many events.
-fn next_width(width: usize, count: usize, events: usize) -> usize {
-    if events > DENSE {
+/// How much to read after a call that took `taken` of `count` bytes, read with a limit of `width`, and gave so many events.
+fn next_width(width: usize, taken: usize, count: usize, events: usize) -> usize {
+    if taken < count {
+        // A full call shows how many bytes are enough for one.
+        taken.clamp(SMALLEST, READ)
+    } else if events > DENSE {
         (width / 4).max(SMALLEST)
     } else if count == width && events <= DENSE / 4 {
         (width * 2).min(READ)
@@ -516,15 +519,17 @@ mod tests {
     fn reads_grow_with_data_and_shrink_with_short_lines() {
         let mut width = FIRST;
         for _ in 0..10 {
-            width = next_width(width, width, 1);
+            width = next_width(width, width, width, 1);
         }
         assert_eq!(width, READ);
-        assert_eq!(next_width(READ, READ, READ / 800), READ, "ordinary lines are no reason to read less");
+        assert_eq!(next_width(READ, READ, READ, READ / 800), READ, "ordinary lines are no reason to read less");
         for _ in 0..10 {
-            width = next_width(width, width, width / 2);
+            width = next_width(width, width, width, width / 2);
         }
         assert_eq!(width, SMALLEST);
-        assert_eq!(next_width(FIRST, 100, 1), FIRST, "small talk changes nothing");
+        assert_eq!(next_width(FIRST, 100, 100, 1), FIRST, "small talk changes nothing");
+        assert_eq!(next_width(READ, READ / 3, READ, 1), READ / 3, "what one call takes is read for one");
+        assert_eq!(next_width(READ, 0, READ, 1), SMALLEST);
     }
 
     #[test]

@@ -87,7 +87,7 @@ struct State {
     consumer: Consumer,
     /// The light connections that wait, and the others, by their numbers.
     light: BTreeMap<u64, Waker>,
-    heavy: BTreeMap<u64, Waker>,
+    heavy: BTreeMap<u64, (Waker, Arc<AtomicUsize>)>,
 }
 
 #[derive(Debug)]
@@ -131,13 +131,14 @@ impl Shared {
         used < most && own < self.limit / SHARE
     }
 
-    fn push(&self, mut state: MutexGuard<'_, State>, batch: &mut Batch, owner: &Arc<AtomicUsize>) {
+    fn push(&self, batch: &mut Batch, owner: &Arc<AtomicUsize>) {
+        let (own, free) = (content(batch), slack(batch));
+        let mut state = self.lock();
         if state.gone {
             batch.bytes.clear();
             batch.events.clear();
             return;
         }
-        let (own, free) = (content(batch), slack(batch));
         let full = if free > ROOMY && free > own * 3 {
             fitting(batch)
         } else {
@@ -152,7 +153,8 @@ impl Shared {
         state.batches.push_back(Queued { batch: full, weight });
         let wake = match state.consumer {
             Consumer::Awake => false,
-            Consumer::Dozing => used >= self.limit / 4,
+            // Well before the connection that fills it has to wait.
+            Consumer::Dozing => used >= self.limit / SHARE / 2,
             Consumer::Asleep => true,
         };
         if wake {
@@ -162,34 +164,37 @@ impl Shared {
         }
     }
 
-    /// A batch is done with: wakes whoever may find room now. A heavy connection is woken when half of all is free, or when
-    /// half of its own share is; it is light by and by if it is not served before.
+    /// A batch is done with: wakes whoever may find room now. A heavy connection is woken when half of its own share is free,
+    /// and else half of all: one that fills its share would wait again after each batch. It is light by and by if it is not
+    /// served before.
     fn release(&self, weight: &Weight) {
         let own = weight.owner.fetch_sub(weight.own, Ordering::SeqCst) - weight.own;
         let used = self.used.fetch_sub(weight.all, Ordering::SeqCst) - weight.all;
         if !self.waiting.load(Ordering::SeqCst) {
             return;
         }
-        let mut woken = BTreeMap::new();
+        let (mut light, half) = (BTreeMap::new(), self.limit / SHARE / 2);
         let mut state = self.lock();
         if used < self.limit - self.limit / 8 {
-            woken = std::mem::take(&mut state.light);
+            light = std::mem::take(&mut state.light);
         }
+        let mut woken: Vec<Waker> = light.into_values().collect();
         if used <= self.limit / 2 {
-            woken.append(&mut state.heavy);
-        } else if own <= self.limit / SHARE / 2 {
-            woken.extend(state.heavy.remove_entry(&weight.connection));
+            let free = state.heavy.extract_if(.., |_, (_, own)| own.load(Ordering::SeqCst) <= half);
+            woken.extend(free.map(|(_, (waker, _))| waker));
+        } else if own <= half {
+            woken.extend(state.heavy.remove(&weight.connection).map(|(waker, _)| waker));
         }
         self.waiting.store(!(state.light.is_empty() && state.heavy.is_empty()), Ordering::SeqCst);
         drop(state);
-        woken.into_values().for_each(Waker::wake);
+        woken.into_iter().for_each(Waker::wake);
     }
 }
 
 impl Sender {
     /// Puts the batch, and leaves an empty one in its place. Whoever may be asked to wait has made sure that there is room.
     pub fn put(&self, batch: &mut Batch) {
-        self.shared.push(self.shared.lock(), batch, &self.own);
+        self.shared.push(batch, &self.own);
     }
 
     /// True if there is room for a batch of this connection.
@@ -210,8 +215,11 @@ impl Sender {
         let light = self.own() <= self.shared.limit / LIGHT;
         state.light.remove(&connection);
         state.heavy.remove(&connection);
-        let waiters = if light { &mut state.light } else { &mut state.heavy };
-        waiters.insert(connection, cx.waker().clone());
+        if light {
+            state.light.insert(connection, cx.waker().clone());
+        } else {
+            state.heavy.insert(connection, (cx.waker().clone(), Arc::clone(&self.own)));
+        }
         self.shared.waiting.store(true, Ordering::SeqCst);
         // The consumer may have made room before it could see that someone waits.
         if !self.shared.has_room(self.own()) {
@@ -320,7 +328,7 @@ impl Drop for Receiver {
         state.spare.clear();
         let (light, heavy) = (std::mem::take(&mut state.light), std::mem::take(&mut state.heavy));
         drop(state);
-        light.into_values().chain(heavy.into_values()).for_each(Waker::wake);
+        light.into_values().chain(heavy.into_values().map(|(waker, _)| waker)).for_each(Waker::wake);
     }
 }
 
@@ -433,6 +441,30 @@ mod tests {
         drop(sender);
         assert_eq!(std::iter::from_fn(|| receiver.recv()).count(), 8 * 200);
         waiting.into_iter().for_each(|thread| thread.join().unwrap());
+    }
+
+    #[test]
+    fn whoever_fills_its_share_is_woken_once_half_of_it_is_free() {
+        struct Count(AtomicUsize);
+        impl std::task::Wake for Count {
+            fn wake(self: Arc<Self>) {
+                self.0.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+        let count = Arc::new(Count(AtomicUsize::new(0)));
+        let waker = Waker::from(Arc::clone(&count));
+        let (flood, mut receiver) = channel(1 << 20);
+        let mut put = 0;
+        while flood.poll_room(&mut Context::from_waker(&waker), 1).is_ready() {
+            flood.put(&mut batch(1, 8 * 1024));
+            put += 1;
+        }
+        // A batch counts until the next one is asked for.
+        let taken =
+            (0..put).take_while(|_| count.0.load(Ordering::SeqCst) == 0 && receiver.try_recv().is_some()).count();
+        assert!((put / 2..=put / 2 + 2).contains(&taken), "{taken} of {put}");
+        while receiver.try_recv().is_some() {}
+        assert_eq!(count.0.load(Ordering::SeqCst), 1);
     }
 
     #[test]

@@ -9,12 +9,13 @@ use crate::event::{DataKind, Peer};
 /// Maximum number of events reported in one call, give or take those that one text brings about.
 pub const MAX_EVENTS: usize = 1024;
 
-/// Maximum work of one call, in bytes of text; each text costs [`TEXT`] more, give or take one text. Data costs nothing: it is
-/// not read.
-pub(super) const MAX_WORK: usize = 128 * 1024;
-
 /// Cost of a text beside its bytes.
 const TEXT: usize = 64;
+
+/// Maximum work of one call, in bytes of text; each text costs [`TEXT`] more, give or take one text. Data costs nothing: it is
+/// not read. What fills this is what a layer makes of its bytes: the largest read of a driver, 256 KiB, of text that is not too
+/// many events costs no more, and so is read at once.
+pub(super) const MAX_WORK: usize = 256 * 1024 + MAX_EVENTS * TEXT;
 
 impl Session {
     /// A call of the driver begins.

@@ -10,7 +10,7 @@ use crate::event::{DataKind, Kind, Layer, Oddity, Peer, State};
 use crate::wire::{self, Expect};
 
 /// Cost of a compressed byte and of a block, in bytes of text: its tables are built anew, even if 10 bits are all of it.
-const PACKED: usize = 8;
+const PACKED: usize = 2;
 const STEP: usize = 1024;
 
 /// Number of inflated bytes that cost as much as a byte of text.

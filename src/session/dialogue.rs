@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::event::State;
+use crate::exchange::command::{MAX_VERB, spell};
 use crate::grammar::Then;
 
 /// Commands in flight that are kept where tags tell them apart, which have to be searched for; a peer that exceeds it loses
@@ -22,7 +23,7 @@ pub struct InFlight {
     pub frame: u64,
     pub(super) tag: Box<[u8]>,
     pub(super) tag_len: usize,
-    /// Its verb in upper case, for rules; cut at 32 octets.
+    /// Its verb, for rules, as [`spell`] has it; empty for what cannot be one.
     pub verb: Box<str>,
     /// What follows it on the wire.
     pub then: Option<Then>,
@@ -64,9 +65,9 @@ pub struct Answer {
 impl InFlight {
     /// A command that was just sent.
     pub fn new(frame: u64, tag: &[u8], verb: &[u8], then: Option<Then>) -> Self {
-        let verb = String::from_utf8_lossy(&verb[..verb.len().min(32)]).to_ascii_uppercase();
         let (tag_len, tag) = (tag.len(), tag[..tag.len().min(MAX_TAG)].into());
-        InFlight { frame, tag, tag_len, verb: verb.into(), then, ..InFlight::default() }
+        let verb = spell(verb, &mut [0; MAX_VERB]).unwrap_or_default().into();
+        InFlight { frame, tag, tag_len, verb, then, ..InFlight::default() }
     }
 
     fn has_tag(&self, tag: &[u8]) -> bool {
@@ -245,6 +246,11 @@ impl Dialogue {
         self.in_flight.front()
     }
 
+    /// The oldest command in flight that this may follow.
+    pub fn oldest_with(&self, then: Then) -> Option<&InFlight> {
+        self.in_flight.iter().find(|command| command.then == Some(then))
+    }
+
     /// The oldest command in flight with this tag.
     pub fn tagged(&self, tag: &[u8]) -> Option<&InFlight> {
         self.in_flight.iter().find(|command| command.has_tag(tag))
@@ -329,6 +335,12 @@ impl Dialogue {
             return Some((frame, Some(want)));
         }
         self.idle().or_else(|| self.non_sync.pop_front()).map(|frame| (frame, None))
+    }
+
+    /// The frame that the next continuation request answers: see [`Dialogue::go_ahead`].
+    pub fn next_to_go_ahead(&self) -> Option<u64> {
+        let wants = self.wants.front().map(|(frame, _)| *frame);
+        wants.or_else(|| self.idle()).or_else(|| self.non_sync.front().copied())
     }
 
     /// The frame of the IDLE that the client has not ended yet.

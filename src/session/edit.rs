@@ -3,11 +3,14 @@
 
 use std::sync::Arc;
 
+use super::dialogue::InFlight;
 use super::enforce::Refused;
 use super::lane::Fate;
 use super::secret::Masked;
 use super::{Outbox, Session};
 use crate::event::{Edited, Form, Kind, Peer, Reading};
+use crate::exchange::command::{MAX_VERB, spell};
+use crate::exchange::is_untagged;
 use crate::grammar::Then;
 use crate::rules::{self, Scene};
 use crate::wire;
@@ -188,6 +191,10 @@ impl Session {
             return false;
         }
         let first = lane.frame.is_none();
+        if first {
+            // It may end with a literal.
+            self.lane(from).verb = self.verb_of(from, head, reading);
+        }
         self.judged(from, head, reading, first, true).0.is_some()
     }
 
@@ -201,7 +208,7 @@ impl Session {
         first: bool,
         late: bool,
     ) -> (Option<rules::Edit>, Option<Refused>) {
-        let command = self.verb_of(text, reading);
+        let command = self.verb_of(from, text, reading);
         let (form, gather) = (self.grammar.form, self.gather(from));
         let mut progress = if late { self.progress.clone() } else { std::mem::take(&mut self.progress) };
         let scene = Scene {
@@ -234,17 +241,36 @@ impl Session {
         (edit, enforced)
     }
 
-    /// The verb of the command that a text is or answers, in upper case; empty if there is none.
-    fn verb_of(&self, text: &[u8], reading: &Reading) -> String {
-        match reading.kind {
-            Kind::Command { verb, .. } => String::from_utf8_lossy(verb.of(text)).to_ascii_uppercase(),
-            Kind::Reply { tag, .. } if !tag.is_empty() => {
-                self.dialogue.tagged(tag.of(text)).map_or_else(String::new, |it| it.verb.to_string())
-            }
-            _ if self.grammar.form == Form::Imap => {
-                self.dialogue.oldest().map_or_else(String::new, |it| it.verb.to_string())
-            }
-            _ => self.asked().map_or_else(String::new, |it| it.verb.to_string()),
+    /// The verb of the command that a text is, answers or belongs to, as [`crate::exchange`] has it from events; empty if there
+    /// is none.
+    fn verb_of(&mut self, from: Peer, text: &[u8], reading: &Reading) -> Box<str> {
+        let lane = &self.lanes[from.index()];
+        if lane.frame.is_some() {
+            return lane.verb.clone();
+        }
+        let verb = match reading.kind {
+            Kind::Command { verb, .. } => spell(verb.of(text), &mut [0; MAX_VERB]).unwrap_or_default().into(),
+            kind => self.exchange_of(from, text, kind).map(|command| command.verb.clone()).unwrap_or_default(),
+        };
+        if reading.literal.is_some() {
+            // What goes on behind it belongs to the same one, which may be answered by then.
+            self.lane(from).verb.clone_from(&verb);
+        }
+        verb
+    }
+
+    /// The command that a text other than a command answers or belongs to.
+    fn exchange_of(&self, from: Peer, text: &[u8], kind: Kind) -> Option<&InFlight> {
+        let form = self.grammar.form;
+        match (kind, from) {
+            (Kind::Done, Peer::Client) => self.dialogue.command(self.dialogue.idle()?),
+            (Kind::Sasl | Kind::Cancel, Peer::Client) => self.dialogue.oldest_with(Then::Sasl),
+            (_, Peer::Client) => None,
+            (Kind::Reply { tag, .. }, _) if !tag.is_empty() => self.dialogue.tagged(tag.of(text)),
+            (Kind::GoAhead { .. }, _) if form == Form::Imap => self.dialogue.command(self.dialogue.next_to_go_ahead()?),
+            (Kind::Reply { .. } | Kind::GoAhead { .. }, _) if form != Form::Imap => self.asked(),
+            _ if is_untagged(form, kind, self.state) => self.dialogue.oldest().filter(|command| command.ours.is_none()),
+            _ => None,
         }
     }
 

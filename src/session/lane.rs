@@ -189,6 +189,8 @@ pub struct Lane {
     pub gone: usize,
     /// The frame in progress.
     pub frame: Option<Frame>,
+    /// The verb of the command that it is, answers or belongs to, where rules act and a literal goes on with it.
+    pub verb: Box<str>,
     /// What becomes of it, and of the data behind it.
     pub fate: Fate,
     /// Lines of our own that follow it.

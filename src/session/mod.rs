@@ -426,7 +426,9 @@ impl Session {
         let for_us = relay.manner == Manner::Fresh && self.is_for_us(from, whole, &reading);
         let between = !matches!(relay.manner, Manner::Kept | Manner::Ours) && !for_us;
         let answers_us = between && first && self.answers_us(from, whole, &reading);
-        let asks = between && !answers_us;
+        // What goes on with a text that was taken away goes with it.
+        let gone = !first && self.lane(from).fate != Fate::Sent;
+        let asks = between && !answers_us && !gone;
         let plan = if asks { self.ask(from, whole, &reading, [first, late], out) } else { Plan::default() };
         let whole_is_here = relay.manner == Manner::Fresh && self.lane(from).gone == 0;
         let trails = from == Peer::Client && asks && first && whole_is_here && plan.fate == Fate::Sent;

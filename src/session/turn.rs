@@ -90,14 +90,7 @@ impl Session {
         let lists = command.is_some_and(|command| command.lists == Some(Lists::Capabilities));
         let said = command.and_then(|command| command.then);
         let listing = said == Some(Then::Sasl) && bare && form == Form::Pop3;
-        let then = match said {
-            Some(Then::ServerLines) => bare.then_some(Then::ServerDot),
-            // Old servers answer it with the list of their mechanisms.
-            Some(Then::Sasl) if listing => Some(Then::ServerDot),
-            // The list is a text.
-            Some(Then::ServerDot) if lists => None,
-            then => then,
-        };
+        let then = command.and_then(|command| command.leads_to(form, bare));
         let mut words = arguments.split(|&b| b == b' ').filter(|word| !word.is_empty());
         let first = words.next().unwrap_or_default();
         let octets = number_of(first).filter(|_| then == Some(Then::ClientOctets));

@@ -16,7 +16,7 @@ use crate::file::{Opened, Output, Outputs, Place, Refused, Way, folder};
 use crate::grammar::Grammar;
 use crate::problem::Problem;
 use crate::recording::{Head, START, Writer};
-use crate::rules::filter::{Filter, Watch, Witness};
+use crate::rules::filter::{Filter, FilterState, known};
 use crate::sink::gate::{Behind, Gate};
 use crate::sink::raw::RawStream;
 use crate::sink::style::{Body, Color, Look, Surroundings, TimeStyle};
@@ -106,7 +106,7 @@ pub fn open_inside(
         }
         // The reader of a page may have a condition that nobody knows yet.
         if kind(output) == "html" {
-            sink = Box::new(Witnessed::new(sink));
+            sink = Box::new(Informed(sink));
         }
         sinks.add(output, sink);
     }
@@ -290,16 +290,16 @@ fn older(place: &Place) -> Option<Opened> {
 }
 
 /// A sink that is given only what a filter lets through.
-pub type Filtered<S> = Behind<Watch, S>;
+pub type Filtered<S> = Behind<FilterState, S>;
 
 impl<S: Sink> Filtered<S> {
     /// This sink behind this filter.
     pub fn new(filter: Filter, sink: S) -> Self {
-        Behind::gate(Watch::new(filter), sink)
+        Behind::gate(FilterState::new(filter), sink)
     }
 }
 
-impl Gate for Watch {
+impl Gate for FilterState {
     fn put(&mut self, event: &Explained<'_>, sink: &mut dyn Sink) -> io::Result<()> {
         let last = matches!(event.event.what, What::Closed(_));
         let told = last.then(|| self.told(event.connection.number)).flatten();
@@ -318,43 +318,31 @@ impl Gate for Watch {
 }
 
 /// A sink that is told with every event what conditions can ask about it.
-pub struct Witnessed<S> {
-    witness: Witness,
-    sink: S,
-}
+pub struct Informed<S>(pub S);
 
-impl<S: Sink> Witnessed<S> {
-    /// This sink.
-    pub fn new(sink: S) -> Self {
-        Witnessed { witness: Witness::default(), sink }
-    }
-}
-
-impl<S: Sink> Sink for Witnessed<S> {
+impl<S: Sink> Sink for Informed<S> {
     fn put(&mut self, event: &Explained<'_>) -> io::Result<()> {
-        let sink = &mut self.sink;
-        self.witness.tell(event, |known| sink.put(&Explained { known, ..*event }))
+        known(event, |known| self.0.put(&Explained { known, ..*event }))
     }
 
     fn skip(&mut self, event: &Explained<'_>) {
-        let sink = &mut self.sink;
-        self.witness.tell(event, |known| sink.skip(&Explained { known, ..*event }));
+        self.0.skip(event);
     }
 
     fn is_full(&self) -> bool {
-        self.sink.is_full()
+        self.0.is_full()
     }
 
     fn wants_octets(&self) -> bool {
-        self.sink.wants_octets()
+        self.0.wants_octets()
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.sink.flush()
+        self.0.flush()
     }
 
     fn end(&mut self) -> io::Result<()> {
-        self.sink.end()
+        self.0.end()
     }
 }
 

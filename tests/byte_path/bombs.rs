@@ -1,12 +1,15 @@
 //! What a few bytes become is bounded in each call of a session, whatever they are, and comes to an end: nothing is lost, and
 //! what leaves is what came.
 
+use std::sync::Arc;
+
 use crate::bomb::{Bomb, bombs};
 use crate::lanes::{Cutting, Run, run};
-use flate2::{Decompress, FlushDecompress};
+use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
 use imapscope::event::{DataKind, Peer, What};
+use imapscope::grammar::Grammar;
 use imapscope::rules::{Rules, Source};
-use imapscope::session::MAX_EVENTS;
+use imapscope::session::{MAX_EVENTS, Outbox, Session};
 
 /// What one text may bring about beside itself.
 const MORE: usize = 16;
@@ -137,4 +140,31 @@ fn what_still_waits_at_the_end_is_counted() {
         assert_eq!(run.accounted()[0], (asks.len() + behind.len()) as u64, "{line:?}");
         run.check();
     }
+}
+
+#[test]
+fn one_call_takes_a_large_read_of_ordinary_lines_and_much_of_compressed_mail() {
+    let line = format!("* 1 FETCH (X-NOTE \"{}\")\r\n", "x".repeat(780));
+    let lines = line.repeat(256 * 1024 / line.len());
+    let mail: String = (0..40_000u64).map(|n| format!("report {} of {n}\r\n", n * 7919 % 100_003)).collect();
+    let mut packed = Vec::with_capacity(mail.len());
+    let mut stream = Compress::new(Compression::default(), false);
+    let head = format!("* 1 FETCH (BODY[] {{{}}}\r\n", mail.len());
+    for part in [head, mail] {
+        stream.compress_vec(part.as_bytes(), &mut packed, FlushCompress::Sync).expect("there is room");
+    }
+    let mut session = Session::new(1, Grammar::builtin("imap").expect("it is built in"), Arc::new(Rules::default()));
+    let mut out = Outbox::default();
+    let mut say = |from: Peer, bytes: &[u8]| {
+        out.clear();
+        out.batch.events.clear();
+        session.receive(from, bytes, &mut out)
+    };
+    say(Peer::Server, b"* PREAUTH hi\r\n");
+    assert_eq!(say(Peer::Server, lines.as_bytes()), lines.len());
+    say(Peer::Client, b"z COMPRESS DEFLATE\r\n");
+    say(Peer::Server, b"z OK\r\n");
+    assert!(packed.len() > 64 * 1024, "{}", packed.len());
+    let taken = say(Peer::Server, &packed);
+    assert!(taken >= 64 * 1024, "{taken} of {}", packed.len());
 }

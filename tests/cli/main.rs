@@ -6,6 +6,9 @@ mod bomb;
 mod program;
 #[path = "../support/secure/mod.rs"]
 mod secure;
+#[cfg(target_os = "linux")]
+#[path = "../support/siege/mod.rs"]
+mod siege;
 
 mod bombs;
 mod command;

@@ -10,6 +10,7 @@ mod lanes;
 mod ruled;
 
 mod dialogues;
+mod exchange;
 mod explain;
 mod search;
 mod secrets;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use imapscope::event::{Batch, Closed, Closer, Opened, Peer, RouteName, Time, What};
 use imapscope::explain::Explainer;
 use imapscope::grammar::Grammar;
-use imapscope::rules::filter::{Filter, Watch};
+use imapscope::rules::filter::{Filter, FilterState};
 use imapscope::rules::{Options, Rules, Source};
 use imapscope::session::{Outbox, Session};
 use proptest::prelude::*;
@@ -28,7 +28,7 @@ const LINES: &[(Peer, &str)] = &[
 /// The driver of a connection: session, explainer and filter, as they are live.
 struct Scope {
     explainer: Explainer,
-    watch: Watch,
+    watch: FilterState,
     now: u64,
     shown: Vec<String>,
 }
@@ -63,7 +63,7 @@ fn shown(condition: &str) -> Vec<String> {
     let grammar = Grammar::builtin("imap").expect("it is built in");
     let mut session = Session::new(7, grammar.clone(), Arc::new(rules));
     let mut scope =
-        Scope { explainer: Explainer::new(grammar, false), watch: Watch::new(filter), now: 0, shown: Vec::new() };
+        Scope { explainer: Explainer::new(grammar, false), watch: FilterState::new(filter), now: 0, shown: Vec::new() };
     let mut out = Outbox::default();
     let route = Arc::new(RouteName { number: 2, written: ":0=imap://two.example.org".to_owned() });
     let opened = Opened { protocol: "imap".into(), client: "[::1]:40000".into(), route, ..Opened::default() };
@@ -167,7 +167,7 @@ fn a_command_that_is_never_answered_is_forgotten_at_last() {
     let grammar = Grammar::builtin("imap").expect("it is built in");
     let mut session = Session::new(1, grammar.clone(), Arc::default());
     let mut scope =
-        Scope { explainer: Explainer::new(grammar, false), watch: Watch::new(filter), now: 0, shown: Vec::new() };
+        Scope { explainer: Explainer::new(grammar, false), watch: FilterState::new(filter), now: 0, shown: Vec::new() };
     let mut out = Outbox::default();
     session.receive(Peer::Server, b"* PREAUTH hi\r\n", &mut out);
     session.receive(Peer::Client, b"a NOOP\r\n", &mut out);

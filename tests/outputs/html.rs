@@ -13,7 +13,7 @@ use imapscope::grammar::Grammar;
 use imapscope::sink::Sink;
 use imapscope::sink::html::Html;
 use imapscope::sink::style::{Body, Look};
-use imapscope::verb::log::Witnessed;
+use imapscope::verb::log::Informed;
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 
@@ -25,7 +25,7 @@ fn sink(look: Look) -> (Html<Written>, Written) {
 /// The page of these events.
 fn page(events: &[Made]) -> String {
     let (html, written) = sink(Look::default());
-    let mut html = Witnessed::new(html);
+    let mut html = Informed(html);
     put_all(events, &mut html);
     html.end().expect("memory has room");
     written.text()
@@ -34,7 +34,7 @@ fn page(events: &[Made]) -> String {
 /// The page of a dialogue, through the parts that run live.
 fn page_of(dialogue: &Dialogue, grammar: &Arc<Grammar>, look: Look) -> String {
     let (html, written) = sink(look);
-    let mut html = Witnessed::new(html);
+    let mut html = Informed(html);
     play::play(dialogue, grammar, (1, usize::MAX, false), &mut html);
     html.end().expect("memory has room");
     written.text()

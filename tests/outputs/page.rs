@@ -13,11 +13,11 @@ use imapscope::event::What;
 use imapscope::exchange::Explained;
 use imapscope::grammar::Grammar;
 use imapscope::recording::{Head, Writer};
-use imapscope::rules::filter::{Filter, Watch};
+use imapscope::rules::filter::{Filter, FilterState};
 use imapscope::sink::Sink;
 use imapscope::sink::html::Html;
 use imapscope::sink::style::{Body, Look};
-use imapscope::verb::log::Witnessed;
+use imapscope::verb::log::Informed;
 use jiff::tz::TimeZone;
 use serde_json::Value;
 
@@ -77,13 +77,13 @@ fn session(sink: &mut dyn Sink) {
 
 /// What filters choose of the lines that a page numbers.
 struct Judge {
-    watches: Vec<(Watch, Vec<u64>)>,
+    watches: Vec<(FilterState, Vec<u64>)>,
     lines: u64,
 }
 
 impl Judge {
     fn of<'a>(conditions: impl Iterator<Item = &'a str>) -> Self {
-        let watch = |condition| Watch::new(Filter::read(condition).unwrap_or_else(|problem| panic!("{problem}")));
+        let watch = |condition| FilterState::new(Filter::read(condition).unwrap_or_else(|problem| panic!("{problem}")));
         Judge { watches: conditions.map(|condition| (watch(condition), Vec::new())).collect(), lines: 0 }
     }
 }
@@ -351,7 +351,7 @@ fn a_page_and_a_filter_agree_on_whatever_is_asked() {
 
     let written = Written::default();
     let look = Look { body: Body::All, ..Look::default() };
-    let mut html = Witnessed::new(Html::with_zone(written.clone(), look, TimeZone::UTC));
+    let mut html = Informed(Html::with_zone(written.clone(), look, TimeZone::UTC));
     session(&mut html);
     html.end().expect("memory has room");
     let mut judge = Judge::of(good());

@@ -6,7 +6,7 @@ use std::task::Context;
 use tokio::time::Instant;
 
 use super::super::lane::Desk;
-use super::{DENSE, End, Pump, next_width};
+use super::{End, Pump, next_width};
 use crate::event::Peer;
 
 impl Pump {
@@ -52,9 +52,8 @@ impl Pump {
         self.lanes[from.other().index()].keep(buffer, rest);
         done?;
         self.go_on(desk)?;
-        // A call that is full has more events to come.
-        let events = if taken < count { DENSE + 1 } else { events };
-        self.width[from.index()] = next_width(self.width[from.index()], count, events);
+        let width = &mut self.width[from.index()];
+        *width = next_width(*width, taken, count, events);
         Ok(true)
     }
 }

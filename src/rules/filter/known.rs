@@ -1,39 +1,22 @@
 //! What a filter would ask of an event, told to whoever has no filter yet: every field, as conditions know it.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 
-use super::{Connection, Seen};
+use super::Seen;
 use crate::event::{Known, Value, What};
 use crate::exchange::Explained;
 use crate::rules::condition::{FIELDS, FieldRow};
 use crate::rules::fact::{Fact, Facts};
 use crate::rules::lines::called;
 
-/// Remembers of connections what a filter has to remember, and filters nothing.
-#[derive(Debug, Default)]
-pub struct Witness {
-    connections: HashMap<u64, Connection>,
-}
-
-impl Witness {
-    /// Tells what is known of an event; bare octets belong to what announced them, and nothing is known of them. Wants all
-    /// events of all connections, in their order.
-    pub fn tell<R>(&mut self, event: &Explained<'_>, hear: impl FnOnce(Option<&Known<'_>>) -> R) -> R {
-        let connection = self.connections.entry(event.connection.number).or_default();
-        let heard = match connection.enter(event) {
-            None => hear(None),
-            Some(part) => {
-                let seen = Seen::of(event, connection, part);
-                let fact = |row: &'static FieldRow| Some((row.word, value(seen.fact(row.field))?));
-                hear(Some(&Known { part, facts: FIELDS.iter().filter_map(fact).collect() }))
-            }
-        };
-        if matches!(event.event.what, What::Closed(_)) {
-            self.connections.remove(&event.connection.number);
-        }
-        heard
+/// Tells `hear` what is known of an event. Bare bytes belong to what announced them, and nothing is known of them.
+pub fn known<R>(event: &Explained<'_>, hear: impl FnOnce(Option<&Known<'_>>) -> R) -> R {
+    if matches!(event.event.what, What::Octets(_)) {
+        return hear(None);
     }
+    let seen = Seen { event };
+    let fact = |row: &'static FieldRow| Some((row.word, value(seen.fact(row.field))?));
+    hear(Some(&Known { part: seen.part(), facts: FIELDS.iter().filter_map(fact).collect() }))
 }
 
 /// A fact as words; `None` if there is no such thing.
