@@ -161,7 +161,8 @@ each perhaps with: when CONDITION, for instance
 --filter takes a CONDITION too, with latency (< and >), rule and check besides:
   command == FETCH && latency > 200ms || check == any
 and perhaps with: once, times N, after N, chance P (10% or 0.1); each connection
-counts for itself. SIGHUP reads files of rules again. @FILE among names stands for the names in a file.
+counts for itself. delay and throttle act once a response; with per-line, on each line.
+SIGHUP reads files of rules again. @FILE among names stands for the names in a file.
 Order: --caps-like, --only-caps, --drop-cap, --replace-cap, --add-cap, --rule, --rules.
 
 Ctrl-C ends all connections, prints their summaries, and exits with 0.

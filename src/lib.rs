@@ -80,6 +80,7 @@
 //! | batches that wait | [`net::queue`]: 8 MiB, weighed with all that events own; a quarter of it a connection | batches of one connection or many: asked for before they are made |
 //! | batches from files | `verb/read.rs`: 8 groups of 256 KiB, weighed alike | events a byte |
 //! | commands in flight | 4096 (1024 with tags); of each, a session keeps 128 bytes of tag and 64 of verb, an exchange 64 of tag, 64 of verb and 96 of arguments | length of a tag or line: cut |
+//! | responses on which a delay or throttle has acted | `rules/limit.rs`: 64 a connection, the latest | commands in flight: one that was forgotten is delayed again |
 //! | names that a server offers | 256 names and 32 KiB | length of a name |
 //! | secrets that are remembered | 8 of 4 KiB | |
 //! | data that is shown whole (`--body all`) | `sink/bulk.rs`: 1 MiB a block, 32 MiB in all | blocks under way |
@@ -275,6 +276,9 @@
 //!   places (`net/trouble.rs`), and writes up to the next one; while one waits the lane is not empty, so that the other peer
 //!   is not read, as with any peer that is slow. Without faults this costs a branch. A place within data is counted in octets as
 //!   received; a lane in which a fault may act is in edit, so that a text is whole before something happens to it.
+//! - **A delay or throttle is for a response** ([`rules::Response`]): the first line that matches has it, and none of the same exchange
+//!   after it; a throttle ends once the exchange has its last reply. Where a line turns out not to have the byte that it was to
+//!   stand behind, the next one may.
 //! - **What a rule does to the connection is not what it does to the text**: [`event::Edited`] has both apart, for a text with a fault
 //!   is sent as it came. Latencies are measured when octets come, and a delay of ours is not in them.
 //!   After a stall, close or reset no rule acts in that direction, and one that never came to pass is reported as missed: so

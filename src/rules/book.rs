@@ -167,14 +167,14 @@ pub const ENTRIES: &[Entry] = &[
         "action",
         "delay",
         "delay T [at-byte N]",
-        "What comes from here on waits so long.",
+        "What comes from here on waits so long; of a response to a command, once (see per-line).",
         "delay 2s when command == FETCH && from == server",
     ),
     entry(
         "action",
         "throttle",
         "throttle N [at-byte N]",
-        "The text, and what belongs to it, leaves at so many octets a second (10k, 1M).",
+        "The command, or the rest of the response to one, leaves at so many octets a second (10k, 1M).",
         "throttle 10k when command == FETCH && from == server",
     ),
     entry(
@@ -211,6 +211,13 @@ pub const ENTRIES: &[Entry] = &[
         "delay T at-byte N",
         "The fault stands behind so many octets of the data of a text, or of the text where it has none.",
         "stall at-byte 500 when command == FETCH && from == server",
+    ),
+    entry(
+        "modifier",
+        "per-line",
+        "per-line",
+        "The delay or throttle acts on every line that matches, rather than once per response to a command.",
+        "delay 1s when command == SELECT && from == server per-line",
     ),
     entry(
         "modifier",

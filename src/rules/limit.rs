@@ -1,6 +1,8 @@
 //! How often a rule acts: `once`, `times N`, `after N`, `chance P`. What was counted belongs to one connection; chances
 //! come from a generator of its own, so that the same seed has the same ones in every run. Knows no text.
 
+use super::fault::Response;
+
 /// The modifiers of a rule. Of the texts on which it would act, the first `after` are passed over, each of the others has
 /// its chance, and after so many times nothing more is done.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -26,7 +28,16 @@ impl Limits {
 pub struct Progress {
     counts: Vec<Count>,
     state: u64,
+    /// Most rules do not ask for it.
+    responses: Option<Box<Responses>>,
 }
+
+/// The responses on which rules have acted that act once on each; [`MAX_RESPONSES`] at most, latest last.
+#[derive(Debug, Clone, Default)]
+struct Responses(Vec<Response>);
+
+/// Maximum number of responses remembered, rules and responses multiplied. A rule may act again on one that was forgotten.
+const MAX_RESPONSES: usize = 64;
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Count {
@@ -38,7 +49,31 @@ impl Progress {
     /// The beginning of a connection with this number. So many rules count.
     #[must_use]
     pub fn begin(seed: u64, connection: u64, rules: usize) -> Self {
-        Progress { counts: vec![Count::default(); rules], state: seed.wrapping_add(connection) }
+        Progress { counts: vec![Count::default(); rules], state: seed.wrapping_add(connection), responses: None }
+    }
+
+    /// Returns true if nothing of this response has come before on which the rule could act.
+    pub(super) fn begins(&mut self, response: Response) -> bool {
+        let Responses(responses) = &mut **self.responses.get_or_insert_default();
+        let known = responses.iter().position(|met| *met == response);
+        match known {
+            // What still goes on is not the first to be forgotten.
+            Some(at) => responses[at..].rotate_left(1),
+            None => {
+                if responses.len() == MAX_RESPONSES {
+                    responses.remove(0);
+                }
+                responses.push(response);
+            }
+        }
+        known.is_none()
+    }
+
+    /// What a rule was to do to a response did not happen: the next text of it may be the one.
+    pub fn forget(&mut self, response: Option<Response>) {
+        if let Some(responses) = &mut self.responses {
+            responses.0.retain(|met| Some(*met) != response);
+        }
     }
 
     /// A rule would act on a text: whether it does. `nth` is its place among those that count.
@@ -86,6 +121,21 @@ mod tests {
         let mut state = 1_234_567;
         let numbers = [next(&mut state), next(&mut state), next(&mut state)];
         assert_eq!(numbers, [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]);
+    }
+
+    #[test]
+    fn a_response_begins_once_for_each_rule_and_the_oldest_are_forgotten() {
+        let mut progress = Progress::begin(0, 1, 0);
+        let response = |rule, exchange| Response { rule, exchange };
+        assert!(progress.begins(response(0, 1)) && !progress.begins(response(0, 1)) && progress.begins(response(1, 1)));
+        progress.forget(Some(response(0, 1)));
+        assert!(progress.begins(response(0, 1)));
+        for exchange in 2..1000 {
+            assert!(progress.begins(response(0, exchange)));
+            assert!(!progress.begins(response(0, 1)), "what goes on is not forgotten");
+        }
+        assert_eq!(progress.responses.as_ref().map(|it| it.0.len()), Some(MAX_RESPONSES));
+        assert!(progress.begins(response(1, 1)), "what does not is");
     }
 
     #[test]

@@ -30,7 +30,7 @@ use action::{Action, NamesAction, Pattern};
 use condition::{Condition, Field, Truth};
 use draft::{Draft, Varied};
 use fact::Sender;
-pub use fault::{Fault, Trouble};
+pub use fault::{Fault, Response, Trouble};
 use limit::Limits;
 pub use limit::Progress;
 use parse::Verb;
@@ -98,8 +98,11 @@ pub struct Scene<'a> {
     pub protocol: &'a str,
     /// The number of the connection.
     pub connection: u64,
-    /// The verb of the command that it is or answers, in upper case; empty if none.
+    /// The verb of the command that it is, answers or belongs to, in upper case; empty if none.
     pub command: &'a str,
+    /// For the first text of a response, the frame of that command. `None` without one, for a client's text, and for a
+    /// continuation request, which is a response of its own.
+    pub exchange: Option<u64>,
     /// The client's address, without the port; empty if it is not known.
     pub client: &'a str,
     /// Who has logged in; empty if nobody has, or it is not known.
@@ -132,6 +135,7 @@ impl<'a> Scene<'a> {
             protocol: "",
             connection: 1,
             command: "",
+            exchange: None,
             client: "",
             user: "",
             route: None,
@@ -478,7 +482,7 @@ impl Rules {
     pub fn edit(&self, scene: &Scene<'_>, progress: &mut Progress) -> Option<Edit> {
         let mut draft = Draft::new(scene);
         let mut edit = Edit::default();
-        for rule in self.rules.iter().filter(|rule| rule.lanes[scene.from.index()]) {
+        for (place, rule) in self.rules.iter().enumerate().filter(|(_, rule)| rule.lanes[scene.from.index()]) {
             if matches!(rule.action, Action::Names(_)) && !draft.has_names() {
                 continue;
             }
@@ -486,9 +490,16 @@ impl Rules {
                 continue;
             }
             let gone = edit.dropped || edit.answer.is_some();
-            if let Action::Fault(fault) = rule.action {
+            if let Action::Fault(mut fault) = rule.action {
                 // A command or response has one beginning, whatever literals are in it.
-                if scene.first && rule.limits.is_none_or(|(nth, limits)| progress.turn(nth, &limits)) {
+                if !scene.first {
+                    continue;
+                }
+                let response = |exchange| Response { rule: place as u32, exchange };
+                fault.response = scene.exchange.filter(|_| fault.is_once_a_response()).map(response);
+                if fault.response.is_none_or(|response| progress.begins(response))
+                    && rule.limits.is_none_or(|(nth, limits)| progress.turn(nth, &limits))
+                {
                     edit.faults.push((Arc::clone(&rule.written), fault));
                 }
                 continue;
@@ -555,7 +566,7 @@ impl Edit {
             }
             Action::Vary(ways) => {
                 if ways.slices && first {
-                    self.faults.push((name(), Fault { what: Trouble::Slice(1), at_byte: None }));
+                    self.faults.push((name(), Fault::before(Trouble::Slice(1))));
                 }
                 if varied.ways.is_empty() {
                     return;

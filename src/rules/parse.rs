@@ -108,7 +108,7 @@ const ACTIONS: &[(&str, Shape, &str)] = &[
 ];
 
 /// Words that end the arguments of an action.
-const KEYWORDS: &[&str] = &["when", "once", "times", "after", "chance", "enforced", "with", "at-byte"];
+const KEYWORDS: &[&str] = &["when", "once", "times", "after", "chance", "enforced", "with", "at-byte", "per-line"];
 
 fn available() -> String {
     let names: Vec<&str> = ACTIONS.iter().map(|(name, ..)| *name).collect();
@@ -193,9 +193,9 @@ fn finish<T>(parsed: Parsed<'_, T>) -> Result<T, Fault<'_>> {
 
 fn whole_rule(line: &str) -> Parsed<'_, Sentence<'_>> {
     let (rest, _) = blanks(line)?;
-    let (rest, (action, files)) = action(rest)?;
+    let (rest, (mut action, files)) = action(rest)?;
     let (rest, condition) = when(rest)?;
-    let (rest, limits) = modifier::limits(rest)?;
+    let (rest, limits) = modifier::limits(rest, &mut action)?;
     let (rest, ()) = modifier::end(rest)?;
     Ok((rest, Sentence { action, condition, limits, files }))
 }

@@ -413,6 +413,7 @@ fn names_come_from_a_file() {
 fn faults_are_told_and_leave_the_text_alone() {
     for (line, told) in [
         ("delay 2s", "delayed 2.00 s"),
+        ("throttle 1M when from == client per-line once", "throttled to 1,000,000 octets a second"),
         ("throttle 10k at-byte 5", "throttled to 10,000 octets a second behind 5 octets"),
         ("slice 1 when from == client", "sent in slices of 1 octet"),
         ("stall", "stalled"),

@@ -22,7 +22,7 @@ const LATE: &str = "its first octets were already on their way when the rest cou
 const MISSED: &str = "another rule lets nothing leave before";
 
 /// A rule, and what it does to the connection.
-type Struck = (Arc<str>, rules::Fault);
+pub(super) type Struck = (Arc<str>, rules::Fault);
 
 /// The faults of a text that can happen, and the rules of those that come after one that ends everything before the text.
 fn until_the_last(mut faults: Vec<Struck>) -> (Vec<Struck>, Vec<Arc<str>>) {
@@ -143,7 +143,9 @@ impl Session {
         }
         let mut edited = Edited { fired, varied, refused, ..Edited::default() };
         // Nothing happens to what is not sent.
-        if fate == Fate::Sent {
+        if fate != Fate::Sent {
+            faults.iter().for_each(|(_, fault)| self.progress.forget(fault.response));
+        } else {
             if late {
                 edited.refused.extend(faults.into_iter().map(|(rule, _)| (rule, LATE.to_owned())));
             } else if !faults.is_empty() {
@@ -193,7 +195,7 @@ impl Session {
         let first = lane.frame.is_none();
         if first {
             // It may end with a literal.
-            self.lane(from).verb = self.verb_of(from, head, reading);
+            self.lane(from).verb = self.command_of(from, head, reading).0;
         }
         self.judged(from, head, reading, first, true).0.is_some()
     }
@@ -208,7 +210,7 @@ impl Session {
         first: bool,
         late: bool,
     ) -> (Option<rules::Edit>, Option<Refused>) {
-        let command = self.verb_of(from, text, reading);
+        let (command, exchange) = self.command_of(from, text, reading);
         let (form, gather) = (self.grammar.form, self.gather(from));
         let mut progress = if late { self.progress.clone() } else { std::mem::take(&mut self.progress) };
         let scene = Scene {
@@ -223,6 +225,7 @@ impl Session {
             protocol: &self.grammar.name,
             connection: self.connection,
             command: &command,
+            exchange,
             client: &self.client,
             user: &self.user,
             route: self.route.as_deref(),
@@ -241,22 +244,28 @@ impl Session {
         (edit, enforced)
     }
 
-    /// The verb of the command that a text is, answers or belongs to, as [`crate::exchange`] has it from events; empty if there
-    /// is none.
-    fn verb_of(&mut self, from: Peer, text: &[u8], reading: &Reading) -> Box<str> {
+    /// The verb of the command that a text is, answers or belongs to, as [`crate::exchange`] has it from events, and for the
+    /// first text of a response the frame of that command. Empty if there is none. A continuation request is a response of its own.
+    fn command_of(&mut self, from: Peer, text: &[u8], reading: &Reading) -> (Box<str>, Option<u64>) {
         let lane = &self.lanes[from.index()];
         if lane.frame.is_some() {
-            return lane.verb.clone();
+            return (lane.verb.clone(), None);
         }
-        let verb = match reading.kind {
-            Kind::Command { verb, .. } => spell(verb.of(text), &mut [0; MAX_VERB]).unwrap_or_default().into(),
-            kind => self.exchange_of(from, text, kind).map(|command| command.verb.clone()).unwrap_or_default(),
+        let (verb, exchange) = match reading.kind {
+            Kind::Command { verb, .. } => (spell(verb.of(text), &mut [0; MAX_VERB]).unwrap_or_default().into(), None),
+            kind => match self.exchange_of(from, text, kind) {
+                Some(command) => {
+                    let lines = from == Peer::Server && !matches!(kind, Kind::GoAhead { .. });
+                    (command.verb.clone(), lines.then_some(command.frame))
+                }
+                None => Default::default(),
+            },
         };
         if reading.literal.is_some() {
             // What goes on behind it belongs to the same one, which may be answered by then.
             self.lane(from).verb.clone_from(&verb);
         }
-        verb
+        (verb, exchange)
     }
 
     /// The command that a text other than a command answers or belongs to.

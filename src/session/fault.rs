@@ -5,6 +5,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::edit::Struck;
 use super::lane::{Manner, Wait};
 use super::{Fault, Outbox, Relay, Session, Trouble};
 use crate::event::{Peer, What};
@@ -14,12 +15,21 @@ use crate::wording::amount;
 #[derive(Debug)]
 pub struct Armed {
     frame: u64,
-    /// What waits for its octet of the data, and for which. The rules bound their number.
-    faults: Vec<(u64, Fault)>,
+    /// What waits for its byte of the data, and for which. The rules bound their number.
+    faults: Vec<(u64, Struck)>,
     /// The data has begun.
     begun: bool,
     /// The rule that has begun a throttle or slice.
     paced: Option<Arc<str>>,
+}
+
+/// Responses of which the rest leaves slowly.
+#[derive(Debug)]
+pub struct Pace {
+    /// The rule that began the last of them.
+    rule: Arc<str>,
+    /// The commands that they belong to, by their frames: never more than are in flight.
+    exchanges: Vec<u64>,
 }
 
 impl Session {
@@ -32,19 +42,23 @@ impl Session {
         let struck = std::mem::take(&mut self.lane(from).struck);
         let (later, now): (Vec<_>, Vec<_>) = struck.into_iter().partition(|(_, fault)| fault.at_byte.is_some());
         for (rule, fault) in now {
-            out.fault(from.other(), self.begin_fault(from, frame, fault.what, rule));
+            out.fault(from.other(), self.begin_fault(from, frame, (rule, fault)));
         }
         self.lane(from).struck = later;
         (!self.lane(from).struck.is_empty()).then(|| out.octets(from.other()))
     }
 
-    /// A fault that stands at its place, or will; one that lasts ends with the frame.
-    fn begin_fault(&mut self, from: Peer, frame: u64, what: Trouble, rule: Arc<str>) -> Fault {
-        if matches!(what, Trouble::Throttle(_) | Trouble::Slice(_)) {
-            self.armed(from, frame).paced = Some(Arc::clone(&rule));
+    /// A fault that stands at its place, or will; one that lasts ends with the frame, or with the whole response.
+    fn begin_fault(&mut self, from: Peer, frame: u64, (rule, fault): Struck) -> Fault {
+        self.lane(from).over |= fault.what.is_last();
+        match (fault.what, fault.response) {
+            (Trouble::Throttle(_), Some(response)) => self.pace(&rule, response.exchange),
+            (Trouble::Throttle(_) | Trouble::Slice(_), _) => {
+                self.armed(from, frame).paced = Some(Arc::clone(&rule));
+            }
+            _ => {}
         }
-        self.lane(from).over |= what.is_last();
-        Fault { what: Some(what), rule }
+        Fault { what: Some(fault.what), rule }
     }
 
     fn armed(&mut self, from: Peer, frame: u64) -> &mut Armed {
@@ -66,9 +80,10 @@ impl Session {
                 for (rule, fault) in std::mem::take(&mut self.lane(from).struck) {
                     let at = fault.at_byte.and_then(|at| usize::try_from(at).ok()).unwrap_or(usize::MAX);
                     if at <= passed.len() {
-                        let fault = self.begin_fault(from, frame, fault.what, rule);
+                        let fault = self.begin_fault(from, frame, (rule, fault));
                         out.fault_at(to, passed.start + at, fault);
                     } else {
+                        self.progress.forget(fault.response);
                         refuse(event, &rule, &format!("the text has {}", amount(passed.len() as u64, "octet")), out);
                     }
                 }
@@ -78,12 +93,13 @@ impl Session {
         for (rule, fault) in std::mem::take(&mut self.lane(from).struck) {
             let at = fault.at_byte.unwrap_or_default();
             if let Some(most) = most.filter(|&most| at > most) {
+                self.progress.forget(fault.response);
                 refuse(event, &rule, &format!("the data has {}", amount(most, "octet")), out);
             } else if at == 0 && (next || most == Some(0)) {
-                let fault = self.begin_fault(from, frame, fault.what, rule);
+                let fault = self.begin_fault(from, frame, (rule, fault));
                 out.fault_at(to, passed.end, fault);
             } else {
-                self.armed(from, frame).faults.push((at, Fault { what: Some(fault.what), rule }));
+                self.armed(from, frame).faults.push((at, (rule, fault)));
             }
         }
         if let Some(armed) = &mut self.lane(from).armed {
@@ -99,6 +115,7 @@ impl Session {
             return relay.pass(from, out);
         }
         armed.begun = true;
+        let frame = armed.frame;
         if relay.manner != Manner::Fresh {
             return;
         }
@@ -109,7 +126,7 @@ impl Session {
         let first = armed.faults.partition_point(|&(at, _)| at < before);
         let last = armed.faults.partition_point(|&(at, _)| at <= after);
         // Nothing happens any more once nothing leaves; what is left was missed.
-        let ends = |(_, fault): &(u64, Fault)| fault.what.is_some_and(Trouble::is_last);
+        let ends = |(_, (_, fault)): &(u64, Struck)| fault.what.is_last();
         let last = match armed.faults[first..last].iter().position(ends) {
             _ if lane.over => first,
             Some(at) => {
@@ -118,14 +135,13 @@ impl Session {
             }
             None => last,
         };
-        for (at, fault) in armed.faults.drain(first..last) {
+        let due: Vec<(u64, Struck)> = armed.faults.drain(first..last).collect();
+        for (at, struck) in due {
             // Not beyond the octets at hand, which were measured.
             let here = base + (at - before) as usize;
             out.pass(from.other(), range.start..here);
             range.start = here;
-            if matches!(fault.what, Some(Trouble::Throttle(_) | Trouble::Slice(_))) {
-                armed.paced = Some(Arc::clone(&fault.rule));
-            }
+            let fault = self.begin_fault(from, frame, struck);
             out.fault(from.other(), fault);
         }
         out.pass(from.other(), range);
@@ -133,14 +149,22 @@ impl Session {
 
     /// Ends what lasts if its frame is over, and reports what did not happen.
     pub(super) fn relax(&mut self, from: Peer, out: &mut Outbox) {
+        self.relax_frame(from, out);
+        let lane = &self.lanes[Peer::Server.index()];
+        if self.pace.is_some() && from == Peer::Server && lane.frame.is_none() && lane.block.is_none() {
+            self.hurry(from, out);
+        }
+    }
+
+    fn relax_frame(&mut self, from: Peer, out: &mut Outbox) {
         let lane = self.lane(from);
         let Some(armed) = &mut lane.armed else { return };
         let data = lane.block.as_ref().is_some_and(|block| block.frame == armed.frame);
         let waits = matches!(lane.wait, Some((Wait::Literal(_) | Wait::Message, frame)) if frame == armed.frame);
         let over = !data && !waits && lane.frame.is_none_or(|frame| frame.number != armed.frame);
         if !over && armed.begun && !data {
-            for (_, fault) in armed.faults.drain(..) {
-                out.report(from, What::Missed(fault.rule));
+            for (_, (rule, _)) in armed.faults.drain(..) {
+                out.report(from, What::Missed(rule));
             }
         }
         if over {
@@ -148,13 +172,35 @@ impl Session {
         }
     }
 
+    /// The rest of the response to this command leaves slowly.
+    fn pace(&mut self, rule: &Arc<str>, exchange: u64) {
+        let new = || Box::new(Pace { rule: Arc::clone(rule), exchanges: Vec::new() });
+        let pace = self.pace.get_or_insert_with(new);
+        pace.rule = Arc::clone(rule);
+        if !pace.exchanges.contains(&exchange) {
+            pace.exchanges.push(exchange);
+        }
+    }
+
+    /// Ends the pace of responses once the last reply of each has come.
+    fn hurry(&mut self, from: Peer, out: &mut Outbox) {
+        let Some(mut pace) = self.pace.take() else { return };
+        pace.exchanges.retain(|exchange| self.dialogue.command(*exchange).is_some());
+        if pace.exchanges.is_empty() {
+            out.fault(from.other(), Fault { what: None, rule: pace.rule });
+        } else {
+            self.pace = Some(pace);
+        }
+    }
+
     /// The frame is over, or the lane.
     pub(super) fn disarm(&mut self, from: Peer, out: &mut Outbox) {
         let Some(armed) = self.lane(from).armed.take() else { return };
-        for (_, fault) in armed.faults {
-            out.report(from, What::Missed(fault.rule));
+        for (_, (rule, _)) in armed.faults {
+            out.report(from, What::Missed(rule));
         }
-        if let Some(rule) = armed.paced {
+        // While a response leaves slowly, its end is that of a slice, too.
+        if let Some(rule) = armed.paced.filter(|_| from == Peer::Client || self.pace.is_none()) {
             out.fault(from.other(), Fault { what: None, rule });
         }
     }

@@ -60,6 +60,8 @@ pub struct Session {
     rules: Arc<Rules>,
     /// What rules have counted.
     progress: Progress,
+    /// Responses of the server that leave slowly, to their end.
+    pace: Option<Box<fault::Pace>>,
     connection: u64,
     /// The client's address.
     client: Box<str>,
@@ -115,6 +117,7 @@ impl Session {
         Session {
             grammar,
             progress: rules.begin(connection),
+            pace: None,
             rules,
             connection,
             client: Box::default(),

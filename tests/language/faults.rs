@@ -271,6 +271,74 @@ fn what_lasts_ends_with_the_frame() {
 }
 
 #[test]
+fn a_delay_or_throttle_is_for_a_whole_response() {
+    const PEERS: [(Peer, &str); 11] = [
+        (S, "* PREAUTH hi\r\n"),
+        (C, "a FETCH 1:2 FLAGS\r\nb FETCH 3 FLAGS\r\nc NOOP\r\n"),
+        (S, "* 1 FETCH ()\r\n"),
+        (S, "c OK done\r\n"),
+        (S, "* 2 FETCH (BODY[] {3}\r\nabc)\r\n"),
+        (S, "b OK done\r\n"),
+        (S, "a OK done\r\n"),
+        (S, "* 4 EXISTS\r\n"),
+        (C, "d IDLE\r\n"),
+        (S, "+ go\r\n"),
+        (S, "* 5 EXISTS\r\n* 6 EXISTS\r\n"),
+    ];
+    let went = |rules: &[&str]| {
+        let mut run = Run::new("imap", 1, rules);
+        PEERS.iter().for_each(|(from, bytes)| run.feed(*from, bytes.as_bytes(), 100));
+        let went = String::from_utf8(run.went[C.index()].clone()).unwrap();
+        went.replace("\r\n", "|").replace("* PREAUTH hi|", "").replace(" done", "")
+    };
+    // Two responses, one between the lines of the other, and a third one that is to none of these.
+    assert_eq!(
+        went(&["delay 1s when command == FETCH && from == server"]),
+        "<delay 1000>* 1 FETCH ()|c OK|* 2 FETCH (BODY[] {3}|abc)|<delay 1000>b OK|a OK|* 4 EXISTS|+ go|* 5 EXISTS|* 6 EXISTS|"
+    );
+    assert_eq!(
+        went(&["throttle 1k when command == FETCH && from == server"]),
+        "<throttle 1000>* 1 FETCH ()|c OK|* 2 FETCH (BODY[] {3}|abc)|<throttle 1000>b OK|a OK|<even>* 4 EXISTS|+ go|* 5 EXISTS|* 6 EXISTS|"
+    );
+    // A continuation request is a response of its own, and what answers nothing too.
+    assert_eq!(
+        went(&["delay 1s when from == server && text ~ \"EXISTS|[+]\""]),
+        "* 1 FETCH ()|c OK|* 2 FETCH (BODY[] {3}|abc)|b OK|a OK|<delay 1000>* 4 EXISTS|<delay 1000>+ go|<delay 1000>* 5 EXISTS|* 6 EXISTS|"
+    );
+    assert_eq!(
+        went(&["delay 1s when command == IDLE && from == server per-line"]),
+        "* 1 FETCH ()|c OK|* 2 FETCH (BODY[] {3}|abc)|b OK|a OK|* 4 EXISTS|<delay 1000>+ go|<delay 1000>* 5 EXISTS|<delay 1000>* 6 EXISTS|"
+    );
+    // The first text that has such a byte; and the response that is passed over is passed over whole.
+    assert_eq!(
+        went(&[
+            "delay 1s at-byte 20 when command == FETCH && from == server",
+            "delay 2s when command == FETCH && from == server after 1"
+        ]),
+        "* 1 FETCH ()|c OK|* 2 FETCH (BODY[] {3}|abc)|<delay 2000>b OK|a OK|* 4 EXISTS|+ go|* 5 EXISTS|* 6 EXISTS|"
+    );
+    assert_eq!(
+        went(&["delay 1s at-byte 12 when command == FETCH && from == server"]),
+        "* 1 FETCH ()|<delay 1000>c OK|* 2 FETCH (BODY[] {3}|abc)|b OK|a OK|* 4 EXISTS|+ go|* 5 EXISTS|* 6 EXISTS|"
+            .replace("<delay 1000>c OK", "c OK")
+            .replace("()|", "()<delay 1000>|")
+    );
+    // What belongs to a reply belongs to the response.
+    let mut run = Run::new("pop3", 1, &["throttle 1k when command == RETR && from == server"]);
+    for (from, bytes) in [
+        (S, "+OK hi\r\n"),
+        (C, "USER a\r\nPASS b\r\n"),
+        (S, "+OK\r\n+OK\r\n"),
+        (C, "RETR 1\r\nNOOP\r\n"),
+        (S, "+OK here\r\na\r\n.\r\n+OK\r\n"),
+    ] {
+        run.feed(from, bytes.as_bytes(), 100);
+    }
+    let went = String::from_utf8(run.went[C.index()].clone()).unwrap();
+    assert!(went.ends_with("<throttle 1000>+OK here\r\na\r\n.\r\n<even>+OK\r\n"), "{went}");
+}
+
+#[test]
 fn modifiers_and_conditions_count_them() {
     let count = |connection, rule: &str| {
         let mut run = Run::new("imap", connection, &[rule]);

@@ -60,6 +60,34 @@ async fn a_delay_holds_one_direction_only() {
 }
 
 #[tokio::test]
+async fn a_delay_holds_a_response_once_and_with_per_line_each_line() {
+    const LINES: &[u8] =
+        b"* FLAGS ()\r\n* 3 EXISTS\r\n* 0 RECENT\r\n* OK [UIDNEXT 4] x\r\n* OK [UIDVALIDITY 1] x\r\na OK done\r\n";
+    let took = async |rule: &'static str| {
+        let (rig, mut here, mut there) = started("imap", &[rule]).await;
+        say(&mut there, b"* PREAUTH hi\r\n").await;
+        hear(&mut here, b"* PREAUTH hi\r\n").await;
+        say(&mut here, b"a SELECT INBOX\r\n").await;
+        hear(&mut there, b"a SELECT INBOX\r\n").await;
+        let begun = Instant::now();
+        for line in LINES.split_inclusive(|byte| *byte == b'\n') {
+            say(&mut there, line).await;
+        }
+        hear(&mut here, LINES).await;
+        drop((here, there));
+        rig.end().await;
+        begun.elapsed()
+    };
+    let once = took("delay 400ms when command == SELECT && from == server").await;
+    let each = took("delay 400ms when command == SELECT && from == server per-line").await;
+    assert!(once >= 390 * MS && once < 1900 * MS, "{once:?}");
+    assert!(each >= 2390 * MS, "{each:?}");
+    // What may leave at once, 20 bytes, is that of the response, and not of each line: none is much longer.
+    let slow = took("throttle 200 when command == SELECT && from == server").await;
+    assert!(slow >= 300 * MS, "{slow:?}");
+}
+
+#[tokio::test]
 async fn an_interrupt_ends_a_delay_at_once() {
     let (mut rig, mut here, mut there) = started("imap", &["delay 1h", "slice 1"]).await;
     say(&mut there, b"* OK hi\r\n").await;

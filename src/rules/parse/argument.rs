@@ -155,10 +155,10 @@ pub fn trouble<'a>(line: &'a str, given: Given, name: &'static str, example: &st
     };
     let (at, _) = blanks(rest)?;
     match word(at).filter(|word| word.eq_ignore_ascii_case("at-byte")) {
-        None => Ok((rest, Fault { what, at_byte: None })),
+        None => Ok((rest, Fault::before(what))),
         Some(word) => {
             let (rest, at) = number(&at[word.len()..], "at-byte", &format!("{example} at-byte 1000"), 0)?;
-            Ok((rest, Fault { what, at_byte: Some(at) }))
+            Ok((rest, Fault { at_byte: Some(at), ..Fault::before(what) }))
         }
     }
 }

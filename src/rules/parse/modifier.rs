@@ -1,13 +1,14 @@
-//! What may stand behind an action and its condition: `once`, `times N`, `after N`, `chance P`, in any order.
+//! What may follow an action and its condition: `once`, `times N`, `after N`, `chance P`, and for some `per-line`, in any order.
 
 use super::{Parsed, blanks, fault, is_blank, quote, word};
+use crate::rules::action::Action;
 use crate::rules::limit::Limits;
 
 /// The modifiers, for messages.
-const ALL: &str = "modifiers are once, times N, after N and chance P (10% or 0.1)";
+const ALL: &str = "modifiers are once, times N, after N, chance P (10% or 0.1) and per-line";
 
-/// Reads modifiers, up to what is none.
-pub fn limits(line: &str) -> Parsed<'_, Limits> {
+/// Reads modifiers, up to what is none; `per-line` goes into the action.
+pub fn limits<'a>(line: &'a str, action: &mut Action) -> Parsed<'a, Limits> {
     let mut found = Limits::default();
     let mut rest = line;
     loop {
@@ -19,6 +20,14 @@ pub fn limits(line: &str) -> Parsed<'_, Limits> {
             "once" | "times" if found.times.is_some() => return twice("another count"),
             "after" if found.after.is_some() => return twice("another `after`"),
             "chance" if found.chance.is_some() => return twice("another `chance`"),
+            "per-line" => match action {
+                Action::Fault(fault) if fault.per_line => return twice("another one"),
+                Action::Fault(fault) if fault.is_once_a_response() => (rest, fault.per_line) = (behind, true),
+                _ => {
+                    let help = "delay and throttle act once per response unless `per-line` follows; all others act on each text";
+                    return self::fault(at, name.len(), "`per-line` is for delay and throttle only", help);
+                }
+            },
             "once" => (rest, found.times) = (behind, Some(1)),
             "times" => {
                 let (after, count) = number(behind, "times", "s/a/b/ times 3", 1)?;
@@ -74,7 +83,7 @@ pub fn end(line: &str) -> Parsed<'_, ()> {
         _ if word.eq_ignore_ascii_case("when") => "a rule has one condition, and modifiers stand behind it",
         _ if word.eq_ignore_ascii_case("enforced") => "`enforced` stands behind the names of drop-capability",
         _ => {
-            "a rule is an action with its arguments, then perhaps: when CONDITION, then perhaps: once, times N, after N, chance P"
+            "a rule is an action with its arguments, then perhaps: when CONDITION, then perhaps: once, times N, after N, chance P, per-line"
         }
     };
     let word = word.trim_end_matches(is_blank);
