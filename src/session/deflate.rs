@@ -401,7 +401,7 @@ impl Session {
     /// The layer has ended, and the lane goes on without it.
     fn leave_layer(&mut self, from: Peer, mut layer: Box<Deflate>, mut flow: Flow<'_>, out: &mut Outbox) {
         let lane = self.lane(from);
-        lane.ratio = (layer.packed, layer.plain);
+        lane.ratio = Some(Box::new((layer.packed, layer.plain)));
         if flow.edit {
             // What of a line came inside leaves inside.
             let gone = lane.gone.min(lane.framer.held().len());
@@ -469,7 +469,7 @@ impl Session {
     /// reported as it came. `wrong` says whether that is a mistake of its sender's, and not only the end of the connection.
     fn give_up(&mut self, from: Peer, mut layer: Box<Deflate>, mut flow: Flow<'_>, wrong: bool, out: &mut Outbox) {
         let hidden = self.may_hold_secret(from, &layer.inflate);
-        self.lane(from).ratio = (layer.packed, layer.plain);
+        self.lane(from).ratio = Some(Box::new((layer.packed, layer.plain)));
         self.flush_inside(from, &mut flow, !wrong, out);
         self.send_inside(from, &mut layer, &mut flow.sent, out);
         self.send_last(from, &layer, out);
@@ -519,7 +519,7 @@ impl Session {
             return Vec::new();
         };
         if layer.phase == Phase::Text {
-            self.lane(from).ratio = (layer.packed, layer.plain);
+            self.lane(from).ratio = Some(Box::new((layer.packed, layer.plain)));
             return Vec::new();
         }
         let mut rest = Vec::new();
@@ -551,7 +551,7 @@ impl Session {
         }
         rest.extend_from_slice(layer.late.bytes());
         layer.settle(&[]);
-        self.lane(from).ratio = (layer.packed, layer.plain);
+        self.lane(from).ratio = Some(Box::new((layer.packed, layer.plain)));
         self.flush_inside(from, &mut flow, true, out);
         self.send_inside(from, &mut layer, &mut flow.sent, out);
         self.send_last(from, &layer, out);

@@ -229,7 +229,7 @@ pub struct Lane {
     /// See `packed`.
     pub deflate: Option<Box<Deflate>>,
     /// Octets that came compressed and what they were, of a layer that has ended.
-    pub ratio: (u64, u64),
+    pub ratio: Option<Box<(u64, u64)>>,
     /// The next text stands in its place.
     pub instead: bool,
     /// A SASL security layer may begin with the next octet.
@@ -249,56 +249,64 @@ pub struct Lane {
 }
 
 /// Octets that wait to be classified: [`crate::event::MAX_TEXT`] at most. Taking from the front costs what is taken, however often
-/// it is done: a hostile client can have one answer a few octets.
+/// it is done: a hostile client can have one answer a few octets. Most clients wait for answers, and then need no memory.
 #[derive(Debug, Default)]
-pub struct Undecided {
+pub struct Undecided(Option<Box<Waiting>>);
+
+/// Octets of which some wait.
+#[derive(Debug, Default)]
+struct Waiting {
     bytes: Vec<u8>,
-    /// So many of them are dealt with.
+    /// So many of them are dealt with, never all.
     done: usize,
 }
 
 impl Undecided {
     /// How many octets wait.
     #[must_use]
-    pub const fn len(&self) -> usize {
-        self.bytes.len() - self.done
+    pub fn len(&self) -> usize {
+        self.bytes().len()
     }
 
     /// True if none waits.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.0.is_none()
     }
 
     /// The octets that wait.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        &self.bytes[self.done..]
+        self.0.as_ref().map_or(&[], |waiting| &waiting.bytes[waiting.done..])
     }
 
     /// These octets.
     #[must_use]
-    pub const fn of(bytes: Vec<u8>) -> Self {
-        Undecided { bytes, done: 0 }
+    pub fn of(bytes: Vec<u8>) -> Self {
+        Undecided((!bytes.is_empty()).then(|| Box::new(Waiting { bytes, done: 0 })))
     }
 
     /// Adds octets until `most` wait; returns how many were added.
     pub fn fill(&mut self, bytes: &[u8], most: usize) -> usize {
-        let room = bytes.len().min(most.saturating_sub(self.len()));
-        if room > 0 && self.done >= self.len() {
-            self.bytes.drain(..self.done);
-            self.done = 0;
+        let waits = self.len();
+        let room = bytes.len().min(most.saturating_sub(waits));
+        if room > 0 {
+            let waiting = self.0.get_or_insert_default();
+            if waiting.done >= waits {
+                waiting.bytes.drain(..waiting.done);
+                waiting.done = 0;
+            }
+            waiting.bytes.extend_from_slice(&bytes[..room]);
         }
-        self.bytes.extend_from_slice(&bytes[..room]);
         room
     }
 
     /// The first so many octets are dealt with.
     pub fn advance(&mut self, by: usize) {
-        self.done += by.min(self.len());
-        if self.is_empty() {
-            // Most clients wait for answers, and then need no buffer.
-            *self = Self::default();
+        if by >= self.len() {
+            self.0 = None;
+        } else if let Some(waiting) = &mut self.0 {
+            waiting.done += by;
         }
     }
 }

@@ -237,7 +237,10 @@ impl Session {
                 self.finish(peer, out);
             }
         }
-        let ratio = |lane: &Lane| lane.deflate.as_ref().map_or(lane.ratio, |layer| (layer.packed, layer.plain));
+        let ratio = |lane: &Lane| match &lane.deflate {
+            Some(layer) => (layer.packed, layer.plain),
+            None => lane.ratio.as_deref().copied().unwrap_or_default(),
+        };
         end.inflated = self.lanes.each_ref().map(ratio);
         out.report(from, What::Closed(Box::new(end)));
     }

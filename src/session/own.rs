@@ -32,8 +32,6 @@ pub(super) struct Own {
     pub taken: Option<Box<InFlight>>,
     /// The answer that it will have, with its frame once that has one.
     open: Option<Box<(u64, Answer)>>,
-    /// Answers that are due, where tags tell them apart.
-    due: VecDeque<(u64, Answer)>,
     /// What most connections never have.
     rare: Option<Box<Rare>>,
     /// So many answers wait among the commands in flight.
@@ -49,6 +47,8 @@ pub(super) struct Own {
 /// What most connections never have.
 #[derive(Debug, Default)]
 struct Rare {
+    /// Answers that are due, with their frames, where tags tell them apart.
+    due: VecDeque<(u64, Answer)>,
     /// What the client may still say of a command that was taken away, before it learns of that.
     trail: Option<Trail>,
     /// The capabilities of which was told that a rule cannot take them away, as others imply them.
@@ -56,6 +56,11 @@ struct Rare {
 }
 
 impl Own {
+    /// True if an answer is due where tags tell them apart.
+    fn is_due(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| !rare.due.is_empty())
+    }
+
     /// The capabilities of which was told that others imply them.
     pub fn implied(&self) -> &[Box<str>] {
         self.rare.as_ref().map_or(&[], |rare| &rare.implied)
@@ -111,7 +116,7 @@ impl Session {
     /// True if there may be something of ours to say, now that this lane has moved.
     pub(super) fn has_own(&self, from: Peer) -> bool {
         let own = &self.own;
-        own.open.is_some() || own.waiting > 0 || !own.due.is_empty() || !self.lanes[from.index()].after.is_empty()
+        own.open.is_some() || own.waiting > 0 || own.is_due() || !self.lanes[from.index()].after.is_empty()
     }
 
     /// Says what is due. `line`: the lane is between two texts.
@@ -123,7 +128,7 @@ impl Session {
             && let Some((frame, answer)) = self.own.open.take().map(|open| *open)
         {
             if self.grammar.form == Form::Imap {
-                self.own.due.push_back((frame, answer));
+                self.own.rare.get_or_insert_default().due.push_back((frame, answer));
             } else {
                 self.dialogue.due(frame);
             }
@@ -150,7 +155,7 @@ impl Session {
                     self.own.waiting = self.own.waiting.saturating_sub(1);
                     Some((frame, *answer))
                 }
-                _ => self.own.due.pop_front(),
+                _ => self.own.rare.as_mut().and_then(|rare| rare.due.pop_front()),
             };
             let Some((frame, Answer { rule, line, .. })) = next else { return };
             self.utter(Peer::Server, &line, rule, Some(frame), out);
@@ -273,8 +278,9 @@ impl Session {
 
     /// True if no further command could be answered by us.
     fn is_crowded(&self) -> bool {
-        let bytes = || self.own.due.iter().map(|(_, answer)| answer.line.len()).sum::<usize>();
-        !self.dialogue.has_room() || self.own.due.len() >= MOST || bytes() >= MOST_BYTES
+        let due = self.own.rare.as_ref().map(|rare| &rare.due);
+        let bytes = |due: &VecDeque<(u64, Answer)>| due.iter().map(|(_, answer)| answer.line.len()).sum::<usize>();
+        !self.dialogue.has_room() || due.is_some_and(|due| due.len() >= MOST || bytes(due) >= MOST_BYTES)
     }
 
     /// True if the client's next command has to wait until others are answered, as a rule may have to answer it, too. Only

@@ -450,7 +450,8 @@ impl Lane {
     /// Begins anew under TLS: what is kept is only what concerns the connection. `unused` is a lane of which nothing was
     /// relayed.
     fn renew(&mut self, unused: bool) {
-        let Lane { edit, ratio, started, spoken, .. } = *self;
+        let Lane { edit, started, spoken, .. } = *self;
+        let ratio = self.ratio.take();
         *self = Lane { edit, ratio, started: started && !unused, spoken: spoken && !unused, ..Lane::default() };
         self.framer.expect(Expect::Line);
     }
