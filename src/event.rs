@@ -9,6 +9,7 @@ mod data;
 mod explained;
 mod known;
 mod list;
+mod oddity;
 mod probed;
 mod protocol;
 mod tls;
@@ -25,6 +26,7 @@ pub use data::{Data, DataKind, MAX_HEAD, MAX_OCTETS, MAX_SUBJECT, Octets};
 pub use explained::{FILLER, Fate, Mark, Note, NoteKind, Role, Summary, Tally, is_masked};
 pub use known::{Known, Part, Value};
 pub use list::{Item, List, ListKind};
+pub use oddity::{FalseEnd, LineEnd, Oddity, repeated, says_odd};
 pub use probed::{Offer, Probed, Secured, Stage};
 pub use protocol::{Form, State};
 pub use tls::{Certificate, Hello, TlsFacts, Verdict};
@@ -477,121 +479,6 @@ pub enum Layer {
     Deflate,
     /// A SASL security layer (RFC 4422 section 3.7).
     Sasl,
-}
-
-/// What may be wrong with a text or data block on the wire. Never a reason to stop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Oddity {
-    /// Ended by LF without CR.
-    BareLf,
-    /// A CR that is not followed by LF, at this octet.
-    BareCr(u32),
-    /// A NUL, at this octet.
-    Nul(u32),
-    /// The connection ended before the line or block did.
-    Truncated,
-    /// The other peer ended the connection before the line or block was complete.
-    CutShort,
-    /// Bytes before it, behind it or within it are missing from what was read.
-    Torn,
-    /// The log, or imapscope itself, ended the connection before the line or block was complete; no peer did.
-    Unfinished,
-    /// What should be a DEFLATE stream is none.
-    NotDeflate,
-    /// Plain text where DEFLATE should be; said of the first of a peer's.
-    InsteadOfDeflate,
-    /// A quoted string is still open at the line end; it begins at this octet.
-    OpenQuote(u32),
-    /// `{…}` at the line end that is no literal (not plain digits, or inside an open quote), at this octet.
-    NotALiteral(u32),
-    /// A tagged reply whose tag no command in flight has.
-    UnknownTag,
-    /// A continuation request that nothing asked for.
-    UnexpectedGoAhead,
-    /// Octets that were sent before the server had said whether they may be; read after its answer.
-    Early,
-    /// It waited for the answer to STARTTLS, so many milliseconds, before it was sent on.
-    Waited(u64),
-    /// Octets behind STARTTLS and before its answer: they would be injected into the protected session.
-    Injected,
-    /// Text behind the server's consent to TLS, in the place of TLS; said of the first of a peer's.
-    InsteadOfTls,
-    /// A command inside IDLE instead of DONE.
-    InsideIdle,
-    /// A text longer than [`MAX_TEXT`] that a rule would have acted on: it was passed on as it came.
-    Unruled,
-    /// A literal that the server refused: its octets were never sent.
-    LiteralRefused,
-    /// A server announced `{n+}`, which only clients may.
-    ServerNonSync,
-    /// A DONE outside IDLE.
-    StrayDone,
-    /// An untagged response code without its status word, or a status word without a text.
-    Malformed,
-    /// A reply that no command was waiting for; said of the first of several.
-    UnexpectedReply,
-    /// More commands wait for their replies than are kept; said of the first of them.
-    TooManyInFlight,
-    /// A reply whose lines do not all have the same code.
-    CodeChanges,
-    /// What some servers would take for the end of a message, so many octets into it, and is none (RFC 5321 section 4.1.1.4).
-    FalseEnd(FalseEnd, u64),
-    /// A reply to a message that has not ended for the standard.
-    InsideMessage,
-    /// Inside a message for the standard, and behind its end for a server that took a false end for it. So many octets, the
-    /// first ones, were reported before as the message's, and are read a second time: see [`repeated`].
-    Smuggled(u64),
-    /// A message was closed where a server that replied early may have seen its end.
-    ClosedEarly,
-    /// Not sent on: it is between the peer and imapscope.
-    Kept,
-    /// Said by imapscope itself, and not by the peer.
-    Ours,
-    /// Not sent on: it goes on with what a rule has taken away.
-    Dropped,
-}
-
-/// How many of the first octets of a text or of data with these oddities were reported before: what keeps octets passes them
-/// over. All others are reported once.
-#[must_use]
-pub fn repeated(oddities: &[Oddity]) -> u64 {
-    let counts = oddities.iter().map(|odd| if let Oddity::Smuggled(count) = odd { *count } else { 0 });
-    counts.max().unwrap_or(0)
-}
-
-/// A dot on what looks like a line of its own, and is not between CRLF and CRLF.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct FalseEnd {
-    /// The line end before the dot.
-    pub before: LineEnd,
-    /// The line end after it.
-    pub after: LineEnd,
-}
-
-/// The line ends that are seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum LineEnd {
-    /// CR LF
-    CrLf,
-    /// LF alone
-    Lf,
-    /// CR alone
-    Cr,
-}
-
-impl LineEnd {
-    /// For people.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            LineEnd::CrLf => "CRLF",
-            LineEnd::Lf => "LF",
-            LineEnd::Cr => "CR",
-        }
-    }
 }
 
 /// For fields of recordings that are left out where they say nothing.

@@ -273,7 +273,7 @@ impl Anonymiser {
 
     fn opened(&mut self, opened: &mut Opened) {
         // All fields are named here, so that nobody adds one without a thought for what it says.
-        let Opened { protocol: _, form: _, client, server, route, edit: _, rules } = opened;
+        let Opened { protocol: _, form: _, client, server, route, edit: _, rules, middle: _ } = opened;
         *client = self.place(client);
         *server = self.place(server);
         *route = Arc::new(RouteName { written: self.route(&route.written), number: route.number });

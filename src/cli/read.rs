@@ -46,6 +46,9 @@ pub struct Read {
     /// The protocol of a capture or transcript, whatever it looks like: imap, smtp, pop3, sieve, lmtp, ..., or a scheme such as imaps
     #[arg(long, value_name = "NAME")]
     pub protocol: Option<String>,
+    /// The state in which connections begin, as the log spells it, where a file lacks their beginning; `greeting` for whole ones
+    #[arg(long, value_name = "STATE")]
+    pub state: Option<String>,
     /// Only the connection of this number; repeatable
     #[arg(long, value_name = "N", help_heading = "Selection")]
     pub conn: Vec<u64>,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Form, Peer};
+use super::{Form, Peer, State};
 
 /// The facts of a new connection.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -24,6 +24,10 @@ pub struct Opened {
     pub edit: [bool; 2],
     /// The rules, as the user wrote them, in their order.
     pub rules: Vec<Arc<str>>,
+    /// Set if the file lacks the beginning of the connection: the state at the first line that it has, [`State::Opaque`]
+    /// where that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub middle: Option<State>,
 }
 
 /// What a route is called.

@@ -89,6 +89,24 @@ pub enum State {
 }
 
 impl State {
+    /// All of them.
+    pub const ALL: [State; 14] = [
+        State::Greeting,
+        State::NotAuthenticated,
+        State::Authenticated,
+        State::Selected,
+        State::Connected,
+        State::Ready,
+        State::Mail,
+        State::Rcpt,
+        State::Authorization,
+        State::Transaction,
+        State::Update,
+        State::Open,
+        State::Logout,
+        State::Opaque,
+    ];
+
     /// The standard's word for it.
     #[must_use]
     pub const fn word(self) -> &'static str {
@@ -108,5 +126,25 @@ impl State {
             State::Logout => "logout",
             State::Opaque => "opaque",
         }
+    }
+
+    /// The same in a word that fits a narrow column, as the log shows it.
+    #[must_use]
+    pub const fn short(self) -> &'static str {
+        match self {
+            State::NotAuthenticated => "not-auth",
+            State::Authenticated => "auth",
+            State::Connected => "connect",
+            State::Authorization => "author",
+            State::Transaction => "transact",
+            other => other.word(),
+        }
+    }
+
+    /// The state of this name, in any case, as the standard or as the log spells it.
+    #[must_use]
+    pub fn named(name: &str) -> Option<State> {
+        let is = |state: &State| [state.word(), state.short()].iter().any(|word| word.eq_ignore_ascii_case(name));
+        State::ALL.into_iter().find(is)
     }
 }

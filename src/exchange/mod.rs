@@ -111,6 +111,8 @@ impl Connection {
             What::Octets(octets) => self.enter(from, octets.frame, false),
             What::Opened(opened) => {
                 self.opened = Some(opened.clone());
+                self.missing.beginning |= opened.middle.is_some();
+                self.missing.unsure |= opened.middle.is_some();
                 self.began = at;
             }
             What::Tls(facts) => self.legs[from.index()] = Some(facts.clone()),
@@ -175,7 +177,7 @@ impl Connection {
 
     fn text(&mut self, from: Peer, text: &Text, bytes: &[u8], at: Time) {
         self.state = text.state;
-        self.missing.unsure &= text.state == State::Opaque;
+        self.missing.unsure &= text.state == State::Opaque || text.oddities.contains(&Oddity::Inferred);
         // A tag proves that this answers a command that is not missing.
         let tagged = matches!(text.reading.kind, Kind::Reply { .. }) && self.grammar.form == Form::Imap;
         self.sure = tagged && text.answers.is_some() && !text.more;

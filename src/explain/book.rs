@@ -79,6 +79,7 @@ impl Book {
             | Oddity::Kept
             | Oddity::Unruled
             | Oddity::Ours
+            | Oddity::Inferred
             | Oddity::Dropped => "",
         }
     }

@@ -31,7 +31,7 @@ use std::time::Duration;
 
 use crate::event::{
     Batch, Closed, Closer, Data, DataKind, Event, Foreign, Kind, Layer, Mark, Note, NoteKind, Oddity, Peer, Reading,
-    Role, Span, State, Status, Text, Time, What,
+    Role, Span, State, Status, Text, Time, What, says_odd,
 };
 use crate::exchange::words::Words;
 use crate::exchange::{Connection, Explained};
@@ -491,7 +491,7 @@ impl Explainer {
 
     fn second_opinion(&mut self, text: &Text, shown: &[u8]) {
         let hidden = !text.secrets.is_empty() && !self.vault.shows();
-        if hidden || !text.oddities.is_empty() || text.reading.stopped.is_some() {
+        if hidden || says_odd(&text.oddities) || text.reading.stopped.is_some() {
             return self.strict.skip();
         }
         match self.strict.text(text.frame, text.first, shown, &text.reading) {

@@ -25,6 +25,7 @@ impl Explainer {
                     1 => {}
                     all => note.text.push_str(&format!(" (and {} more like it)", all - 1)),
                 },
+                Oddity::Inferred => continue,
                 _ => {}
             }
             self.notes.push(note);

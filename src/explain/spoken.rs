@@ -231,7 +231,8 @@ impl Explainer {
         // While a command is under way that changes the state, a client may count on its success.
         let settled = !self.pending.iter().any(|pending| pending.on_ok.is_some());
         let judged = !matches!(state, State::Greeting | State::Logout | State::Opaque | State::Open | State::Update);
-        if judged && settled && !known.states.is_empty() && !known.states.contains(&state) {
+        let inferred = text.oddities.contains(&Oddity::Inferred);
+        if judged && settled && !inferred && !known.states.is_empty() && !known.states.contains(&state) {
             let text = format!("{} is not allowed in the {} state", known.name, state.word());
             self.notes.push(finding(Peer::Client, text, &known.rfc));
         }

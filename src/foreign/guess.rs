@@ -29,7 +29,18 @@ const PORTS: [(u16, &str); 18] = [
 const TLS: [(u16, &str); 5] = [(993, "imap"), (465, "smtp"), (995, "pop3"), (563, "nntp"), (6697, "irc")];
 
 /// Commands of IMAP that come first, or early.
-const IMAP: [&[u8]; 14] = [
+const IMAP: [&[u8]; 25] = [
+    b"UID",
+    b"FETCH",
+    b"STORE",
+    b"SEARCH",
+    b"APPEND",
+    b"EXPUNGE",
+    b"CLOSE",
+    b"COMPRESS",
+    b"LSUB",
+    b"SUBSCRIBE",
+    b"CREATE",
     b"CAPABILITY",
     b"LOGIN",
     b"AUTHENTICATE",
@@ -94,6 +105,36 @@ pub fn stranger(from: Peer, bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
+/// What only servers of IMAP say behind `* `, or behind a number.
+const DATA: &str =
+    "CAPABILITY FLAGS LIST LSUB STATUS SEARCH ESEARCH ID ENABLED NAMESPACE EXISTS RECENT EXPUNGE FETCH VANISHED";
+
+/// Codes that SMTP has far more often than others have them.
+const CODES: [&str; 9] = ["250", "354", "334", "235", "535", "550", "554", "221", "421"];
+
+/// The protocol of a line that is no peer's first, and as likely as any to be this one's.
+#[must_use]
+pub fn of_later(from: Peer, line: &[u8]) -> Option<&'static str> {
+    if from == Peer::Client {
+        return None;
+    }
+    let mut words = line.split(|&b| b == b' ').filter_map(|word| std::str::from_utf8(word).ok());
+    let [first, second, third] = [words.next()?, words.next().unwrap_or_default(), words.next().unwrap_or_default()];
+    let data = |word: &str| !word.is_empty() && DATA.split(' ').any(|known| known.eq_ignore_ascii_case(word));
+    let number = second.bytes().all(|byte| byte.is_ascii_digit());
+    let tag = (1..=16).contains(&first.len()) && first.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let code = first.get(..3).filter(|_| matches!(line.get(3), None | Some(b' ' | b'-')));
+    match () {
+        () if first == "*" && (data(second) || number && data(third)) => Some("imap"),
+        () if tag && ["OK", "NO", "BAD"].contains(&second) && !["OK", "NO", "BYE"].contains(&first) => Some("imap"),
+        () if code.is_some_and(|code| CODES.contains(&code)) => Some("smtp"),
+        () if ["OK", "NO", "BYE"].contains(&first) && (second.starts_with('"') || second.starts_with('(')) => {
+            Some("managesieve")
+        }
+        () => None,
+    }
+}
+
 /// The protocol of what a peer says first.
 #[must_use]
 pub fn of_line(from: Peer, line: &[u8]) -> Option<&'static str> {
@@ -119,7 +160,7 @@ pub fn of_line(from: Peer, line: &[u8]) -> Option<&'static str> {
         };
     }
     match () {
-        () if any(&["EHLO ", "HELO ", "MAIL FROM"]) => Some("smtp"),
+        () if any(&["EHLO ", "HELO ", "MAIL FROM", "RCPT TO"]) => Some("smtp"),
         () if starts("LHLO ") => Some("lmtp"),
         // IRC has four arguments there, and POP3 one.
         () if starts("USER ") => match words().count() {
@@ -129,8 +170,8 @@ pub fn of_line(from: Peer, line: &[u8]) -> Option<&'static str> {
         },
         () if any(&["NICK ", "CAP LS", "CAP REQ", "CAP END"]) => Some("irc"),
         () if any(&["MODE READER", "CAPABILITIES", "AUTHINFO "]) => Some("nntp"),
-        () if any(&["APOP ", "CAPA", "STAT", "UIDL"]) => Some("pop3"),
-        () if any(&["AUTHENTICATE \"", "HAVESPACE ", "LISTSCRIPTS"]) => Some("managesieve"),
+        () if any(&["APOP ", "CAPA", "STAT", "UIDL", "RETR ", "DELE ", "TOP ", "PASS "]) => Some("pop3"),
+        () if any(&["AUTHENTICATE \"", "HAVESPACE ", "LISTSCRIPTS", "PUTSCRIPT ", "GETSCRIPT "]) => Some("managesieve"),
         () => {
             let verb = words().nth(1)?.to_ascii_uppercase();
             IMAP.contains(&verb.as_slice()).then_some("imap")

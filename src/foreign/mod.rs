@@ -14,6 +14,7 @@ mod lane;
 mod lines;
 mod order;
 mod rawlog;
+mod start;
 mod tcp;
 mod transcript;
 
@@ -22,7 +23,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
-use crate::event::{Peer, Time};
+use crate::event::{Peer, State, Time};
 use crate::problem::Problem;
 
 /// The most octets of one piece.
@@ -51,6 +52,9 @@ pub enum Piece {
         server: String,
         /// What lies inside TLS is there as it was said, and not as it was on the wire.
         inside: bool,
+        /// Set if the file lacks its beginning: the state at the first line that is there, [`State::Opaque`] where that is
+        /// not known.
+        middle: Option<State>,
     },
     /// TLS has begun between the peers; what it holds follows.
     Tls {
@@ -89,7 +93,7 @@ pub enum Piece {
         at: Time,
         /// Whose.
         from: Peer,
-        /// How many; `None` for the beginning of the connection, of both peers.
+        /// How many; `None` where that is not known.
         bytes: Option<u64>,
     },
     /// A connection is over; nothing more comes of it.

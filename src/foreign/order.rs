@@ -40,6 +40,8 @@ pub struct Order {
     /// Octets of the client's literal that are still to come, and the tag of the command that it belongs to.
     literal: u64,
     tag: Option<Vec<u8>>,
+    /// The client has said something.
+    asked: bool,
 }
 
 impl Order {
@@ -52,7 +54,7 @@ impl Order {
             _ => Replies::Tags,
         };
         let waits = if greeted { Waits::Reply } else { Waits::Client };
-        Order { replies, waits, message: false, literal: 0, tag: None }
+        Order { replies, waits, message: false, literal: 0, tag: None, asked: false }
     }
 
     /// Whose line comes next, if the server's is this one.
@@ -60,7 +62,9 @@ impl Order {
         let belongs = match self.replies {
             Replies::Codes => !server.iter().take(3).all(u8::is_ascii_digit),
             Replies::Words => !server.starts_with(b"+OK") && !server.starts_with(b"-ERR"),
-            Replies::Tags | Replies::Last => false,
+            // It answers a command from before the beginning.
+            Replies::Tags => !self.asked && is_tagged(server),
+            Replies::Last => false,
         };
         if self.waits == Waits::Client && !belongs { Peer::Client } else { Peer::Server }
     }
@@ -74,6 +78,7 @@ impl Order {
     }
 
     fn asked(&mut self, line: &[u8]) {
+        self.asked = true;
         if self.message {
             if line == b"." {
                 self.message = false;
@@ -111,6 +116,8 @@ impl Order {
     }
 
     fn answered(&mut self, line: &[u8]) {
+        // One command may have been sent before the beginning.
+        self.asked |= is_tagged(line);
         let done = match &self.waits {
             Waits::Client => false,
             Waits::Tag(tag) => {
@@ -130,6 +137,13 @@ impl Order {
             self.waits = Waits::Client;
         }
     }
+}
+
+/// True for a status behind a tag.
+fn is_tagged(line: &[u8]) -> bool {
+    let mut words = line.splitn(3, |&b| b == b' ');
+    let tag = words.next().is_some_and(|tag| tag.first().is_some_and(u8::is_ascii_alphanumeric));
+    tag && words.next().is_some_and(|word| [&b"OK"[..], b"NO", b"BAD"].contains(&word))
 }
 
 /// The literal that a line announces at its end, and whether its octets wait for leave.
@@ -179,6 +193,7 @@ mod tests {
             told("pop3", true, &["STAT", "LIST", "QUIT"], &["+OK hi", "+OK 1 2", "+OK", "1 2", ".", "+OK"]),
             "SCSCSSSCS"
         );
+        assert_eq!(told("imap", false, &["2 NOOP"], &["1 OK before", "2 OK"]), "SCS");
         assert_eq!(told("managesieve", false, &["CAPABILITY", "NOOP"], &["\"SIEVE\"", "OK", "OK"]), "CSSCS");
     }
 }

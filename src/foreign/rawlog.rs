@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 
 use super::lines::Lines;
 use super::order::Order;
+use super::start::Start;
 use super::transcript::epoch;
-use super::{Foreign, NAME_IT, Piece, Times, guess};
-use crate::event::{Peer, Time};
+use super::{Foreign, NAME_IT, Piece, Times, guess, start};
+use crate::event::{Peer, State, Time};
 use crate::problem::Problem;
 
 /// A folder may have so many pairs.
@@ -131,7 +132,9 @@ impl Pair {
             guess::of_line(peer, half.text(timed))
         };
         let protocol = protocol.map(str::to_owned);
-        let protocol = protocol.or_else(|| first(Peer::Server).or_else(|| first(Peer::Client)).map(str::to_owned));
+        let later = || guess::of_later(Peer::Server, halves[1].as_ref()?.text(timed));
+        let told = || first(Peer::Server).or_else(|| first(Peer::Client)).or_else(later);
+        let protocol = protocol.or_else(|| told().map(str::to_owned));
         let at = halves.iter().flatten().filter(|_| timed).map(|half| half.at).min().unwrap_or_default();
         if protocol.is_none() {
             remarks.push(format!("the protocol is not recognised: {NAME_IT}"));
@@ -141,7 +144,8 @@ impl Pair {
                 "the raw log has no times: which answer follows which command is made out from what they say".into(),
             );
         }
-        let order = Order::of(protocol.as_deref(), first(Peer::Server).is_some());
+        let middle = begins(&halves, timed, protocol.as_deref());
+        let order = Order::of(protocol.as_deref(), middle.is_none() && first(Peer::Server).is_some());
         let name = path.display().to_string();
         let opened = Piece::Opened {
             connection,
@@ -150,6 +154,7 @@ impl Pair {
             client: format!("client of {name}"),
             server: "server".into(),
             inside: true,
+            middle,
         };
         let remark = |text| Piece::Remark { connection: Some(connection), at, text, damage: false };
         let opening = std::iter::once(opened).chain(remarks.into_iter().map(remark)).collect();
@@ -196,6 +201,28 @@ impl Pair {
         }
         true
     }
+}
+
+/// Where a connection begins whose halves begin like this, if not with a greeting: Dovecot writes them from the login on, but for
+/// protocols that have none.
+fn begins(halves: &[Option<Half>; 2], timed: bool, protocol: Option<&str>) -> Option<State> {
+    let mut firsts: Vec<(Time, Peer, &[u8])> = [Peer::Server, Peer::Client]
+        .into_iter()
+        .filter_map(|peer| halves[peer.index()].as_ref().map(|half| (half.at, peer, half)))
+        .filter(|(_, _, half)| half.waits)
+        .map(|(at, peer, half)| (at, peer, half.text(timed)))
+        .collect();
+    if timed {
+        firsts.sort_by_key(|(at, _, _)| *at);
+    }
+    let lines: Vec<(Peer, &[u8])> = firsts.iter().map(|&(_, from, line)| (from, line)).collect();
+    let whole = lines.is_empty() || start::of(protocol, &lines, true) == Start::Whole;
+    let state = match protocol {
+        Some("imap" | "managesieve") => State::Authenticated,
+        Some("pop3") => State::Transaction,
+        _ => State::Opaque,
+    };
+    (!whole).then_some(state)
 }
 
 /// One of the two files, at one line.

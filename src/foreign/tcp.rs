@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use super::ip::Carried;
 use super::lane::{self, Lanes, Told};
 use super::{MAX_OCTETS, NAME_IT, Piece, guess};
-use crate::event::{Peer, Time};
+use crate::event::{Peer, State, Time};
 use crate::wording::amount;
 
 /// So many connections are known at the same time; then the oldest is ended.
@@ -330,6 +330,7 @@ impl Flows {
             client: flow.client.to_string(),
             server: flow.server.to_string(),
             inside: false,
+            middle: flow.middle.then_some(State::Opaque),
         });
         if tls {
             ready.push_back(Piece::TlsFirst { connection, at });

@@ -5,8 +5,9 @@ use std::collections::VecDeque;
 use std::io::BufRead;
 
 use super::lines::Lines;
-use super::{Piece, Times, guess};
-use crate::event::{Peer, Time};
+use super::start::Start;
+use super::{Piece, Times, guess, start};
+use crate::event::{Peer, State, Time};
 use crate::wording::amount;
 
 /// Lines that are no peer's are told one by one, up to so many.
@@ -120,6 +121,8 @@ pub struct Transcript<R> {
     lines: Lines<R>,
     style: Option<&'static Style>,
     given: Option<String>,
+    /// The protocol of the connection that is not open yet, once a line has told.
+    protocol: Option<String>,
     times: Times,
     /// The last time that was read, in nanoseconds, and how many midnights have passed.
     now: u64,
@@ -151,6 +154,7 @@ impl<R: BufRead> Transcript<R> {
             lines: Lines::new(input),
             style: None,
             given: protocol.map(str::to_owned),
+            protocol: None,
             times: Times::Unknown,
             now: 0,
             days: 0,
@@ -243,17 +247,33 @@ impl<R: BufRead> Transcript<R> {
         }
         let at = Time(self.now);
         let piece = Piece::Octets { connection: self.connection, at, from, bytes };
-        if self.given.is_none() && self.is_unknown() {
-            let protocol = guess::of_line(from, text);
-            self.waiting.push(piece);
-            if protocol.is_some() || self.waiting.len() >= MAX_WAITING {
-                self.open_with(protocol.map(str::to_owned));
-            }
-        } else if self.is_unknown() {
-            self.waiting.push(piece);
-            self.open_with(self.given.clone());
-        } else {
-            self.ready.push_back(piece);
+        if !self.is_unknown() {
+            return self.ready.push_back(piece);
+        }
+        if self.protocol.is_none() {
+            self.protocol = guess::of_line(from, text).map(str::to_owned);
+        }
+        self.waiting.push(piece);
+        self.try_to_open(self.waiting.len() >= MAX_WAITING);
+    }
+
+    /// Opens the connection if its protocol and its beginning can be told, or with `all` in any case.
+    fn try_to_open(&mut self, all: bool) {
+        let lines = |waiting: &[Piece]| -> Vec<(Peer, Vec<u8>)> {
+            let line = |piece: &Piece| match piece {
+                Piece::Octets { from, bytes, .. } => Some((*from, bytes.trim_ascii_end().to_vec())),
+                _ => None,
+            };
+            waiting.iter().filter_map(line).collect()
+        };
+        let lines = lines(&self.waiting);
+        let lines: Vec<(Peer, &[u8])> = lines.iter().map(|(from, line)| (*from, line.as_slice())).collect();
+        let later = || lines.iter().find_map(|(from, line)| guess::of_later(*from, line)).map(str::to_owned);
+        let protocol = self.given.clone().or_else(|| self.protocol.clone());
+        let protocol = protocol.or_else(|| if all { later() } else { None });
+        let start = start::of(protocol.as_deref(), &lines, all);
+        if all || protocol.is_some() && start != Start::Unclear {
+            self.open_with(protocol, (start == Start::Middle).then_some(State::Opaque));
         }
     }
 
@@ -262,7 +282,7 @@ impl<R: BufRead> Transcript<R> {
         self.opened < self.connection
     }
 
-    fn open_with(&mut self, protocol: Option<String>) {
+    fn open_with(&mut self, protocol: Option<String>, middle: Option<State>) {
         let first = self.waiting.first().map_or(Time(self.now), Piece::at);
         self.opened = self.connection;
         self.ready.push_back(Piece::Opened {
@@ -272,7 +292,9 @@ impl<R: BufRead> Transcript<R> {
             client: "client".into(),
             server: self.server.clone().unwrap_or_else(|| "server".into()),
             inside: true,
+            middle,
         });
+        self.protocol = None;
         self.ready.extend(self.waiting.drain(..));
     }
 
@@ -327,7 +349,7 @@ impl<R: BufRead> Transcript<R> {
     fn close(&mut self) {
         if std::mem::take(&mut self.open) {
             if self.is_unknown() {
-                self.open_with(self.given.clone());
+                self.try_to_open(true);
             }
             let at = Time(self.now);
             self.ready.push_back(Piece::Closed { connection: self.connection, at, by: None, reset: false });

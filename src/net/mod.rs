@@ -331,6 +331,7 @@ async fn connection<F>(
 /// Reports who speaks to whom, and what rules may change.
 fn report_opening(route: &Route, session: &Session, client: String, report: &mut Report) {
     let opened = Opened {
+        middle: None,
         protocol: route.protocol.clone(),
         form: session.form(),
         client,

@@ -100,7 +100,9 @@ impl Session {
         let state = self.state;
         let away = (self.lane(from).fate != Fate::Sent).then_some(Oddity::Dropped);
         let again = Some(Oddity::Smuggled(block.again)).filter(|_| block.again > 0);
-        let oddities = block.oddity.into_iter().chain(again).chain(odd).chain(away).collect();
+        // Where replies are missing, nobody knows what was allowed.
+        let came = block.oddity.filter(|odd| !self.sight.blind || *odd != Oddity::Early);
+        let oddities = came.into_iter().chain(again).chain(odd).chain(away).collect();
         let data = Data {
             frame: block.frame,
             kind: block.kind,

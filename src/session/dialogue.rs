@@ -320,6 +320,16 @@ impl Dialogue {
         (self.oldest()?.frame == *frame).then_some(*want)
     }
 
+    /// A continuation request came that the oldest command does not wait for, and a later one does: those before it were
+    /// answered in what is missing, or by what was taken for the replies to others.
+    pub fn skip_to_wanted(&mut self) {
+        let Some(&(frame, _)) = self.wants.front() else { return };
+        while self.oldest().is_some_and(|oldest| oldest.frame < frame && oldest.ours.is_none()) {
+            let oldest = self.in_flight.pop_front().map(|command| command.frame);
+            oldest.into_iter().for_each(|frame| self.forget(frame));
+        }
+    }
+
     /// From now on this command waits for a continuation request.
     pub fn want(&mut self, frame: u64, want: Want) {
         debug_assert!(self.wants.back().is_none_or(|(last, _)| *last <= frame), "a client asks in the order of frames");

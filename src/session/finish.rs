@@ -83,7 +83,12 @@ impl Session {
             state: self.state,
             secrets: masked.spans,
             decoded: None,
-            oddities: oddities.into_iter().chain(again).chain(away.then_some(Oddity::Dropped)).collect(),
+            oddities: oddities
+                .into_iter()
+                .chain(again)
+                .chain(away.then_some(Oddity::Dropped))
+                .chain(self.inferred())
+                .collect(),
         };
         out.report(from, What::Text(text));
     }

@@ -72,7 +72,7 @@ impl Session {
                 block.secret |= from == Peer::Client;
                 (block.behind, block.subject) = (None, None);
                 self.sight.lose();
-                self.state = State::Opaque;
+                (self.state, self.unsure) = (State::Opaque, true);
                 true
             }
             Expect::Opaque => {
@@ -81,6 +81,58 @@ impl Session {
             }
             _ => false,
         }
+    }
+
+    /// The beginning of the connection is missing: `state` is that at its first line, [`State::Opaque`] where that is not known.
+    /// Call it before anything is received.
+    #[must_use]
+    pub const fn beginning_in_the_middle(mut self, state: State) -> Self {
+        self.sight.lose();
+        self.unsure = matches!(state, State::Opaque);
+        self.state = state;
+        self
+    }
+
+    /// Where the state is not known, a command that needs one shows it, as far as the client is right. A reply confirms it.
+    pub(super) fn infer_state(&mut self, from: Peer, text: &[u8], reading: &Reading) {
+        let Kind::Command { verb, .. } = reading.kind else { return };
+        if !self.unsure || from == Peer::Server {
+            return;
+        }
+        let Some(known) = self.grammar.command(verb.of(text)) else { return };
+        let early = |state: &State| matches!(state, State::Connected | State::NotAuthenticated | State::Authorization);
+        let tells = known.states.len() == 1 || !known.states.iter().any(early);
+        if let Some(first) = known.states.first()
+            && tells
+            && !known.states.contains(&self.state)
+        {
+            self.state = *first;
+        }
+    }
+
+    /// What is to be said of the state that a text is sent in.
+    pub(super) fn inferred(&self) -> Option<Oddity> {
+        (self.unsure && self.state != State::Opaque).then_some(Oddity::Inferred)
+    }
+
+    /// True for what may be a line of a message that began before the gap, or its end: nothing waits for a reply to it.
+    pub(super) fn may_be_data(&mut self, text: &[u8], known: bool) -> bool {
+        if !self.sight.blind || self.grammar.form == Form::Imap {
+            return false;
+        }
+        if matches!(text, b".\r\n" | b".\n") {
+            // What came before was the message.
+            self.dialogue = Dialogue::default();
+        }
+        if !known {
+            self.dialogue.spare(1);
+        }
+        !known
+    }
+
+    /// True if bytes are missing before this.
+    pub(super) const fn is_holed(&self) -> bool {
+        self.sight.holed
     }
 
     /// A command of the client's comes behind a hole. Where replies have no tags, those that came before it answered all that was
@@ -142,7 +194,7 @@ impl Session {
         (lane.frame, lane.long, lane.deflate) = (None, None, None);
         self.lane(Peer::Client).sasl = None;
         self.sight.lose();
-        self.state = State::Opaque;
+        (self.state, self.unsure) = (State::Opaque, true);
         // Nobody knows which replies are missing.
         self.dialogue = Dialogue::default();
         self.refuse_all(out);

@@ -94,6 +94,8 @@ pub struct Session {
     suspect: Option<Vec<u8>>,
     /// What can be known where bytes are missing from what is read.
     sight: Sight,
+    /// The state is inferred from commands, and no reply has confirmed it.
+    unsure: bool,
     /// What the call in progress has done, and how many events were in the batch before it: see `amount`.
     work: usize,
     before: usize,
@@ -132,6 +134,7 @@ impl Session {
             chunked: false,
             suspect: None,
             sight: Sight::default(),
+            unsure: false,
             untold: false,
             tls: StartTls::default(),
             own: Own::default(),
@@ -484,8 +487,10 @@ impl Session {
         if std::mem::take(&mut lane.instead) {
             oddities.push(Oddity::InsteadOfDeflate);
         }
+        self.infer_state(from, whole, &reading);
         let turn = self.pair(from, whole, &reading, &mut oddities);
         self.excuse(from, &reading, &turn, &mut oddities);
+        oddities.extend(self.inferred());
         let begin = self.strike(from, frame, out);
         let instead = edit.as_ref().filter(|edit| !edit.fired.is_empty()).map(|edit| edit.bytes);
         if from == Peer::Server && !away && reading.list.as_ref().is_some_and(|list| list.kind.offers()) {

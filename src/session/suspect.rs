@@ -142,7 +142,7 @@ impl Session {
     /// True if the state tells that the client has logged in, or does not have to.
     const fn logged_in(&self) -> bool {
         use State::{Authenticated, Mail, Open, Rcpt, Selected, Transaction, Update};
-        matches!(self.state, Authenticated | Selected | Mail | Rcpt | Transaction | Update | Open)
+        !self.unsure && matches!(self.state, Authenticated | Selected | Mail | Rcpt | Transaction | Update | Open)
     }
 
     /// True for a verb that begins with one with secrets, or is spelled almost like one, of this protocol or another.

@@ -57,8 +57,11 @@ impl Session {
             // The header is in the first chunk behind any other command.
             self.chunked &= command.and_then(|command| command.then) == Some(Then::ClientOctets);
             let in_flight = self.in_flight(number, text, [tag, verb, arguments], command);
+            let known = command.is_some();
             self.own.taken = None;
-            if self.lanes[from.index()].fate != Fate::Sent {
+            if self.may_be_data(text, known) {
+                // Its reply, if it has one, is that to a command that nobody saw.
+            } else if self.lanes[from.index()].fate != Fate::Sent {
                 self.take_away(in_flight);
             } else if self.replies {
                 self.leave_trail();
@@ -226,6 +229,9 @@ impl Session {
 
     /// Pairs a go-ahead without a tag: the oldest command waits for it, or takes it for its reply.
     fn pair_go_ahead(&mut self, turn: &mut Turn, odd: &mut Vec<Oddity>) {
+        if self.is_holed() {
+            self.dialogue.skip_to_wanted();
+        }
         let Some((frame, sent)) = self.asked().map(|command| (command.frame, command.sent)) else {
             self.distrust();
             if !self.dialogue.beyond() {
@@ -422,6 +428,7 @@ impl Session {
         let greets = self.state != State::Connected || &*command.verb != "RSET";
         if let Some(state) = next.filter(|_| !deselects && !updates && greets && !self.sight.blind) {
             self.state = state;
+            self.unsure &= status != Status::Ok;
         }
         let ok = status == Status::Ok;
         let client = self.lane(Peer::Client);

@@ -80,6 +80,15 @@ pub fn gap(from: Peer, bytes: Option<u64>) -> String {
     }
 }
 
+/// The beginning is missing from what was read; `middle` is the state in which the rest begins.
+#[must_use]
+pub fn middle(middle: State) -> String {
+    match middle {
+        State::Opaque => "begins in the middle: nothing is concluded from what came before".to_owned(),
+        state => format!("begins in the middle, in the {} state", state.short()),
+    }
+}
+
 /// A fault did not happen.
 #[must_use]
 pub fn missed(rule: &str) -> String {
@@ -108,17 +117,4 @@ pub fn rules(edit: &Edited) -> Vec<(String, &str)> {
     let refused =
         edit.refused.iter().map(|(rule, reason)| (format!("rule `{rule}` was not applied: "), reason.as_str()));
     fired.chain(faults).chain(refused).collect()
-}
-
-/// The state in one word that fits a narrow column.
-#[must_use]
-pub const fn state(state: State) -> &'static str {
-    match state {
-        State::NotAuthenticated => "not-auth",
-        State::Authenticated => "auth",
-        State::Connected => "connect",
-        State::Authorization => "author",
-        State::Transaction => "transact",
-        other => other.word(),
-    }
 }

@@ -17,6 +17,7 @@ use super::text::{self, End};
 use super::{Sink, caps, phrase};
 use crate::event::{
     Closed, Data, DataKind, Edited, Event, Foreign, Kind, Note, NoteKind, Oddity, Opened, Peer, State, Text, What,
+    says_odd,
 };
 use crate::exchange::Explained;
 use crate::wording::{amount, duration};
@@ -102,7 +103,7 @@ impl<W: Write + Send> Pretty<W> {
             page.ink(ink, mark);
             page.blanks(DIRECTION - mark.len());
             if let Some(state) = state {
-                let word = phrase::state(state);
+                let word = state.short();
                 page.ink(Ink::Faint, word);
                 page.blanks(STATE - word.len());
             }
@@ -138,7 +139,7 @@ impl<W: Write + Send> Pretty<W> {
         let star = is_surprise(event)
             || event.sent.is_some()
             || text.edit.is_some()
-            || !text.oddities.is_empty()
+            || says_odd(&text.oddities)
             || matches!(text.reading.kind, Kind::Foreign(_) | Kind::Unknown);
         self.begin_from(event, from, star, text.state);
         let (body, end) = text::split_end(event.bytes);
@@ -280,6 +281,9 @@ impl<W: Write + Send> Pretty<W> {
         self.page.words(Ink::Plain, &format!("{}{date}; {}", opened.protocol, phrase::lanes(opened.edit)));
         self.page.end();
         self.notes(event);
+        if let Some(middle) = opened.middle {
+            self.say(event, Ink::Bad, &phrase::middle(middle));
+        }
     }
 
     fn closed(&mut self, event: &Explained<'_>, closed: &Closed) {

@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::desk::named;
-use crate::event::{Batch, Closed, Closer, Form, Opened, Peer, RouteName, Time, TlsFacts, Verdict, What};
+use crate::event::{Batch, Closed, Closer, Form, Opened, Peer, RouteName, State, Time, TlsFacts, Verdict, What};
 use crate::foreign::Piece;
 use crate::grammar::Grammar;
+use crate::problem::Problem;
 use crate::rules::Rules;
 use crate::session::{Outbox, Session};
+use crate::wording::nearest;
 
 /// So many connections may be open at a time; what comes of others is passed over.
 const MAX_OPEN: usize = 65_536;
@@ -18,6 +20,8 @@ pub struct Passages {
     grammars: Vec<Arc<Grammar>>,
     open: HashMap<u64, Passage>,
     last: Time,
+    /// The state in which connections begin, if the user says so.
+    given: Option<State>,
 }
 
 /// Maximum number of bytes of one peer that are kept until the other one shows whether they are inside TLS.
@@ -144,19 +148,45 @@ pub enum Came {
     Told(String, bool),
 }
 
+/// The state of this name, spelled as in the log or in conditions, of this protocol or of any.
+///
+/// # Errors
+/// No such state; with the nearest.
+pub fn state(name: &str, grammar: Option<&Arc<Grammar>>) -> Result<State, Problem> {
+    let known: Vec<State> = match grammar {
+        Some(grammar) => grammar.form.states().to_vec(),
+        None => State::ALL.into_iter().filter(|state| *state != State::Opaque).collect(),
+    };
+    let unknown = || {
+        let words: Vec<&str> = known.iter().map(|state| state.short()).collect();
+        let all = format!("one of {}", words.join(", "));
+        let near = nearest(name, known.iter().flat_map(|state| [state.short(), state.word()]));
+        let help = near.map_or_else(|| all.clone(), |near| format!("did you mean {near}? {all}"));
+        Problem::new("--state", format!("unknown state \"{name}\""), help)
+    };
+    State::named(name).filter(|state| known.contains(state)).ok_or_else(unknown)
+}
+
 impl Passages {
     /// None so far.
     #[must_use]
     pub fn new(grammars: Vec<Arc<Grammar>>) -> Self {
-        Passages { grammars, open: HashMap::new(), last: Time(0) }
+        Passages { grammars, open: HashMap::new(), last: Time(0), given: None }
+    }
+
+    /// The same with connections that begin in this state, as the user says: whole ones in [`State::Greeting`].
+    #[must_use]
+    pub const fn beginning_in(mut self, given: Option<State>) -> Self {
+        self.given = given;
+        self
     }
 
     /// Takes a piece, and says what comes of it.
     pub fn take(&mut self, piece: Piece, came: &mut dyn FnMut(Came)) {
         self.last = self.last.max(piece.at());
         match piece {
-            Piece::Opened { connection, at, protocol, client, server, inside } => {
-                self.begin(connection, at, protocol.as_deref(), (client, server), inside, came);
+            Piece::Opened { connection, at, protocol, client, server, inside, middle } => {
+                self.begin(connection, at, protocol.as_deref(), (client, server), (inside, middle), came);
             }
             Piece::Octets { connection, at, from, bytes } => {
                 let Some(passage) = self.open.get_mut(&connection) else { return };
@@ -173,6 +203,8 @@ impl Passages {
                 passage.secure(version, suite, &mut out);
                 hand_over(connection, at, &mut out, came);
             }
+            // What the user says of the beginning is said.
+            Piece::Lost { bytes: None, .. } if self.given.is_some() => {}
             Piece::Lost { connection, at, from, bytes } => {
                 let Some(passage) = self.open.get_mut(&connection) else { return };
                 let mut out = Outbox::default();
@@ -214,7 +246,7 @@ impl Passages {
         at: Time,
         protocol: Option<&str>,
         (client, server): (String, String),
-        inside: bool,
+        (inside, middle): (bool, Option<State>),
         came: &mut dyn FnMut(Came),
     ) {
         let grammar = protocol.and_then(|name| named(&self.grammars, name));
@@ -229,8 +261,13 @@ impl Passages {
             return came(Came::Told(format!("connection {number} is passed over: {MAX_OPEN} are open already"), true));
         }
         let rules = Arc::new(Rules::default());
-        let session = Session::new(number, grammar.clone(), rules).reporting_octets(true).following_tls();
+        let mut session = Session::new(number, grammar.clone(), rules).reporting_octets(true).following_tls();
+        let middle = self.begins(number, &grammar, middle, came);
+        if let Some(state) = middle {
+            session = session.beginning_in_the_middle(state);
+        }
         let opened = Opened {
+            middle,
             protocol: grammar.name.clone(),
             form: grammar.form,
             client,
@@ -244,6 +281,27 @@ impl Passages {
         let passage = Passage { number, session, received: [0; 2], inside, secured: false, early: Vec::new() };
         self.open.insert(number, passage);
         hand_over(number, at, &mut out, came);
+    }
+
+    /// The state in which a connection begins whose beginning is missing: what the user says goes before what the file shows.
+    fn begins(
+        &self,
+        number: u64,
+        grammar: &Grammar,
+        middle: Option<State>,
+        came: &mut dyn FnMut(Came),
+    ) -> Option<State> {
+        match self.given {
+            None => middle,
+            Some(State::Greeting) => None,
+            Some(state) if grammar.form.states().contains(&state) => Some(state),
+            Some(state) => {
+                let states: Vec<&str> = grammar.form.states().iter().map(|state| state.short()).collect();
+                let (name, word, states) = (&grammar.name, state.short(), states.join(", "));
+                came(Came::Told(format!("connection {number}: {name} has no state {word}, only {states}"), true));
+                middle
+            }
+        }
     }
 
     fn end(&mut self, number: u64, at: Time, by: Closer, came: &mut dyn FnMut(Came)) {

@@ -4,7 +4,6 @@
 use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 use std::time::Duration;
@@ -15,7 +14,7 @@ use jiff::tz::TimeZone;
 use super::desk::Desk;
 use super::extent::Extent;
 use super::follow::{Follow, Growth};
-use super::foreign::{Came, Passages};
+use super::foreign::{Came, Passages, state};
 use super::input::patiently;
 use super::protocols::Protocols;
 use super::select::{Moment, Selected, Selection};
@@ -25,7 +24,6 @@ use crate::cli::{self, Side};
 use crate::event::{Batch, Peer};
 use crate::explain::Explainer;
 use crate::foreign::{self, Foreign, Kind, Times};
-use crate::grammar::Grammar;
 use crate::net::queue::weigh;
 use crate::problem::Problem;
 use crate::recording::{self, Head, Reader, State};
@@ -69,6 +67,14 @@ pub fn run(flags: &cli::Read) -> Result<u8, Problem> {
     let filter = log::filter(&flags.log)?;
     let mut anonymiser = anonymiser(flags, &protocols)?;
     let (first, source) = source(flags, &protocols)?;
+    let given = match (&flags.state, &source) {
+        (None, _) => None,
+        (Some(_), Source::Recordings(..)) => {
+            let help = "leave it out: a recording has the state of every line";
+            return Err(Problem::new("--state", "only for files of other programs", help));
+        }
+        (Some(name), _) => Some(state(name, flags.protocol.as_deref().and_then(|name| protocols.grammar(name)))?),
+    };
     log::spare(&flags.log, &flags.files)?;
     let mut shown = flags.log.clone();
     // Stand-ins show nothing.
@@ -106,7 +112,9 @@ pub fn run(flags: &cli::Read) -> Result<u8, Problem> {
             let mut rest = rest.into_iter();
             hand_over(*reader, &first, &mut rest, follow, &sender) && rest.next().is_none()
         }
-        Source::Foreign(foreign) => hand_over_foreign(foreign, &first, grammars, &sender),
+        Source::Foreign(foreign) => {
+            hand_over_foreign(foreign, &first, Passages::new(grammars).beginning_in(given), &sender)
+        }
     });
     let reading = reading.map_err(|error| {
         Problem::new("imapscope", format!("the system gave no thread: {error}"), "allow more processes or memory")
@@ -189,8 +197,7 @@ fn source(flags: &cli::Read, protocols: &Protocols) -> Result<(String, Source), 
 }
 
 /// Reads what another program has written. False if something is missing or damaged.
-fn hand_over_foreign(foreign: Foreign, name: &str, grammars: Vec<Arc<Grammar>>, sender: &SyncSender<Handed>) -> bool {
-    let mut passages = Passages::new(grammars);
+fn hand_over_foreign(foreign: Foreign, name: &str, mut passages: Passages, sender: &SyncSender<Handed>) -> bool {
     let (mut group, mut bytes, mut fine, mut wanted) = (Vec::new(), 0, true, true);
     let mut came = |came: Came| match came {
         Came::Events(batch) => {

@@ -106,6 +106,10 @@ fn rare() -> Vec<Made> {
         legacy: true,
         insecure: true,
     };
+    let mut begun = sample::opened(1, 9, [false; 2]);
+    if let What::Opened(opened) = &mut begun.event.what {
+        opened.middle = Some(imapscope::event::State::Selected);
+    }
     let mut lost = sample::closed(9, 1, Closer::Tls(Server));
     if let What::Closed(closed) = &mut lost.event.what {
         (closed.why, closed.inflated) = (some("no TLS"), [(1, 2), (3, 4)]);
@@ -149,6 +153,7 @@ fn rare() -> Vec<Made> {
         odd.odd(Oddity::FalseEnd(FalseEnd { before: LineEnd::Lf, after: LineEnd::Cr }, 7))
             .odd(Oddity::Smuggled(5))
             .odd(Oddity::Waited(70)),
+        begun,
         lost,
     ]
 }

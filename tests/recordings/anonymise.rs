@@ -33,6 +33,7 @@ fn record(dialogue: &Dialogue, grammar: &Arc<Grammar>, show: bool) -> String {
     let mut writer = Writer::new(recorded.clone(), Head::default());
     let mut out = Outbox::default();
     let opened = Opened {
+        middle: None,
         protocol: grammar.name.clone(),
         form: grammar.form,
         client: "203.0.113.77:50000".to_owned(),

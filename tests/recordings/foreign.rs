@@ -15,8 +15,9 @@ fn told(pieces: impl Iterator<Item = Piece>) -> String {
     let mut told = String::new();
     for piece in pieces {
         let _ = match piece {
-            Piece::Opened { connection, protocol, client, server, .. } => {
-                writeln!(told, "{connection} == {} {client} -> {server}", protocol.as_deref().unwrap_or("?"))
+            Piece::Opened { connection, protocol, client, server, middle, .. } => {
+                let middle = if middle.is_some() { ", from the middle" } else { "" };
+                writeln!(told, "{connection} == {} {client} -> {server}{middle}", protocol.as_deref().unwrap_or("?"))
             }
             Piece::Octets { connection, from, bytes, .. } => {
                 assert!((1..=MAX_OCTETS).contains(&bytes.len()));
@@ -223,7 +224,7 @@ fn rawlog(halves: [Option<&str>; 2], protocol: Option<&str>) -> (Times, String) 
 fn raw_logs_are_put_together() {
     let client = "1795521600.000002 1 SELECT INBOX\r\n1795521600.000005 2 LOGOUT\r\n";
     let server = "1795521600.000003 * 1 EXISTS\r\n1795521600.000004 1 OK\r\n1795521600.000006 * BYE\r\n1795521600.000006 2 OK\r\n";
-    let expected = "1 == imap client of FOLDER/20261124-1.17.1 -> server\n1 C: 1 SELECT INBOX\\r\\n\n1 S: * 1 EXISTS\\r\\n\n1 S: 1 OK\\r\\n\n\
+    let expected = "1 == imap client of FOLDER/20261124-1.17.1 -> server, from the middle\n1 C: 1 SELECT INBOX\\r\\n\n1 S: * 1 EXISTS\\r\\n\n1 S: 1 OK\\r\\n\n\
                     1 C: 2 LOGOUT\\r\\n\n1 S: * BYE\\r\\n\n1 S: 2 OK\\r\\n\n1 == closed by nobody\n";
     assert_eq!(rawlog([Some(client), Some(server)], None), (Times::Known, expected.to_owned()));
     let bare = |text: &str| text.split_inclusive('\n').map(|line| &line[18..]).collect::<String>();
@@ -326,7 +327,7 @@ fn connections_of_which_only_a_part_is_there() {
     // The beginning is missing.
     let frames = [packet(true, 500, 900, ACK, b"x NOOP\r\n"), packet(false, 900, 508, ACK, b"x OK\r\n")];
     let told = capture(&frames, None);
-    let expected = "1 == imap 10.0.0.1:50000 -> 10.0.0.2:143\n1 ?? client None\n1 -- the beginning of the connection is not in the capture\n\
+    let expected = "1 == imap 10.0.0.1:50000 -> 10.0.0.2:143, from the middle\n1 ?? client None\n1 -- the beginning of the connection is not in the capture\n\
                     1 C: x NOOP\\r\\n\n1 S: x OK\\r\\n\n1 == closed by nobody\n";
     assert_eq!(told, expected);
     // The same ends again.

@@ -6,6 +6,7 @@ use regex::bytes::{Regex, RegexBuilder};
 
 use super::sed::regex_fault;
 use super::{Fault, Parsed, blanks, fault, quote, suggest};
+use crate::event::State;
 use crate::rules::condition::{Condition, FIELDS, Field, FieldRow, Relation, Scale, is_mark};
 
 /// How deep parentheses and `!` may nest: evaluation recurses.
@@ -226,8 +227,14 @@ fn list<'a>(line: &'a str, row: &FieldRow) -> Parsed<'a, Vec<Value>> {
 fn value<'a>(line: &'a str, row: &FieldRow) -> Parsed<'a, Value> {
     let (at, _) = blanks(line)?;
     let (rest, raw) = raw(at, row)?;
-    let text = unescape(raw);
+    let mut text = unescape(raw);
     let len = at.len() - rest.len();
+    // States are spelled as the log shows them, or as the standard does.
+    if row.field == Field::State
+        && let Some(state) = State::named(&text)
+    {
+        text = state.word().to_owned();
+    }
     match row.scale {
         Scale::Word => {}
         Scale::Number => {

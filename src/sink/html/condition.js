@@ -12,6 +12,9 @@ const Condition = (() => {
   const PEERS = 'client server'.split(' ');
   const STATES = ('greeting not-authenticated authenticated selected connected ready mail rcpt authorization transaction update open logout '
     + 'opaque').split(' ');
+  // As the log spells some of them.
+  const SHORT = { 'not-auth': 'not-authenticated', auth: 'authenticated', connect: 'connected', author: 'authorization',
+    transact: 'transaction' };
   const FIELDS = Object.entries({
     from: PEERS, conn: 'number', protocol: 'word', state: STATES, command: 'word', tag: 'word', status: 'OK NO BAD BYE PREAUTH'.split(' '),
     code: 'word', text: 'word', latency: 'time', size: 'number', capability: 'word', tls: 'none client server both'.split(' '), rule: 'word',
@@ -185,7 +188,8 @@ const Condition = (() => {
     const value = (field) => {
       blanks();
       const start = at;
-      const text = raw(field).replace(/\\(["\\])/g, '$1');
+      const said = raw(field).replace(/\\(["\\])/g, '$1');
+      const text = (field.name === 'state' && SHORT[lower(said)]) || said;
       const odd = (what, help) => wrong(at - start, `${quote(text)} ${what}`, help, start);
       if (field.scale === 'number') {
         const number = /^\+?[0-9]+$/.test(text) ? BigInt(text.replace('+', '')) : MOST + 1n;

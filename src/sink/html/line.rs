@@ -4,7 +4,9 @@
 use std::ops::Range;
 
 use super::markup::Markup;
-use crate::event::{Data, DataKind, Edited, Fate, Foreign, Kind, Mark, Note, NoteKind, Oddity, Peer, Role, Text, What};
+use crate::event::{
+    Data, DataKind, Edited, Fate, Foreign, Kind, Mark, Note, NoteKind, Oddity, Peer, Role, Text, What, says_odd,
+};
 use crate::exchange::Explained;
 use crate::sink::style::Body;
 use crate::sink::text::{End, split_end, start_of};
@@ -28,7 +30,7 @@ pub fn is_odd(event: &Explained<'_>, text: &Text) -> bool {
     is_surprise(event)
         || event.sent.is_some()
         || text.edit.is_some()
-        || !text.oddities.is_empty()
+        || says_odd(&text.oddities)
         || matches!(text.reading.kind, Kind::Foreign(_) | Kind::Unknown)
 }
 

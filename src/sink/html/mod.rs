@@ -147,7 +147,7 @@ impl<W: Write + Send> Html<W> {
         page.raw("</b><b class=way>");
         page.raw(mark);
         page.raw("</b><span class=state>");
-        page.raw(state.map_or("", phrase::state));
+        page.raw(state.map_or("", State::short));
         page.raw("</span><div>");
     }
 
@@ -176,6 +176,9 @@ impl<W: Write + Send> Html<W> {
         self.say(event, place, "==", &format!("{} → {}", opened.client, opened.server), "");
         let date = self.clock.date(event.at).map_or_else(String::new, |date| format!(", {date}"));
         self.page.within("<p>", &format!("{}{date}; {}", opened.protocol, phrase::lanes(opened.edit)), "</p>");
+        if let Some(middle) = opened.middle {
+            self.page.within("<p>", &phrase::middle(middle), "</p>");
+        }
     }
 
     /// Puts down what an account has of an event.

@@ -2,7 +2,7 @@
 
 use super::form::Object;
 use super::moment;
-use crate::event::{Certificate, Closed, Closer, Hello, Opened, Peer, Summary, Tally, TlsFacts, Verdict};
+use crate::event::{Certificate, Closed, Closer, Hello, Opened, Peer, State, Summary, Tally, TlsFacts, Verdict};
 use crate::exchange::command::unprefixed;
 
 /// Writes what is known of a new connection.
@@ -14,6 +14,7 @@ pub fn opened(line: &mut Object<'_>, opened: &Opened) {
         let edit = [Peer::Client, Peer::Server].into_iter().filter(|peer| opened.edit[peer.index()]);
         object.strings("edit", edit.map(Peer::word));
         object.strings("rules", opened.rules.iter().map(AsRef::as_ref));
+        object.maybe("middle", opened.middle.map(State::word));
     });
 }
 

@@ -53,9 +53,10 @@ pub fn edit(remarks: &mut Vec<String>, event: &Explained<'_>, text: &Text) {
 
 /// The connection as it really is, and its rules.
 pub fn opened(remarks: &mut Vec<String>, number: u64, opened: &Opened) {
-    let Opened { protocol, client, server, rules, .. } = opened;
+    let Opened { protocol, client, server, rules, middle, .. } = opened;
     add(remarks, escaped(&format!("connection {number}, {protocol}: {client} -> {server}")));
     rules.iter().for_each(|rule| add(remarks, format!("rule `{}`", escaped(rule))));
+    middle.iter().for_each(|middle| add(remarks, crate::sink::phrase::middle(*middle)));
 }
 
 /// The facts of TLS on one leg.

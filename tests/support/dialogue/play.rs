@@ -84,6 +84,7 @@ pub fn play_cut(
     let (explainer, out) = (Explainer::new(grammar.clone(), show), Outbox::default());
     let mut stage = Stage { explainer, out, number, now: START, sent: Default::default(), sink };
     let opened = Opened {
+        middle: None,
         protocol: grammar.name.clone(),
         form: grammar.form,
         route,

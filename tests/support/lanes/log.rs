@@ -88,6 +88,7 @@ pub fn drive(
         });
     };
     let opened = Opened {
+        middle: None,
         protocol: grammar.name.clone(),
         form: grammar.form,
         client: "127.0.0.1:50000".to_owned(),

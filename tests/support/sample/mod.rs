@@ -170,6 +170,7 @@ pub fn octets(millisecond: u64, from: Peer, bytes: &[u8]) -> Made {
 
 pub fn opened(millisecond: u64, connection: u64, edit: [bool; 2]) -> Made {
     let opened = Opened {
+        middle: None,
         protocol: "imap".into(),
         form: imapscope::event::Form::Imap,
         client: format!("127.0.0.1:{}", 54_320 + connection),
