@@ -59,6 +59,10 @@ pub fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Opt
     let mut best: Option<(usize, &str)> = None;
     for candidate in candidates {
         let fixed = candidate.strip_suffix('*').unwrap_or(candidate);
+        // Most are far too long or short: that is seen without a look at their letters. A letter has 4 bytes at most.
+        if fixed.len() > 4 * (given.len() + 4) || fixed.is_ascii() && fixed.len().abs_diff(given.len()) > 4 {
+            continue;
+        }
         let name: Vec<char> = fixed.chars().flat_map(char::to_uppercase).collect();
         let limit = (given.len().max(name.len()) / 3).max(1).min(given.len() - 1).min(4);
         if given.len().abs_diff(name.len()) > limit || name.len() < 2 {

@@ -444,14 +444,15 @@ impl Session {
         let trailing = if trails { self.trailing(whole, &reading) } else { None };
         let trails = trailing.is_some();
         let plan = trailing.unwrap_or(plan);
-        if first {
-            self.lane(from).fate = if answers_us { Fate::Dropped } else { plan.fate };
-        }
         let plain = between && first && !answers_us && relay.manner != Manner::Injected && plan.is_nothing();
         if self.is_in_run(from, (whole, &reading), plain, out) {
             relay.pass_rest(from, whole, fresh, &mut self.lane(from).gone, out);
             self.run_on(from, whole, 1, relay.manner, out);
             return Expect::Line;
+        }
+        // Not before a run of empty lines that ends here is reported: it was sent.
+        if first {
+            self.lane(from).fate = if answers_us { Fate::Dropped } else { plan.fate };
         }
         let away = self.lane(from).fate != Fate::Sent;
         let frame = self.number(from, whole, &reading);
