@@ -8,10 +8,10 @@ use crate::event::{FalseEnd, LineEnd};
 /// So many false ends are remembered.
 pub const MAX_FALSE: usize = 4;
 
-/// The byte behind a false end whose dot stands at `at`.
+/// Returns the position of the byte after a false end whose dot is at `at`. A recording may claim any position.
 #[must_use]
 pub const fn behind(end: FalseEnd, at: u64) -> u64 {
-    at + if matches!(end.after, LineEnd::CrLf) { 3 } else { 2 }
+    at.saturating_add(if matches!(end.after, LineEnd::CrLf) { 3 } else { 2 })
 }
 
 /// The search for the end of a message.
