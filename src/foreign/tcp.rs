@@ -168,31 +168,29 @@ impl Flows {
             }
             self.begin(key, at, segment, again, ready);
         }
-        let Some(mut flow) = self.flows.remove(&key) else { return };
-        if flow.known != Known::Passed {
-            let before = flow.lanes.waiting();
-            let from = if segment.from == flow.client { Peer::Client } else { Peer::Server };
-            if flow.known == Known::Undecided && !segment.octets.is_empty() && !segment.resets {
-                self.decide(&mut flow, from, segment.octets, ready);
-            }
-            flow.take(at, from, segment, ready);
-            self.waiting = self.waiting + flow.lanes.waiting() - before;
-            if self.waiting > MAX_WAITING {
-                let held = flow.lanes.waiting();
-                flow.settle(0, ready);
-                self.waiting -= held - flow.lanes.waiting();
-            }
+        let undecided = |flow: &Flow| flow.known == Known::Undecided && !segment.octets.is_empty() && !segment.resets;
+        if self.flows.get(&key).is_some_and(undecided)
+            && let Some(mut flow) = self.flows.remove(&key)
+        {
+            let (held, from) = (flow.lanes.waiting(), flow.peer(segment));
+            self.decide(&mut flow, from, segment.octets, ready);
+            self.waiting -= held - flow.lanes.waiting();
+            self.flows.insert(key, flow);
         }
-        let over = (flow.known != Known::Passed).then_some(&flow).and_then(|flow| {
-            let from = if segment.from == flow.client { Peer::Client } else { Peer::Server };
-            match segment.resets {
-                true => Some((Some(from), true)),
-                false => flow.lanes.have_ended().then_some((flow.ended, false)),
-            }
-        });
-        self.flows.insert(key, flow);
-        if let Some((by, reset)) = over {
-            self.end(key, at, by, reset, ready);
+        let Some(flow) = self.flows.get_mut(&key).filter(|flow| flow.known != Known::Passed) else { return };
+        let (before, from) = (flow.lanes.waiting(), flow.peer(segment));
+        flow.take(at, from, segment, ready);
+        self.waiting = self.waiting + flow.lanes.waiting() - before;
+        if self.waiting > MAX_WAITING {
+            let held = flow.lanes.waiting();
+            flow.settle(0, ready);
+            self.waiting -= held - flow.lanes.waiting();
+        }
+        if segment.resets {
+            self.end(key, at, Some(from), true, ready);
+        } else if flow.lanes.have_ended() {
+            let by = flow.ended;
+            self.end(key, at, by, false, ready);
         }
     }
 
@@ -368,10 +366,11 @@ impl Flows {
 }
 
 impl Flow {
+    fn peer(&self, segment: &Segment<'_>) -> Peer {
+        if segment.from == self.client { Peer::Client } else { Peer::Server }
+    }
+
     fn take(&mut self, at: Time, from: Peer, segment: &Segment<'_>, ready: &mut VecDeque<Piece>) {
-        if self.known == Known::Passed {
-            return;
-        }
         let first = segment.number.wrapping_add(u32::from(segment.begins));
         if segment.begins {
             self.lanes.begin(from, first);

@@ -1,6 +1,7 @@
 //! What becomes of a lane that brings no more: what waited, was held or is incomplete is settled, sent on and reported.
 
 use super::lane::{Fate, Wait};
+use super::secret::of_torn;
 use super::{Outbox, Session};
 use crate::event::{Oddity, Peer, Reading, Text, What};
 
@@ -70,7 +71,10 @@ impl Session {
         let reading = Reading { list: None, ..self.read(from, &held) };
         let first = self.lane(from).frame.is_none();
         let frame = self.number(from, &held, &reading);
-        let masked = self.masked(from, &held, &reading);
+        let mut masked = self.masked(from, &held, &reading);
+        if from == Peer::Server {
+            masked.spans.extend(of_torn(&held));
+        }
         let again = self.repeats(from, held.len());
         let text = Text {
             frame,

@@ -48,6 +48,9 @@ impl Session {
                 }
             }
         }
+        for peer in [Peer::Client, Peer::Server] {
+            self.lane(peer).torn |= (peer == from && !data) || bytes.is_none();
+        }
         out.report(from, What::Gap { bytes, data });
     }
 

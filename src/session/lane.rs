@@ -238,6 +238,8 @@ pub struct Lane {
     pub due: bool,
     /// Such text was pointed out.
     pub undue: bool,
+    /// Bytes are missing before the next text.
+    pub torn: bool,
     /// An octet has been seen.
     pub started: bool,
     /// A text has been read; before the first, other protocols are recognised.

@@ -457,6 +457,7 @@ impl Session {
         let away = self.lane(from).fate != Fate::Sent;
         let frame = self.number(from, whole, &reading);
         let masked = self.masked(from, whole, &reading);
+        self.lane(from).torn = false;
         if !away {
             self.name_user(from, frame, whole, &reading);
         }

@@ -109,6 +109,13 @@ impl Session {
         let span = arguments(text, reading);
         let (start, end) = (span.start as usize, span.end as usize);
         let literal = reading.literal.is_some();
+        let rest = if from == Peer::Server { self.rest_of_line(text) } else { 0 };
+        if rest > 0 {
+            let mut masked = mask(text, 0, rest, Mask::Rest, literal, false);
+            // A line of its own says what it is.
+            masked.data = rest == wire::body(text).len();
+            return masked;
+        }
         if from == Peer::Client
             && let Kind::Foreign(what) = reading.kind
             && wire::foreign::is_mail(what)
@@ -139,6 +146,23 @@ impl Session {
             }
             _ => mask(text, start, end, state, literal, lone),
         }
+    }
+
+    /// How much of a server's text may be the rest of a line of which the beginning is missing: of a challenge perhaps, or of what it
+    /// sends along with its consent to a login.
+    fn rest_of_line(&self, text: &[u8]) -> usize {
+        if !self.lanes[Peer::Server.index()].torn {
+            return 0;
+        }
+        let first = memchr::memchr(b'\n', text).map_or(text, |at| &text[..=at]);
+        let has = |word: Span| self.grammar.response(word.of(first)).is_some();
+        let known = match wire::read(self.grammar.form, Peer::Server, first).kind {
+            Kind::Blank => first.trim_ascii().is_empty(),
+            Kind::Reply { tag, word, .. } => !tag.is_empty() || has(word),
+            Kind::GoAhead { word, .. } | Kind::Info { name: word, .. } => has(word),
+            _ => false,
+        };
+        if known { 0 } else { wire::body(first).len() }
     }
 
     /// The secrets of a text that rules have made, where `was` are those of the text as received: what its own
@@ -173,6 +197,13 @@ impl Session {
             _ => mask(sent, 0, end, Mask::Rest, false, false).spans,
         }
     }
+}
+
+/// What a torn line of a server's ends with that may be the beginning of a secret: what stands behind SASL in its last line.
+pub(super) fn of_torn(text: &[u8]) -> Option<Span> {
+    let line = memchr::memrchr(b'\n', text).map_or(0, |at| at + 1);
+    let at = text[line..].windows(4).position(|word| word.eq_ignore_ascii_case(b"SASL"))?;
+    Some(Span::new(line + at + 4, text.len())).filter(|span| !span.is_empty())
 }
 
 /// What the first of a command's arguments means, as an atom or a quoted string without escapes.

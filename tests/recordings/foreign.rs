@@ -299,6 +299,120 @@ fn fragments_and_headers_of_extension() {
     assert!(capture(&frames, None).contains(expected), "{}", capture(&frames, None));
 }
 
+/// Headers around an IP packet, with their link type.
+fn tunnels(ip: &[u8]) -> Vec<(&'static str, u16, Vec<u8>)> {
+    let kind = if ip[0] >> 4 == 4 { 0x0800_u16 } else { 0x86dd };
+    let number = if ip[0] >> 4 == 4 { 4 } else { 41 };
+    let with = |head: &[u8], rest: &[u8]| [head, rest].concat();
+    let kinds = kind.to_be_bytes();
+    let frame = segment::ether(kind, ip);
+    let ppp = with(if number == 4 { &[0, 0x21] } else { &[0, 0x57] }, ip);
+    let short_ppp = with(if number == 4 { &[0x21] } else { &[0x57] }, ip);
+    let pppoe = |ppp: &[u8]| with(&[0x11, 0, 0, 1, 0, 9], ppp);
+    let gre = |flags: u16, kind: u16, rest: &[u8]| {
+        segment::carrying(47, &[&flags.to_be_bytes()[..], &kind.to_be_bytes(), rest].concat())
+    };
+    let typed = |head: &[u8], kind: [u8; 2], rest: &[u8]| [head, &kind, rest].concat();
+    let wifi = |flags: u8, extra: usize| {
+        let control = if extra > 0 { 0x88 } else { 8 };
+        [&[control, flags], &vec![0; 22 + extra][..], &[0xaa, 0xaa, 3, 0, 0, 0], &kinds, ip].concat()
+    };
+    vec![
+        ("PPPoE", 1, segment::ether(0x8864, &pppoe(&ppp))),
+        ("PPPoE in a VLAN", 1, segment::ether(0x8100, &with(&[0, 5, 0x88, 0x64], &pppoe(&short_ppp)))),
+        ("PPPoE alone", 51, pppoe(&ppp)),
+        ("PPP", 9, ppp.clone()),
+        ("PPP in HDLC", 50, with(&[0xff, 3], &ppp)),
+        ("Cisco HDLC", 104, typed(&[0x0f, 0], kinds, ip)),
+        ("LLC and SNAP", 1, segment::ether(9, &typed(&[0xaa, 0xaa, 3, 0, 0, 0], kinds, ip))),
+        ("a provider's frame", 1, segment::ether(0x88e7, &with(&[0, 0, 0, 9], &frame))),
+        ("MPLS", 1, segment::ether(0x8847, &with(&[0, 1, 0, 9, 0, 2, 1, 9], ip))),
+        ("Ethernet in MPLS", 1, segment::ether(0x8848, &with(&[0, 1, 1, 9, 0, 0, 0, 0], &frame))),
+        ("IP in IP", 101, segment::carrying(number, ip)),
+        ("IP in IP in IP", 101, segment::carrying(4, &segment::carrying(number, ip))),
+        ("GRE", 101, gre(0, kind, ip)),
+        ("GRE with everything", 101, gre(0xb000, kind, &with(&[0; 12], ip))),
+        ("Ethernet in GRE", 101, gre(0x2000, 0x6558, &with(&[0; 4], &frame))),
+        ("MPLS in GRE", 101, gre(0, 0x8847, &with(&[0, 1, 1, 9], ip))),
+        ("PPTP", 101, gre(0x3081, 0x880b, &with(&[0; 12], &ppp))),
+        ("ERSPAN I", 101, gre(0, 0x88be, &frame)),
+        ("ERSPAN II", 101, gre(0x1000, 0x88be, &with(&[0; 12], &frame))),
+        ("ERSPAN III", 101, gre(0x1000, 0x22eb, &with(&[0; 16], &frame))),
+        ("WCCP", 101, gre(0, 0x883e, &with(&[0; 4], ip))),
+        ("VXLAN", 101, segment::udp(4789, &with(&[8, 0, 0, 0, 0, 0, 9, 0], &frame))),
+        ("VXLAN of Linux", 1, segment::ether(0x0800, &segment::udp(8472, &with(&[8, 0, 0, 0, 0, 0, 9, 0], &frame)))),
+        ("VXLAN-GPE", 101, segment::udp(4790, &with(&[12, 0, 0, 1, 0, 0, 9, 0], ip))),
+        ("Geneve", 101, segment::udp(6081, &with(&[1, 0, 0x65, 0x58, 0, 0, 9, 0, 1, 2, 3, 4], &frame))),
+        ("GTP", 101, segment::udp(2152, &with(&[0x34, 0xff, 0, 9, 0, 0, 0, 1, 0, 0, 0, 0x85, 1, 0, 9, 0], ip))),
+        ("EtherIP", 101, segment::carrying(97, &with(&[0x30, 0], &frame))),
+        ("AH", 101, segment::carrying(51, &with(&[number, 4, 0, 0], &with(&[0; 20], ip)))),
+        ("Wi-Fi", 105, wifi(1, 0)),
+        ("Wi-Fi with QoS", 105, wifi(2, 2)),
+        ("Wi-Fi with radiotap", 127, with(&[0, 0, 8, 0, 0, 0, 0, 0], &wifi(1, 0))),
+    ]
+}
+
+#[test]
+fn tunnels_and_tags_are_looked_into() {
+    for (client, server) in [(CLIENT, SERVER), ("[::1]:50000", "[2001:db8::1]:143")] {
+        let expected = capture(&segment::conversation(101, client, server, &TURNS), None);
+        assert!(expected.contains("1 C: a NOOP") || client != CLIENT, "{expected}");
+        let packets = segment::conversation(101, client, server, &TURNS);
+        for (nth, (name, link, _)) in tunnels(&packets[0]).into_iter().enumerate() {
+            let frames: Vec<Vec<u8>> = packets.iter().map(|packet| tunnels(packet).swap_remove(nth).2).collect();
+            assert_eq!(told(read(&segment::pcap(Spelling::PLAIN, link, &frames), None)), expected, "{name} {client}");
+            // Cut anywhere, it breaks nothing.
+            let frame = &frames[3];
+            for len in 0..frame.len() {
+                told(read(&segment::pcap(Spelling::PLAIN, link, &[frame[..len].to_vec()]), None));
+            }
+        }
+    }
+    // A packet in a tunnel may be in fragments itself.
+    let packet = segment::carrying(4, &packet(false, 1, 1, ACK, b"* OK in two pieces\r\n"));
+    let part = |place: u16, bytes: &[u8]| {
+        let mut part = segment::ip4("192.0.2.1:1", "192.0.2.2:1", 9, place, bytes);
+        part[9] = 4;
+        part
+    };
+    let told = capture(&[part(0x2000, &packet[20..60]), part(5, &packet[60..])], None);
+    assert!(told.contains("1 S: * OK in two pieces\\r\\n"), "{told}");
+}
+
+#[test]
+fn what_cannot_be_read_is_counted() {
+    let arp = segment::ether(0x0806, &[0; 28]);
+    let told = |link: u16, frames: &[Vec<u8>]| told(read(&segment::pcap(Spelling::PLAIN, link, frames), None));
+    for (link, frame, what) in [
+        (1, arp.clone(), "of ARP"),
+        (1, segment::ether(0x88e5, &[0; 40]), "of MACsec"),
+        (1, segment::ether(0x1234, &[0; 40]), "of Ethernet type 0x1234"),
+        (101, segment::udp(53, b"query"), "of UDP"),
+        (101, segment::carrying(50, &[0; 40]), "of IPsec (ESP)"),
+        (101, segment::udp(4500, &[1; 40]), "of IPsec (ESP)"),
+        (101, segment::carrying(250, &[0; 40]), "of IP protocol 250"),
+        (101, segment::carrying(6, &[0; 10]), "too short to be TCP"),
+        (105, vec![8, 0x41, 0, 0], "of encrypted Wi-Fi"),
+        (9, vec![0, 0xfd, 1, 2], "of PPP that is encrypted or compressed"),
+    ] {
+        assert_eq!(told(link, &[frame.clone(), frame]), format!("-- no TCP in it: 2 frames {what} not read\n"));
+    }
+    assert_eq!(told(1, &[]), "-- no connection in it that says anything, in 0 frames\n");
+    // Beside mail, ARP is no damage, and what may have been mail is.
+    let mut frames = segment::conversation(1, CLIENT, SERVER, &TURNS);
+    let healthy = told(1, &frames);
+    frames.push(arp);
+    assert_eq!(told(1, &frames), healthy);
+    frames.push(segment::ether(0x0800, &segment::carrying(50, &[0; 40])));
+    assert_eq!(told(1, &frames), format!("{}-- 1 frame of IPsec (ESP) not read\n", healthy));
+    // Tunnels in each other without an end.
+    let mut packet = segment::carrying(4, &[0; 20]);
+    for _ in 0..20 {
+        packet = segment::carrying(4, &packet);
+    }
+    assert_eq!(told(101, &[packet]), "-- no TCP in it: 1 frame of more than 4 IP packets inside each other not read\n");
+}
+
 #[test]
 fn what_is_lost_twice_or_out_of_order() {
     let mut frames = vec![

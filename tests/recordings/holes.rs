@@ -118,14 +118,14 @@ fn capture(talk: &Talk, cut: Cut) -> (Vec<u8>, [Vec<Vec<u8>>; 2]) {
 
 /// What came out: what is said against a peer, the texts of each, and whether something is said to be missing.
 #[derive(Default)]
-struct Read {
-    blames: BTreeSet<String>,
+pub struct Read {
+    pub blames: BTreeSet<String>,
     texts: [Vec<Vec<u8>>; 2],
-    gaps: usize,
-    log: String,
+    pub gaps: usize,
+    pub log: String,
 }
 
-fn read(file: Vec<u8>, protocol: &str) -> Read {
+pub fn read(file: Vec<u8>, protocol: &str) -> Read {
     let grammars = BUILTIN.iter().filter_map(|(name, _)| Grammar::builtin(name)).collect();
     let pieces = foreign::read(Cursor::new(file), Kind::Pcap, "file", Some(protocol)).expect("it is a capture");
     let mut explainer = Explainer::new(Grammar::builtin(protocol).expect("it is built in"), false);
@@ -200,4 +200,18 @@ fn what_is_missing_is_blamed_on_nobody_and_joins_nothing() {
     }
     assert!(played > 5000, "{played}");
     assert!(wrong.is_empty(), "{} of {played}:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// The cuts that `secrets_context` does not make: a side, the ends of frames, the end of the session.
+#[test]
+fn no_secret_is_shown_where_something_is_missing() {
+    for (protocol, name, steps) in secrets_context::sessions() {
+        let talk = Talk { name, protocol, steps };
+        for cut in cuts(talk.steps.len()) {
+            if !matches!(cut, Cut::Segment(_) | Cut::Before(_)) {
+                let what = format!("{}, {cut:?}", talk.name);
+                secrets_context::is_clean(capture(&talk, cut).0, protocol, &what, &talk.steps);
+            }
+        }
+    }
 }

@@ -16,3 +16,4 @@ mod live_and_read;
 mod recording;
 mod recording_memory;
 mod secrets_context;
+mod veiled;

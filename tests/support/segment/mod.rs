@@ -79,6 +79,25 @@ pub fn frame(link: u16, ip: &[u8]) -> Vec<u8> {
     [&head, ip].concat()
 }
 
+/// A frame of Ethernet of this type.
+pub fn ether(kind: u16, rest: &[u8]) -> Vec<u8> {
+    [&[2; 12][..], &kind.to_be_bytes(), rest].concat()
+}
+
+/// UDP in IPv4, to this port.
+pub fn udp(port: u16, payload: &[u8]) -> Vec<u8> {
+    let len = 8 + payload.len() as u16;
+    let head = [40_000_u16.to_be_bytes(), port.to_be_bytes(), len.to_be_bytes(), [0, 0]].concat();
+    carrying(17, &[&head, payload].concat())
+}
+
+/// IPv4 between two routers, with what this protocol carries.
+pub fn carrying(protocol: u8, payload: &[u8]) -> Vec<u8> {
+    let mut packet = ip4("192.0.2.1:1", "192.0.2.2:1", 7, 0, payload);
+    packet[9] = protocol;
+    packet
+}
+
 /// How a file spells its numbers.
 #[derive(Debug, Clone, Copy)]
 pub struct Spelling {
