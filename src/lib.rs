@@ -103,7 +103,7 @@
 //! | [`session`] | one connection: lanes, and who waits for what | event, exchange, grammar, wire, rules |
 //! | [`explain`] | what events mean | event, exchange, grammar, wire |
 //! | [`anonymise`] | what of a recording names somebody | event, grammar, wire |
-//! | [`mod@file`] | files that are written: whose links are followed, what is there already | nothing |
+//! | [`mod@file`] | files that are written: whose links are followed, what is there already; how much is read of small ones | nothing |
 //! | [`sink`] | how things look | event, exchange, file |
 //! | [`recording`] | what connections reported, in a file | event, exchange, sink, wire |
 //! | [`foreign`] | what files of other programs hold: transcripts, raw logs, captures | event |

@@ -1,4 +1,5 @@
-//! Files that are written: whose links are followed, what is there already and who else may read it, and which names are new.
+//! Files: of those that are written, whose links are followed, what is there already, who else may read it, and which names
+//! are new; of those that a person wrote, how much is read.
 //!
 //! Nothing is truncated or written to before it is known what was opened: a file is opened first, and judged by what is open
 //! then ([`Place::open`]). So nobody who can write to a folder, as everybody can to `/tmp`, can make us write where we did
@@ -13,7 +14,7 @@ mod walk;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs::{File, Metadata, TryLockError};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -27,8 +28,23 @@ use walk::{Last, Trusted, Walk};
 /// Maximum number of attempts to open a name that others make and remove at the same time.
 const ATTEMPTS: usize = 16;
 
+/// Maximum size in bytes of a file that a person wrote or a tool made: rules, names, descriptions, certificates, keys.
+const SMALL: u64 = 16 * 1024 * 1024;
+
 /// Mode bits that let the group or others do something.
 const OTHERS: u32 = 0o077;
+
+/// Reads a file that cannot sensibly be large. Some inputs have no end (`/dev/zero`).
+///
+/// # Errors
+/// If it cannot be read, or is longer than 16 MiB, of which no more is kept.
+pub fn small(input: impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    input.take(SMALL + 1).read_to_end(&mut bytes)?;
+    let fits = bytes.len() as u64 <= SMALL;
+    let long = || io::Error::new(io::ErrorKind::FileTooLarge, format!("it is longer than {} MiB", SMALL >> 20));
+    fits.then_some(bytes).ok_or_else(long)
+}
 
 /// Reason why a file is not written to.
 #[derive(Debug)]

@@ -51,7 +51,7 @@ pub fn check(file: &Path, out: &mut dyn Write) -> Result<u8, Problem> {
 /// If the file cannot be read.
 pub(super) fn read(file: &Path) -> Result<(String, Result<Grammar, Vec<Problem>>), Problem> {
     let origin = file.display().to_string();
-    let bytes = super::input::patiently(file, || std::fs::read(file)).map_err(|why| {
+    let bytes = super::input::patiently(file, || crate::file::small(std::fs::File::open(file)?)).map_err(|why| {
         Problem::new(origin.as_str(), format!("cannot be read: {why}"), "name a file with a description in TOML")
     })?;
     let read = match std::str::from_utf8(&bytes) {

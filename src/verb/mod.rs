@@ -23,7 +23,7 @@ pub mod secure;
 pub mod select;
 
 use std::borrow::Cow;
-use std::io::{self, BufRead as _, BufReader, Read as _, Write};
+use std::io::{self, BufRead as _, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -31,6 +31,7 @@ use clap::CommandFactory;
 
 use crate::cli::{self, Cli, RuleFlags, Verb};
 use crate::event::Form;
+use crate::file;
 use crate::grammar::{Grammar, mechanism};
 use crate::problem::Problem;
 use crate::recording;
@@ -40,9 +41,6 @@ use crate::wording::nearest;
 use input::Pipes;
 use protocols::Protocols;
 pub use scope::tell;
-
-/// Files of rules and of names may have so many octets.
-const MOST: u64 = 16 * 1024 * 1024;
 
 /// Does what the command line says. Returns the exit code.
 ///
@@ -159,26 +157,17 @@ fn text_of(file: &Path, pipes: Pipes) -> io::Result<String> {
         if input.fill_buf()?.starts_with(recording::START) {
             return recording::lists(input);
         }
-        Ok(String::from_utf8_lossy(&read_bounded(input)?).into_owned())
+        Ok(String::from_utf8_lossy(&file::small(input)?).into_owned())
     })
 }
 
 /// The text of a file of rules.
 fn read_text(file: &Path, pipes: Pipes) -> io::Result<String> {
-    let octets = input::patiently(file, || read_bounded(input::open(file, pipes)?))?;
+    let octets = input::patiently(file, || file::small(input::open(file, pipes)?))?;
     String::from_utf8(octets).map_err(|error| {
         let line = error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|&&b| b == b'\n').count() + 1;
         io::Error::new(io::ErrorKind::InvalidData, format!("line {line} is not UTF-8"))
     })
-}
-
-/// All octets of a file that a person may have written: some inputs have no end.
-fn read_bounded(input: impl io::Read) -> io::Result<Vec<u8>> {
-    let mut octets = Vec::new();
-    input.take(MOST + 1).read_to_end(&mut octets)?;
-    let fits = octets.len() as u64 <= MOST;
-    let long = || io::Error::new(io::ErrorKind::FileTooLarge, format!("it is longer than {} MiB", MOST >> 20));
-    fits.then_some(octets).ok_or_else(long)
 }
 
 /// A seed for the chances of rules, where none was given: another one in each run.

@@ -84,9 +84,21 @@ fn another_server_s_capabilities_come_from_a_file() {
         assert!(said.contains("--caps-like") && said.contains(what), "{said}");
     }
     assert!(refused(&["proxy", "imap://h", "--caps-like", "/nowhere/x"]).contains("/nowhere/x cannot be read"));
-    // What has no end is not read to it.
-    assert!(refused(&["proxy", "imap://h", "--caps-like", "/dev/zero"]).contains("longer than 16 MiB"));
-    assert!(refused(&["proxy", "imap://h", "--rules", "/dev/zero"]).contains("longer than 16 MiB"));
+    // What has no end is not read to it, whichever flag names it.
+    let (proxy, probe) = (&["proxy", "imap://h"][..], &["probe", "imap://h"][..]);
+    for command in [
+        [proxy, &["--caps-like"]].concat(),
+        [proxy, &["--rules"]].concat(),
+        [proxy, &["--grammar"]].concat(),
+        [proxy, &["--server-ca"]].concat(),
+        [&["proxy", "imaps://h", "--key", "/dev/zero"], &["--cert"][..]].concat(),
+        [probe, &["--server-ca"]].concat(),
+        vec!["read", "x", "--grammar"],
+        vec!["grammar", "check"],
+    ] {
+        let said = refused(&[&command[..], &["/dev/zero"]].concat());
+        assert!(said.contains("longer than 16 MiB"), "{command:?}: {said}");
+    }
     std::fs::write(&file, b"drop\n# \xff\n").expect("a file");
     assert!(refused(&["proxy", "imap://h", "--rules", path]).contains("line 2 is not UTF-8"));
 }

@@ -121,7 +121,7 @@ pub fn load(origin: &str, file: &Path) -> Result<Vec<CertificateDer<'static>>, P
 /// A file that cannot be read, is empty, or is visibly something else.
 pub fn content(origin: &str, file: &Path, tool: &str, help: &str) -> Result<Vec<u8>, Problem> {
     let refuse = |what: &str, help: &str| Err(unusable(origin, file, what, help));
-    match std::fs::read(file) {
+    match std::fs::File::open(file).and_then(crate::file::small) {
         Err(error) => refuse(&format!("the file cannot be read: {error}"), help),
         Ok(content) if content.is_empty() => refuse("the file is empty", help),
         // A sequence, as every certificate and key is in DER, and PKCS #12.
