@@ -1,13 +1,13 @@
 //! Masking: what must not be shown of texts and of data is overwritten in the arena before anything is said of it.
 
 use super::finding::note;
-use super::{Explainer, add, phrase, range, secret};
+use super::{Explainer, add, phrase, range, url};
 use crate::event::{Data, DataKind, Form, Kind, NoteKind, Peer, Span, Text};
 
 impl Explainer {
     /// Adds what must not be shown besides what the session has found, and masks all of it.
     pub(super) fn hide(&mut self, text: &mut Text, bytes: &mut [u8]) {
-        add(&mut text.secrets, secret::in_urls(text.bytes.of(bytes)));
+        add(&mut text.secrets, url::secrets(text.bytes.of(bytes)));
         let echoing = self.may_echo(text.bytes.of(bytes), text.reading.kind);
         if echoing {
             let echoes = self.vault.echoes(text.bytes.of(bytes));
@@ -21,7 +21,7 @@ impl Explainer {
         // What a rule made of a text may hold a secret anywhere: the remembered ones are looked for in every kind of text.
         let echoes = self.vault.echoes(edit.bytes.of(bytes));
         add(&mut edit.secrets, echoes);
-        add(&mut edit.secrets, secret::in_urls(edit.bytes.of(bytes)));
+        add(&mut edit.secrets, url::secrets(edit.bytes.of(bytes)));
         let range = range(edit.bytes, bytes.len());
         self.vault.hide(&mut bytes[range], &edit.secrets);
     }
@@ -50,7 +50,7 @@ impl Explainer {
         if data.secret {
             self.vault.hide(&mut bytes[head.clone()], &[Span::new(0, head.len())]);
         } else if data.kind == DataKind::Literal {
-            let tokens = secret::in_urls(&bytes[head.clone()]);
+            let tokens = url::secrets(&bytes[head.clone()]);
             self.vault.hide(&mut bytes[head.clone()], &tokens);
         } else {
             let echoes = self.vault.echoes(&bytes[head.clone()]);

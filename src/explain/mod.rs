@@ -23,6 +23,7 @@ mod spoken;
 mod summary;
 pub mod tally;
 pub mod tls;
+pub mod url;
 mod usage;
 
 use std::collections::{BTreeSet, VecDeque};

@@ -1,8 +1,8 @@
 //! All octets of data, for outputs that keep them: what must not be shown of them is hidden here, also where a secret comes in
 //! two pieces. For that the end of a piece waits for the next one; it is never longer than the longest secret.
 
-use super::Explainer;
 use super::secret::{self, Vault};
+use super::{Explainer, url};
 use crate::event::{DataKind, Event, MAX_OCTETS, Octets, Peer, Span, Time, What};
 use crate::exchange::Explained;
 
@@ -87,10 +87,10 @@ fn mask(vault: &Vault, octets: &mut Octets, bytes: &mut Vec<u8>, begun: Option<T
     if hidden {
         hide(&mut whole);
     }
-    let spans = if literal { secret::in_urls(&whole) } else { vault.echoes(&whole) };
+    let spans = if literal { url::secrets(&whole) } else { vault.echoes(&whole) };
     let cut = !literal && vault.is_cut() && spans.last().is_some_and(|span| span.end as usize == whole.len());
     vault.hide(&mut whole, &spans);
-    let wait = if literal { secret::open_url(&whole, URL) } else { reach.saturating_sub(1).min(whole.len()) };
+    let wait = if literal { url::open(&whole, URL) } else { reach.saturating_sub(1).min(whole.len()) };
     let tail = whole.split_off(whole.len() - wait);
     debug_assert!(whole.len() <= MAX_OCTETS + secret::MAX_SECRET * 2, "a tail is short");
     let start = bytes.len();

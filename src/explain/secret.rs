@@ -173,7 +173,7 @@ impl Vault {
     pub fn remember_token(&mut self, token: &[u8]) {
         let token = token.trim_ascii();
         self.remember(token);
-        in_urls(token).iter().for_each(|span| self.remember(span.of(token)));
+        super::url::secrets(token).iter().for_each(|span| self.remember(span.of(token)));
         // Of a line that was hidden whole, a server may repeat what it takes for the verb, or what the last word means: a
         // password behind a NUL in base64, or behind a colon (RFC 2812 section 2.3.1).
         let end = token.iter().rposition(|b| !b" \t\r\"".contains(b)).map_or(0, |at| at + 1);
@@ -322,79 +322,6 @@ fn coded(secret: &[u8], by: usize) -> Vec<u8> {
     [&all.as_bytes()[letters], b"\n"].concat()
 }
 
-/// Where the secrets of URLs stand: tokens, and passwords (RFC 3986 section 3.2.1), in order.
-#[must_use]
-pub fn in_urls(text: &[u8]) -> Vec<Span> {
-    // Most texts have neither, and are looked at once.
-    if memchr::memchr2(b';', b'/', text).is_none() {
-        return Vec::new();
-    }
-    let mut found = url_tokens(text);
-    let tokens = found.len();
-    found.extend(url_passwords(text));
-    if tokens > 0 && found.len() > tokens { joined(found) } else { found }
-}
-
-/// True for bytes behind which a URL has ended.
-const fn ends_url(byte: u8) -> bool {
-    matches!(byte, b'"' | b' ' | b'<' | b'>' | b')' | b'\r' | b'\n')
-}
-
-/// Where the passwords of URLs stand: between the colon behind the user's name and the last `@` before the host.
-fn url_passwords(text: &[u8]) -> Vec<Span> {
-    let mut found = Vec::new();
-    if memchr::memchr(b'@', text).is_none() {
-        return found;
-    }
-    for at in memchr::memmem::find_iter(text, b"://") {
-        let start = at + 3;
-        let len = text[start..].iter().position(|&b| ends_url(b)).unwrap_or(text.len() - start);
-        let url = &text[start..start + len];
-        let Some(colon) = memchr::memchr(b':', url) else { continue };
-        if url[..colon].iter().any(|b| b"/?#[@".contains(b)) {
-            continue;
-        }
-        let rest = &url[colon + 1..];
-        let host = rest.iter().position(|b| b"/?#".contains(b)).unwrap_or(rest.len());
-        // A password may have a slash in it although it should not; behind a port there is none.
-        let port = rest[..host].iter().all(u8::is_ascii_digit);
-        let end = memchr::memrchr(b'@', &rest[..host]).or_else(|| memchr::memrchr(b'@', rest).filter(|_| !port));
-        found.extend(end.map(|end| Span::new(start + colon + 1, start + colon + 1 + end)));
-    }
-    found.retain(|span| !span.is_empty());
-    found
-}
-
-/// How many bytes at the end of a piece may be a URL whose secret comes with the next one; fewer than `most`.
-#[must_use]
-pub fn open_url(piece: &[u8], most: usize) -> usize {
-    let token = piece.iter().rposition(|&b| b == b';');
-    let scheme = memchr::memmem::rfind(piece, b"://").filter(|at| !piece[at + 3..].iter().any(|&b| ends_url(b)));
-    let begun = [&b":/"[..], b":"].iter().find(|end| piece.ends_with(end)).map(|end| piece.len() - end.len());
-    let waits = |at: usize| Some(piece.len() - at).filter(|len| *len < most);
-    [token, scheme, begun].into_iter().flatten().filter_map(waits).max().unwrap_or(0)
-}
-
-/// Where the tokens of authorised URLs stand: what follows `;URLAUTH=access:mechanism:` (RFC 4467 section 3), to the end
-/// of the string.
-fn url_tokens(text: &[u8]) -> Vec<Span> {
-    const NAME: &[u8] = b";URLAUTH=";
-    let mut found = Vec::new();
-    let mut from = 0;
-    while let Some(at) = memchr::memchr(b';', &text[from..]).map(|at| from + at) {
-        from = at + 1;
-        if !text.get(at..at + NAME.len()).is_some_and(|name| name.eq_ignore_ascii_case(NAME)) {
-            continue;
-        }
-        let start = at + NAME.len();
-        let end = start + text[start..].iter().take_while(|b| !b"\" <>)\r\n".contains(b)).count();
-        let colons = (start..end).filter(|&at| text[at] == b':').nth(1);
-        found.extend(colons.map(|colon| Span::new(colon + 1, end)));
-        from = end;
-    }
-    found
-}
-
 /// The spans in order, joined where they meet or overlap.
 #[must_use]
 pub fn joined(mut spans: Vec<Span>) -> Vec<Span> {
@@ -510,31 +437,6 @@ mod tests {
         let mut text = *b"password";
         vault.hide(&mut text, &[Span::new(0, 8)]);
         assert_eq!(&text, b"password");
-    }
-
-    #[test]
-    fn tokens_of_urls_are_found_and_urls_without_are_left() {
-        let text = b"a (URL \"imap://j@h/I;UID=1;urlauth=anonymous:internal:91ab\" x;URLAUTH=submit+j";
-        let found = url_tokens(text);
-        assert_eq!(found.iter().map(|span| span.of(text)).collect::<Vec<_>>(), [b"91ab"]);
-        assert!(url_tokens(b";;;urlauth;URLAUTH=:").is_empty());
-    }
-
-    #[test]
-    fn passwords_of_urls_are_found() {
-        for (text, hidden) in [
-            ("see imap://bob:pw@host/INBOX now", &["pw"][..]),
-            ("<http://bob:p@w:x@host:80/a@b>", &["p@w:x"]),
-            ("smtp://bob:12345@host", &["12345"]),
-            ("smtp://bob:p/w@host", &["p/w"]),
-            ("imap://a:pw@h/x;urlauth=anonymous:internal:91ab imap://c:qq@d", &["pw", "91ab", "qq"]),
-            ("http://host:80/a@b http://bob@host/ http://[::1]:80/a@b mailto:bob@host://x", &[]),
-            ("imap://bob:@host/ a@b ://", &[]),
-        ] {
-            let found = in_urls(text.as_bytes());
-            let found: Vec<&str> = found.iter().map(|span| &text[span.start as usize..span.end as usize]).collect();
-            assert_eq!(found, hidden, "{text}");
-        }
     }
 
     #[test]

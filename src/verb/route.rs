@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use super::protocols::{Protocols, Scheme, Tls};
-use crate::explain::secret::in_urls;
+use crate::explain::url;
 use crate::problem::Problem;
 
 /// Where to listen and where to connect to.
@@ -124,7 +124,7 @@ fn scheme_of(name: &str, protocols: &Protocols) -> Result<Scheme, Fault> {
 /// What the user wrote, without a password: a terminal may be shown to others.
 fn without_password(text: &str) -> String {
     let mut shown = text.to_owned();
-    for span in in_urls(text.as_bytes()).into_iter().rev() {
+    for span in url::secrets(text.as_bytes()).into_iter().rev() {
         shown.replace_range(span.start as usize..span.end as usize, "<hidden>");
     }
     shown
