@@ -45,6 +45,9 @@ impl Explainer {
     /// What a text says about credentials, as a note; its secrets are remembered and added to the text's. What comes from a
     /// recording was decoded before its secrets were hidden, and brings along what was found.
     pub(super) fn decode(&mut self, from: Peer, text: &mut Text, bytes: &[u8]) -> Option<Note> {
+        if from == Peer::Server && self.is_about_mail(text, bytes) {
+            return None;
+        }
         let known = self.vault.is_sealed().then(|| text.secrets.clone());
         if text.oddities.contains(&Oddity::UnexpectedGoAhead) {
             // A literal before it is missing: the next one may be the password, and names nobody.
@@ -81,6 +84,12 @@ impl Explainer {
             })
         });
         words(&said)
+    }
+
+    /// True for a response of IMAP that is no part of a login, as most that a server says are.
+    fn is_about_mail(&self, text: &Text, bytes: &[u8]) -> bool {
+        let Kind::Info { name, .. } = text.reading.kind else { return false };
+        self.book == Book::Imap && text.decoded.is_none() && !is_challenge(name.of(text.bytes.of(bytes)))
     }
 
     /// What follows the last word of a line that is a verb, for a verb is no secret.
@@ -206,7 +215,7 @@ impl Explainer {
             }
             // In IRC a challenge is a message like any other, and what it belongs to is not followed.
             (Peer::Server, Kind::Info { name, arguments, .. })
-                if name.of(raw).eq_ignore_ascii_case(b"AUTHENTICATE") && is_coded(arguments.of(raw)) =>
+                if is_challenge(name.of(raw)) && is_coded(arguments.of(raw)) =>
             {
                 add(&mut text.secrets, vec![arguments]);
                 None
@@ -475,6 +484,11 @@ impl Explainer {
 /// True for a reply that accepts what it answers.
 fn accepts(text: &Text) -> bool {
     matches!(text.reading.kind, Kind::Reply { status: Status::Ok, .. }) && !text.more
+}
+
+/// True for the name of a message with a challenge in IRC.
+fn is_challenge(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"AUTHENTICATE")
 }
 
 /// A note of what was decoded, if it says anything.
