@@ -55,8 +55,9 @@ pub struct Lanes {
     pub held: bool,
     /// Segments since the last time that [`Lane::settled`] was moved on.
     segments: u8,
-    /// The time of what came out last.
+    /// The time of what came out last, and of the last segment.
     told: Time,
+    last: Time,
 }
 
 impl Lanes {
@@ -96,6 +97,7 @@ impl Lanes {
                 lane.keep(place, fresh, at, needs);
             }
         }
+        self.last = self.last.max(at);
         self.segments += 1;
         if self.segments >= PATIENCE {
             self.segments = 0;
@@ -129,6 +131,7 @@ impl Lanes {
             let missing = lane.end.unwrap_or(last).saturating_sub(next);
             if missing > 0 {
                 lane.next = Some(next + missing);
+                self.told = self.told.max(self.last);
                 tell(peer, self.told, Told::Lost(missing));
             }
         }
@@ -414,6 +417,7 @@ mod tests {
         // One side alone.
         let servers: Vec<usize> = (0..talk.len()).filter(|at| at % 2 == 1).collect();
         let heard = converse(&talk, &servers[..servers.len() - 1], |_| ());
+        assert!(heard.2.is_sorted());
         assert_eq!(heard.text(), format!("{}g[H]", "a[#]c[#]e[#]g[#]".repeat(11) + "a[#]c[#]e[#]"));
         // Nothing is missing; what was captured out of order is not what was said out of order.
         let heard = converse(&talk, &[], |order| order.chunks_mut(5).for_each(<[usize]>::reverse));

@@ -183,7 +183,12 @@ impl Flows {
         self.waiting = self.waiting + flow.lanes.waiting() - before;
         if self.waiting > MAX_WAITING {
             let held = flow.lanes.waiting();
-            flow.settle(0, ready);
+            if flow.known == Known::Undecided {
+                self.unknown.add(flow.server.port());
+                flow.pass();
+            } else {
+                flow.settle(0, ready);
+            }
             self.waiting -= held - flow.lanes.waiting();
         }
         if segment.resets {
@@ -309,9 +314,20 @@ impl Flows {
             self.tell(flow, certain, false, ready);
         } else if let Some(protocol) = self.given.clone().or_else(|| words.map(str::to_owned)) {
             self.tell(flow, &protocol, false, ready);
-        } else if flow.came[from.other().index()] > 0 || flow.lanes.waiting() > MAX_FIRST {
-            self.unknown.add(port);
-            flow.pass();
+        } else if flow.came[from.other().index()] > 0 && !flow.middle || flow.lanes.waiting() > MAX_FIRST {
+            self.settle(flow, ready);
+        }
+    }
+
+    /// Nothing that was said tells the protocol. In the middle of a connection it need not, and a port may, though it can be a client's.
+    fn settle(&mut self, flow: &mut Flow, ready: &mut VecDeque<Piece>) {
+        let port = flow.server.port();
+        match guess::of_port(port, true).filter(|_| flow.middle) {
+            Some(protocol) => self.tell(flow, protocol, false, ready),
+            None => {
+                self.unknown.add(port);
+                flow.pass();
+            }
         }
     }
 
@@ -347,8 +363,11 @@ impl Flows {
         reset: bool,
         ready: &mut VecDeque<Piece>,
     ) {
-        let Some(flow) = self.flows.get_mut(&key) else { return };
+        let Some(mut flow) = self.flows.remove(&key) else { return };
         self.waiting -= flow.lanes.waiting();
+        if flow.known == Known::Undecided && flow.came != [0; 2] {
+            self.settle(&mut flow, ready);
+        }
         match flow.known {
             Known::Told(connection) => {
                 flow.finish(connection, at, ready);
@@ -357,11 +376,11 @@ impl Flows {
                     self.under_tls.add(flow.server.port());
                 }
             }
-            Known::Undecided if flow.came == [0; 2] => self.silent.add(flow.server.port()),
-            Known::Undecided => self.unknown.add(flow.server.port()),
+            Known::Undecided => self.silent.add(flow.server.port()),
             Known::Passed => {}
         }
         flow.pass();
+        self.flows.insert(key, flow);
     }
 }
 

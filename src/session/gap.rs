@@ -2,10 +2,11 @@
 //! is over, and nothing that follows is believed, or found odd, until a command is known again.
 
 use super::dialogue::Dialogue;
+use super::lane::{Block, Wait};
 use super::turn::Turn;
 use super::{Outbox, Session};
-use crate::event::{Form, Kind, Oddity, Peer, Reading, State, What};
-use crate::wire::Expect;
+use crate::event::{DataKind, Form, Kind, Oddity, Peer, Reading, State, What};
+use crate::wire::{self, Expect};
 
 /// How much can be seen behind a hole.
 #[derive(Debug, Clone, Copy, Default)]
@@ -181,6 +182,8 @@ impl Session {
     /// Ends what is under way, as far as it may have gone on in what is missing.
     fn lose_track(&mut self, from: Peer, out: &mut Outbox) {
         self.distrust();
+        let client = self.lane(Peer::Client);
+        client.unasked = from == Peer::Server && matches!(client.wait, Some((Wait::Message, _)));
         if from == Peer::Client {
             // What waits was followed by something else.
             self.refuse_all(out);
@@ -201,6 +204,22 @@ impl Session {
         // Nobody knows which replies are missing.
         self.dialogue = Dialogue::default();
         self.refuse_all(out);
+    }
+
+    /// Begins a message whose consent is missing, unless these bytes of the client's read as a command. All of it is hidden: it may be
+    /// something else. Returns true if it begins.
+    pub(super) fn begins_unasked(&mut self, bytes: &[u8]) -> bool {
+        if !std::mem::take(&mut self.lane(Peer::Client).unasked) {
+            return false;
+        }
+        let line = memchr::memchr(b'\n', bytes).map_or(bytes, |at| &bytes[..=at]);
+        let reading = wire::read(self.grammar.form, Peer::Client, line);
+        if matches!(reading.kind, Kind::Command { verb, .. } if self.grammar.command(verb.of(line)).is_some()) {
+            return false;
+        }
+        self.frames += 1;
+        self.lane(Peer::Client).block = Some(Box::new(Block::new(DataKind::Message, self.frames, None, true)));
+        true
     }
 
     /// Reads what waits on the client's lane as if it had been refused.

@@ -240,6 +240,8 @@ pub struct Lane {
     pub undue: bool,
     /// Bytes are missing before the next text.
     pub torn: bool,
+    /// The consent to a message may be missing: what comes is the message, unless it reads as a command.
+    pub unasked: bool,
     /// An octet has been seen.
     pub started: bool,
     /// A text has been read; before the first, other protocols are recognised.

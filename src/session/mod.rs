@@ -38,7 +38,7 @@ use crate::event::{Closed, Closer, DataKind, Form, Kind, Oddity, Peer, Reading, 
 use crate::grammar::Grammar;
 pub use crate::rules::Trouble;
 use crate::rules::{Progress, Rules};
-use crate::wire::{self, Cut, Expect, Framer, imap, managesieve};
+use crate::wire::{self, Cut, Ends, Expect, Framer, imap, managesieve};
 pub use amount::MAX_EVENTS;
 use deflate::Deflate;
 use dialogue::Dialogue;
@@ -306,6 +306,10 @@ impl Session {
             let may_begin = self.lane(from).due || self.sight.blind;
             if may_begin && framer.expected() == Expect::Line && framer.held().is_empty() {
                 self.tls_or_text(from, input[0], &mut framer, out);
+            }
+            let begins = self.lane(from).unasked && framer.expected() == Expect::Line && framer.held().is_empty();
+            if begins && self.begins_unasked(input) {
+                framer.expect(Expect::Dot(Ends::CrLf));
             }
             if framer.expected() == Expect::Line && framer.held().is_empty() {
                 framer.gather(self.gather(from));

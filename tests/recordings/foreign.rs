@@ -465,6 +465,23 @@ fn connections_of_which_only_a_part_is_there() {
 }
 
 #[test]
+fn the_middle_of_a_connection_is_recognised_by_a_later_line_or_the_port() {
+    let middle = |port: u16, lines: &[(bool, &[u8])]| {
+        let server = format!("10.0.0.2:{port}");
+        let frames = segment::conversation(101, CLIENT, &server, lines);
+        capture(&frames[3..frames.len() - 3], None)
+    };
+    let message: [(bool, &[u8]); 2] = [(true, b"some text\r\n.\r\n"), (false, b"250 ok\r\n")];
+    let told = middle(2525, &message);
+    assert!(told.starts_with("1 == smtp 10.0.0.1:50000 -> 10.0.0.2:2525, from the middle\n1 ?? client None"), "{told}");
+    assert!(middle(8025, &message).starts_with("-- 1 connection to port 8025 not read"));
+    let more = [&message[..], &[(true, b"MAIL FROM:<a@b>\r\n"), (false, b"250 ok\r\n")]].concat();
+    let told = middle(8025, &more);
+    assert!(told.starts_with("1 == smtp 10.0.0.1:50000 -> 10.0.0.2:8025, from the middle\n1 ?? client None"), "{told}");
+    assert!(told.contains("1 C: some text\\r\\n.\\r\\n\n1 S: 250 ok\\r\\n\n1 C: MAIL FROM"), "{told}");
+}
+
+#[test]
 fn protocols_are_recognised_or_asked_for() {
     let odd = "10.0.0.2:8143";
     let greeted = segment::conversation(101, CLIENT, odd, &TURNS);

@@ -215,3 +215,34 @@ fn no_secret_is_shown_where_something_is_missing() {
         }
     }
 }
+
+/// Of a message whose consent is missing, the lines are no commands; of one that was refused, the commands are.
+#[test]
+fn a_message_of_one_side_is_one() {
+    let talk = |rest: &[&str]| {
+        let mut steps: Vec<Step> = Vec::new();
+        for (client, server) in [
+            ("", "220 mx"),
+            ("EHLO a", "250 mx"),
+            ("MAIL FROM:<a@b>", "250"),
+            ("RCPT TO:<c@d>", "250"),
+            ("DATA", "354"),
+        ] {
+            steps.extend((!client.is_empty()).then(|| (Peer::Client, format!("{client}\r\n").into_bytes())));
+            steps.push((Peer::Server, format!("{server} x\r\n").into_bytes()));
+        }
+        for client in rest {
+            steps.push((Peer::Client, client.replace('|', "\r\n").into_bytes()));
+            steps.push((Peer::Server, b"250 ok\r\n".to_vec()));
+        }
+        Talk { name: "one side".to_owned(), protocol: "smtp", steps }
+    };
+    let texts = |rest: &[&str]| {
+        let read = read(capture(&talk(rest), Cut::Side(Peer::Server)).0, "smtp");
+        assert!(read.blames.is_empty(), "{}", read.log);
+        read.texts[0].iter().skip(4).map(|text| String::from_utf8_lossy(text).trim_end().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(texts(&["Subject: x||hello|.|", "QUIT|"]), ["QUIT"]);
+    assert_eq!(texts(&["hello||", "HELP me|.|", "QUIT|"]), ["QUIT"]);
+    assert_eq!(texts(&["RSET|", "QUIT|"]), ["RSET", "QUIT"]);
+}
