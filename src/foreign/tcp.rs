@@ -11,7 +11,7 @@ use crate::event::{Peer, State, Time};
 use crate::wording::amount;
 
 /// So many connections are known at the same time; then the oldest is ended.
-const MAX_CONNECTIONS: usize = 65_536;
+const MAX_CONNECTIONS: usize = 10_240;
 
 /// So much may wait in all of them together.
 const MAX_WAITING: usize = 64 << 20;

@@ -12,14 +12,19 @@ use crate::rules::Rules;
 use crate::session::{Outbox, Session};
 use crate::wording::nearest;
 
-/// So many connections may be open at a time; what comes of others is passed over.
-const MAX_OPEN: usize = 65_536;
+/// Maximum number of connections that are open at a time, as in a recording; others are passed over.
+const MAX_OPEN: usize = crate::recording::MAX_OPEN;
+
+/// Maximum number of bytes that all connections together keep back: incomplete lines, and what waits for an answer.
+const MAX_HELD: usize = 64 * 1024 * 1024;
 
 /// The connections of a file.
 pub struct Passages {
     grammars: Vec<Arc<Grammar>>,
     open: HashMap<u64, Passage>,
     last: Time,
+    /// Number of bytes that all of them keep back.
+    held: usize,
     /// The state in which connections begin, if the user says so.
     given: Option<State>,
 }
@@ -35,6 +40,8 @@ struct Passage {
     inside: bool,
     /// TLS has begun: it is told once.
     secured: bool,
+    /// How many of its bytes are in the sum of all.
+    counted: usize,
     /// Text in the place of TLS: whoever else speaks shows whether TLS was taken away from the file, or was not spoken.
     early: Vec<(Peer, Time, Vec<u8>)>,
 }
@@ -60,6 +67,12 @@ impl Passage {
             out.report(Peer::Server, What::Tls(Box::new(facts.clone())));
             out.report(Peer::Client, What::Tls(Box::new(facts)));
         }
+    }
+
+    /// How many bytes are kept back.
+    fn held(&self) -> usize {
+        let early: usize = self.early.iter().map(|(.., bytes)| bytes.len()).sum();
+        self.session.held(Peer::Client) + self.session.held(Peer::Server) + early
     }
 
     /// Takes what a peer said.
@@ -171,7 +184,7 @@ impl Passages {
     /// None so far.
     #[must_use]
     pub fn new(grammars: Vec<Arc<Grammar>>) -> Self {
-        Passages { grammars, open: HashMap::new(), last: Time(0), given: None }
+        Passages { grammars, open: HashMap::new(), last: Time(0), held: 0, given: None }
     }
 
     /// The same with connections that begin in this state, as the user says: whole ones in [`State::Greeting`].
@@ -191,6 +204,7 @@ impl Passages {
             Piece::Octets { connection, at, from, bytes } => {
                 let Some(passage) = self.open.get_mut(&connection) else { return };
                 passage.hear(at, from, &bytes, came);
+                self.weigh(connection, at, came);
             }
             Piece::TlsFirst { connection, .. } => {
                 if let Some(passage) = self.open.get_mut(&connection) {
@@ -228,6 +242,20 @@ impl Passages {
                 let about = connection.map(|number| format!("connection {number}: ")).unwrap_or_default();
                 came(Came::Told(format!("{about}{text}"), damage));
             }
+        }
+    }
+
+    /// Ends a connection that keeps something back where all together keep back too much: of a line without end in each of
+    /// many connections, nobody learns anything.
+    fn weigh(&mut self, number: u64, at: Time, came: &mut dyn FnMut(Came)) {
+        let Some(passage) = self.open.get_mut(&number) else { return };
+        let held = passage.held();
+        self.held = self.held - std::mem::replace(&mut passage.counted, held) + held;
+        if held > 0 && self.held > MAX_HELD {
+            let what =
+                format!("connection {number} is given up: {} MiB wait for the ends of their lines", MAX_HELD >> 20);
+            came(Came::Told(what, true));
+            self.end(number, at, Closer::Unseen, came);
         }
     }
 
@@ -278,7 +306,8 @@ impl Passages {
         };
         let mut out = Outbox::default();
         out.report(Peer::Client, What::Opened(Box::new(opened)));
-        let passage = Passage { number, session, received: [0; 2], inside, secured: false, early: Vec::new() };
+        let passage =
+            Passage { number, session, received: [0; 2], inside, secured: false, counted: 0, early: Vec::new() };
         self.open.insert(number, passage);
         hand_over(number, at, &mut out, came);
     }
@@ -306,6 +335,7 @@ impl Passages {
 
     fn end(&mut self, number: u64, at: Time, by: Closer, came: &mut dyn FnMut(Came)) {
         let Some(mut passage) = self.open.remove(&number) else { return };
+        self.held -= passage.counted;
         passage.resolve(came);
         let mut out = Outbox::default();
         let first = match by {
@@ -327,5 +357,44 @@ fn hand_over(connection: u64, at: Time, out: &mut Outbox, came: &mut dyn FnMut(C
     if !batch.events.is_empty() {
         (batch.connection, batch.at) = (connection, at);
         came(Came::Events(batch));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_all_connections_keep_back_is_bounded() {
+        let grammar = Grammar::builtin("imap").expect("it is built in");
+        let mut passages = Passages::new(vec![grammar]);
+        let (mut told, mut closed) = (0, 0);
+        for connection in 1..=2_000 {
+            let opened = Piece::Opened {
+                connection,
+                at: Time(1),
+                protocol: Some("imap".to_owned()),
+                client: "a:1".to_owned(),
+                server: "b:143".to_owned(),
+                inside: false,
+                middle: None,
+            };
+            let line = Piece::Octets { connection, at: Time(2), from: Peer::Server, bytes: vec![b'x'; 60_000] };
+            for piece in [opened, line] {
+                passages.take(piece, &mut |came| match came {
+                    Came::Told(what, damage) => told += usize::from(damage && what.contains("64 MiB")),
+                    Came::Events(batch) => {
+                        closed += batch.events.iter().filter(|event| matches!(event.what, What::Closed(_))).count();
+                    }
+                });
+                assert!(passages.held <= MAX_HELD);
+            }
+            if connection % 100 == 0 {
+                assert_eq!(passages.held, passages.open.values().map(Passage::held).sum::<usize>());
+            }
+        }
+        assert!(told > 800 && told == closed, "{told} {closed}");
+        passages.finish(&mut |_| {});
+        assert_eq!(passages.held, 0);
     }
 }
