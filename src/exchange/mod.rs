@@ -59,11 +59,11 @@ pub struct Connection {
     pub number: u64,
     grammar: Arc<Grammar>,
     /// Its opening, once that has come.
-    pub opened: Option<Box<Opened>>,
+    pub opened: Option<Arc<Opened>>,
     /// When its first event came.
     pub began: Time,
     /// The facts of TLS on the legs to `[client, server]`; `None` where there is none.
-    pub legs: [Option<Box<TlsFacts>>; 2],
+    pub legs: [Option<Arc<TlsFacts>>; 2],
     /// Where it stands: the state in which the last text or block of data was sent.
     pub state: State,
     /// The capability lists: what the server offered, what the client was offered, and what the client used.
@@ -110,12 +110,12 @@ impl Connection {
             What::Data(data) => self.data(from, data, bytes, at),
             What::Octets(octets) => self.enter(from, octets.frame, false),
             What::Opened(opened) => {
-                self.opened = Some(opened.clone());
+                self.opened = Some(Arc::new((**opened).clone()));
                 self.missing.beginning |= opened.middle.is_some();
                 self.missing.unsure |= opened.middle.is_some();
                 self.began = at;
             }
-            What::Tls(facts) => self.legs[from.index()] = Some(facts.clone()),
+            What::Tls(facts) => self.legs[from.index()] = Some(Arc::new((**facts).clone())),
             What::Lag { events, .. } => {
                 self.missing.events = self.missing.events.saturating_add(*events);
                 self.lose_track();

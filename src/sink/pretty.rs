@@ -11,7 +11,7 @@ use super::bulk::Bulk;
 use super::clock::Clock;
 use super::closing;
 use super::page::Page;
-use super::secured::{self, Secured};
+use super::secured;
 use super::style::{Body, Ink, Look, Palette};
 use super::text::{self, End};
 use super::{Sink, caps, phrase};
@@ -47,7 +47,6 @@ pub struct Pretty<W> {
     body: Body,
     bulk: Bulk,
     numbers: Numbers,
-    secured: Secured,
     /// Start of the last line, and what it was made for.
     prefix: Vec<u8>,
     prefix_of: Option<(u64, u64, &'static str, Option<State>)>,
@@ -71,7 +70,6 @@ impl<W: Write + Send> Pretty<W> {
             body: look.body,
             bulk: Bulk::new(look.body),
             numbers: Numbers::default(),
-            secured: Secured::default(),
             prefix: Vec::new(),
             prefix_of: None,
             begun: false,
@@ -117,7 +115,7 @@ impl<W: Write + Send> Pretty<W> {
 
     /// Begins a line of what a peer sent.
     fn begin_from(&mut self, event: &Explained<'_>, from: Peer, star: bool, state: State) {
-        let (mark, ink) = match (from, star, self.secured.is(event.connection.number, from)) {
+        let (mark, ink) = match (from, star, event.connection.has_tls(from)) {
             (Peer::Client, false, false) => ("C:", Ink::Client),
             (Peer::Server, false, false) => ("S:", Ink::Server),
             (Peer::Client, false, true) => ("C~", Ink::Client),
@@ -310,7 +308,6 @@ impl<W: Write + Send> Pretty<W> {
     fn leave(&mut self, connection: u64) {
         self.numbers.leave(connection);
         self.bulk.leave(connection);
-        self.secured.leave(connection);
     }
 }
 
@@ -335,7 +332,6 @@ impl<W: Write + Send> Sink for Pretty<W> {
                 self.notes(event);
             }
             What::Tls(facts) => {
-                self.secured.enter(event.connection.number, *from);
                 self.begin(event, "--", Ink::Faint, None);
                 secured::write(&mut self.page, *from, facts);
                 self.notes(event);
@@ -380,7 +376,6 @@ impl<W: Write + Send> Sink for Pretty<W> {
 
     fn skip(&mut self, event: &Explained<'_>) {
         match event.event.what {
-            What::Tls(_) => self.secured.enter(event.connection.number, event.event.from),
             What::Closed(_) => self.leave(event.connection.number),
             What::Data(ref data) => drop(self.bulk.take(event, data)),
             _ => {}

@@ -1,6 +1,4 @@
-//! TLS in the log: which lanes are under it, and its facts in two lines a leg.
-
-use std::collections::HashMap;
+//! TLS in the log: its facts in two lines a leg.
 
 use super::page::Page;
 use super::style::Ink;
@@ -9,31 +7,6 @@ use crate::wording::date;
 
 /// So many names of a certificate are shown.
 const NAMES: usize = 4;
-
-/// The legs under TLS of the connections that are open, if any is.
-#[derive(Debug, Default)]
-pub struct Secured {
-    legs: HashMap<u64, [bool; 2]>,
-}
-
-impl Secured {
-    /// The leg to this peer is under TLS from here on.
-    pub fn enter(&mut self, connection: u64, peer: Peer) {
-        self.legs.entry(connection).or_default()[peer.index()] = true;
-    }
-
-    /// Whether it is.
-    #[must_use]
-    pub fn is(&self, connection: u64, peer: Peer) -> bool {
-        // Most logs have no TLS at all.
-        !self.legs.is_empty() && self.legs.get(&connection).is_some_and(|legs| legs[peer.index()])
-    }
-
-    /// The connection is over.
-    pub fn leave(&mut self, connection: u64) {
-        self.legs.remove(&connection);
-    }
-}
 
 /// Writes the facts of one leg: what was settled, on the line that was begun, and the certificate under it.
 pub fn write(page: &mut Page, peer: Peer, facts: &TlsFacts) {

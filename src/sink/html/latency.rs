@@ -1,22 +1,22 @@
 //! How long answers took, command by command: counted in steps of a logarithmic scale, so that nothing has to be left out,
-//! and drawn as they were counted. Bounded: [`MAX_VERBS`] verbs, [`MAX_FLIGHT`] commands that wait.
+//! and drawn as they were counted. Bounded: [`MAX_VERBS`] verbs.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::markup::Markup;
-use crate::event::{Kind, Role, Status, Text};
-use crate::exchange::Explained;
+use crate::event::{Kind, Status, Text};
+use crate::exchange::{Explained, Tie};
 use crate::wording::{amount, duration};
 
 /// So many verbs are counted apart; the rest is `other`.
 const MAX_VERBS: usize = 32;
 
-/// The verb of so many commands that wait for an answer is known.
-const MAX_FLIGHT: usize = 256;
-
 /// The longest verb that is counted apart, in octets.
 const MAX_VERB: usize = 24;
+
+/// What the rest is called.
+const OTHER: &str = "other";
 
 /// Steps of the scale from one power of ten to the next.
 const STEPS: u8 = 8;
@@ -38,7 +38,6 @@ const ROW: u64 = 26;
 #[derive(Debug, Default)]
 pub struct Latency {
     verbs: Vec<Verb>,
-    flight: VecDeque<(u64, usize)>,
 }
 
 #[derive(Debug)]
@@ -51,51 +50,35 @@ struct Verb {
 }
 
 impl Latency {
-    /// Takes a text: a command to be answered, or an answer.
+    /// Takes a text, which may be an answer.
     pub fn hear(&mut self, event: &Explained<'_>, text: &Text) {
-        match text.reading.kind {
-            Kind::Command { verb, .. } if text.first => {
-                let hidden = |mark: &crate::event::Mark| {
-                    mark.role == Role::Secret && mark.span.start < verb.end && verb.start < mark.span.end
-                };
-                let hidden = event.marks.iter().any(hidden);
-                let place = self.place(if hidden { b"" } else { verb.of(event.bytes) });
-                if self.flight.len() >= MAX_FLIGHT {
-                    self.flight.pop_front();
-                }
-                self.flight.push_back((text.frame, place));
-            }
-            Kind::Reply { status, .. } => {
-                let waiting = self.flight.iter().position(|(frame, _)| Some(*frame) == text.answers);
-                let (Some(at), Some(latency)) = (waiting, event.latency) else { return };
-                let place = self.flight[at].1;
-                if !text.more {
-                    self.flight.remove(at);
-                }
-                if let Some(verb) = self.verbs.get_mut(place) {
-                    let bad = matches!(status, Status::No | Status::Bad);
-                    *verb.answers.entry((step(latency), bad)).or_default() += 1;
-                    verb.least = verb.least.min(latency);
-                    verb.most = verb.most.max(latency);
-                }
-            }
-            _ => {}
+        let (Kind::Reply { status, .. }, Some(latency)) = (text.reading.kind, event.latency) else { return };
+        let Some((exchange, Tie::Answer)) = event.connection.exchange() else { return };
+        let place = self.place(exchange.verb());
+        if let Some(verb) = self.verbs.get_mut(place) {
+            let bad = matches!(status, Status::No | Status::Bad);
+            *verb.answers.entry((step(latency), bad)).or_default() += 1;
+            verb.least = verb.least.min(latency);
+            verb.most = verb.most.max(latency);
         }
     }
 
-    fn place(&mut self, verb: &[u8]) -> usize {
-        let plain = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ';
-        let known = !verb.is_empty() && verb.len() <= MAX_VERB && verb.iter().all(plain);
-        let named = |name: &str| self.verbs.iter().position(|verb| verb.name.eq_ignore_ascii_case(name));
-        let name = if known { String::from_utf8_lossy(verb).to_ascii_uppercase() } else { "other".to_owned() };
-        if let Some(at) = named(&name) {
+    fn place(&mut self, verb: &str) -> usize {
+        let named = |name: &str| self.verbs.iter().position(|verb| verb.name == name);
+        let name = if (1..=MAX_VERB).contains(&verb.len()) { verb } else { OTHER };
+        if let Some(at) = named(name) {
             return at;
         }
-        let name = if self.verbs.len() < MAX_VERBS - 1 { name } else { "other".to_owned() };
-        if let Some(at) = named(&name) {
+        let name = if self.verbs.len() < MAX_VERBS - 1 { name } else { OTHER };
+        if let Some(at) = named(name) {
             return at;
         }
-        self.verbs.push(Verb { name, answers: BTreeMap::new(), least: Duration::MAX, most: Duration::ZERO });
+        self.verbs.push(Verb {
+            name: name.to_owned(),
+            answers: BTreeMap::new(),
+            least: Duration::MAX,
+            most: Duration::ZERO,
+        });
         self.verbs.len() - 1
     }
 
@@ -222,10 +205,10 @@ mod tests {
     fn verbs_and_commands_that_wait_are_bounded() {
         let mut latency = Latency::default();
         for number in 0..1000 {
-            latency.place(format!("V{number}").as_bytes());
+            latency.place(&format!("V{number}"));
         }
-        latency.place(b"");
-        latency.place("x".repeat(100).as_bytes());
+        latency.place("");
+        latency.place(&"x".repeat(100));
         assert_eq!(latency.verbs.len(), MAX_VERBS);
         assert_eq!(latency.verbs.last().map(|verb| verb.name.as_str()), Some("other"));
     }

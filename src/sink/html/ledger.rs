@@ -1,11 +1,14 @@
 //! What is kept of a connection while it is open, and its part of the report, which is written when it ends.
 
+use std::sync::Arc;
+
 use super::fact::Told;
 use super::latency::Latency;
 use super::markup::Markup;
 use super::matrix::Matrix;
 use super::trouble::Place;
 use crate::event::{Closed, Opened, Peer, Summary, TlsFacts, Verdict};
+use crate::exchange::Connection;
 use crate::sink::{closing, phrase, secured};
 use crate::wording::amount;
 
@@ -18,35 +21,25 @@ pub struct Ledger {
     pub latency: Latency,
     /// What the log has told of the connection, for conditions.
     pub told: Told,
-    opened: Option<Opened>,
+    /// What the connection knows of itself, also where it outlives the log.
+    opened: Option<Arc<Opened>>,
     /// When, and in which line of the log.
     stamp: String,
     line: u64,
     /// The facts of TLS on `[client, server]`.
-    legs: [Option<TlsFacts>; 2],
+    legs: [Option<Arc<TlsFacts>>; 2],
 }
 
 impl Ledger {
     /// The connection begins, here in the log.
-    pub fn open(&mut self, opened: &Opened, place: &Place) {
-        (self.opened, self.stamp, self.line) = (Some(opened.clone()), place.stamp.clone(), place.line);
+    pub fn open(&mut self, connection: &Connection, place: &Place) {
+        (self.stamp, self.line) = (place.stamp.clone(), place.line);
+        self.opened.clone_from(&connection.opened);
     }
 
-    /// The leg to this peer is under TLS.
-    pub fn secure(&mut self, peer: Peer, facts: &TlsFacts) {
-        self.legs[peer.index()] = Some(facts.clone());
-    }
-
-    /// True if one is.
-    #[must_use]
-    pub const fn is_secured(&self) -> bool {
-        self.legs[0].is_some() || self.legs[1].is_some()
-    }
-
-    /// True if the leg to this peer is.
-    #[must_use]
-    pub const fn has_tls(&self, peer: Peer) -> bool {
-        self.legs[peer.index()].is_some()
+    /// A leg is under TLS.
+    pub fn secure(&mut self, connection: &Connection) {
+        self.legs.clone_from(&connection.legs);
     }
 
     /// Writes the account; without an end the connection outlived the log.

@@ -185,10 +185,10 @@ impl<W: Write + Send> Html<W> {
     fn note_down(&mut self, event: &Explained<'_>, place: &Place) {
         let ledger = self.ledger(place.connection);
         match &event.event.what {
-            What::Opened(opened) => ledger.open(opened, place),
-            What::Tls(facts) => ledger.secure(event.event.from, facts),
+            What::Opened(_) => ledger.open(event.connection, place),
+            What::Tls(_) => ledger.secure(event.connection),
             What::Text(text) => {
-                let secured = ledger.is_secured();
+                let secured = [Peer::Client, Peer::Server].into_iter().any(|peer| event.connection.has_tls(peer));
                 ledger.matrix.hear(event, text, place.line, secured);
                 ledger.latency.hear(event, text);
             }
@@ -208,13 +208,13 @@ impl<W: Write + Send> Html<W> {
             What::Octets(_) => return,
             What::Text(text) => {
                 let odd = line::is_odd(event, text);
-                let secured = self.ledger(place.connection).has_tls(from);
+                let secured = event.connection.has_tls(from);
                 self.begin_from(place, from, [odd, line::is_surprise(event)], text.state, secured);
                 line::text(&mut self.page, event, from, text);
             }
             What::Data(data) => {
                 let odd = phrase::is_short(data) || line::is_surprise(event) || !data.oddities.is_empty();
-                let secured = self.ledger(place.connection).has_tls(from);
+                let secured = event.connection.has_tls(from);
                 self.begin_from(place, from, [odd, line::is_surprise(event)], data.state, secured);
                 line::data(&mut self.page, event, data, self.body);
             }
