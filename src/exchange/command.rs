@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::event::{Span, State, Status, Time, is_masked};
-use crate::grammar::{Grammar, Then};
+use crate::grammar::{Grammar, Replies, Then};
 
 /// Longest verb, in bytes. A longer one is no verb that anybody knows.
 pub const MAX_VERB: usize = 64;
@@ -24,6 +24,22 @@ pub enum Disposition {
     Drop,
     /// Nowhere: a rule refused it, and imapscope answers.
     Refuse,
+}
+
+/// How far a login had got when it was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sent {
+    /// No message with credentials was sent.
+    Nothing,
+    /// The user name was sent, and nothing that proves it.
+    Name,
+    /// The client gave up: it sent `*` (RFC 4422 section 3.5).
+    Cancelled,
+    /// The mechanism has no password: EXTERNAL, ANONYMOUS.
+    Identity,
+    /// Everything was sent, or that is not known.
+    #[default]
+    All,
 }
 
 /// A command with its replies. Its words are those of the log: what is hidden there is hidden here.
@@ -53,8 +69,28 @@ pub struct Exchange {
     pub ours: bool,
     /// The server asked for what follows.
     pub granted: bool,
+    /// It announced a literal, and the server has not asked for it yet.
+    pub unsent: bool,
+    /// The message that it sends, or the last chunk of it, is sent.
+    pub whole: bool,
+    /// There is a reply for each recipient, and none for all of them.
+    pub each: bool,
+    /// It is a login.
+    pub login: bool,
+    /// How far its line gets a login.
+    pub sent: Sent,
+    /// A list of capabilities came while it waited.
+    pub listed: bool,
+    /// The mailbox, user or recipient that it names, for people.
+    pub subject: Option<Box<str>>,
+    /// Its place among the verbs that are counted.
+    pub row: u16,
+    /// Its tag is hidden.
+    pub hidden_tag: bool,
     /// Number of replies, continuation requests apart.
     pub replies: u32,
+    /// How many of them were good.
+    pub taken: u32,
     /// The status of the last reply.
     pub status: Option<Status>,
     /// From the last bytes of the command to its last reply.
@@ -68,11 +104,15 @@ impl Exchange {
         let [tag, verb, arguments] = parts.map(|part| part.of(bytes));
         let known = grammar.command(verb);
         // The tag stands before the verb: what hides a part of it hides whether that is a tag.
-        let tag = if is_hidden(secrets, bytes, parts[0]) { b"" } else { &tag[..tag.len().min(MAX_TAG)] };
+        let hidden_tag = is_hidden(secrets, bytes, parts[0]);
+        let tag = if hidden_tag { b"" } else { &tag[..tag.len().min(MAX_TAG)] };
         let mut spelled = [0; MAX_VERB];
         let verb = if is_hidden(secrets, bytes, parts[1]) { None } else { spell(verb, &mut spelled) };
         let verb = verb.unwrap_or_default().as_bytes();
         let bare = arguments.trim_ascii().is_empty();
+        let chunk = known.is_some_and(|known| known.then == Some(Then::ClientOctets));
+        // Chunks before the last one change nothing.
+        let whole = chunk && is_last(arguments);
         let arguments = &arguments[..arguments.len().min(MAX_ARGUMENTS)];
         Exchange {
             frame,
@@ -80,8 +120,11 @@ impl Exchange {
             tag: tag.len() as u8,
             verb: verb.len() as u8,
             then: known.and_then(|known| known.leads_to(grammar.form, bare)),
-            on_ok: known.and_then(|known| known.on_ok),
+            on_ok: known.and_then(|known| known.on_ok).filter(|_| !chunk || whole),
             on_no: known.and_then(|known| known.on_no),
+            each: known.is_some_and(|known| known.replies == Some(Replies::EachRecipient)),
+            whole,
+            hidden_tag,
             ..Exchange::default()
         }
     }
@@ -116,6 +159,12 @@ impl Exchange {
 #[must_use]
 pub fn unprefixed(verb: &str) -> (&str, bool) {
     verb.strip_prefix("UID ").map_or((verb, false), |name| (name, true))
+}
+
+/// True if a chunk is said to be the last one (RFC 3030 section 2).
+fn is_last(arguments: &[u8]) -> bool {
+    let mut words = arguments.split(|&b| b == b' ').filter(|word| !word.is_empty());
+    words.nth(1).is_some_and(|word| word.eq_ignore_ascii_case(b"LAST"))
 }
 
 /// True if a part of these bytes is secret and masked.

@@ -16,7 +16,7 @@ use crate::event::{
 use crate::grammar::{Grammar, Then};
 use crate::wire;
 use capability::Offers;
-pub use command::{Disposition, Exchange};
+pub use command::{Disposition, Exchange, Sent};
 pub use explained::Explained;
 use waiting::Waiting;
 
@@ -76,7 +76,9 @@ pub struct Connection {
     sure: bool,
     lanes: [Lane; 2],
     /// The commands that these frames are, answer or belong to, where they do not wait.
-    done: [Option<Exchange>; 2],
+    done: [Option<Box<Exchange>>; 2],
+    /// The command that was forgotten for the last one, as too many wait.
+    pub forgotten: Option<Box<Exchange>>,
     /// Who sent the last event, if that is a text or data, and what it is of its frame.
     turn: Option<(Peer, Part)>,
 }
@@ -103,7 +105,7 @@ impl Connection {
     /// pass here once, in its order.
     pub fn follow(&mut self, event: &Event, bytes: &[u8], at: Time) {
         let from = event.from;
-        self.turn = None;
+        (self.turn, self.forgotten) = (None, None);
         self.missing.unsure &= !std::mem::take(&mut self.sure);
         match &event.what {
             What::Text(text) => self.text(from, text, bytes, at),
@@ -143,9 +145,7 @@ impl Connection {
     #[must_use]
     pub fn exchange(&self) -> Option<(&Exchange, Tie)> {
         let (frame, tie) = self.lanes[self.turn?.0.index()].of?;
-        // Most often it is one of these: the reply that came now was its last.
-        let done = self.done.iter().flatten().find(|done| done.frame == frame);
-        Some((done.or_else(|| self.waiting.get(frame))?, tie))
+        Some((self.find(frame)?, tie))
     }
 
     /// What the last event is of the frame that it belongs to.
@@ -155,6 +155,23 @@ impl Connection {
             Some((_, part)) => part,
             None => Part::Around,
         }
+    }
+
+    /// The exchange of this command, if it waits or was answered just now.
+    #[must_use]
+    pub fn find(&self, frame: u64) -> Option<&Exchange> {
+        let mut done = self.done.iter().flatten();
+        done.find(|done| done.frame == frame).map(|done| &**done).or_else(|| self.waiting.get(frame))
+    }
+
+    /// Lends the exchange that was answered just now; to be given back with [`Connection::give_back`].
+    pub fn borrow_done(&mut self, frame: u64) -> Option<Box<Exchange>> {
+        self.done.iter_mut().find(|done| done.as_ref().is_some_and(|done| done.frame == frame))?.take()
+    }
+
+    /// Takes back an exchange that was lent.
+    pub fn give_back(&mut self, exchange: Box<Exchange>) {
+        self.keep(exchange);
     }
 
     /// The verb of that exchange; `None` without one, and where it is hidden.
@@ -201,7 +218,14 @@ impl Connection {
             self.enter(from, text.frame, true);
         }
         match from {
-            Peer::Client => self.touch(at),
+            Peer::Client => {
+                let waits = text.reading.literal.is_some_and(|literal| literal.synchronizing);
+                let cancels = text.reading.kind == Kind::Cancel;
+                self.touch(at, |exchange| {
+                    exchange.unsent = exchange.frame == text.frame && waits;
+                    exchange.sent = if cancels { Sent::Cancelled } else { exchange.sent };
+                });
+            }
             Peer::Server => self.answer(text, at),
         }
     }
@@ -213,7 +237,7 @@ impl Connection {
             self.overlong(from, data, bytes, at);
         }
         if from == Peer::Client {
-            self.touch(at);
+            self.touch(at, |exchange| exchange.whole |= data.kind == DataKind::Message);
         }
     }
 
@@ -230,21 +254,22 @@ impl Connection {
 
     /// A client's command, which waits for its reply unless it went nowhere.
     fn begins(&mut self, exchange: Exchange) {
+        let exchange = Box::new(exchange);
         self.lanes[Peer::Client.index()].of = Some((exchange.frame, Tie::Command));
         if exchange.disposition == Disposition::Drop || !self.grammar.replies() {
             self.keep(exchange);
-        } else if self.grammar.form == Form::Imap {
-            self.waiting.tagged(exchange);
         } else {
-            self.waiting.queued(exchange);
+            let imap = self.grammar.form == Form::Imap;
+            let lost = if imap { self.waiting.tagged(exchange) } else { self.waiting.queued(exchange) };
+            self.forgotten = lost;
         }
     }
 
     /// Keeps an exchange that does not wait for as long as a frame in progress belongs to it: there are two of them at most.
-    fn keep(&mut self, exchange: Exchange) {
+    fn keep(&mut self, exchange: Box<Exchange>) {
         let lanes = &self.lanes;
         let needed = |done: &Exchange| lanes.iter().any(|lane| lane.of.is_some_and(|(frame, _)| frame == done.frame));
-        let free = self.done.iter_mut().find(|done| !done.as_ref().is_some_and(needed));
+        let free = self.done.iter_mut().find(|done| !done.as_deref().is_some_and(needed));
         if let Some(free) = free {
             *free = Some(exchange);
         }
@@ -298,11 +323,12 @@ impl Connection {
     }
 
     /// The last bytes of the client's exchange came now.
-    fn touch(&mut self, at: Time) {
+    fn touch(&mut self, at: Time, learn: impl FnOnce(&mut Exchange)) {
         if let Some((frame, _)) = self.lanes[Peer::Client.index()].of
             && let Some(exchange) = self.waiting.get_mut(frame)
         {
             exchange.at = at;
+            learn(exchange);
         }
     }
 
@@ -327,12 +353,13 @@ impl Connection {
             return;
         };
         let Some(exchange) = self.waiting.get_mut(frame) else { return };
-        if status.is_none() {
-            exchange.granted = true;
+        let Some(status) = status else {
+            (exchange.granted, exchange.unsent) = (true, false);
             return;
-        }
+        };
         exchange.replies = exchange.replies.saturating_add(1);
-        exchange.status = status;
+        exchange.taken += u32::from(!is_bad(exchange, status));
+        exchange.status = Some(status);
         exchange.latency = at.after(exchange.at);
         if !more && let Some(exchange) = self.waiting.take(frame) {
             self.keep(exchange);
@@ -356,6 +383,16 @@ pub fn is_untagged(form: Form, kind: Kind, state: State) -> bool {
             Kind::Info { .. } | Kind::Unknown => true,
             _ => false,
         }
+}
+
+/// Returns true for a reply that does not do what the command is for.
+#[must_use]
+pub fn is_bad(exchange: &Exchange, status: Status) -> bool {
+    match status {
+        Status::No | Status::Bad => true,
+        Status::Bye => exchange.on_ok != Some(State::Logout),
+        Status::Ok | Status::Preauth => false,
+    }
 }
 
 /// Where a command went, by what rules did to it.

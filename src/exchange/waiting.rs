@@ -17,17 +17,17 @@ pub const MAX_QUEUED: usize = 4096;
 /// The commands that wait.
 #[derive(Debug, Default)]
 pub struct Waiting {
-    kept: VecDeque<Exchange>,
+    kept: VecDeque<Box<Exchange>>,
     /// Number of commands that wait behind those that are kept; the last of them is kept too.
     beyond: u64,
     latest: Option<Box<Exchange>>,
     /// Commands with tags that imapscope answers: the server's replies are to none of them.
-    refused: VecDeque<Exchange>,
+    refused: VecDeque<Box<Exchange>>,
 }
 
 impl Waiting {
     /// A command that its tag finds again was sent. Returns the one that is forgotten for it.
-    pub fn tagged(&mut self, exchange: Exchange) -> Option<Exchange> {
+    pub fn tagged(&mut self, exchange: Box<Exchange>) -> Option<Box<Exchange>> {
         if exchange.disposition == Disposition::Refuse {
             let lost = if self.refused.len() == MAX_REFUSED { self.refused.pop_front() } else { None };
             self.refused.push_back(exchange);
@@ -39,16 +39,16 @@ impl Waiting {
     }
 
     /// A command whose reply comes in its turn was sent. Returns one that is forgotten for it.
-    pub fn queued(&mut self, exchange: Exchange) -> Option<Exchange> {
+    pub fn queued(&mut self, exchange: Box<Exchange>) -> Option<Box<Exchange>> {
         if self.beyond == 0 && self.kept.len() < MAX_QUEUED {
             self.push(exchange);
             return None;
         }
         self.beyond += 1;
-        self.latest.replace(Box::new(exchange)).map(|lost| *lost)
+        self.latest.replace(exchange)
     }
 
-    fn push(&mut self, exchange: Exchange) {
+    fn push(&mut self, exchange: Box<Exchange>) {
         if self.kept.capacity() == 0 {
             // Most clients wait for the answer before they send the next.
             self.kept.reserve_exact(1);
@@ -68,7 +68,7 @@ impl Waiting {
     fn catch_up(&mut self) {
         if self.kept.is_empty() && self.beyond == 1 {
             self.beyond = 0;
-            self.kept.extend(self.latest.take().map(|latest| *latest));
+            self.kept.extend(self.latest.take());
         }
     }
 
@@ -83,23 +83,23 @@ impl Waiting {
     /// The command of this frame.
     #[must_use]
     pub fn get(&self, frame: u64) -> Option<&Exchange> {
-        let mut others = self.latest.as_deref().into_iter().chain(&self.refused);
-        self.find(frame).map(|at| &self.kept[at]).or_else(|| others.find(|other| other.frame == frame))
+        let mut others = self.latest.iter().chain(&self.refused);
+        self.find(frame).map(|at| &*self.kept[at]).or_else(|| others.find(|other| other.frame == frame).map(|it| &**it))
     }
 
     /// The command of this frame.
     pub fn get_mut(&mut self, frame: u64) -> Option<&mut Exchange> {
         match self.find(frame) {
-            Some(at) => self.kept.get_mut(at),
+            Some(at) => self.kept.get_mut(at).map(|it| &mut **it),
             None => {
-                let mut others = self.latest.as_deref_mut().into_iter().chain(&mut self.refused);
-                others.find(|other| other.frame == frame)
+                let mut others = self.latest.iter_mut().chain(&mut self.refused);
+                others.find(|other| other.frame == frame).map(|it| &mut **it)
             }
         }
     }
 
     /// The command of this frame waits no more.
-    pub fn take(&mut self, frame: u64) -> Option<Exchange> {
+    pub fn take(&mut self, frame: u64) -> Option<Box<Exchange>> {
         let Some(at) = self.find(frame) else {
             let at = self.refused.iter().position(|refused| refused.frame == frame)?;
             return self.refused.remove(at);
@@ -112,13 +112,23 @@ impl Waiting {
     /// The oldest command, if the server has it.
     #[must_use]
     pub fn oldest(&self) -> Option<&Exchange> {
-        self.kept.front().filter(|oldest| oldest.disposition == Disposition::Forward)
+        self.kept.front().map(|it| &**it).filter(|oldest| oldest.disposition == Disposition::Forward)
     }
 
     /// The commands that the server has, oldest first.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Exchange> {
         let forward = |exchange: &&Exchange| exchange.disposition == Disposition::Forward;
-        self.kept.iter().chain(self.latest.as_deref()).filter(forward)
+        self.kept.iter().chain(&self.latest).map(|it| &**it).filter(forward)
+    }
+
+    /// All commands that are kept: those of [`Waiting::iter`], and those that imapscope answers.
+    pub fn all(&self) -> impl Iterator<Item = &Exchange> {
+        self.kept.iter().chain(&self.latest).chain(&self.refused).map(|it| &**it)
+    }
+
+    /// All commands that are kept; see [`Waiting::all`].
+    pub fn all_mut(&mut self) -> impl Iterator<Item = &mut Exchange> {
+        self.kept.iter_mut().chain(&mut self.latest).chain(&mut self.refused).map(|it| &mut **it)
     }
 
     /// Returns true if no command waits.
@@ -137,8 +147,8 @@ impl Waiting {
 mod tests {
     use super::*;
 
-    fn exchange(frame: u64) -> Exchange {
-        Exchange { frame, ..Exchange::default() }
+    fn exchange(frame: u64) -> Box<Exchange> {
+        Box::new(Exchange { frame, ..Exchange::default() })
     }
 
     #[test]

@@ -88,7 +88,7 @@ impl Explainer {
     /// True if every ENABLED was seen, and none is under way.
     fn knows_what_is_enabled(&self) -> bool {
         self.who.as_ref().is_some_and(|who| who.enabled.whole)
-            && !self.pending.iter().any(|pending| self.enabling(pending))
+            && !self.connection.waiting.all().any(super::spoken::enables)
     }
 
     fn not_enabled(&mut self, feature: &str, name: &str) {

@@ -3,8 +3,9 @@
 
 use super::book::Book;
 use super::finding::{finding, note, other};
-use super::{Explainer, Met, Pending, failed};
+use super::{Explainer, Met, failed};
 use crate::event::{NoteKind, Peer, State, Status};
+use crate::exchange::Exchange;
 use crate::wire::foreign::{names_lmtp, names_smtp};
 
 /// Where LMTP's greeting is defined.
@@ -46,8 +47,8 @@ impl Explainer {
     }
 
     /// A server's reply to the greeting of the route's protocol: with a refusal it shows that it speaks the other one.
-    pub(super) fn kin_of_reply(&mut self, pending: &Pending, status: Status) {
-        let greets = matches!(self.verb(pending.place), "EHLO" | "LHLO");
+    pub(super) fn kin_of_reply(&mut self, exchange: &Exchange, status: Status) {
+        let greets = matches!(exchange.verb(), "EHLO" | "LHLO");
         if self.other_kin && greets && failed(status) {
             self.other_kin = false;
             let (name, scheme) = if self.is_lmtp() { ("SMTP", "smtp") } else { ("LMTP", "lmtp") };

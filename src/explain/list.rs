@@ -58,7 +58,7 @@ impl Explainer {
         };
         match came.or(went).map(|list| list.kind) {
             Some(ListKind::Data | ListKind::Code | ListKind::Lines(_)) => {
-                if let Some(pending) = self.pending.iter_mut().rev().find(|pending| pending.login) {
+                if let Some(pending) = self.connection.waiting.all_mut().filter(|exchange| exchange.login).last() {
                     pending.listed = true;
                     if self.reason == Reason::None {
                         self.reason = Reason::During;

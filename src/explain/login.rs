@@ -145,9 +145,9 @@ impl Explainer {
 
     /// Says who logs in with the command of this frame.
     fn name_pending(&mut self, frame: Option<u64>, user: Option<&String>) {
-        let pending = self.pending.iter_mut().find(|pending| Some(pending.frame) == frame && pending.login);
+        let pending = frame.and_then(|frame| self.connection.waiting.get_mut(frame)).filter(|pending| pending.login);
         if let (Some(pending), Some(user)) = (pending, user) {
-            pending.subject = Some(user.clone());
+            pending.subject = Some(user.as_str().into());
         }
     }
 
@@ -276,13 +276,13 @@ impl Explainer {
     }
 
     /// The server has agreed to a login: in words.
-    pub(super) fn logged_in(&mut self, user: Option<&String>) -> String {
+    pub(super) fn logged_in(&mut self, user: Option<&str>) -> String {
         if let Some(user) = user {
             self.vault.forget(user.as_bytes());
         }
         let who = self.who.get_or_insert_default();
         who.enabled.begin();
-        who.user = user.cloned();
+        who.user = user.map(str::to_owned);
         user.map_or_else(|| "logged in".to_owned(), |user| format!("logged in as {user}"))
     }
 
@@ -385,9 +385,8 @@ impl Explainer {
                 self.vault.remember_token(head)
             }
         }
-        let Some(pending) = self.pending.iter_mut().find(|pending| pending.frame == data.frame && pending.login) else {
-            return;
-        };
+        let pending = self.connection.waiting.get_mut(data.frame).filter(|pending| pending.login);
+        let Some(pending) = pending else { return };
         if pending.then.is_some() || data.kind != DataKind::Literal {
             return;
         }
@@ -408,7 +407,7 @@ impl Explainer {
             }
             _ => {
                 self.claim = None;
-                pending.subject = Some(phrase::excerpt(head));
+                pending.subject = Some(phrase::excerpt(head).into());
                 format!("LOGIN user={}", quote(head))
             }
         };

@@ -1,6 +1,6 @@
 //! Explaining: a batch of events in, the same events with marks, notes, latency and findings out, secrets masked.
 //! Lives on events and the grammar alone; knows no session, socket or sink, reads no clock. One [`Explainer`] a
-//! connection; its memory is bounded whatever the peers send (the constants of the files below, and [`MAX_PENDING`]).
+//! connection; its memory is bounded whatever the peers send (the constants of the files below).
 
 pub mod book;
 mod early;
@@ -26,17 +26,17 @@ pub mod tls;
 pub mod url;
 mod usage;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::event::{
     Batch, Closed, Closer, Data, DataKind, Event, Foreign, Kind, Layer, Mark, Note, NoteKind, Oddity, Peer, Reading,
-    Role, Span, State, Status, Text, Time, What, says_odd,
+    Role, Span, Status, Text, Time, What, says_odd,
 };
 use crate::exchange::words::Words;
-use crate::exchange::{Connection, Explained};
-use crate::grammar::{Grammar, Then};
+use crate::exchange::{Connection, Explained, Sent};
+use crate::grammar::Grammar;
 use crate::wire;
 use crate::wording::{amount, thousands};
 use book::Book;
@@ -48,13 +48,6 @@ use tally::Tallies;
 
 /// A server that has said nothing for so long would have had the time.
 const SILENCE: Duration = Duration::from_secs(1);
-
-/// How many commands may wait for their answer, as many as a session pairs; of more, the oldest is counted as never
-/// answered.
-pub const MAX_PENDING: usize = 4096;
-
-/// The same where tags tell them apart, which have to be searched for.
-pub const MAX_TAGGED: usize = 1024;
 
 /// How many names of each sort are remembered as explained already.
 const MAX_MET: usize = 128;
@@ -77,7 +70,6 @@ pub struct Explainer {
     other_kin: bool,
     tallies: Tallies,
     strict: Strict,
-    pending: VecDeque<Pending>,
     exchange: Option<Box<Exchange>>,
     claim: Option<Box<login::Claim>>,
     idle: Option<Idle>,
@@ -98,7 +90,7 @@ pub struct Explainer {
     /// The client's last text announced a literal that it did not wait with.
     unasked: bool,
     /// The refusal that is being explained: how far its login had got, and whether its code speaks of credentials.
-    refused: Option<(refusal::Sent, bool)>,
+    refused: Option<(Sent, bool)>,
     /// The client's last text or block was smuggled.
     smuggled: bool,
     /// Of each lane, octets of data that may hold the beginning of a secret.
@@ -106,40 +98,6 @@ pub struct Explainer {
     marks: Vec<Mark>,
     sent_marks: Vec<Mark>,
     notes: Vec<Note>,
-}
-
-/// A command that waits for its answer.
-#[derive(Debug)]
-struct Pending {
-    frame: u64,
-    tag: Box<[u8]>,
-    /// Its place in the tally.
-    place: usize,
-    then: Option<Then>,
-    on_ok: Option<State>,
-    on_no: Option<State>,
-    /// When its last octets came.
-    at: Time,
-    /// The state in which it was sent.
-    state: State,
-    /// The mailbox or user that it names, for people.
-    subject: Option<String>,
-    login: bool,
-    /// A capability list came while it was waiting.
-    listed: bool,
-    /// How many replies it has had, and how many of them were good.
-    replies: usize,
-    taken: usize,
-    /// There is a reply for each recipient, and none for all of them.
-    each: bool,
-    /// The server has asked for what follows.
-    granted: bool,
-    /// The message that it sends, or the last chunk of it, is sent.
-    whole: bool,
-    /// It announced a literal, and the server has not asked for it yet.
-    unsent: bool,
-    /// How far its line gets a login.
-    sent: refusal::Sent,
 }
 
 #[derive(Debug)]
@@ -173,8 +131,6 @@ impl Explainer {
             other_kin: false,
             tallies: Tallies::default(),
             strict: Strict::default(),
-            // Most clients wait for the answer to one command before they send another.
-            pending: VecDeque::with_capacity(1),
             exchange: None,
             claim: None,
             idle: None,
@@ -272,7 +228,7 @@ impl Explainer {
         self.connection.follow(event, slices(&event.what, bytes).0, at);
         match &mut event.what {
             What::Text(text) => return self.text(from, text, bytes, decoded, at),
-            What::Data(data) => self.data(from, data, bytes, at),
+            What::Data(data) => self.data(from, data, bytes),
             What::Upgrade(layer) => {
                 if *layer == Layer::Tls {
                     self.connection.offers.forget();
@@ -362,7 +318,6 @@ impl Explainer {
         if let Some(exchange) = &mut self.exchange {
             exchange.confuse();
         }
-        self.pending.clear();
         self.idle = None;
         self.connection.offers.forget();
         if let Some(who) = &mut self.who {
@@ -421,14 +376,10 @@ impl Explainer {
         latency
     }
 
-    fn data(&mut self, from: Peer, data: &Data, bytes: &[u8], at: Time) {
+    fn data(&mut self, from: Peer, data: &Data, bytes: &[u8]) {
         match from {
-            Peer::Client => {
-                if let Some(pending) = self.pending.iter_mut().find(|pending| pending.frame == data.frame) {
-                    pending.at = at;
-                    pending.whole |= data.kind == DataKind::Message;
-                }
-            }
+            Peer::Client if data.kind == DataKind::Overlong => self.overlong(data.frame),
+            Peer::Client => {}
             Peer::Server => self.strict.data(data, data.head.of(bytes)),
         }
         match data.kind {

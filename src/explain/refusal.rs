@@ -1,27 +1,13 @@
 //! What the refusal of a login means. It judges name and password only if these were sent: a server that refuses before it
 //! asked for them, or for the password, says nothing about them, whatever its code says.
 
+use super::Explainer;
 use super::book::Book;
 use super::finding::note;
 use super::sasl::Exchange;
-use super::{Explainer, Pending};
 use crate::event::{NoteKind, Peer};
+use crate::exchange::{self, Sent};
 use crate::grammar::{Command, Decode, Then, mechanism};
-
-/// How far a login had got when it was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sent {
-    /// No message with credentials was sent.
-    Nothing,
-    /// The user name was sent, and nothing that proves it.
-    Name,
-    /// The client gave up: it sent `*` (RFC 4422 section 3.5).
-    Cancelled,
-    /// The mechanism has no password: EXTERNAL, ANONYMOUS.
-    Identity,
-    /// Everything was sent, or that is not known.
-    All,
-}
 
 /// What the line of a command says of a login, without what may follow it.
 pub(super) fn sent_with(book: Book, known: Option<&Command>, arguments: &[u8]) -> Sent {
@@ -55,7 +41,7 @@ impl Exchange {
 impl Explainer {
     /// How far the login of this frame has got. [`Sent::All`] for every other command.
     pub(super) fn sent(&self, frame: Option<u64>) -> Sent {
-        let Some(pending) = self.pending.iter().find(|pending| Some(pending.frame) == frame) else { return Sent::All };
+        let Some(pending) = frame.and_then(|frame| self.connection.find(frame)) else { return Sent::All };
         if pending.then == Some(Then::Sasl) {
             if pending.sent == Sent::Cancelled {
                 return pending.sent;
@@ -72,8 +58,14 @@ impl Explainer {
     }
 
     /// Says what the refusal of a login does not mean. `claims`: its code speaks of credentials.
-    pub(super) fn not_judged(&mut self, pending: &Pending, exchange: Option<&Exchange>, sent: Sent, claims: bool) {
-        let verb = self.verb(pending.place);
+    pub(super) fn not_judged(
+        &mut self,
+        pending: &exchange::Exchange,
+        exchange: Option<&Exchange>,
+        sent: Sent,
+        claims: bool,
+    ) {
+        let verb = self.verb(pending);
         let name = exchange.map_or("", |exchange| exchange.mechanism.as_str());
         let text = match sent {
             Sent::All => return,

@@ -357,7 +357,7 @@ mod tests {
         let (room, owned) = (vault.known.capacity() * known, vault.known[0].plain.len() + vault.known[0].coded.len());
         // 1024 before connections were followed.
         assert!(
-            explainer <= 1024 + 352 && room <= 64 && owned <= 64,
+            explainer <= 1024 + 192 && room <= 64 && owned <= 64,
             "explainer {explainer}, room {room}, owned {owned}"
         );
     }

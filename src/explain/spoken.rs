@@ -6,13 +6,14 @@ use std::time::Duration;
 use super::book::Book;
 use super::finding::{finding, note};
 use super::list::Reason;
-use super::refusal::{Sent, sent_with};
-use super::sasl::Exchange;
+use super::refusal::sent_with;
+use super::sasl::Exchange as Login;
 use super::tally::HIDDEN;
-use super::{Explainer, Idle, MAX_NAME, MAX_PENDING, MAX_TAGGED, Met, Pending, failed, phrase};
-use crate::event::{Form, Kind, Note, NoteKind, Oddity, Peer, Span, State, Status, Text, Time, repeated};
+use super::{Explainer, Idle, Met, failed, phrase};
+use crate::event::{Form, Kind, Note, NoteKind, Oddity, Part, Peer, Span, State, Status, Text, Time, repeated};
 use crate::exchange::capability::Names;
-use crate::grammar::{Command, Replies, Then};
+use crate::exchange::{Exchange, Sent, is_bad};
+use crate::grammar::{Command, Then};
 use crate::wire::imap;
 use crate::wording::{amount, duration};
 
@@ -23,28 +24,14 @@ impl Explainer {
     pub(super) fn client(&mut self, text: &Text, shown: &[u8], decoded: Option<Note>, at: Time) -> Option<Duration> {
         match text.reading.kind {
             Kind::Command { tag, verb, arguments } => {
-                self.command(text, shown, [tag, verb, arguments], decoded, at);
+                self.command(text, shown, [tag, verb, arguments], decoded);
             }
             kind => {
                 self.notes.extend(decoded);
-                if kind == Kind::Cancel
-                    && let Some(pending) = self.pending.iter_mut().find(|pending| pending.then == Some(Then::Sasl))
-                {
-                    pending.sent = Sent::Cancelled;
-                }
-                match kind {
-                    Kind::More => self.touch(at, |pending| pending.frame == text.frame),
-                    Kind::Sasl | Kind::Cancel => self.touch(at, |pending| pending.then == Some(Then::Sasl)),
-                    Kind::Done => {
-                        self.touch(at, |pending| pending.then == Some(Then::Idle));
-                        self.idle_ends(at);
-                    }
-                    _ => {}
+                if kind == Kind::Done {
+                    self.idle_ends(at);
                 }
             }
-        }
-        if let Some(pending) = self.pending.iter_mut().find(|pending| pending.frame == text.frame) {
-            pending.unsent = text.reading.literal.is_some_and(|literal| literal.synchronizing);
         }
         self.hurdles_of_login();
         self.unasked = text.reading.literal.is_some_and(|literal| !literal.synchronizing);
@@ -98,14 +85,7 @@ impl Explainer {
         }
     }
 
-    /// The last octets of a command came now.
-    fn touch(&mut self, at: Time, which: impl Fn(&Pending) -> bool) {
-        if let Some(pending) = self.pending.iter_mut().find(|pending| which(pending)) {
-            pending.at = at;
-        }
-    }
-
-    fn command(&mut self, text: &Text, shown: &[u8], parts: [Span; 3], decoded: Option<Note>, at: Time) {
+    fn command(&mut self, text: &Text, shown: &[u8], parts: [Span; 3], decoded: Option<Note>) {
         let [tag, verb, rest] = parts.map(|span| span.of(shown));
         let grammar = std::sync::Arc::clone(&self.grammar);
         let known = grammar.command(verb);
@@ -119,13 +99,14 @@ impl Explainer {
         let covers = |end: u32| !self.vault.shows() && text.secrets.iter().any(|secret| secret.start < end);
         // The verb stands behind the tag: what hides a part of either begins before its end.
         let [hidden, unnamed] = [parts[0].end, parts[1].end].map(covers);
-        if !hidden && !tag.is_empty() && self.pending.iter().any(|pending| *pending.tag == *tag) {
+        let same = |exchange: &Exchange| exchange.frame != text.frame && exchange.tag() == tag;
+        if !hidden && !tag.is_empty() && self.connection.waiting.all().any(same) {
             let text = format!("the tag {} is in use by a command that is not answered yet", phrase::excerpt(tag));
             self.notes.push(finding(Peer::Client, text, "RFC 9051 section 2.2.1"));
         }
         // What was smuggled stood in a message, behind which the client did wait.
         if repeated(&text.oddities) == 0 {
-            self.pipelined();
+            self.pipelined(text.frame);
         }
         // What imapscope says in the client's place is not the client's fault.
         if !text.oddities.contains(&Oddity::Ours) {
@@ -147,47 +128,38 @@ impl Explainer {
         // AUTH alone asks old servers of POP3 for their mechanisms.
         let asks = self.book == Book::Pop3 && rest.trim_ascii().is_empty();
         let login = known.is_some_and(logs_in) && early && !asks;
-        let chunk = known.is_some_and(|known| known.then == Some(Then::ClientOctets));
-        let whole = chunk && last(rest);
-        let pending = Pending {
-            frame: text.frame,
-            tag: if hidden && !tag.is_empty() { HIDDEN.as_bytes() } else { &tag[..tag.len().min(MAX_NAME)] }.into(),
-            // A verb that happens to be somebody's password as well is counted as it is shown: all else would tell.
-            place: self.tallies.sent(if unnamed { HIDDEN.as_bytes() } else { verb }),
-            then: known.and_then(|known| known.then),
-            on_ok: known.and_then(|known| known.on_ok).filter(|_| !chunk || whole),
-            on_no: known.and_then(|known| known.on_no),
-            at,
-            state: text.state,
-            subject: self.subject(known, parts[2], login, text, shown),
-            login,
-            listed: false,
-            replies: 0,
-            taken: 0,
-            each: known.is_some_and(|known| known.replies == Some(Replies::EachRecipient)),
-            granted: false,
-            whole,
-            unsent: false,
-            sent: sent_with(self.book, known, rest),
-        };
+        let subject = self.subject(known, parts[2], login, text, shown);
         if self.book == Book::Pop3 && known.is_some_and(|known| known.name == "USER") {
-            self.who.get_or_insert_default().named.clone_from(&pending.subject);
+            self.who.get_or_insert_default().named.clone_from(&subject);
         }
-        if !self.replies {
-            return;
+        // A verb that happens to be somebody's password as well is counted as it is shown: all else would tell.
+        let row = self.tallies.sent(if unnamed { HIDDEN.as_bytes() } else { verb });
+        if let Some(forgotten) = self.connection.forgotten.take() {
+            self.tallies.unanswered(forgotten.row);
         }
-        if text.edit.as_ref().is_some_and(|edit| !edit.fired.is_empty() && edit.bytes.is_empty() && !edit.answered) {
+        match self.connection.waiting.get_mut(text.frame) {
+            Some(exchange) => {
+                (exchange.row, exchange.login) = (row, login);
+                exchange.sent = sent_with(self.book, known, rest);
+                exchange.subject = subject.map(String::into);
+            }
             // What a rule has dropped waits for nothing.
-            self.tallies.unanswered(pending.place);
+            None if self.replies => self.tallies.unanswered(row),
+            None => {}
+        }
+    }
+
+    /// A line of the client's that is too long to be read: if it begins a command, that is counted.
+    pub(super) fn overlong(&mut self, frame: u64) {
+        if self.connection.part() != Part::First(frame) {
             return;
         }
-        let most = if self.book == Book::Imap { MAX_TAGGED } else { MAX_PENDING };
-        if self.pending.len() == most
-            && let Some(oldest) = self.pending.pop_front()
-        {
-            self.tallies.unanswered(oldest.place);
+        if let Some(exchange) = self.connection.waiting.get_mut(frame) {
+            exchange.row = self.tallies.sent(exchange.verb().as_bytes());
         }
-        self.pending.push_back(pending);
+        if let Some(forgotten) = self.connection.forgotten.take() {
+            self.tallies.unanswered(forgotten.row);
+        }
     }
 
     /// The mailbox, the user or the recipient that a command names, for what is said after its answer.
@@ -229,7 +201,8 @@ impl Explainer {
     fn allowed(&mut self, text: &Text, known: &Command) {
         let state = text.state;
         // While a command is under way that changes the state, a client may count on its success.
-        let settled = !self.pending.iter().any(|pending| pending.on_ok.is_some());
+        let changes = |exchange: &Exchange| exchange.frame != text.frame && exchange.on_ok.is_some();
+        let settled = !self.connection.waiting.all().any(changes);
         let judged = !matches!(state, State::Greeting | State::Logout | State::Opaque | State::Open | State::Update);
         let inferred = text.oddities.contains(&Oddity::Inferred);
         if judged && settled && !inferred && !known.states.is_empty() && !known.states.contains(&state) {
@@ -295,43 +268,40 @@ impl Explainer {
             self.untagged(status);
             return None;
         };
-        let place = self.pending.iter().position(|pending| pending.frame == frame)?;
-        let pending = &mut self.pending[place];
-        let latency = at.after(pending.at);
-        let bad = failed(status) || (status == Status::Bye && pending.on_ok != Some(State::Logout));
-        let nth = pending.replies;
+        let exchange = self.connection.find(frame)?;
+        let (latency, bad) = (exchange.latency, is_bad(exchange, status));
+        let nth = (exchange.replies as usize).saturating_sub(1);
         let one_of = text.more || nth > 0;
-        pending.replies += 1;
-        pending.taken += usize::from(!bad);
         let whom = match self.recipients.get(nth) {
             Some(recipient) if one_of => format!(" for {recipient}"),
             _ => String::new(),
         };
-        let (tag, verb) = (pending.tag.clone(), pending.place);
-        let bad_of_any = bad || (pending.each && pending.taken < pending.replies);
-        self.answer(&tag, verb, latency, &format!("{whom}{}", if bad { ": refused" } else { "" }));
+        let said = self.answers(exchange, latency, &format!("{whom}{}", if bad { ": refused" } else { "" }));
+        self.notes.push(said);
         if text.more {
             return latency;
         }
-        let mut pending = self.pending.remove(place)?;
-        self.tallies.answered(pending.place, bad_of_any, latency);
+        let mut exchange = self.connection.borrow_done(frame)?;
+        let bad_of_any = bad || (exchange.each && exchange.taken < exchange.replies);
+        self.tallies.answered(exchange.row, bad_of_any, latency);
         if self.idle.as_ref().is_some_and(|idle| idle.frame == frame) {
             self.idle_ends(at);
         }
-        let exchange = self.exchange.take_if(|exchange| exchange.frame == frame);
-        if status == Status::Ok && exchange.as_deref().is_some_and(Exchange::silent) {
+        let login = self.exchange.take_if(|login| login.frame == frame);
+        if status == Status::Ok && login.as_deref().is_some_and(Login::silent) {
             let text = "a good reply in the place of a challenge: nothing was sent yet that could log in";
             self.notes.push(finding(Peer::Server, text, self.book.exchange()));
-            pending.login = false;
+            exchange.login = false;
         }
         let code = code.map(|code| code.of(shown));
         if let Some((sent, claims)) = self.refused.take() {
-            self.not_judged(&pending, exchange.as_deref(), sent, claims);
+            self.not_judged(&exchange, login.as_deref(), sent, claims);
         }
-        self.hurdles_of_refusal(pending.then, exchange.as_deref(), status, code, shown);
-        let user = exchange.and_then(|exchange| exchange.user);
-        self.kin_of_reply(&pending, status);
-        self.progress(&pending, text.state, status, user, code);
+        self.hurdles_of_refusal(exchange.then, login.as_deref(), status, code, shown);
+        let user = login.and_then(|login| login.user);
+        self.kin_of_reply(&exchange, status);
+        self.progress(&exchange, text.state, status, user, code);
+        self.connection.give_back(exchange);
         latency
     }
 
@@ -349,12 +319,13 @@ impl Explainer {
         }
     }
 
-    fn answer(&mut self, tag: &[u8], place: usize, latency: Option<Duration>, what: &str) {
-        let verb = self.verb(place);
+    /// Says what is answered, and after how long.
+    fn answers(&self, exchange: &Exchange, latency: Option<Duration>, what: &str) -> Note {
+        let tag = if exchange.hidden_tag { HIDDEN.into() } else { phrase::excerpt(exchange.tag()) };
         let blank = if tag.is_empty() { "" } else { " " };
         let latency = latency.map_or_else(String::new, |latency| format!(", {}", duration(latency)));
-        let text = format!("answers {}{blank}{verb}{what}{latency}", phrase::excerpt(tag));
-        self.notes.push(note(NoteKind::Answer, text, ""));
+        let text = format!("answers {tag}{blank}{}{what}{latency}", self.verb(exchange));
+        note(NoteKind::Answer, text, "")
     }
 
     fn go_ahead(&mut self, text: &Text, word: &[u8], at: Time) -> Option<Duration> {
@@ -364,10 +335,10 @@ impl Explainer {
             self.notes.push(note(NoteKind::Meaning, known.does.as_str(), &known.rfc));
         }
         let frame = text.answers?;
-        let pending = self.pending.iter_mut().find(|pending| pending.frame == frame)?;
-        (pending.granted, pending.unsent) = (true, false);
-        let (latency, then, tag, place) = (at.after(pending.at), pending.then, pending.tag.clone(), pending.place);
-        self.answer(&tag, place, latency, ": go on");
+        let exchange = self.connection.find(frame)?;
+        let (latency, then) = (at.after(exchange.at), exchange.then);
+        let said = self.answers(exchange, latency, ": go on");
+        self.notes.push(said);
         if then == Some(Then::Idle) && self.idle.is_none() {
             self.idle = Some(Idle { frame, since: at, updates: 0 });
             let text = "IDLE began: the server now reports changes by itself";
@@ -387,7 +358,14 @@ impl Explainer {
     }
 
     /// Where the session stands after an answer.
-    fn progress(&mut self, pending: &Pending, state: State, status: Status, user: Option<String>, code: Option<&[u8]>) {
+    fn progress(
+        &mut self,
+        pending: &Exchange,
+        state: State,
+        status: Status,
+        user: Option<String>,
+        code: Option<&[u8]>,
+    ) {
         if self.book == Book::Smtp {
             return self.transaction(pending, status, user);
         }
@@ -398,7 +376,7 @@ impl Explainer {
                 let how = if only { ", for reading only" } else { "" };
                 format!(
                     "mailbox {}is selected{how}",
-                    pending.subject.as_ref().map(|m| format!("{m} ")).unwrap_or_default()
+                    pending.subject.as_deref().map(|m| format!("{m} ")).unwrap_or_default()
                 )
             }
             (Status::Ok, Some(State::Authenticated | State::Transaction)) if pending.login => {
@@ -406,7 +384,7 @@ impl Explainer {
                 if !listed && !pending.listed {
                     self.connection.offers.forget();
                 }
-                self.logged_in(user.as_ref().or(pending.subject.as_ref()))
+                self.logged_in(user.as_deref().or(pending.subject.as_deref()))
             }
             (Status::Ok, Some(State::Authenticated)) if pending.state == State::Selected => {
                 "the mailbox is closed".into()
@@ -426,10 +404,10 @@ impl Explainer {
                 "no mailbox is selected any more: a SELECT that fails closes the old one".into()
             }
             // What the server offers is another list then (RFC 3977 section 5.3, RFC 4643 section 2.2).
-            (Status::Ok, _) if self.book == Book::Other && matches!(self.verb(pending.place), "MODE" | "AUTHINFO") => {
+            (Status::Ok, _) if self.book == Book::Other && matches!(pending.verb(), "MODE" | "AUTHINFO") => {
                 return self.connection.offers.forget();
             }
-            (Status::Ok, None) if self.enabling(pending) => {
+            (Status::Ok, None) if enables(pending) => {
                 self.reason = Reason::Enable;
                 return;
             }
@@ -439,20 +417,20 @@ impl Explainer {
     }
 
     /// Where a session of SMTP stands after an answer.
-    fn transaction(&mut self, pending: &Pending, status: Status, user: Option<String>) {
+    fn transaction(&mut self, pending: &Exchange, status: Status, user: Option<String>) {
         let message = matches!(pending.then, Some(Then::ClientDot | Then::ClientOctets)) && pending.whole;
         let (taken, of) = (pending.taken, pending.replies);
         let text = match (status, pending.on_ok) {
             (Status::Ok, Some(State::Rcpt)) => {
                 if self.recipients.len() < MAX_RECIPIENTS {
-                    self.recipients.extend(pending.subject.clone());
+                    self.recipients.extend(pending.subject.as_deref().map(str::to_owned));
                 }
                 return;
             }
             (Status::Ok, _) if pending.login => {
                 self.reason = Reason::Login;
                 self.authenticated = true;
-                self.logged_in(user.as_ref())
+                self.logged_in(user.as_deref())
             }
             (Status::Ok, Some(State::Logout)) => "the session is over".into(),
             (Status::Ok, _) if pending.then == Some(Then::ClientDot) && !message && !pending.granted => {
@@ -476,7 +454,7 @@ impl Explainer {
             (self.authenticated, self.reason) = (false, Reason::None);
         }
         // After HELO there are no extensions.
-        if status == Status::Ok && self.verb(pending.place) == "HELO" {
+        if status == Status::Ok && pending.verb() == "HELO" {
             self.connection.offers.hear(&self.grammar, Names::default(), Names::default());
         }
         if !text.is_empty() {
@@ -484,22 +462,15 @@ impl Explainer {
         }
     }
 
-    pub(super) fn verb(&self, place: usize) -> &str {
-        self.tallies.commands.get(place).map_or("", |tally| tally.verb.as_str())
-    }
-
-    pub(super) fn enabling(&self, pending: &Pending) -> bool {
-        self.verb(pending.place) == "ENABLE"
+    /// What a command is called where verbs are counted.
+    pub(super) fn verb(&self, exchange: &Exchange) -> &str {
+        self.tallies.commands.get(usize::from(exchange.row)).map_or("", |tally| tally.verb.as_str())
     }
 }
 
-/// True if a chunk is said to be the last one (RFC 3030 section 2).
-fn last(arguments: &[u8]) -> bool {
-    arguments
-        .split(|&b| b == b' ')
-        .filter(|word| !word.is_empty())
-        .nth(1)
-        .is_some_and(|word| word.eq_ignore_ascii_case(b"LAST"))
+/// True for ENABLE.
+pub(super) fn enables(exchange: &Exchange) -> bool {
+    exchange.verb() == "ENABLE"
 }
 
 /// The address between angle brackets, or the first word behind the colon (RFC 5321 section 4.1.1.3).

@@ -9,8 +9,8 @@ impl Explainer {
         if let Some(idle) = self.idle.take() {
             self.tallies.idle = self.tallies.idle.saturating_add(at.since(idle.since));
         }
-        for pending in std::mem::take(&mut self.pending) {
-            self.tallies.unanswered(pending.place);
+        for exchange in self.connection.waiting.all() {
+            self.tallies.unanswered(exchange.row);
         }
         let tallies = std::mem::take(&mut self.tallies);
         let mut summary = Summary {

@@ -38,7 +38,7 @@ pub struct Tallies {
 
 impl Tallies {
     /// Counts a command as sent, and gives its place in `commands`. Without a verb that can be shown it is `other`.
-    pub fn sent(&mut self, verb: &[u8]) -> usize {
+    pub fn sent(&mut self, verb: &[u8]) -> u16 {
         let verb =
             if verb.is_empty() || verb.len() > MAX_VERB || !verb.iter().all(|b| b.is_ascii_graphic() || *b == b' ') {
                 OTHER.as_bytes()
@@ -47,7 +47,7 @@ impl Tallies {
             };
         let at = self.place(verb);
         self.commands[at].count += 1;
-        at
+        at as u16
     }
 
     fn place(&mut self, verb: &[u8]) -> usize {
@@ -69,8 +69,8 @@ impl Tallies {
     }
 
     /// Counts an answer to the command at this place.
-    pub fn answered(&mut self, at: usize, failed: bool, after: Option<Duration>) {
-        if let Some(tally) = self.commands.get_mut(at) {
+    pub fn answered(&mut self, at: u16, failed: bool, after: Option<Duration>) {
+        if let Some(tally) = self.commands.get_mut(usize::from(at)) {
             tally.answered += 1;
             tally.failed += u64::from(failed);
             tally.total = tally.total.saturating_add(after.unwrap_or_default());
@@ -79,8 +79,8 @@ impl Tallies {
     }
 
     /// Counts a command at this place as never answered.
-    pub fn unanswered(&mut self, at: usize) {
-        if let Some(tally) = self.commands.get_mut(at) {
+    pub fn unanswered(&mut self, at: u16) {
+        if let Some(tally) = self.commands.get_mut(usize::from(at)) {
             tally.unanswered += 1;
         }
     }
@@ -156,7 +156,7 @@ mod tests {
         let mut tallies = Tallies::default();
         let at = tallies.sent(HIDDEN.as_bytes());
         assert_eq!(tallies.sent(HIDDEN.as_bytes()), at);
-        assert_eq!(tallies.commands[at].verb, HIDDEN);
+        assert_eq!(tallies.commands[usize::from(at)].verb, HIDDEN);
     }
 
     #[test]

@@ -14,9 +14,12 @@ const LITERAL_MINUS: u64 = 4096;
 
 impl Explainer {
     /// A command that was sent before the one before it was answered.
-    pub(super) fn pipelined(&mut self) {
+    pub(super) fn pipelined(&mut self, frame: u64) {
         let form = matches!(self.book, Book::Smtp | Book::Pop3);
-        if form && !self.pending.is_empty() && self.first_time(Met::Status, b"PIPELINING") {
+        if form
+            && self.connection.waiting.all().any(|exchange| exchange.frame != frame)
+            && self.first_time(Met::Status, b"PIPELINING")
+        {
             self.used("sending on before the answer", &["PIPELINING"]);
         }
     }

@@ -129,6 +129,9 @@ impl Talk {
         if text.reading.kind == Kind::Sasl && line.len() > 2 {
             text.secrets.push(Span::new(0, line.len() - 2));
         }
+        if text.reading.kind == Kind::Done {
+            text.answers = self.waiting.last().map(|(_, frame)| *frame);
+        }
         self.put(Peer::Client, What::Text(text), line)
     }
 
