@@ -85,7 +85,7 @@
 //! | secrets that are remembered | 8 of 4 KiB | |
 //! | data that is shown whole (`--body all`) | `sink/bulk.rs`: 1 MiB a block, 32 MiB in all | blocks under way |
 //! | segments that wait in a capture | `foreign/lane.rs`: 1 MiB a connection, 64 MiB in all, 96 bytes more a segment | bytes a segment |
-//! | text in the place of TLS in a capture | `verb/foreign.rs`: 64 KiB a connection, until the other peer speaks | |
+//! | text in the place of TLS in a capture | `verb/foreign.rs`: 4 KiB a connection, until the other peer speaks | |
 //! | a line of a recording | [`recording::MAX_LINE`]; a batch of 1024 events or 256 KiB | |
 //! | what connections of other programs' files keep back | `verb/foreign.rs`: 64 MiB in all | connections: each gives up what it adds beyond |
 //! | connections | `--max-connections`; 10,240 in a file | what each costs: the rows above |

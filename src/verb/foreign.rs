@@ -30,7 +30,7 @@ pub struct Passages {
 }
 
 /// Maximum number of bytes of one peer that are kept until the other one shows whether they are inside TLS.
-const MAX_EARLY: usize = 64 * 1024;
+const MAX_EARLY: usize = 4 * 1024;
 
 struct Passage {
     number: u64,
@@ -111,7 +111,8 @@ impl Passage {
     }
 
     fn beginning(&self, from: Peer, bytes: &[u8]) -> Beginning {
-        let text = bytes.first().is_none_or(|byte| matches!(byte, b'\t' | b'\r' | b'\n' | b' '..=b'~'));
+        // The middle of a record may begin like text.
+        let text = bytes.iter().take(32).all(|byte| matches!(byte, b'\t' | b'\r' | b'\n' | b' '..=b'~'));
         let kept: usize = self.early.iter().map(|(.., bytes)| bytes.len()).sum();
         let before = self.early.iter().find(|(peer, ..)| *peer != from).map(|(.., bytes)| bytes.as_slice());
         match (text, before) {

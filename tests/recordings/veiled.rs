@@ -181,3 +181,22 @@ fn ports_of_tls_are_looked_at() {
         }
     }
 }
+
+/// What comes first may be the middle of a record, and look like anything.
+#[test]
+fn a_capture_of_tls_that_begins_late_accuses_nobody() {
+    for (port, protocol) in [(993, "imap"), (465, "smtp"), (995, "pop3"), (143, "imap"), (25, "smtp")] {
+        for first in [0_u8, b'A', b' ', 0x16, 0x17, 0x80, 0xff] {
+            let garbage: Vec<u8> =
+                (0..200_u8).map(|at| if at == 0 { first } else { at.wrapping_mul(151) ^ first }).collect();
+            let turns =
+                [(true, &garbage[..]), (false, &garbage[1..]), (true, b"\x17\x03\x03\0\x01x\n"), (false, ALERT)];
+            let frames = segment::conversation(101, CLIENT, &format!("10.0.0.2:{port}"), &turns);
+            for begin in 3..8 {
+                let read = read(segment::pcap(Spelling::PLAIN, 101, &frames[begin..]), protocol);
+                assert!(read.blames.is_empty(), "{port} {first} {begin}: {:?} {}", read.blames, read.log);
+                assert!(!read.log.contains("decrypted"), "{port} {first} {begin}: {}", read.log);
+            }
+        }
+    }
+}
