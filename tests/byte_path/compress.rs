@@ -8,6 +8,7 @@ use imapscope::rules::{Rules, Source};
 use proptest::prelude::*;
 
 use crate::lanes::{Cutting, Run, Seen, run};
+use crate::thorough::cases;
 
 /// What goes on in plain text before.
 const BEFORE: [(Peer, &[u8]); 3] = [
@@ -136,7 +137,7 @@ fn a_stream_is_read_to_its_end_however_much_it_grows() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(300))]
 
     /// Whatever stands behind the OK, sound or not, is passed on as it came, and read the same however it is cut.
     #[test]
@@ -284,7 +285,7 @@ fn evidence(stream: &[u8], whole: &[u8]) -> Option<[usize; 3]> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(500))]
 
     /// Whatever stands behind the OK, and wherever it is cut: with rules that match nothing it arrives, and what is reported is
     /// what is sound and the rest as it came.

@@ -2,6 +2,7 @@
 //! what was slipped in before TLS is carried to nobody and costs a bounded number of events, and nothing is lost.
 
 use crate::lanes::{self, Cutting, Run, Step, c, run, s};
+use crate::thorough::cases;
 use imapscope::event::{DataKind, Oddity, Peer, What};
 use imapscope::explain::Explainer;
 use imapscope::grammar::{BUILTIN, Grammar};
@@ -148,7 +149,7 @@ const SAID: &[(Peer, &str)] = &[
 ];
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(600))]
 
     #[test]
     fn nothing_depends_on_how_it_came(

@@ -10,6 +10,8 @@ mod lanes;
 mod rig;
 #[path = "../support/ruled/mod.rs"]
 mod ruled;
+#[path = "../support/thorough/mod.rs"]
+mod thorough;
 
 mod bombs;
 mod compress;

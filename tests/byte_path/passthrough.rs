@@ -3,6 +3,7 @@
 
 use crate::lanes::{self, Cutting, Run, Step, dialogues, run};
 use crate::ruled::{compile, compiled};
+use crate::thorough::cases;
 use imapscope::event::{MAX_TEXT, Peer, What};
 use proptest::prelude::*;
 
@@ -177,7 +178,7 @@ fn tap(steps: &[Step], cutting: &Cutting) -> Run {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(2_000))]
 
     #[test]
     fn what_leaves_is_what_came_and_chunks_mean_nothing(
@@ -274,7 +275,7 @@ fn injected_commands_do_not_end_the_opaque_layer() {
 const IDLE_RULES: [&str; 2] = ["drop-capability NEVER-OFFERED", "s/never said/nor this/ when from == client"];
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(1_000))]
 
     /// In Edit nothing but an incomplete line stays behind, and what no rule matches arrives as it was sent.
     #[test]
@@ -338,7 +339,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 3_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(3_000))]
 
     /// What rules take away, answer and say does not depend on the chunks, and what leaves is what the events say.
     #[test]

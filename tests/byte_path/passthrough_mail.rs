@@ -3,6 +3,7 @@
 
 use crate::lanes::{self, Cutting, Run, Step, run};
 use crate::ruled::compiled;
+use crate::thorough::cases;
 use imapscope::event::{Peer, What, repeated};
 use imapscope::grammar::BUILTIN;
 use imapscope::rules::Rules;
@@ -408,7 +409,7 @@ fn edited(seen: &lanes::Seen) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(1_500))]
 
     #[test]
     fn every_protocol_is_relayed_and_read_the_same_however_it_is_cut(
@@ -424,7 +425,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 8_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(8_000))]
 
     #[test]
     fn messages_lists_and_exchanges_too((protocol, steps) in deep(), sizes in prop::collection::vec(1..20usize, 1..10)) {

@@ -8,6 +8,8 @@ mod dialogue;
 mod lanes;
 #[path = "../support/ruled/mod.rs"]
 mod ruled;
+#[path = "../support/thorough/mod.rs"]
+mod thorough;
 
 mod dialogues;
 mod exchange;

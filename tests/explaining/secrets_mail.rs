@@ -8,6 +8,7 @@ use crate::canary::{PART, Parts};
 use crate::lanes::log::log;
 use crate::lanes::{Cutting, Run, Step, c, orders, run, s};
 use crate::ruled::compiled;
+use crate::thorough::thorough;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use imapscope::event::{Batch, Peer, What};
@@ -74,13 +75,14 @@ fn turn(steps: &[Step]) -> usize {
     bytes.fold(0, |turn: usize, byte| turn.wrapping_mul(31).wrapping_add((*byte).into()))
 }
 
-/// The raw events of a conversation, whole, in single bytes, and cut in two in a quarter of the places.
+/// The raw events of a conversation, whole, in single bytes, and cut in two in a quarter of the places, or in a sixteenth.
 fn hides_raw(protocol: &str, steps: &[Step]) {
     let longest = steps.iter().map(|(_, bytes)| bytes.len()).max().unwrap_or(1);
     let mut cuttings = vec![Cutting::Whole, Cutting::Sizes(vec![3, 1, 11, 2])];
     if longest <= 1_000 {
         cuttings.push(Cutting::Every(1));
-        let places = (1 + turn(steps) % 4..longest).step_by(4 * (1 + longest / 40));
+        let share = if thorough() { 4 } else { 16 };
+        let places = (1 + turn(steps) % share..longest).step_by(share * (1 + longest / 40));
         cuttings.extend(places.map(|at| Cutting::Sizes(vec![at, usize::MAX])));
     } else {
         cuttings.extend([Cutting::Every(1_000), Cutting::Every(65_536), Cutting::Every(65_535)]);
@@ -115,7 +117,8 @@ const RULES: [&[&str]; 5] = [
 fn hides(protocol: &str, steps: &[Step]) {
     hides_raw(protocol, steps);
     hides_in_log(protocol, &[], steps);
-    for nth in [turn(steps), turn(steps) + 2] {
+    let rules = if thorough() { 2 } else { 1 };
+    for nth in [turn(steps), turn(steps) + 2].into_iter().take(rules) {
         hides_in_log(protocol, RULES[nth % RULES.len()], steps);
     }
 }

@@ -21,6 +21,7 @@ mod canaries;
 mod positions;
 
 use crate::dialogue::{self, Dialogue, Step, Written};
+use crate::thorough::cases;
 use canaries::CANARIES;
 
 const START: u64 = 1_767_225_600_000_000_000;
@@ -433,7 +434,7 @@ fn strange() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(cases(2000))]
 
     /// Whatever a text is, it keeps its length, its ends of lines and its reading.
     #[test]

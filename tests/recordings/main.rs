@@ -8,6 +8,8 @@ mod lanes;
 mod ruled;
 #[path = "../support/segment/mod.rs"]
 mod segment;
+#[path = "../support/thorough/mod.rs"]
+mod thorough;
 
 mod anonymise;
 mod foreign;

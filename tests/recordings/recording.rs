@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use crate::lanes::log::record;
 use crate::lanes::{self, Step, c, dialogues, s};
 use crate::ruled::compiled;
+use crate::thorough::cases;
 use imapscope::event::{Batch, Certificate, Closed, Closer, Hello, Layer, Peer, TlsFacts, Verdict, What};
 use imapscope::explain::Explainer;
 use imapscope::grammar::Grammar;
@@ -525,7 +526,7 @@ fn changed(recording: &str, changes: &[Change]) -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+    #![proptest_config(cases(2000))]
     #[test]
     fn no_damage_makes_it_panic_or_grow(which in any::<prop::sample::Index>(), changes in prop::collection::vec(change(), 1..6)) {
         static ALL: std::sync::LazyLock<Vec<String>> = std::sync::LazyLock::new(recordings);
