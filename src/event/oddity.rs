@@ -73,6 +73,8 @@ pub enum Oddity {
     Ours,
     /// Not sent on: it goes on with what a rule has taken away.
     Dropped,
+    /// The log has nothing of this block: it leaves such out.
+    LeftOut,
     /// Nothing odd: its state is inferred from the client's commands, as bytes before it are missing, and no reply has
     /// confirmed it.
     Inferred,

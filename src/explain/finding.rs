@@ -147,6 +147,7 @@ pub fn oddity(odd: Oddity, from: Peer, unasked: bool, book: Book) -> Note {
             note(NoteKind::Session, format!("said by imapscope; the {} does not say this", from.word()), "")
         }
         Oddity::Dropped => note(NoteKind::Session, "not sent on either: it belongs to what a rule has taken away", ""),
+        Oddity::LeftOut => note(NoteKind::Session, "left out by the log", ""),
         Oddity::Inferred => note(NoteKind::Detail, "its state is inferred from commands", ""),
         Oddity::Malformed => says(from, "a reply that lacks its status word or its text"),
     }

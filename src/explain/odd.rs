@@ -25,7 +25,8 @@ impl Explainer {
                     1 => {}
                     all => note.text.push_str(&format!(" (and {} more like it)", all - 1)),
                 },
-                Oddity::Inferred => continue,
+                // The size says the latter.
+                Oddity::Inferred | Oddity::LeftOut => continue,
                 _ => {}
             }
             self.notes.push(note);

@@ -14,9 +14,13 @@ mod lane;
 mod lines;
 mod order;
 mod rawlog;
+mod stamp;
 mod start;
+mod style;
+mod talk;
 mod tcp;
 mod transcript;
+mod unicode;
 
 use std::fmt;
 use std::fs::File;
@@ -163,7 +167,7 @@ impl Kind {
             Kind::Pcap
         } else if first.starts_with(&[0x0a, 0x0d, 0x0d, 0x0a]) {
             Kind::Pcapng
-        } else if transcript::is_transcript(first) {
+        } else if transcript::is_transcript(&unicode::decoded(first)) {
             Kind::Transcript
         } else {
             Kind::Unknown

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use super::lines::Lines;
 use super::order::Order;
+use super::stamp::epoch;
 use super::start::Start;
-use super::transcript::epoch;
 use super::{Foreign, NAME_IT, Piece, Times, guess, start};
 use crate::event::{Peer, State, Time};
 use crate::problem::Problem;

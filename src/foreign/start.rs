@@ -19,7 +19,8 @@ const IMAP: &str = "SELECT EXAMINE CREATE DELETE RENAME SUBSCRIBE UNSUBSCRIBE LI
                     CHECK CLOSE UNSELECT EXPUNGE SEARCH FETCH STORE COPY MOVE UID SORT THREAD DONE GETQUOTA GETQUOTAROOT \
                     ENABLE NOTIFY SETMETADATA GETMETADATA";
 const POP3: &str = "STAT LIST UIDL RETR DELE TOP RSET NOOP LAST PASS";
-const SIEVE: &str = "HAVESPACE PUTSCRIPT LISTSCRIPTS SETACTIVE GETSCRIPT DELETESCRIPT RENAMESCRIPT CHECKSCRIPT";
+/// What ManageSieve begins with.
+const SIEVE: &str = "AUTHENTICATE STARTTLS CAPABILITY LOGOUT XCLIENT";
 
 /// What the codes say that an untagged OK of IMAP has in answer to SELECT, and no greeting has.
 const CODES: [&str; 9] = [
@@ -62,8 +63,20 @@ fn imap(lines: &[(Peer, &[u8])], all: bool) -> Start {
     let code = code.map(said);
     let is = |name: &str| word.eq_ignore_ascii_case(name.as_bytes());
     let selects = code.as_deref().is_some_and(|code| CODES.iter().any(|name| same(code, name)));
+    // A reply to what nobody has asked: another command came before.
+    let before = client.map_or(lines.len(), |(asked, _)| asked);
+    if lines[..before].iter().any(|(_, line)| !line.starts_with(b"* ")) {
+        return Start::Middle;
+    }
     if is("PREAUTH") || is("OK") && code.as_deref().is_some_and(|code| same(code, "CAPABILITY")) {
-        return Start::Whole;
+        let done = client.is_some_and(|(_, line)| line == b"DONE");
+        return if done {
+            Start::Middle
+        } else if all || client.is_some() {
+            Start::Whole
+        } else {
+            Start::Unclear
+        };
     }
     let verb = client.map(|(_, line)| {
         let (tag, rest) = split(line);
@@ -91,6 +104,8 @@ fn imap(lines: &[(Peer, &[u8])], all: bool) -> Start {
             let asked = client.is_some_and(|(asked, _)| asked < at);
             if asked && !line.starts_with(b"* ") { Start::Whole } else { Start::Middle }
         }
+        // What follows a greeting that came late may be the answer to what came before.
+        (Some(_), None) if !all && client.is_some_and(|(asked, _)| asked < at) => Start::Unclear,
         (Some(_), _) => Start::Whole,
         (None, _) if all => Start::Whole,
         (None, _) => Start::Unclear,
@@ -144,7 +159,8 @@ fn pop3(lines: &[(Peer, &[u8])], all: bool) -> Start {
     let upper = reply.to_ascii_uppercase();
     let has = |word: &[u8]| memchr::memmem::find(&upper, word).is_some();
     let stamped = upper.contains(&b'<') && upper.contains(&b'@');
-    let greets = stamped || has(b"POP") || has(b"READY") || has(b"HELLO") || has(b"WELCOME");
+    let opens = [&b"LOCKED"[..], b"MAILDROP", b"MAILBOX", b"MESSAGE", b"LOGGED"].iter().any(|word| has(word));
+    let greets = stamped || !opens && [&b"POP"[..], b"READY", b"HELLO", b"WELCOME"].iter().any(|word| has(word));
     if greets || !among(verb, POP3) { Start::Whole } else { Start::Middle }
 }
 
@@ -153,15 +169,17 @@ fn managesieve(lines: &[(Peer, &[u8])], all: bool) -> Start {
     let client = first(lines, Peer::Client);
     let ends = |line: &[u8]| among(split(line).0, "OK NO BYE");
     let before = client.map_or(lines.len(), |(asked, _)| asked);
-    if before < at || !reply.starts_with(b"\"") {
+    // Their order is free, and all servers begin with this one.
+    let begins = reply.get(..16).is_some_and(|start| same(start, "\"IMPLEMENTATION\""));
+    if before < at || !begins {
         let refuses = reply.starts_with(b"BYE") && client.is_none() && lines.len() == 1;
         return if refuses && all { Start::Whole } else { Start::Middle };
     }
     let replies = lines[at..before].iter().filter(|(_, line)| ends(line)).count();
     match client {
         _ if replies > 1 => Start::Middle,
-        Some((_, line)) if among(split(line).0, SIEVE) => Start::Middle,
-        Some(_) => Start::Whole,
+        Some((_, line)) if among(split(line).0, SIEVE) => Start::Whole,
+        Some(_) => Start::Middle,
         None if all => Start::Whole,
         None => Start::Unclear,
     }

@@ -80,7 +80,8 @@ impl Session {
         let lane = self.lane(from);
         // What cannot be read has no end of its own.
         let open = truncated && lane.block.as_ref().is_some_and(|block| block.kind != DataKind::Opaque);
-        let mut odd = Vec::from_iter(open.then_some(self.cut_off(from)));
+        let cut_off = if self.is_left_out(from) { Oddity::LeftOut } else { self.cut_off(from) };
+        let mut odd = Vec::from_iter(open.then_some(cut_off));
         let lane = self.lane(from);
         if lane.block.as_ref().is_some_and(|block| block.kind == DataKind::Message) {
             odd.extend(false_ends(&lane.framer));

@@ -5,6 +5,7 @@
 //! else. Octets that cannot be classified before the other side has spoken are relayed at once and read later
 //! (`wait`): until then they are not reported, so that no secret is.
 
+mod abridged;
 mod amount;
 mod blank;
 mod block;
@@ -96,6 +97,8 @@ pub struct Session {
     sight: Sight,
     /// The state is inferred from commands, and no reply has confirmed it.
     unsure: bool,
+    /// What is read is a log of lines, which may leave bodies out.
+    log: bool,
     /// What the call in progress has done, and how many events were in the batch before it: see `amount`.
     work: usize,
     before: usize,
@@ -135,6 +138,7 @@ impl Session {
             suspect: None,
             sight: Sight::default(),
             unsure: false,
+            log: false,
             untold: false,
             tls: StartTls::default(),
             own: Own::default(),
@@ -186,6 +190,7 @@ impl Session {
     /// be one octet more than is taken.
     pub fn receive(&mut self, from: Peer, chunk: &[u8], out: &mut Outbox) -> usize {
         self.begin_call(out);
+        self.find_left_out(from, chunk, out);
         if let Some(taken) = self.catch_up(from, chunk, out) {
             return taken;
         }

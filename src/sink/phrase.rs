@@ -1,6 +1,6 @@
 //! What logs for people say in the same words, whatever they look like: kinds of data, sizes, what happened to a connection.
 
-use crate::event::{Data, DataKind, Edited, Layer, Peer, State};
+use crate::event::{Data, DataKind, Edited, Layer, Oddity, Peer, State};
 use crate::wording::{amount, thousands};
 
 /// What a block of data is.
@@ -34,6 +34,10 @@ pub fn size(data: &Data) -> String {
         return format!("{}, {}", amount(lines, "more empty line"), amount(data.len, "octet"));
     }
     let what = block(data);
+    if data.oddities.contains(&Oddity::LeftOut) {
+        let announced = data.announced.map_or_else(String::new, |size| format!(": {}", amount(size, "octet")));
+        return format!("{what}, left out by the log{announced}");
+    }
     match data.announced {
         Some(announced) if is_short(data) => {
             format!("{what}, cut off: {} of {}", thousands(data.len), amount(announced, "octet"))

@@ -290,7 +290,8 @@ impl Passages {
             return came(Came::Told(format!("connection {number} is passed over: {MAX_OPEN} are open already"), true));
         }
         let rules = Arc::new(Rules::default());
-        let mut session = Session::new(number, grammar.clone(), rules).reporting_octets(true).following_tls();
+        let mut session =
+            Session::new(number, grammar.clone(), rules).reporting_octets(true).following_tls().of_a_log(inside);
         let middle = self.begins(number, &grammar, middle, came);
         if let Some(state) = middle {
             session = session.beginning_in_the_middle(state);

@@ -17,10 +17,10 @@ use imapscope::grammar::{BUILTIN, Grammar};
 use imapscope::verb::foreign::{Came, Passages};
 
 /// A session of a protocol that comes with the program, and where it is from.
-struct Talk {
-    name: String,
-    protocol: &'static str,
-    steps: Vec<Step>,
+pub struct Talk {
+    pub name: String,
+    pub protocol: &'static str,
+    pub steps: Vec<Step>,
 }
 
 /// What is missing.
@@ -36,7 +36,7 @@ enum Cut {
 }
 
 /// All sessions that the tests have: the dialogues that need no rule and no TLS of ours, and those of other tests.
-fn talks() -> Vec<Talk> {
+pub fn talks() -> Vec<Talk> {
     let mut talks = Vec::new();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/dialogues");
     for (protocol, _) in BUILTIN {

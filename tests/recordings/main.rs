@@ -12,6 +12,7 @@ mod segment;
 mod thorough;
 
 mod anonymise;
+mod excerpts;
 mod foreign;
 mod holes;
 mod live_and_read;

@@ -127,6 +127,7 @@ pub const fn oddity(odd: Oddity) -> &'static str {
         Oddity::Truncated => "truncated",
         Oddity::CutShort => "cut-short",
         Oddity::Torn => "torn",
+        Oddity::LeftOut => "left-out",
         Oddity::Inferred => "inferred",
         Oddity::Unfinished => "unfinished",
         Oddity::NotDeflate => "not-deflate",

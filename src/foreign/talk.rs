@@ -1,0 +1,163 @@
+//! One connection of a transcript: its lines wait until they tell the protocol, and whether they are its beginning. A second
+//! greeting, or anything behind a farewell, is another connection's.
+
+use std::collections::VecDeque;
+
+use super::start::{self, Start};
+use super::{Piece, guess};
+use crate::event::{Peer, State, Time};
+
+/// So many lines may wait for one that tells the protocol.
+const MAX_WAITING: usize = 32;
+
+/// A connection.
+#[derive(Debug)]
+pub struct Talk {
+    number: u64,
+    /// The protocol, as the user calls it, or as a line has told.
+    protocol: Option<String>,
+    server: String,
+    opened: bool,
+    /// What waits for a line that tells the protocol.
+    waiting: Vec<Piece>,
+    /// TLS was told, and it changes nothing to tell it again.
+    secured: bool,
+    /// The server has spoken, and the client.
+    spoke: [bool; 2],
+    /// The client's last line asks for TLS, or says goodbye.
+    asks_for_tls: bool,
+    quits: bool,
+    /// The server has said goodbye, and all is over.
+    bye: bool,
+    over: bool,
+}
+
+impl Talk {
+    /// A connection of which nothing was said yet.
+    pub const fn new(number: u64, protocol: Option<String>, server: String) -> Self {
+        Talk {
+            number,
+            protocol,
+            server,
+            opened: false,
+            waiting: Vec::new(),
+            secured: false,
+            spoke: [false; 2],
+            asks_for_tls: false,
+            quits: false,
+            bye: false,
+            over: false,
+        }
+    }
+
+    /// True if this line belongs to the next connection.
+    pub fn is_over(&self, from: Peer, line: &[u8]) -> bool {
+        let greets = || match self.protocol.as_deref() {
+            Some("imap") if self.bye => line.starts_with(b"* OK") || line.starts_with(b"* PREAUTH"),
+            Some("imap") => line.starts_with(b"* OK [CAPABILITY ") || line.starts_with(b"* PREAUTH"),
+            Some("smtp" | "lmtp") => line.starts_with(b"220 ") && !self.asks_for_tls,
+            _ => false,
+        };
+        self.over || from == Peer::Server && self.spoke == [true; 2] && greets()
+    }
+
+    /// A peer says a line, or with `first` unset a further part of one.
+    pub fn say(&mut self, at: Time, from: Peer, text: &[u8], ended: bool, first: bool, ready: &mut VecDeque<Piece>) {
+        let mut bytes = Vec::with_capacity(text.len() + 2);
+        bytes.extend_from_slice(text);
+        if ended {
+            bytes.extend_from_slice(b"\r\n");
+        }
+        if !self.opened && self.protocol.is_none() {
+            self.protocol = guess::of_line(from, text).map(str::to_owned);
+        }
+        if first {
+            self.follow(from, text);
+        }
+        if bytes.is_empty() {
+            return;
+        }
+        let piece = Piece::Octets { connection: self.number, at, from, bytes };
+        if self.opened {
+            return ready.push_back(piece);
+        }
+        self.waiting.push(piece);
+        self.try_to_open(self.waiting.len() >= MAX_WAITING, ready);
+    }
+
+    /// TLS has begun.
+    pub fn secure(&mut self, at: Time, version: String, suite: String, ready: &mut VecDeque<Piece>) {
+        if self.opened || !std::mem::replace(&mut self.secured, true) {
+            self.tell(Piece::Tls { connection: self.number, at, version, suite }, ready);
+        }
+    }
+
+    /// Something is to be said of it.
+    pub fn remark(&mut self, at: Time, text: String, damage: bool, ready: &mut VecDeque<Piece>) {
+        self.tell(Piece::Remark { connection: Some(self.number), at, text, damage }, ready);
+    }
+
+    /// Nothing more comes of it.
+    pub fn close(mut self, at: Time, ready: &mut VecDeque<Piece>) {
+        if !self.opened {
+            self.try_to_open(true, ready);
+        }
+        ready.push_back(Piece::Closed { connection: self.number, at, by: None, reset: false });
+    }
+
+    /// What is no octets comes in its place among them.
+    fn tell(&mut self, piece: Piece, ready: &mut VecDeque<Piece>) {
+        if self.opened { ready.push_back(piece) } else { self.waiting.push(piece) }
+    }
+
+    /// Sees a farewell coming.
+    fn follow(&mut self, from: Peer, line: &[u8]) {
+        self.spoke[from.index()] = true;
+        let mut words = line.split(|&b| b == b' ').map(<[u8]>::to_ascii_uppercase);
+        let [first, second] = [words.next(), words.next()].map(Option::unwrap_or_default);
+        let imap = self.protocol.as_deref() == Some("imap");
+        if from == Peer::Client {
+            let verb = if imap { second } else { first };
+            self.asks_for_tls = verb == b"STARTTLS";
+            self.quits = [&b"QUIT"[..], b"LOGOUT"].contains(&verb.as_slice());
+            return;
+        }
+        let tagged = || !matches!(first.as_slice(), b"*" | b"+") && second == b"OK";
+        self.bye |= imap && first == b"*" && second == b"BYE";
+        self.over |= self.quits
+            && match self.protocol.as_deref() {
+                Some("imap") => tagged(),
+                Some("pop3") => matches!(first.as_slice(), b"+OK" | b"-ERR"),
+                Some("managesieve") => matches!(first.as_slice(), b"OK" | b"NO" | b"BYE"),
+                _ => first.len() == 3 && first.iter().all(u8::is_ascii_digit),
+            };
+    }
+
+    /// Opens the connection if its protocol and its beginning can be told, or with `all` in any case.
+    fn try_to_open(&mut self, all: bool, ready: &mut VecDeque<Piece>) {
+        let line = |piece: &Piece| match piece {
+            Piece::Octets { from, bytes, .. } => Some((*from, bytes.trim_ascii_end().to_vec())),
+            _ => None,
+        };
+        let lines: Vec<(Peer, Vec<u8>)> = self.waiting.iter().filter_map(line).collect();
+        let lines: Vec<(Peer, &[u8])> = lines.iter().map(|(from, line)| (*from, line.as_slice())).collect();
+        if all && self.protocol.is_none() {
+            self.protocol = lines.iter().find_map(|(from, line)| guess::of_later(*from, line)).map(str::to_owned);
+        }
+        let start = start::of(self.protocol.as_deref(), &lines, all);
+        if !all && (self.protocol.is_none() || start == Start::Unclear) {
+            return;
+        }
+        self.opened = true;
+        ready.push_back(Piece::Opened {
+            connection: self.number,
+            at: self.waiting.first().map_or(Time(0), Piece::at),
+            protocol: self.protocol.clone(),
+            client: "client".into(),
+            server: self.server.clone(),
+            inside: true,
+            middle: (start == Start::Middle).then_some(State::Opaque),
+        });
+        ready.extend(self.waiting.drain(..));
+    }
+}
