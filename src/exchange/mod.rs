@@ -404,3 +404,38 @@ fn disposition(edit: Option<&Edited>, oddities: &[Oddity]) -> Disposition {
         _ => Disposition::Forward,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Half a KiB more than before the connection was followed, together with the 192 bytes of the explainer's own size: what the
+    /// opening owns, and what a command that waits owns, which took 112 bytes then.
+    #[test]
+    fn an_idle_connection_is_small() {
+        let (opened, exchange) = (size_of::<Opened>(), size_of::<Exchange>());
+        assert!(opened + exchange - 112 <= 512 - 192 - 64, "opened {opened}, exchange {exchange}");
+    }
+
+    #[test]
+    fn a_reply_is_tied_to_its_command_until_the_next_frame() {
+        let grammar = Grammar::builtin("imap").expect("it is built in");
+        let mut connection = Connection::new(grammar);
+        let mut frame = 0;
+        let mut follow = |from, line: &[u8], answers| {
+            frame += 1;
+            let reading = wire::read(Form::Imap, from, line);
+            let span = crate::event::Span::new(0, line.len());
+            let text = Text { answers, ..Text::bare(frame, span, State::Selected, reading) };
+            connection.follow(&Event { from, what: What::Text(text) }, line, Time(frame));
+            let tied = connection.exchange().map(|(exchange, tie)| (exchange.verb().to_owned(), tie, exchange.status));
+            (tied, connection.waiting.all().count())
+        };
+        let verb = |tie, status| Some(("UID FETCH".to_owned(), tie, status));
+        assert_eq!(follow(Peer::Client, b"a uid fetch 1 FLAGS\r\n", None), (verb(Tie::Command, None), 1));
+        assert_eq!(follow(Peer::Server, b"* 1 FETCH ()\r\n", None), (verb(Tie::Guess, None), 1));
+        assert_eq!(follow(Peer::Server, b"x OK not mine\r\n", None), (None, 1));
+        assert_eq!(follow(Peer::Server, b"a NO gone\r\n", Some(1)), (verb(Tie::Answer, Some(Status::No)), 0));
+        assert_eq!(follow(Peer::Server, b"* 2 EXISTS\r\n", None), (None, 0));
+    }
+}
