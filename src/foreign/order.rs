@@ -40,7 +40,7 @@ pub struct Order {
     /// Octets of the client's literal that are still to come, and the tag of the command that it belongs to.
     literal: u64,
     tag: Option<Vec<u8>>,
-    /// The client has said something.
+    /// The client has said something, or the server greeted it: no answer is one to what came before the beginning.
     asked: bool,
 }
 
@@ -54,7 +54,7 @@ impl Order {
             _ => Replies::Tags,
         };
         let waits = if greeted { Waits::Reply } else { Waits::Client };
-        Order { replies, waits, message: false, literal: 0, tag: None, asked: false }
+        Order { replies, waits, message: false, literal: 0, tag: None, asked: greeted }
     }
 
     /// Whose line comes next, if the server's is this one.
@@ -194,6 +194,7 @@ mod tests {
             "SCSCSSSCS"
         );
         assert_eq!(told("imap", false, &["2 NOOP"], &["1 OK before", "2 OK"]), "SCS");
+        assert_eq!(told("imap", true, &["1 NOOP"], &["* OK hi", "1 OK"]), "SCS");
         assert_eq!(told("managesieve", false, &["CAPABILITY", "NOOP"], &["\"SIEVE\"", "OK", "OK"]), "CSSCS");
     }
 }
