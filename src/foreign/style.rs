@@ -90,6 +90,8 @@ pub struct Dress {
     style: &'static Style,
     /// The shapes of what stands before marks.
     shapes: Vec<Vec<u8>>,
+    /// The log is a server's, whose marks are the other way round.
+    swapped: bool,
     /// Names in brackets tell connections apart.
     keyed: bool,
     /// Lines of one peer only have marks.
@@ -116,6 +118,8 @@ impl Dress {
     fn with<'a>(style: &'static Style, lines: impl Iterator<Item = &'a [u8]>) -> Option<(usize, Dress)> {
         let mut shapes: Vec<Counted> = Vec::new();
         let mut keys: Vec<(Vec<u8>, [bool; 2])> = Vec::new();
+        // Lines that their peer says, and those of each peer that only the other one does.
+        let (mut fits, mut misfits) = (0, [0, 0]);
         for line in lines {
             let Some((from, prefix, text)) = style.find(line) else { continue };
             let shape = style.shape(prefix);
@@ -136,7 +140,10 @@ impl Dress {
             spoken.into_iter().for_each(|at| keys[at].1[from.index()] = true);
             let (_, count, told, ends) = &mut shapes[at];
             count[from.index()] += 1;
-            *told |= guess::of_line(from, text).is_some();
+            let says = |peer| guess::of_line(peer, text).or_else(|| guess::of_later(peer, text)).is_some();
+            fits += usize::from(says(from));
+            misfits[from.index()] += usize::from(says(from.other()) && !says(from));
+            *told |= guess::of_line(from, text).or_else(|| guess::of_line(from.other(), text)).is_some();
             ends[0] += usize::from(text.ends_with(b"\\r\\n"));
             ends[1] += usize::from(text.ends_with(b"\\n"));
         }
@@ -158,9 +165,10 @@ impl Dress {
             _ => None,
         };
         let shapes = shapes.into_iter().map(|(shape, ..)| shape).collect();
+        let swapped = style.program && !misfits.contains(&0) && misfits[0] + misfits[1] > fits;
         // What only one peer's lines have is no name of a connection.
         let keyed = keys.len() > 1 && keys.iter().all(|(_, spoke)| *spoke == [true; 2]);
-        Some((client + server, Dress { style, shapes, keyed, one_sided: client == 0 || server == 0, ends }))
+        Some((client + server, Dress { style, shapes, keyed, swapped, one_sided: client == 0 || server == 0, ends }))
     }
 
     /// Reads a line; `None` if it is no peer's.
@@ -174,6 +182,7 @@ impl Dress {
         let cut = self.style.timed && line[..line.len() - text.len()].ends_with(b"> ");
         let text = self.ends.and_then(|end| text.strip_suffix(end)).unwrap_or(text);
         let key = if self.keyed { names(prefix) } else { self.style.key(line).to_vec() };
+        let from = if self.swapped { from.other() } else { from };
         Some(Said { from, text, stamp: find_stamp(line, prefix.len()), key, cut })
     }
 
@@ -229,7 +238,7 @@ impl Style {
         }
         let (at, len, peer) = best?;
         let timed = !self.timed || find_stamp(line, at).is_some();
-        timed.then(|| (peer, &line[..at], &line[at + len..]))
+        timed.then(|| (peer, &line[..at], behind_host(&line[at + len..])))
     }
 
     /// What is the same on every line of what stands before the mark: runs of letters, of digits and of blanks are one.
@@ -275,6 +284,16 @@ fn names(prefix: &[u8]) -> Vec<u8> {
     let inside = parts.filter_map(|part| part.split(|b| matches!(b, b']' | b'>')).next());
     let name = |part: &&[u8]| part.iter().all(u8::is_ascii_alphanumeric) && part.iter().any(u8::is_ascii_alphabetic);
     inside.filter(name).collect::<Vec<_>>().join(&b' ')
+}
+
+/// What Postfix has behind the host that it talks to: `mail.example.org[192.0.2.1]: `, perhaps with a port.
+fn behind_host(text: &[u8]) -> &[u8] {
+    let host = text.iter().take(128).position(|&b| b == b' ').and_then(|end| text[..end].strip_suffix(b":"));
+    let named = host.is_some_and(|host| {
+        let host = host.strip_suffix(b"]").or_else(|| host.rsplitn(2, |&b| b == b':').nth(1)?.strip_suffix(b"]"));
+        host.is_some_and(|host| host.contains(&b'[') && !host.starts_with(b"["))
+    });
+    if named { &text[host.map_or(0, <[u8]>::len) + 2..] } else { text }
 }
 
 /// True where a mark may stand behind this: at the start, or where no word goes on.

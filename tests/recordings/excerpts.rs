@@ -14,6 +14,10 @@ use imapscope::verb::foreign::{Came, Passages};
 /// Marks of the client and the server.
 const STYLES: [[&str; 2]; 4] = [["C: ", "S: "], ["> ", "< "], [">>> ", "<<< "], [" -> ", "<-  "]];
 
+/// Those of a server that logs what it sends behind `>`, in the way of Postfix.
+const OTHER_WAY: [&str; 2] =
+    ["host postfix/smtpd[7]: < mx.example.org[192.0.2.1]: ", "host postfix/smtpd[7]: > mx.example.org[192.0.2.1]: "];
+
 /// What stands before a line of this number.
 type Prefix = fn(usize) -> String;
 
@@ -176,6 +180,10 @@ fn decoration_changes_nothing() {
             files.push((format!("prefix {at}"), write(&lines, marks, Some(*prefix), "\n").into_bytes()));
         }
         let plain = write(&lines, STYLES[0], None, "\n");
+        // A request of HTTP tells nobody which side is which.
+        if talk.name.ends_with(".txt") && talk.protocol == "smtp" && !talk.name.contains("http") {
+            files.push(("a server's log".into(), write(&lines, OTHER_WAY, None, "\n").into_bytes()));
+        }
         files.push(("mark".into(), format!("\u{feff}{plain}").into_bytes()));
         files.push(("UTF-16".into(), plain.encode_utf16().flat_map(u16::to_le_bytes).collect()));
         files.push(("characters".into(), write(&lines, STYLES[2], None, "\\r\\n\n").into_bytes()));
