@@ -115,6 +115,12 @@ fn read(file: &[u8], protocol: &str, state: Option<State>) -> Read {
     read
 }
 
+/// True if the secret of the sessions is shown, in any spelling: see `secrets_context`.
+fn shows(read: &Read) -> bool {
+    let spelled = ["kanarie77", "a2FuYXJpZTc3", "thbmFyaWU3N", "rYW5hcmllNz"];
+    spelled.iter().any(|secret| memchr::memmem::find(&read.shown, secret.as_bytes()).is_some())
+}
+
 #[test]
 fn excerpts_accuse_nobody_and_answer_nothing_new() {
     let (mut wrong, mut played) = (Vec::new(), 0);
@@ -140,8 +146,11 @@ fn excerpts_accuse_nobody_and_answer_nothing_new() {
             let tagged = talk.name.starts_with("imap/");
             let shown = |(answer, _): &(&String, &usize)| tagged && !answer.contains("<hidden>");
             let paired: Vec<&String> = part.answers.iter().filter(more).filter(shown).map(|(it, _)| it).collect();
-            if !news.is_empty() || !paired.is_empty() {
-                wrong.push(format!("{}, {cut}: {news:?} {paired:?}", talk.name));
+            // What a server repeats of a line that is not in the file cannot be known for a secret.
+            let repeats = ["imap/pop3-server.txt", "imap/pop3-client.txt"].contains(&&*talk.name);
+            let leaks = shows(&part) && !shows(&whole) && !repeats;
+            if leaks || !news.is_empty() || !paired.is_empty() {
+                wrong.push(format!("{}, {cut}: {news:?} {paired:?}, leaks: {leaks}", talk.name));
                 if std::env::var_os("EXCERPTS").is_some() {
                     wrong.push(part.log);
                 }
