@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 pub use connection::{Closed, Closer, Opened, RouteName};
 pub use data::{Data, DataKind, MAX_HEAD, MAX_OCTETS, MAX_SUBJECT, Octets};
-pub use explained::{FILLER, Fate, Mark, Note, NoteKind, Role, Summary, Tally, is_masked};
+pub use explained::{FILLER, Fate, Mark, Note, NoteKind, Role, Summary, Tally, Used, is_masked};
 pub use known::{Known, Part, Value};
 pub use list::{Item, List, ListKind};
 pub use oddity::{FalseEnd, LineEnd, Oddity, repeated, says_odd};

@@ -112,8 +112,12 @@ pub struct Summary {
     pub lasted: Option<Duration>,
     /// Commands by verb, in the order of their first use.
     pub commands: Vec<Tally>,
+    /// Capabilities that the client was offered and used, in the order of the first use.
+    pub used: Vec<Used>,
     /// Capabilities that the client was offered and did not use.
     pub unused: Vec<String>,
+    /// Capabilities that the client was offered and whose use nothing shows, or whose use may be in what was not seen.
+    pub undetermined: Vec<String>,
     /// What the client used although it was not offered it: `(verb or feature, capability)`.
     pub unadvertised: Vec<(String, String)>,
     /// What a rule hid and the client tried all the same: `(verb or feature, capability)`.
@@ -128,6 +132,17 @@ pub struct Summary {
     pub idle: Duration,
     /// Responses that the strict parser has seen, and that it refused.
     pub strict: (u64, u64),
+}
+
+/// A capability in use.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Used {
+    /// As the server lists it, without its parameters.
+    pub name: String,
+    /// The frame in which it was used first: the client's command, or what the server sent.
+    pub frame: u64,
+    /// What used it first: `t3 UID SEARCH RETURN`.
+    pub by: String,
 }
 
 /// How often a command was used, and how long it took.

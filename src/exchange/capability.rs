@@ -2,7 +2,8 @@
 //! client makes use of. Bounded: [`MAX_NAMES`] names of [`MAX_OCTETS`] octets in all for each set.
 
 use super::words::Words;
-use crate::grammar::{Grammar, Word, prefix};
+use crate::exchange::used::{Site, Uses};
+use crate::grammar::{Grammar, prefix};
 
 /// How many names a set holds.
 pub const MAX_NAMES: usize = 256;
@@ -120,7 +121,10 @@ pub struct Offers {
     fresh: bool,
     heard: bool,
     ever: Names,
-    used: Names,
+    /// What the client used.
+    pub uses: Uses,
+    /// Some of what was said was not seen: what was not used there may have been.
+    pub blind: bool,
     /// What the client used although it was not offered: `(feature, capability)`.
     pub unadvertised: Vec<(String, String)>,
     /// What the client tried although a rule hid it: `(feature, capability)`.
@@ -140,6 +144,7 @@ impl Offers {
             hidden: server.without(&client),
         };
         client.iter().for_each(|name| self.ever.add(name));
+        self.uses.offer(|name| client.iter().any(|offered| word(offered).eq_ignore_ascii_case(name)));
         (self.server, self.client) = (server, client);
         (self.fresh, self.heard) = (true, true);
         change
@@ -175,21 +180,37 @@ impl Offers {
     }
 
     /// Notes that the client asks the server to enable `name`. Returns the capability if a rule hides it from the client.
-    pub fn ask(&mut self, grammar: &Grammar, name: &str) -> Option<String> {
+    pub fn ask(&mut self, grammar: &Grammar, name: &str, site: Site<'_>) -> Option<String> {
         if let Some(offered) = self.client.giving(grammar, name) {
-            let offered = offered.to_owned();
-            self.used.add(&offered);
+            self.uses.add(word(offered), name, true, site);
             return None;
+        }
+        if !self.fresh && self.server.giving(grammar, name).is_none() {
+            self.uses.add(name, name, false, site);
         }
         self.server.giving(grammar, name).map(|hidden| word(hidden).to_owned())
     }
 
+    /// Notes that `feature` is used, for which one of `needs` is offered: what a server sends shows it, and what it did not
+    /// offer there is for nobody to blame. Returns false if none is offered.
+    pub fn shown<S: AsRef<str>>(&mut self, grammar: &Grammar, feature: &str, needs: &[S], site: Site<'_>) -> bool {
+        let offered = needs.iter().find_map(|need| self.client.giving(grammar, need.as_ref()));
+        if let Some(name) = offered {
+            self.uses.add(word(name), feature, true, site);
+        }
+        offered.is_some()
+    }
+
     /// Notes that the client uses `feature`, for which one of `needs` has to be offered.
-    pub fn make_use<S: AsRef<str>>(&mut self, grammar: &Grammar, feature: &str, needs: &[S]) -> Verdict {
+    pub fn make_use<S: AsRef<str>>(
+        &mut self,
+        grammar: &Grammar,
+        feature: &str,
+        needs: &[S],
+        site: Site<'_>,
+    ) -> Verdict {
         let Some(wanted) = needs.first() else { return Verdict::Fine };
-        if let Some(name) = needs.iter().find_map(|need| self.client.giving(grammar, need.as_ref())) {
-            let name = name.to_owned();
-            self.used.add(&name);
+        if self.shown(grammar, feature, needs, site) {
             return Verdict::Fine;
         }
         if let Some(name) = needs.iter().find_map(|need| self.server.giving(grammar, need.as_ref())) {
@@ -198,6 +219,7 @@ impl Offers {
             return Verdict::Hidden(name);
         }
         if !self.fresh {
+            self.uses.add(wanted.as_ref(), feature, false, site);
             return Verdict::Fine;
         }
         let wanted = wanted.as_ref().to_owned();
@@ -205,10 +227,12 @@ impl Offers {
         Verdict::Unoffered(wanted)
     }
 
-    /// What the client was offered and did not use, among what its use would have shown.
+    /// What the client was offered and did not use, and what of it nobody can tell: each once, without parameters.
     #[must_use]
-    pub fn unused(&self, grammar: &Grammar) -> Vec<String> {
-        self.ever.iter().filter(|name| shows(grammar, name) && !self.used.has(name)).map(str::to_owned).collect()
+    pub fn others(&self, grammar: &Grammar) -> (Vec<String>, Vec<String>) {
+        let mut names = Names::default();
+        self.ever.iter().map(word).filter(|name| !self.uses.has(name)).for_each(|name| names.add(name));
+        names.iter().map(str::to_owned).partition(|name| !self.blind && shows(grammar, name))
     }
 }
 
@@ -225,21 +249,44 @@ fn keep(list: &mut Vec<(String, String)>, feature: &str, capability: &str) {
     }
 }
 
-/// True if the use of a capability can be seen in the client's commands. The base protocol, and login mechanisms of
-/// which a client needs one, are not worth a remark.
+/// The kinds of words whose use is looked for, besides parameters: [`grammar::uses`](crate::grammar::uses) finds them in
+/// commands, and `explain/usage.rs` in what servers send.
+const KINDS: [&str; 10] = [
+    "append part",
+    "fetch item",
+    "list option",
+    "mailbox attribute",
+    "modifier",
+    "search key",
+    "search return option",
+    "select parameter",
+    "sort key",
+    "status item",
+];
+
+/// True if the use of a capability can be seen in what clients and servers say. Of the base protocol it cannot.
 fn shows(grammar: &Grammar, name: &str) -> bool {
-    const SEEN: [&str; 8] =
-        ["PIPELINING", "LITERAL+", "LITERAL-", "SASL-IR", "ESEARCH", "LIST-EXTENDED", "LIST-STATUS", "CONDSTORE"];
-    const BASE: [&str; 7] = ["IMAP4", "IMAP4REV1", "IMAP4REV2", "LOGINDISABLED", "AUTH", "SASL", "VERSION"];
-    let name = word(name);
+    const SEEN: [&str; 7] =
+        ["PIPELINING", "LITERAL+", "LITERAL-", "SASL-IR", "ENHANCEDSTATUSCODES", "SORT=DISPLAY", "RESP-CODES"];
+    const BASE: [&str; 4] = ["IMAP4", "IMAP4REV1", "IMAP4REV2", "LOGINDISABLED"];
     let any = |names: &[&str]| names.iter().any(|known| known.eq_ignore_ascii_case(name));
-    let needs = |word: &Word| word.needs.iter().any(|need| need.eq_ignore_ascii_case(name));
-    let mechanism = name.get(..5).is_some_and(|head| head.eq_ignore_ascii_case("AUTH="));
-    !any(&BASE)
-        && !mechanism
-        && (any(&SEEN)
-            || grammar.capability(name).is_some_and(|known| !known.enables.is_empty() || known.enable)
-            || grammar.vocabularies.iter().any(|it| it.kind.ends_with(PARAMETER) && it.words.iter().any(needs)))
+    if any(&BASE) {
+        return false;
+    }
+    let needed = |needs: &[String]| needs.iter().any(|need| need.eq_ignore_ascii_case(name) || fits(need, name));
+    let looked = |kind: &str| KINDS.contains(&kind) || kind.ends_with(PARAMETER);
+    any(&SEEN)
+        || grammar.capability(name).is_some_and(|known| known.enable || !known.enables.is_empty())
+        || grammar.commands.iter().any(|command| needed(&command.needs))
+        || grammar.responses.iter().any(|response| needed(&response.needs))
+        || grammar.codes.iter().any(|code| needed(&code.needs))
+        || grammar.vocabularies.iter().filter(|it| looked(&it.kind)).any(|it| it.words.iter().any(|w| needed(&w.needs)))
+}
+
+/// True if a name is of the family of a pattern: `THREAD=REFS` of `THREAD=*`.
+fn fits(pattern: &str, name: &str) -> bool {
+    let head = prefix(pattern).and_then(|fixed| name.get(..fixed.len()).map(|head| (fixed, head)));
+    head.is_some_and(|(fixed, head)| head.eq_ignore_ascii_case(fixed))
 }
 
 #[cfg(test)]
@@ -248,6 +295,10 @@ mod tests {
 
     fn set(names: &str) -> Names {
         Names::of(names.split(' ').map(str::as_bytes))
+    }
+
+    fn uses(offers: &mut Offers, grammar: &Grammar, feature: &str, needs: &[&str]) -> Verdict {
+        offers.make_use(grammar, feature, needs, Site::default())
     }
 
     fn grammar() -> std::sync::Arc<Grammar> {
@@ -276,14 +327,14 @@ mod tests {
     fn use_is_judged_by_what_the_client_saw() {
         let grammar = grammar();
         let mut offers = Offers::default();
-        assert_eq!(offers.make_use(&grammar, "IDLE", &["IDLE"]), Verdict::Fine, "no list, no judgement");
+        assert_eq!(uses(&mut offers, &grammar, "IDLE", &["IDLE"]), Verdict::Fine, "no list, no judgement");
         offers.hear(&grammar, set("IMAP4rev1 IDLE MOVE"), set("IMAP4rev1 MOVE"));
-        assert_eq!(offers.make_use(&grammar, "MOVE", &["MOVE"]), Verdict::Fine);
-        assert_eq!(offers.make_use(&grammar, "IDLE", &["IDLE"]), Verdict::Hidden("IDLE".into()));
-        assert_eq!(offers.make_use(&grammar, "SORT", &["SORT"]), Verdict::Unoffered("SORT".into()));
-        assert_eq!(offers.unused(&grammar), Vec::<String>::new());
+        assert_eq!(uses(&mut offers, &grammar, "MOVE", &["MOVE"]), Verdict::Fine);
+        assert_eq!(uses(&mut offers, &grammar, "IDLE", &["IDLE"]), Verdict::Hidden("IDLE".into()));
+        assert_eq!(uses(&mut offers, &grammar, "SORT", &["SORT"]), Verdict::Unoffered("SORT".into()));
+        assert_eq!(offers.others(&grammar), (Vec::new(), vec!["IMAP4rev1".to_owned()]));
         offers.forget();
-        assert_eq!(offers.make_use(&grammar, "THREAD", &["THREAD=REFS"]), Verdict::Fine);
+        assert_eq!(uses(&mut offers, &grammar, "THREAD", &["THREAD=REFS"]), Verdict::Fine);
         assert_eq!(offers.unadvertised, [("SORT".into(), "SORT".into())]);
         assert_eq!(offers.hidden_tried, [("IDLE".into(), "IDLE".into())]);
     }
@@ -293,7 +344,7 @@ mod tests {
         let grammar = Grammar::builtin("smtp").expect("it is built in");
         let mut offers = Offers::default();
         offers.hear(&grammar, Names::of(["SIZE 1000", "DSN"].into_iter()), set("DSN"));
-        assert_eq!(offers.make_use(&grammar, "SIZE", &["SIZE"]), Verdict::Hidden("SIZE".into()));
+        assert_eq!(uses(&mut offers, &grammar, "SIZE", &["SIZE"]), Verdict::Hidden("SIZE".into()));
         assert_eq!(offers.hidden_tried, [("SIZE".into(), "SIZE".into())]);
     }
 
@@ -302,17 +353,21 @@ mod tests {
         let grammar = grammar();
         let mut offers = Offers::default();
         offers.hear(&grammar, set("IMAP4rev2"), set("IMAP4rev2"));
-        assert_eq!(offers.make_use(&grammar, "IDLE", &["IDLE"]), Verdict::Fine);
+        assert_eq!(uses(&mut offers, &grammar, "IDLE", &["IDLE"]), Verdict::Fine);
         assert!(offers.offers(&grammar, "LITERAL-") && !offers.offers(&grammar, "LITERAL+"));
     }
 
     #[test]
-    fn unused_names_are_those_whose_use_would_show() {
+    fn each_name_is_used_unused_or_not_to_be_told() {
         let grammar = grammar();
         let mut offers = Offers::default();
         let list = "IMAP4rev1 AUTH=PLAIN LOGINDISABLED IDLE LITERAL+ X-NOVELTY CHILDREN";
         offers.hear(&grammar, set(list), set(list));
-        assert_eq!(offers.unused(&grammar), ["IDLE", "LITERAL+"]);
+        let (unused, untold) = offers.others(&grammar);
+        assert_eq!(unused, ["AUTH=PLAIN", "IDLE", "LITERAL+", "CHILDREN"]);
+        assert_eq!(untold, ["IMAP4rev1", "LOGINDISABLED", "X-NOVELTY"]);
+        offers.blind = true;
+        assert!(offers.others(&grammar).0.is_empty(), "what was not seen may have used any of them");
     }
 
     #[test]

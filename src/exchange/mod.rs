@@ -5,6 +5,7 @@
 pub mod capability;
 pub mod command;
 mod explained;
+pub mod used;
 pub mod waiting;
 pub mod words;
 

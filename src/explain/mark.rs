@@ -45,7 +45,9 @@ pub fn mark(
         }
         Kind::GoAhead { word, text: human } => {
             push(marks, word, Role::Tag);
-            push(marks, human, Role::Human);
+            listed(marks, text, reading, odd);
+            let behind = marks.last().map_or(human.start, |last| last.span.end.max(human.start));
+            push(marks, Span { start: behind, ..human }, Role::Human);
         }
         Kind::Info { name, arguments, .. } => {
             let star = line.iter().position(|&b| b != 0).filter(|&at| line[at] == b'*');

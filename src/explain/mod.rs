@@ -315,6 +315,7 @@ impl Explainer {
 
     /// Concludes nothing from what was under way.
     fn lose_track(&mut self) {
+        self.connection.offers.blind = true;
         if let Some(exchange) = &mut self.exchange {
             exchange.confuse();
         }
@@ -336,6 +337,7 @@ impl Explainer {
             Peer::Client => self.client(text, shown, decoded, at),
             Peer::Server => self.server(text, shown, decoded, at),
         };
+        self.news();
         self.rules(from, text, sent);
         if let Some(edit) = text.edit.as_ref().filter(|edit| !edit.would.is_empty()) {
             self.tallies.dry = true;
@@ -377,6 +379,7 @@ impl Explainer {
     }
 
     fn data(&mut self, from: Peer, data: &Data, bytes: &[u8]) {
+        self.connection.offers.blind |= matches!(data.kind, DataKind::Opaque | DataKind::Overlong);
         match from {
             Peer::Client if data.kind == DataKind::Overlong => self.overlong(data.frame),
             Peer::Client => {}

@@ -9,9 +9,10 @@ use super::list::Reason;
 use super::refusal::sent_with;
 use super::sasl::Exchange as Login;
 use super::tally::HIDDEN;
-use super::{Explainer, Idle, Met, failed, phrase};
+use super::{Explainer, Idle, MAX_NAME, Met, failed, phrase};
 use crate::event::{Form, Kind, Note, NoteKind, Oddity, Part, Peer, Span, State, Status, Text, Time, repeated};
 use crate::exchange::capability::Names;
+use crate::exchange::used::Site;
 use crate::exchange::{Exchange, Sent, is_bad};
 use crate::grammar::{Command, Then};
 use crate::wire::imap;
@@ -36,14 +37,14 @@ impl Explainer {
         self.hurdles_of_login();
         self.unasked = text.reading.literal.is_some_and(|literal| !literal.synchronizing);
         if let Some(literal) = text.reading.literal.filter(|_| self.book == Book::Imap) {
-            self.literal(literal);
+            self.literal(text.frame, literal);
         }
         None
     }
 
     pub(super) fn server(&mut self, text: &Text, shown: &[u8], decoded: Option<Note>, at: Time) -> Option<Duration> {
         match text.reading.kind {
-            Kind::Info { name, .. } => {
+            Kind::Info { name, arguments, .. } => {
                 if text.first {
                     if let Some(idle) = &mut self.idle {
                         idle.updates += 1;
@@ -51,6 +52,7 @@ impl Explainer {
                     // In ManageSieve it is a string of the user's.
                     if self.grammar.form != Form::Managesieve {
                         self.response(name.of(shown));
+                        self.data_shows(text.frame, name.of(shown), arguments.of(shown));
                     }
                 }
                 None
@@ -65,6 +67,9 @@ impl Explainer {
                 self.notes.extend(decoded);
                 self.kin_of_greeting(text.state, shown);
                 self.refused = refused.map(|sent| (sent, claims));
+                if let Some(code) = code {
+                    self.code_shows(text, code, shown);
+                }
                 let latency = self.reply(text, shown, status, code, at);
                 if let Some(code) = code.filter(|_| !claims) {
                     self.code(code.of(shown));
@@ -104,20 +109,26 @@ impl Explainer {
             let text = format!("the tag {} is in use by a command that is not answered yet", phrase::excerpt(tag));
             self.notes.push(finding(Peer::Client, text, "RFC 9051 section 2.2.1"));
         }
+        let site = Site {
+            frame: text.frame,
+            command: text.frame,
+            tag: if hidden { "" } else { std::str::from_utf8(&tag[..tag.len().min(MAX_NAME)]).unwrap_or_default() },
+            verb: known.map_or("", |known| &*known.name),
+        };
         // What was smuggled stood in a message, behind which the client did wait.
         if repeated(&text.oddities) == 0 {
-            self.pipelined(text.frame);
+            self.pipelined(site);
         }
         // What imapscope says in the client's place is not the client's fault.
         if !text.oddities.contains(&Oddity::Ours) {
             self.kin_of_command(verb);
         }
         if let Some(known) = known.filter(|_| !text.oddities.contains(&Oddity::Ours)) {
-            self.allowed(text, known);
+            self.allowed(text, known, site);
             // What was hidden in a mechanism's place names none.
             let hidden = text.secrets.iter().any(|secret| secret.start <= parts[2].start);
             if self.vault.shows() || known.then != Some(Then::Sasl) || !hidden {
-                self.features(known, rest);
+                self.features(known, rest, site);
             }
         }
         let logs_in = |known: &Command| {
@@ -198,7 +209,7 @@ impl Explainer {
     }
 
     /// Findings about a command that may not be sent now.
-    fn allowed(&mut self, text: &Text, known: &Command) {
+    fn allowed(&mut self, text: &Text, known: &Command, site: Site<'_>) {
         let state = text.state;
         // While a command is under way that changes the state, a client may count on its success.
         let changes = |exchange: &Exchange| exchange.frame != text.frame && exchange.on_ok.is_some();
@@ -225,7 +236,7 @@ impl Explainer {
         }
         // A login needs its mechanism, which is looked at with its name.
         if known.then != Some(Then::Sasl) {
-            self.itself(known);
+            self.itself(known, site);
         }
     }
 

@@ -13,10 +13,13 @@ impl Explainer {
             self.tallies.unanswered(exchange.row);
         }
         let tallies = std::mem::take(&mut self.tallies);
+        let (unused, undetermined) = self.connection.offers.others(&self.grammar);
         let mut summary = Summary {
             lasted: at.after(self.began.unwrap_or(at)),
             commands: tallies.commands,
-            unused: self.connection.offers.unused(&self.grammar),
+            used: self.connection.offers.uses.offered(),
+            unused,
+            undetermined,
             unadvertised: std::mem::take(&mut self.connection.offers.unadvertised),
             hidden_tried: std::mem::take(&mut self.connection.offers.hidden_tried),
             rules: tallies.rules,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::escape::columns;
 use super::page::Page;
 use super::style::Ink;
-use crate::event::{Closed, Closer, Peer, Summary, Tally};
+use crate::event::{Closed, Closer, Peer, Summary, Tally, Used};
 use crate::wording::{amount, duration, thousands};
 
 /// The columns of the table of commands, with the heading of each.
@@ -80,8 +80,11 @@ pub fn lists(summary: &Summary) -> Vec<(&'static str, Vec<String>)> {
     let pair = |(what, capability): &(String, String)| {
         if what == capability { what.clone() } else { format!("{what} ({capability})") }
     };
+    let used = |used: &Used| format!("{}: {}", used.name, used.by);
     let lists = [
+        ("used, each with its first use:", summary.used.iter().map(used).collect()),
         ("advertised, not used:", summary.unused.clone()),
+        ("advertised, use cannot be told:", summary.undetermined.clone()),
         ("used, not advertised:", summary.unadvertised.iter().map(pair).collect()),
         ("hidden by a rule, tried all the same:", summary.hidden_tried.iter().map(pair).collect()),
     ];

@@ -62,6 +62,42 @@ fn every_line_fits_the_schema_and_every_field_of_it_occurs() {
     assert!(missing.is_empty(), "described, and never seen: {missing:?}");
 }
 
+/// The names in a list, as the client gets them, without their values.
+fn offered(line: &Value) -> Vec<String> {
+    let offers = line["list"] != "enable" && line["list"] != "enabled" && line["from"] == "server";
+    let dropped = line["dropped"] == true || line["answered"] == true;
+    let entries = line["capabilities"].as_array().filter(|_| offers && !dropped);
+    let kept = entries.into_iter().flatten().filter(|entry| entry["fate"] == "kept" || entry["fate"] == "added");
+    kept.map(|entry| entry["name"].as_str().expect("a name").to_ascii_uppercase()).collect()
+}
+
+#[test]
+fn what_is_offered_is_used_unused_or_not_to_be_told() {
+    let mut offers: std::collections::BTreeMap<u64, BTreeSet<String>> = Default::default();
+    let (mut wrong, mut found) = (String::new(), [0; 3]);
+    for line in parsed(&dialogues()) {
+        let all = offers.entry(line["conn"].as_u64().expect("a number")).or_default();
+        all.extend(offered(&line));
+        if line["kind"] != "closed" {
+            continue;
+        }
+        let summary = &line["summary"];
+        let names = |key: &str| summary[key].as_array().cloned().unwrap_or_default();
+        let used: Vec<Value> = names("used").iter().map(|used| used["name"].clone()).collect();
+        let mut said: Vec<String> = Vec::new();
+        for (count, names) in found.iter_mut().zip([used, names("unused"), names("undetermined")]) {
+            *count += names.len();
+            said.extend(names.iter().map(|name| name.as_str().expect("a name").to_ascii_uppercase()));
+        }
+        let unique: BTreeSet<String> = said.iter().cloned().collect();
+        if unique.len() != said.len() || unique != *all {
+            let _ = writeln!(wrong, "connection {}: offered {all:?}, said {said:?}", line["conn"]);
+        }
+    }
+    assert!(wrong.is_empty(), "{}", &wrong[..wrong.len().min(6_000)]);
+    assert!(found.iter().all(|count| *count > 50), "{found:?}");
+}
+
 #[test]
 fn what_does_not_fit_is_found() {
     let schema = Schema::read(SCHEMA);

@@ -329,7 +329,9 @@ const SESSION: &str = r##"12:00:00.000 #1 == 127.0.0.1:54321 -> mail.example.org
                 | UID FETCH   1,204        -     -  8.0 ms   1.86 s
                 | IDLE            1        1     -  4.0 ms   4.0 ms
                 | LOGOUT          1        -     1       -        -
+                | used, each with its first use: IDLE: a9 IDLE
                 | advertised, not used: NAMESPACE, CONDSTORE, QRESYNC, SPECIAL-USE, LITERAL+, UIDPLUS, LIST-EXTENDED, MOVE
+                | advertised, use cannot be told: IMAP4rev1
                 | used, not advertised: COMPRESS (COMPRESS=DEFLATE)
                 | hidden by a rule, tried all the same: IDLE
                 | rule `drop-capability IDLE`: applied 2 times

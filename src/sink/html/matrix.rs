@@ -1,7 +1,7 @@
 //! The capabilities of a connection over time: a row for each, a column for each list as it came. Bounded in both.
 
 use super::markup::Markup;
-use crate::event::{Fate, NoteKind, Role, Span, State, Text};
+use crate::event::{Fate, NoteKind, Role, Span, State, Summary, Text};
 use crate::exchange::Explained;
 use crate::sink::caps;
 use crate::sink::text::start_of;
@@ -37,6 +37,7 @@ struct Row {
     value: Vec<u8>,
     meaning: String,
     rfc: String,
+    used: String,
 }
 
 #[derive(Debug)]
@@ -124,6 +125,17 @@ impl Matrix {
         }
     }
 
+    /// The connection is over: takes what was used, and first by what.
+    pub fn judge(&mut self, summary: &Summary) {
+        let same = |row: &Row, name: &str| row.name.eq_ignore_ascii_case(name.as_bytes());
+        for row in &mut self.rows {
+            let used = summary.used.iter().find(|used| same(row, &used.name)).map(|used| used.by.clone());
+            let not = || summary.unused.iter().any(|name| same(row, name)).then(|| "not used".to_owned());
+            let open = || summary.undetermined.iter().any(|name| same(row, name)).then(|| "cannot be told".to_owned());
+            row.used = used.or_else(not).or_else(open).unwrap_or_default();
+        }
+    }
+
     /// Writes the table, if a list came.
     pub fn write(&self, page: &mut Markup) {
         if self.lists.is_empty() {
@@ -146,7 +158,7 @@ impl Matrix {
             page.text(&words.join(", "));
             page.raw("</small></th>");
         }
-        page.raw("<th scope=col>Meaning</th></tr></thead><tbody>");
+        page.raw("<th scope=col>First use</th><th scope=col>Meaning</th></tr></thead><tbody>");
         for (at, row) in self.rows.iter().enumerate() {
             page.raw("<tr><th scope=row>");
             page.octets(&row.name);
@@ -164,6 +176,7 @@ impl Matrix {
                     None => "<td class=n>· <span class=v>absent</span></td>",
                 });
             }
+            page.within("<td>", &row.used, "</td>");
             page.within("<td class=w>", &row.meaning, " ");
             page.within("<cite>", &row.rfc, "</cite></td></tr>");
         }

@@ -288,11 +288,14 @@ impl<W: Write + Send> Sink for Html<W> {
         self.line(event, &place);
         self.trouble.see(event, &place);
         if let What::Closed(closed) = &event.event.what
-            && let Some(ledger) = self.ledgers.remove(&event.connection.number)
+            && let Some(mut ledger) = self.ledgers.remove(&event.connection.number)
         {
             // The list goes on behind it.
             self.page.raw("</ol>");
             self.listing = false;
+            if let Some(summary) = event.summary {
+                ledger.matrix.judge(summary);
+            }
             ledger.write(&mut self.page, event.connection.number, self.ended < UNFOLDED, Some((closed, event.summary)));
             self.ended += 1;
         }

@@ -122,7 +122,13 @@ fn summary(object: &mut Object<'_>, summary: &Summary) {
         object.seconds("lasted", lasted);
     }
     object.objects("commands", &summary.commands, tally);
+    object.objects("used", &summary.used, |object, used| {
+        object.string("name", &used.name);
+        object.number("frame", used.frame);
+        object.string("by", &used.by);
+    });
     object.strings("unused", summary.unused.iter().map(String::as_str));
+    object.strings("undetermined", summary.undetermined.iter().map(String::as_str));
     let used = |object: &mut Object<'_>, (used, capability): &(String, String)| {
         object.string("used", used);
         object.string("capability", capability);

@@ -207,6 +207,8 @@ pub fn summary() -> Summary {
             tally("IDLE", 1, 1, 0, 4_000, 4_000),
             tally("LOGOUT", 1, 0, 1, 0, 0),
         ],
+        used: vec![Used { name: "IDLE".into(), frame: 9, by: "a9 IDLE".into() }],
+        undetermined: vec!["IMAP4rev1".into()],
         unused: ["NAMESPACE", "CONDSTORE", "QRESYNC", "SPECIAL-USE", "LITERAL+", "UIDPLUS", "LIST-EXTENDED", "MOVE"]
             .map(String::from)
             .to_vec(),
