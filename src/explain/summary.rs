@@ -13,6 +13,8 @@ impl Explainer {
             self.tallies.unanswered(exchange.row);
         }
         let tallies = std::mem::take(&mut self.tallies);
+        // What was said before may have used any of them.
+        self.connection.offers.blind |= self.connection.missing.beginning;
         let (unused, undetermined) = self.connection.offers.others(&self.grammar);
         let mut summary = Summary {
             lasted: at.after(self.began.unwrap_or(at)),

@@ -112,6 +112,28 @@ fn hidden_and_tried_is_found_and_summed_up() {
 }
 
 #[test]
+fn what_was_not_seen_may_have_used_anything() {
+    let closed = |lost: Option<What>, middle: bool| {
+        let mut talk = Talk::new();
+        let middle = middle.then(Default::default);
+        let opened = Opened { protocol: "imap".into(), middle, ..Opened::default() };
+        talk.put(Peer::Client, What::Opened(Box::new(opened)), Vec::new());
+        talk.server("* OK [CAPABILITY IMAP4rev1 IDLE MOVE] hi");
+        if let Some(lost) = lost {
+            talk.put(Peer::Server, lost, Vec::new());
+        }
+        let summary = talk.closed();
+        (summary.unused, summary.undetermined)
+    };
+    let seen = (vec!["IDLE".to_owned(), "MOVE".to_owned()], vec!["IMAP4rev1".to_owned()]);
+    let unseen = (Vec::new(), ["IMAP4rev1", "IDLE", "MOVE"].map(String::from).to_vec());
+    assert_eq!(closed(None, false), seen);
+    assert_eq!(closed(None, true), unseen);
+    assert_eq!(closed(Some(What::Gap { bytes: Some(9), data: false }), false), unseen);
+    assert_eq!(closed(Some(What::Lag { events: 9, bytes: 9 }), false), unseen);
+}
+
+#[test]
 fn idle_is_told_with_its_length() {
     let mut talk = Talk::new();
     talk.state = State::Selected;
