@@ -246,13 +246,7 @@ impl Explainer {
                         edit.secrets = vec![Span::new(0, edit.bytes.len())];
                     }
                 }
-                // A secret in a challenge is the server's proof or an echo: hidden here, and remembered if it is a proof.
-                if echo && !self.vault.shows() {
-                    let text = "challenge holds a secret of the client's: <hidden>";
-                    Some(finding::note(NoteKind::Decoded, text, ""))
-                } else {
-                    Some(self.keep(said))
-                }
+                Some(self.keep_challenge(said, echo))
             }
             _ => None,
         };
@@ -297,6 +291,15 @@ impl Explainer {
         finding::note(NoteKind::Decoded, said.text, "")
     }
 
+    /// Like [`Self::keep`], for what the server said: a secret in it is its proof, which is remembered, or an echo, of which
+    /// nothing is decoded.
+    fn keep_challenge(&mut self, said: Said, echo: bool) -> Note {
+        if echo && !self.vault.shows() {
+            return finding::note(NoteKind::Decoded, "challenge holds a secret of the client's: <hidden>", "");
+        }
+        self.keep(said)
+    }
+
     /// The server's last message, which ManageSieve puts into the reply: `OK (SASL "…")` (RFC 5804 section 2.1).
     fn last_of_exchange(&mut self, text: &mut Text, raw: &[u8], code: Span) -> Option<Note> {
         let inside = code.of(raw);
@@ -310,10 +313,11 @@ impl Explainer {
             return None;
         };
         let said = exchange.server(unquoted(message.of(raw)));
-        if (said.hide || self.echoed(unquoted(message.of(raw)))) && !self.vault.is_sealed() {
+        let echo = self.echoed(unquoted(message.of(raw)));
+        if (said.hide || echo) && !self.vault.is_sealed() {
             add(&mut text.secrets, vec![message]);
         }
-        Some(self.keep(said))
+        Some(self.keep_challenge(said, echo))
     }
 
     /// LOGIN and AUTHENTICATE: who, and how.

@@ -6,6 +6,9 @@ use super::message::false_ends;
 use super::{Outbox, Session};
 use crate::event::{Data, DataKind, Oddity, Peer, Span, What};
 
+/// Number of bytes at the beginning of a chunk in which a login is looked for: a server that does not know BDAT reads commands.
+const NEAR: u64 = 1024;
+
 /// Maximum number of bytes of a word that may be the name of a command.
 const LONGEST_NAME: usize = 32;
 
@@ -23,7 +26,7 @@ impl Session {
 
     fn feed_as(&mut self, from: Peer, bytes: &[u8], manner: Manner, secret: bool, out: &mut Outbox) {
         let octets = self.octets;
-        let bytes = match self.shown(from, bytes) {
+        let (bytes, secret) = match self.shown(from, bytes) {
             shown if shown < bytes.len() => {
                 let (before, behind) = bytes.split_at(shown);
                 if shown > 0 {
@@ -32,9 +35,9 @@ impl Session {
                 if let Some(block) = &mut self.lane(from).block {
                     block.secret = true;
                 }
-                behind
+                (behind, true)
             }
-            _ => bytes,
+            _ => (bytes, secret),
         };
         let lane = self.lane(from);
         let Some(block) = &mut lane.block else { return };
@@ -46,9 +49,15 @@ impl Session {
         }
     }
 
-    /// How many of these bytes can be shown of a block that nobody can read, and that is no secret otherwise: those before what
-    /// follows the name of a command with secrets.
+    /// How many of these bytes can be shown of a block that is no secret otherwise: of a chunk, those before a login near its
+    /// beginning; of one that nobody can read, those before what follows the name of a command with secrets.
     fn shown(&mut self, from: Peer, bytes: &[u8]) -> usize {
+        let chunk = |block: &&mut Box<Block>| block.kind == DataKind::Chunk && !block.secret && block.len < NEAR;
+        if let Some(block) = self.lanes[from.index()].block.as_mut().filter(chunk) {
+            let near = bytes.len().min(usize::try_from(NEAR - block.len).unwrap_or(usize::MAX));
+            let logs_in = |verb: &[u8]| self.grammar.commands.exact(verb).is_some_and(|it| it.secret.is_some());
+            return block.login.get_or_insert_default().feed(&bytes[..near], &logs_in).unwrap_or(bytes.len());
+        }
         let block = self.lane(from).block.as_mut().filter(|block| block.kind == DataKind::Opaque && !block.secret);
         let Some(mut word) = block.map(|block| std::mem::take(&mut block.word)) else { return bytes.len() };
         for (at, byte) in bytes.iter().enumerate() {

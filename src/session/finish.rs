@@ -1,6 +1,6 @@
 //! What becomes of a lane that brings no more: what waited, was held or is incomplete is settled, sent on and reported.
 
-use super::lane::{Fate, Wait};
+use super::lane::{Answer, Fate, Wait};
 use super::secret::of_torn;
 use super::{Outbox, Session};
 use crate::event::{Oddity, Peer, Reading, Text, What};
@@ -26,8 +26,8 @@ impl Session {
         while let Some((wait, _)) = self.lane(from).wait.filter(|_| !self.has_done_enough(out)) {
             // A message of which nothing came has not begun.
             let begun = wait == Wait::Message && !self.lane(from).undecided.is_empty();
-            let granted = begun || matches!(wait, Wait::Literal(_) | Wait::Sasl);
-            self.settle(from, granted, out);
+            let likely = begun || matches!(wait, Wait::Literal(_) | Wait::Sasl);
+            self.settle(from, if likely { Answer::Assumed } else { Answer::Refused }, out);
         }
     }
 

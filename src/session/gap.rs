@@ -2,7 +2,7 @@
 //! is over, and nothing that follows is believed, or found odd, until a command is known again.
 
 use super::dialogue::Dialogue;
-use super::lane::{Block, Wait};
+use super::lane::{Answer, Block, Wait};
 use super::turn::Turn;
 use super::{Outbox, Session};
 use crate::event::{DataKind, Form, Kind, Oddity, Peer, Reading, State, What};
@@ -225,7 +225,7 @@ impl Session {
     /// Reads what waits on the client's lane as if it had been refused.
     fn refuse_all(&mut self, out: &mut Outbox) {
         while self.lane(Peer::Client).wait.is_some() {
-            self.settle(Peer::Client, false, out);
+            self.settle(Peer::Client, Answer::Refused, out);
         }
     }
 }

@@ -30,6 +30,24 @@ pub enum Wait {
     Message,
 }
 
+/// What came of such an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// The server said yes.
+    Granted,
+    /// The server has said nothing and will not be heard: what most likely follows is read, and not shown.
+    Assumed,
+    /// The server said no, or what it would have to say yes to did not begin.
+    Refused,
+}
+
+impl Answer {
+    /// The answer of a server that said yes, or did not.
+    pub const fn of(granted: bool) -> Self {
+        if granted { Answer::Granted } else { Answer::Refused }
+    }
+}
+
 /// A frame that is not complete.
 #[derive(Debug, Clone, Copy)]
 pub struct Frame {

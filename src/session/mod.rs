@@ -11,6 +11,7 @@ mod blank;
 mod block;
 mod deflate;
 pub mod dialogue;
+mod early;
 mod edit;
 mod enforce;
 mod fault;

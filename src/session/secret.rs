@@ -105,6 +105,14 @@ fn first_argument(arguments: &[u8]) -> Option<usize> {
 impl Session {
     /// What must not be shown of a text, and of what follows it in its frame.
     pub(super) fn masked(&mut self, from: Peer, text: &[u8], reading: &Reading) -> Masked {
+        let mut masked = self.masked_by_itself(from, text, reading);
+        if from == Peer::Server && masked.spans.is_empty() {
+            masked.spans = self.early_echoes(text);
+        }
+        masked
+    }
+
+    fn masked_by_itself(&mut self, from: Peer, text: &[u8], reading: &Reading) -> Masked {
         let state = self.lane(from).frame.map_or(Mask::Nothing, |frame| frame.mask);
         let span = arguments(text, reading);
         let (start, end) = (span.start as usize, span.end as usize);
@@ -169,6 +177,10 @@ impl Session {
     /// reading says; all of it where that is not clear.
     pub(super) fn secrets_of_edit(&self, text: &[u8], reading: &Reading, was: &Masked, sent: &[u8]) -> Vec<Span> {
         let end = wire::body(sent).len();
+        // A server's line that repeats what is not read yet: what a rule made of it may have the words in pieces.
+        if was.mask == Mask::Nothing && !was.spans.is_empty() {
+            return vec![Span::new(0, end)];
+        }
         let Kind::Command { tag, verb, arguments } = wire::read(self.grammar.form, Peer::Client, sent).kind else {
             return if was.mask == Mask::Nothing {
                 Vec::new()

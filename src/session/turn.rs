@@ -2,7 +2,7 @@
 //! them, and the state changes as the grammar says.
 
 use super::dialogue::{InFlight, Want};
-use super::lane::{Fate, Frame, Wait};
+use super::lane::{Answer, Fate, Frame, Wait};
 use super::secret::{Mask, unquoted};
 use super::starttls::Answered;
 use super::{Outbox, Session};
@@ -365,7 +365,7 @@ impl Session {
                 | (Some(Want::Message), Wait::Message)
         );
         if matches && turn.answers == Some(frame) {
-            self.settle(Peer::Client, true, out);
+            self.settle(Peer::Client, Answer::Granted, out);
         }
     }
 
@@ -460,7 +460,8 @@ impl Session {
         if let Some((wait, frame)) = self.lane(Peer::Client).wait
             && frame == command.frame
         {
-            self.settle(Peer::Client, ok && matches!(wait, Wait::Tls | Wait::Deflate), out);
+            let granted = ok && matches!(wait, Wait::Tls | Wait::Deflate);
+            self.settle(Peer::Client, Answer::of(granted), out);
         }
         if layer.is_some() {
             self.state = State::Opaque;

@@ -1,7 +1,8 @@
 //! Octets that cannot be classified yet: a client that does not wait for the server's answer. They were relayed when
 //! they came; here they are kept, bounded, and read once the server has decided what they are.
 
-use super::lane::{Block, Fate, Lane, Manner, START, Start, Undecided, Wait, start};
+use super::lane::{Answer, Block, Fate, Lane, Manner, START, Start, Undecided, Wait, start};
+use super::secret::Mask;
 use super::{MAX_EVENTS, Outbox, Session};
 use crate::event::{DataKind, Foreign, Hello, Kind, Layer, MAX_TEXT, Oddity, Peer, Reading, Text, What};
 use crate::wire::{self, Expect, Framer, hello};
@@ -19,20 +20,21 @@ impl Session {
             let need = (1..most).find(|count| !unclear(count)).unwrap_or(most);
             lane.undecided.fill(&bytes[..need], START);
             if start(lane.undecided.bytes()) != Start::Unclear {
-                self.settle(from, true, out);
+                self.settle(from, Answer::Granted, out);
             }
             return need;
         }
         let kept = lane.undecided.fill(bytes, MAX_TEXT);
         let decided = lane.undecided.len() >= MAX_TEXT;
         if decided {
-            self.settle(from, true, out);
+            self.settle(from, Answer::Assumed, out);
         }
         kept
     }
 
-    /// Reads the octets that waited: what they waited for was granted, or was not.
-    pub(super) fn settle(&mut self, from: Peer, granted: bool, out: &mut Outbox) {
+    /// Reads the bytes that waited: what they waited for was granted, or was not.
+    pub(super) fn settle(&mut self, from: Peer, answer: Answer, out: &mut Outbox) {
+        let granted = answer != Answer::Refused;
         let Some((wait, frame)) = self.lane(from).wait.take() else { return };
         let mut waiting = std::mem::take(&mut self.lane(from).undecided);
         let mut manner = Manner::Early;
@@ -50,7 +52,7 @@ impl Session {
                 let expect = self.shut_tls(from, &[]);
                 self.lane(from).framer.expect(expect);
             }
-            _ => self.decide(from, wait, frame, granted, out),
+            _ => self.decide(from, wait, frame, answer, out),
         }
         if wait == Wait::Deflate && granted && !packed {
             return self.unpack_early(from, waiting, out);
@@ -70,7 +72,8 @@ impl Session {
     }
 
     /// Draws the consequences of an answer, or of its absence, for the octets that come next.
-    fn decide(&mut self, from: Peer, wait: Wait, frame: u64, granted: bool, out: &mut Outbox) {
+    fn decide(&mut self, from: Peer, wait: Wait, frame: u64, answer: Answer, out: &mut Outbox) {
+        let granted = answer != Answer::Refused;
         match wait {
             Wait::Literal(len) if granted => {
                 let expect = self.expect_octets(from, len, out);
@@ -88,6 +91,20 @@ impl Session {
             }
             Wait::Sasl | Wait::Tls | Wait::Deflate | Wait::Message | Wait::Start => {}
         }
+        if answer == Answer::Assumed {
+            self.hide_begun(from);
+        }
+    }
+
+    /// Hides what begins now as a literal or message: the server may have read commands in its place, a login among them.
+    fn hide_begun(&mut self, from: Peer) {
+        let lane = self.lane(from);
+        if let Some(block) = &mut lane.block {
+            (block.secret, block.subject) = (true, None);
+        }
+        if let Some(frame) = &mut lane.frame {
+            (frame.mask, frame.hide_data) = (Mask::Rest, true);
+        }
     }
 
     /// Reads octets that were injected behind STARTTLS. No answer to them will be seen, so that what they would have
@@ -101,8 +118,8 @@ impl Session {
             let used = self.go_on(from, &rest[..end], Manner::Injected, out);
             rest = &rest[used..];
             if let Some((wait, frame)) = self.lane(from).wait.take() {
-                let granted = matches!(wait, Wait::Literal(_) | Wait::Sasl | Wait::Message);
-                self.decide(from, wait, frame, granted, out);
+                let likely = matches!(wait, Wait::Literal(_) | Wait::Sasl | Wait::Message);
+                self.decide(from, wait, frame, if likely { Answer::Assumed } else { Answer::Refused }, out);
             }
         }
         self.flush(from, Some(Oddity::Injected), out);

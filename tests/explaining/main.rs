@@ -16,6 +16,7 @@ mod exchange;
 mod explain;
 mod search;
 mod secrets;
+mod secrets_early;
 mod secrets_mail;
 mod secrets_shape;
 mod talk;

@@ -17,14 +17,14 @@ use imapscope::rules::Rules;
 use imapscope::session::{Outbox, Session};
 
 /// A password that occurs nowhere else.
-const CANARY: &str = "kanarie77";
+pub const CANARY: &str = "kanarie77";
 
-fn encoded(text: impl AsRef<[u8]>) -> String {
+pub fn encoded(text: impl AsRef<[u8]>) -> String {
     STANDARD.encode(text)
 }
 
 /// `\0alice\0kanarie77`, as PLAIN sends it.
-fn plain() -> String {
+pub fn plain() -> String {
     encoded(format!("\0alice\0{CANARY}"))
 }
 
@@ -114,7 +114,7 @@ const RULES: [&[&str]; 5] = [
     &["s/PASS/NOOP/ when from == client"],
 ];
 
-fn hides(protocol: &str, steps: &[Step]) {
+pub fn hides(protocol: &str, steps: &[Step]) {
     hides_raw(protocol, steps);
     hides_in_log(protocol, &[], steps);
     let rules = if thorough() { 2 } else { 1 };
