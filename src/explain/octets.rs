@@ -100,12 +100,9 @@ fn mask(vault: &Vault, octets: &mut Octets, bytes: &mut Vec<u8>, begun: Option<T
     (!tail.is_empty() || hidden).then_some(Tail { octets: *octets, bytes: tail, hidden })
 }
 
-/// True if a secret of a URL may stand in these bytes, or begin in them.
+/// Returns true if a secret of a URL may be in these bytes, or begin in them.
 fn may_have_url(piece: &[u8]) -> bool {
-    memchr::memchr(b';', piece).is_some()
-        || memchr::memmem::find(piece, b"://").is_some()
-        || piece.ends_with(b":")
-        || piece.ends_with(b":/")
+    memchr::memchr(b';', piece).is_some() || url::begins(piece)
 }
 
 #[cfg(test)]

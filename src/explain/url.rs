@@ -28,8 +28,7 @@ fn private(text: &[u8]) -> Vec<Span> {
     if memchr::memchr2(b'@', b'=', text).is_none() {
         return found;
     }
-    // JSON may have a backslash before each slash.
-    for mark in [&b"://"[..], b":\\/\\/"] {
+    for mark in MARKS {
         for at in memchr::memmem::find_iter(text, mark) {
             let start = at + mark.len();
             let len = text[start..].iter().position(|&b| ends_url(b)).unwrap_or(text.len() - start);
@@ -88,12 +87,30 @@ fn is_secret_name(name: &[u8]) -> bool {
     ENDS.into_iter().any(ends) || [&b"code"[..], b"auth", b"otp"].iter().any(|whole| name.eq_ignore_ascii_case(whole))
 }
 
-/// How many bytes at the end of a piece may be a URL whose secret comes with the next one; fewer than `most`.
+/// What is between a scheme and the rest of a URL; JSON may have a backslash before each slash.
+const MARKS: [&[u8]; 2] = [b"://", b":\\/\\/"];
+
+/// Returns true if a URL begins in this piece, or may do so at its end.
+#[must_use]
+pub fn begins(piece: &[u8]) -> bool {
+    MARKS.iter().any(|mark| memchr::memmem::find(piece, mark).is_some()) || begun(piece).is_some()
+}
+
+/// Number of bytes at the end of a piece that may be the beginning of a mark.
+fn begun(piece: &[u8]) -> Option<usize> {
+    let begun = |mark: &[u8]| (1..mark.len()).rev().find(|&len| piece.ends_with(&mark[..len]));
+    MARKS.into_iter().filter_map(begun).max()
+}
+
+/// Number of bytes at the end of a piece that may be a URL whose secret comes with the next one; fewer than `most`.
 #[must_use]
 pub fn open(piece: &[u8], most: usize) -> usize {
     let token = piece.iter().rposition(|&b| b == b';');
-    let scheme = memchr::memmem::rfind(piece, b"://").filter(|at| !piece[at + 3..].iter().any(|&b| ends_url(b)));
-    let begun = [&b":/"[..], b":"].iter().find(|end| piece.ends_with(end)).map(|end| piece.len() - end.len());
+    let scheme = |mark: &[u8]| {
+        memchr::memmem::rfind(piece, mark).filter(|at| !piece[at + mark.len()..].iter().any(|&b| ends_url(b)))
+    };
+    let scheme = MARKS.into_iter().filter_map(scheme).min();
+    let begun = begun(piece).map(|len| piece.len() - len);
     let waits = |at: usize| Some(piece.len() - at).filter(|len| *len < most);
     [token, scheme, begun].into_iter().flatten().filter_map(waits).max().unwrap_or(0)
 }

@@ -81,6 +81,11 @@ impl Session {
                 // It may be the end of a line that says more.
                 return (Some(arguments.start as usize), true);
             }
+            let surplus = command.arguments.is_empty() && !arguments.of(line).trim_ascii().is_empty();
+            if surplus && !command.logs_in() && !self.logged_in() {
+                // Where a password is due, what a command has that takes nothing may be one.
+                return (Some(arguments.start as usize), false);
+            }
             let second = self.second_login(line, arguments, command);
             return (second, second.is_some() || command.logs_in());
         }
