@@ -147,7 +147,8 @@ fn excerpts_accuse_nobody_and_answer_nothing_new() {
             let shown = |(answer, _): &(&String, &usize)| tagged && !answer.contains("<hidden>");
             let paired: Vec<&String> = part.answers.iter().filter(more).filter(shown).map(|(it, _)| it).collect();
             // What a server repeats of a line that is not in the file cannot be known for a secret.
-            let repeats = ["imap/pop3-server.txt", "imap/pop3-client.txt"].contains(&&*talk.name);
+            let repeats = ["imap/pop3-server.txt", "imap/pop3-client.txt"].contains(&&*talk.name)
+                || talk.name.ends_with("-echoed.txt");
             let leaks = shows(&part) && !shows(&whole) && !repeats;
             if leaks || !news.is_empty() || !paired.is_empty() {
                 wrong.push(format!("{}, {cut}: {news:?} {paired:?}, leaks: {leaks}", talk.name));
