@@ -8,9 +8,10 @@ impl Explainer {
     /// Adds what must not be shown besides what the session has found, and masks all of it.
     pub(super) fn hide(&mut self, text: &mut Text, bytes: &mut [u8]) {
         add(&mut text.secrets, url::secrets(text.bytes.of(bytes)));
-        let echoing = self.may_echo(text.bytes.of(bytes), text.reading.kind);
+        let mut echoing = self.may_echo(text.bytes.of(bytes), text.reading.kind);
         if echoing {
             let echoes = self.vault.echoes(text.bytes.of(bytes));
+            echoing = !echoes.is_empty();
             add(&mut text.secrets, echoes);
         }
         if !text.secrets.is_empty() {
@@ -21,6 +22,10 @@ impl Explainer {
         // What a rule made of a text may hold a secret anywhere: the remembered ones are looked for in every kind of text.
         let echoes = self.vault.echoes(edit.bytes.of(bytes));
         add(&mut edit.secrets, echoes);
+        if echoing && !edit.bytes.is_empty() && !self.vault.shows() {
+            // A rule may have put something into the middle of what the text repeats.
+            edit.secrets = vec![Span::new(0, edit.bytes.len())];
+        }
         add(&mut edit.secrets, url::secrets(edit.bytes.of(bytes)));
         let range = range(edit.bytes, bytes.len());
         self.vault.hide(&mut bytes[range], &edit.secrets);
