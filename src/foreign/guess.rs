@@ -168,6 +168,8 @@ pub fn of_line(from: Peer, line: &[u8]) -> Option<&'static str> {
             3 | 4 => None,
             _ => Some("irc"),
         },
+        // Its mechanism would be a command of IMAP behind a tag (`AUTH LOGIN`).
+        () if starts("AUTH ") => None,
         () if any(&["NICK ", "CAP LS", "CAP REQ", "CAP END"]) => Some("irc"),
         () if any(&["MODE READER", "CAPABILITIES", "AUTHINFO "]) => Some("nntp"),
         () if any(&["APOP ", "CAPA", "STAT", "UIDL", "RETR ", "DELE ", "TOP ", "PASS "]) => Some("pop3"),
@@ -209,6 +211,7 @@ mod tests {
         for (line, protocol) in [
             ("a1 CAPABILITY", Some("imap")),
             ("1 login a b", Some("imap")),
+            ("AUTH LOGIN", None),
             ("ehlo x", Some("smtp")),
             ("LHLO x", Some("lmtp")),
             ("CAPA", Some("pop3")),
