@@ -245,3 +245,30 @@ fn unsafe_code_is_forbidden() {
         assert!(!source.text.contains("allow(unsafe_code"), "{}", source.path);
     }
 }
+
+/// A script of a page that declares a name twice is refused as a whole by browsers, and only they would notice.
+#[test]
+fn scripts_of_pages_declare_each_name_once() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/sink/html");
+    let mut scripts = 0;
+    for entry in std::fs::read_dir(folder).expect("the folder of the page") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_none_or(|extension| extension != "js") {
+            continue;
+        }
+        scripts += 1;
+        let script = std::fs::read_to_string(&path).expect("a script");
+        let mut seen = std::collections::BTreeSet::new();
+        // What stands in a script's own scope is indented once.
+        let declared = script.lines().filter_map(|line| {
+            let rest =
+                ["  const ", "  let ", "  class ", "  function "].iter().find_map(|word| line.strip_prefix(word))?;
+            rest.split(|letter: char| !letter.is_alphanumeric() && letter != '_').find(|name| !name.is_empty())
+        });
+        for name in declared {
+            assert!(seen.insert(name.to_owned()), "{}: {name} is declared twice", path.display());
+        }
+        assert!(seen.len() > 5, "{}: {seen:?}", path.display());
+    }
+    assert!(scripts >= 3, "{scripts} scripts");
+}

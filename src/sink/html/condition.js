@@ -13,7 +13,7 @@ const Condition = (() => {
   const STATES = ('greeting not-authenticated authenticated selected connected ready mail rcpt authorization transaction update open logout '
     + 'opaque').split(' ');
   // As the log spells some of them.
-  const SHORT = { 'not-auth': 'not-authenticated', auth: 'authenticated', connect: 'connected', author: 'authorization',
+  const SPELLED = { 'not-auth': 'not-authenticated', auth: 'authenticated', connect: 'connected', author: 'authorization',
     transact: 'transaction' };
   const FIELDS = Object.entries({
     from: PEERS, conn: 'number', protocol: 'word', state: STATES, command: 'word', tag: 'word', status: 'OK NO BAD BYE PREAUTH'.split(' '),
@@ -189,7 +189,7 @@ const Condition = (() => {
       blanks();
       const start = at;
       const said = raw(field).replace(/\\(["\\])/g, '$1');
-      const text = (field.name === 'state' && SHORT[lower(said)]) || said;
+      const text = (field.name === 'state' && SPELLED[lower(said)]) || said;
       const odd = (what, help) => wrong(at - start, `${quote(text)} ${what}`, help, start);
       if (field.scale === 'number') {
         const number = /^\+?[0-9]+$/.test(text) ? BigInt(text.replace('+', '')) : MOST + 1n;
