@@ -99,7 +99,8 @@ impl Draft<'_> {
             Peer::Client => self.known.grammar.commands.exact(word).is_some(),
             Peer::Server => self.known.grammar.responses.exact(word).is_some(),
         };
-        if known {
+        // A client that was pointed at the wrong port speaks another protocol: the finding that says so rests on its verb.
+        if known || self.from == Peer::Client && vocabulary::has(vocabulary::protocols(), word) {
             return;
         }
         // `UID FETCH` is two words, of which either may be known.
