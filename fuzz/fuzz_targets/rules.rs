@@ -46,6 +46,7 @@ fn scene<'a>(
 ) -> Scene<'a> {
     let (state, protocol, connection, command) = (State::Selected, "imap", 1, "FETCH");
     Scene {
+        exchange: None,
         from,
         text,
         reading,
