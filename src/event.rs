@@ -29,7 +29,7 @@ pub use list::{Item, List, ListKind};
 pub use oddity::{FalseEnd, LineEnd, Oddity, repeated, says_odd};
 pub use probed::{Offer, Probed, Secured, Stage};
 pub use protocol::{Form, State};
-pub use tls::{Certificate, Hello, TlsFacts, Verdict};
+pub use tls::{Certificate, Hello, TlsFacts, Verification};
 
 /// The largest text that is held or read as one piece, in octets (line end included). What is longer is
 /// [`DataKind::Overlong`] data: relayed and counted, shown by its head.

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use crate::event::{
     Batch, Certificate, Data, Decoded, Edited, Event, Form, Hello, Kind, MAX_HEAD, Octets, Opened, Peer, Reading,
-    RouteName, Span, Text, TlsFacts, Verdict, What, repeated,
+    RouteName, Span, Text, TlsFacts, Verification, What, repeated,
 };
 use crate::grammar::{Grammar, mechanism};
 use crate::wire;
@@ -287,7 +287,7 @@ impl Anonymiser {
         if let Some(certificate) = certificate {
             self.certificate(certificate);
         }
-        if let Verdict::Unverified(why) = verdict {
+        if let Verification::Unverified(why) = verdict {
             *why = self.sentence(why);
         }
     }

@@ -20,7 +20,7 @@ pub struct TlsFacts {
     /// The server's certificate; on the client leg the one that imapscope showed.
     pub certificate: Option<Certificate>,
     /// What was made of it.
-    pub verdict: Verdict,
+    pub verdict: Verification,
     /// Whether the client could be served only because of the feature `legacy-tls`.
     pub legacy: bool,
     /// Whether `--insecure` was given; on the server leg only.
@@ -30,7 +30,7 @@ pub struct TlsFacts {
 /// What was made of a certificate.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Verdict {
+pub enum Verification {
     /// imapscope showed it, and the client went on with it.
     #[default]
     Ours,

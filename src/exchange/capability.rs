@@ -88,7 +88,7 @@ pub const PARAMETER: &str = " parameter";
 
 /// How the use of something fits what was offered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Offered {
     /// It was offered, or nothing is known about what is offered now.
     Fine,
     /// The server offers this capability, and a rule keeps it from the client.
@@ -208,23 +208,23 @@ impl Offers {
         feature: &str,
         needs: &[S],
         site: Site<'_>,
-    ) -> Verdict {
-        let Some(wanted) = needs.first() else { return Verdict::Fine };
+    ) -> Offered {
+        let Some(wanted) = needs.first() else { return Offered::Fine };
         if self.shown(grammar, feature, needs, site) {
-            return Verdict::Fine;
+            return Offered::Fine;
         }
         if let Some(name) = needs.iter().find_map(|need| self.server.giving(grammar, need.as_ref())) {
             let name = word(name).to_owned();
             keep(&mut self.hidden_tried, feature, &name);
-            return Verdict::Hidden(name);
+            return Offered::Hidden(name);
         }
         if !self.fresh {
             self.uses.add(wanted.as_ref(), feature, false, site);
-            return Verdict::Fine;
+            return Offered::Fine;
         }
         let wanted = wanted.as_ref().to_owned();
         keep(&mut self.unadvertised, feature, &wanted);
-        Verdict::Unoffered(wanted)
+        Offered::Unoffered(wanted)
     }
 
     /// What the client was offered and did not use, and what of it nobody can tell: each once, without parameters.
@@ -297,7 +297,7 @@ mod tests {
         Names::of(names.split(' ').map(str::as_bytes))
     }
 
-    fn uses(offers: &mut Offers, grammar: &Grammar, feature: &str, needs: &[&str]) -> Verdict {
+    fn uses(offers: &mut Offers, grammar: &Grammar, feature: &str, needs: &[&str]) -> Offered {
         offers.make_use(grammar, feature, needs, Site::default())
     }
 
@@ -327,14 +327,14 @@ mod tests {
     fn use_is_judged_by_what_the_client_saw() {
         let grammar = grammar();
         let mut offers = Offers::default();
-        assert_eq!(uses(&mut offers, &grammar, "IDLE", &["IDLE"]), Verdict::Fine, "no list, no judgement");
+        assert_eq!(uses(&mut offers, &grammar, "IDLE", &["IDLE"]), Offered::Fine, "no list, no judgement");
         offers.hear(&grammar, set("IMAP4rev1 IDLE MOVE"), set("IMAP4rev1 MOVE"));
-        assert_eq!(uses(&mut offers, &grammar, "MOVE", &["MOVE"]), Verdict::Fine);
-        assert_eq!(uses(&mut offers, &grammar, "IDLE", &["IDLE"]), Verdict::Hidden("IDLE".into()));
-        assert_eq!(uses(&mut offers, &grammar, "SORT", &["SORT"]), Verdict::Unoffered("SORT".into()));
+        assert_eq!(uses(&mut offers, &grammar, "MOVE", &["MOVE"]), Offered::Fine);
+        assert_eq!(uses(&mut offers, &grammar, "IDLE", &["IDLE"]), Offered::Hidden("IDLE".into()));
+        assert_eq!(uses(&mut offers, &grammar, "SORT", &["SORT"]), Offered::Unoffered("SORT".into()));
         assert_eq!(offers.others(&grammar), (Vec::new(), vec!["IMAP4rev1".to_owned()]));
         offers.forget();
-        assert_eq!(uses(&mut offers, &grammar, "THREAD", &["THREAD=REFS"]), Verdict::Fine);
+        assert_eq!(uses(&mut offers, &grammar, "THREAD", &["THREAD=REFS"]), Offered::Fine);
         assert_eq!(offers.unadvertised, [("SORT".into(), "SORT".into())]);
         assert_eq!(offers.hidden_tried, [("IDLE".into(), "IDLE".into())]);
     }
@@ -344,7 +344,7 @@ mod tests {
         let grammar = Grammar::builtin("smtp").expect("it is built in");
         let mut offers = Offers::default();
         offers.hear(&grammar, Names::of(["SIZE 1000", "DSN"].into_iter()), set("DSN"));
-        assert_eq!(uses(&mut offers, &grammar, "SIZE", &["SIZE"]), Verdict::Hidden("SIZE".into()));
+        assert_eq!(uses(&mut offers, &grammar, "SIZE", &["SIZE"]), Offered::Hidden("SIZE".into()));
         assert_eq!(offers.hidden_tried, [("SIZE".into(), "SIZE".into())]);
     }
 
@@ -353,7 +353,7 @@ mod tests {
         let grammar = grammar();
         let mut offers = Offers::default();
         offers.hear(&grammar, set("IMAP4rev2"), set("IMAP4rev2"));
-        assert_eq!(uses(&mut offers, &grammar, "IDLE", &["IDLE"]), Verdict::Fine);
+        assert_eq!(uses(&mut offers, &grammar, "IDLE", &["IDLE"]), Offered::Fine);
         assert!(offers.offers(&grammar, "LITERAL-") && !offers.offers(&grammar, "LITERAL+"));
     }
 

@@ -2,7 +2,7 @@
 //! more, and what an end without a word leaves open.
 
 use super::finding::note;
-use crate::event::{Hello, Note, NoteKind, Peer, Time, TlsFacts, Verdict};
+use crate::event::{Hello, Note, NoteKind, Peer, Time, TlsFacts, Verification};
 use crate::wording::{amount, date};
 
 /// A certificate that is valid for less than so many days is pointed out.
@@ -15,17 +15,17 @@ const DAY: i64 = 86_400;
 pub fn notes(facts: &TlsFacts, at: Time) -> Vec<Note> {
     let mut notes = Vec::new();
     match &facts.verdict {
-        Verdict::Unverified(faults) => {
+        Verification::Unverified(faults) => {
             let text = format!(
                 "NOT VERIFIED, because of --insecure: {faults}; this may be anybody, who then reads passwords and all else"
             );
             notes.push(note(NoteKind::Finding(None), text, ""));
         }
-        Verdict::Verified if facts.insecure => {
+        Verification::Verified if facts.insecure => {
             let text = "--insecure was given and not needed: the certificate is verified";
             notes.push(note(NoteKind::Session, text, ""));
         }
-        Verdict::Verified | Verdict::Ours | Verdict::Untold => {}
+        Verification::Verified | Verification::Ours | Verification::Untold => {}
     }
     if facts.legacy {
         notes.push(old(facts));
@@ -33,7 +33,7 @@ pub fn notes(facts: &TlsFacts, at: Time) -> Vec<Note> {
     let Some(certificate) = &facts.certificate else { return notes };
     let now = i64::try_from(at.0 / 1_000_000_000).unwrap_or(i64::MAX);
     let left = (certificate.not_after - now).div_euclid(DAY);
-    let ours = facts.verdict == Verdict::Ours;
+    let ours = facts.verdict == Verification::Ours;
     if ours && now > certificate.not_after {
         let text = format!("our certificate expired on {}", date(certificate.not_after));
         notes.push(note(NoteKind::Session, text, ""));
@@ -45,7 +45,7 @@ pub fn notes(facts: &TlsFacts, at: Time) -> Vec<Note> {
         };
         notes.push(note(NoteKind::Session, text, ""));
     }
-    if facts.verdict == Verdict::Verified && certificate.self_signed {
+    if facts.verdict == Verification::Verified && certificate.self_signed {
         notes.push(note(NoteKind::Session, "the certificate is self-signed, and named in --server-ca", ""));
     }
     notes
@@ -54,7 +54,7 @@ pub fn notes(facts: &TlsFacts, at: Time) -> Vec<Note> {
 /// What there is to say of plain text in the place of TLS that both peers understand.
 #[must_use]
 pub fn inside(facts: &TlsFacts) -> Option<Note> {
-    let decrypted = facts.verdict == Verdict::Untold && facts.version.is_empty() && facts.suite.is_empty();
+    let decrypted = facts.verdict == Verification::Untold && facts.version.is_empty() && facts.suite.is_empty();
     let text =
         "both peers go on in plain text: the file seems to be decrypted, or to be written by a program inside TLS";
     decrypted.then(|| note(NoteKind::Session, text, ""))
@@ -137,16 +137,20 @@ mod tests {
     #[test]
     fn what_is_not_verified_is_loud_and_what_ends_soon_is_told() {
         let at = Time(100 * DAY as u64 * 1_000_000_000);
-        let told = |verdict: Verdict, insecure, until: i64, self_signed| {
+        let told = |verdict: Verification, insecure, until: i64, self_signed| {
             let certificate = Certificate { not_after: until * DAY, self_signed, ..Certificate::default() };
             let facts = TlsFacts { verdict, insecure, certificate: Some(certificate), ..TlsFacts::default() };
             notes(&facts, at).into_iter().map(|note| note.text).collect::<Vec<_>>().join("|")
         };
-        assert_eq!(told(Verdict::Verified, false, 130, false), "");
-        assert_eq!(told(Verdict::Verified, false, 129, false), "the certificate expires in 29 days");
-        assert_eq!(told(Verdict::Ours, false, 100, true), "the certificate expires within a day");
-        assert!(told(Verdict::Ours, false, 99, true).contains("expired on 1970-04-10"));
-        assert!(told(Verdict::Unverified("it is X".into()), true, 99, true).starts_with("NOT VERIFIED, because of"));
-        assert!(told(Verdict::Verified, true, 500, true).contains("not needed: the certificate is verified|the cert"));
+        assert_eq!(told(Verification::Verified, false, 130, false), "");
+        assert_eq!(told(Verification::Verified, false, 129, false), "the certificate expires in 29 days");
+        assert_eq!(told(Verification::Ours, false, 100, true), "the certificate expires within a day");
+        assert!(told(Verification::Ours, false, 99, true).contains("expired on 1970-04-10"));
+        assert!(
+            told(Verification::Unverified("it is X".into()), true, 99, true).starts_with("NOT VERIFIED, because of")
+        );
+        assert!(
+            told(Verification::Verified, true, 500, true).contains("not needed: the certificate is verified|the cert")
+        );
     }
 }

@@ -5,7 +5,7 @@ use super::book::Book;
 use super::finding::{finding, note};
 use super::{Explainer, MAX_NAME, Met, phrase};
 use crate::event::{Literal, NoteKind, Peer, Span, Text};
-use crate::exchange::capability::{PARAMETER, Verdict};
+use crate::exchange::capability::{Offered, PARAMETER};
 use crate::exchange::used::Site;
 use crate::grammar::{self, Command, Then, Use};
 use crate::wording::amount;
@@ -128,17 +128,17 @@ impl Explainer {
 
     fn used<S: AsRef<str>>(&mut self, feature: &str, needs: &[S], site: Site<'_>) {
         let text = match self.connection.offers.make_use(&self.grammar, feature, needs, site) {
-            Verdict::Fine => return,
-            Verdict::Hidden(name) if name.eq_ignore_ascii_case(feature) => {
+            Offered::Fine => return,
+            Offered::Hidden(name) if name.eq_ignore_ascii_case(feature) => {
                 format!("hidden and tried: {name}, which a rule keeps from the client")
             }
-            Verdict::Hidden(name) => {
+            Offered::Hidden(name) => {
                 format!("hidden and tried: {feature} needs {name}, which a rule keeps from the client")
             }
-            Verdict::Unoffered(name) if name.eq_ignore_ascii_case(feature) => {
+            Offered::Unoffered(name) if name.eq_ignore_ascii_case(feature) => {
                 format!("{name} is used, and the server does not offer it")
             }
-            Verdict::Unoffered(name) => format!("{feature} needs {name}, which the server does not offer"),
+            Offered::Unoffered(name) => format!("{feature} needs {name}, which the server does not offer"),
         };
         self.notes.push(finding(Peer::Client, text, self.book.offers()));
     }

@@ -2,7 +2,7 @@
 
 use super::page::Page;
 use super::style::Ink;
-use crate::event::{Certificate, Hello, Peer, TlsFacts, Verdict};
+use crate::event::{Certificate, Hello, Peer, TlsFacts, Verification};
 use crate::wording::date;
 
 /// So many names of a certificate are shown.
@@ -17,9 +17,9 @@ pub fn write(page: &mut Page, peer: Peer, facts: &TlsFacts) {
     page.remark();
     let (verdict, certificate) = judged(facts);
     let ink = match &facts.verdict {
-        Verdict::Verified => Ink::Good,
-        Verdict::Unverified(_) => Ink::Bad,
-        Verdict::Ours | Verdict::Untold => Ink::Plain,
+        Verification::Verified => Ink::Good,
+        Verification::Unverified(_) => Ink::Bad,
+        Verification::Ours | Verification::Untold => Ink::Plain,
     };
     page.words(ink, verdict);
     page.words(Ink::Plain, &certificate);
@@ -43,7 +43,7 @@ pub fn settled(peer: Peer, facts: &TlsFacts) -> (String, String) {
     let name = match &facts.name {
         Some(name) => format!(", SNI {name}"),
         // What was not seen may have been there.
-        None if facts.verdict == Verdict::Untold => String::new(),
+        None if facts.verdict == Verification::Untold => String::new(),
         None => ", no SNI".to_owned(),
     };
     let alpn = facts.alpn.as_ref().map_or_else(String::new, |alpn| format!(", ALPN {alpn}"));
@@ -54,10 +54,10 @@ pub fn settled(peer: Peer, facts: &TlsFacts) -> (String, String) {
 #[must_use]
 pub fn judged(facts: &TlsFacts) -> (&'static str, String) {
     let verdict = match &facts.verdict {
-        Verdict::Verified => "verified: ",
-        Verdict::Unverified(_) => "not verified: ",
-        Verdict::Ours => "ours: ",
-        Verdict::Untold => return ("", "between the peers, as another program wrote it down".to_owned()),
+        Verification::Verified => "verified: ",
+        Verification::Unverified(_) => "not verified: ",
+        Verification::Ours => "ours: ",
+        Verification::Untold => return ("", "between the peers, as another program wrote it down".to_owned()),
     };
     let certificate = facts.certificate.as_ref();
     (verdict, certificate.map_or_else(|| "a certificate that cannot be read".to_owned(), sentence))

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::desk::named;
-use crate::event::{Batch, Closed, Closer, Form, Opened, Peer, RouteName, State, Time, TlsFacts, Verdict, What};
+use crate::event::{Batch, Closed, Closer, Form, Opened, Peer, RouteName, State, Time, TlsFacts, Verification, What};
 use crate::foreign::Piece;
 use crate::grammar::Grammar;
 use crate::problem::Problem;
@@ -63,7 +63,7 @@ impl Passage {
             self.session.in_plain();
         }
         if !std::mem::replace(&mut self.secured, true) {
-            let facts = TlsFacts { version, suite, verdict: Verdict::Untold, ..TlsFacts::default() };
+            let facts = TlsFacts { version, suite, verdict: Verification::Untold, ..TlsFacts::default() };
             out.report(Peer::Server, What::Tls(Box::new(facts.clone())));
             out.report(Peer::Client, What::Tls(Box::new(facts)));
         }

@@ -137,7 +137,7 @@ fn poisoned(words: &str) -> Vec<Made> {
         name: Some(words.into()),
         alpn: Some(words.into()),
         certificate: Some(certificate),
-        verdict: Verdict::Unverified(words.into()),
+        verdict: Verification::Unverified(words.into()),
         ..TlsFacts::default()
     };
     let offer = Hello::Client {

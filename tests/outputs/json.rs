@@ -138,7 +138,7 @@ fn rare() -> Vec<Made> {
         name: some("a"),
         alpn: some("imap"),
         certificate: Some(certificate),
-        verdict: Verdict::Unverified("it is old".into()),
+        verdict: Verification::Unverified("it is old".into()),
         legacy: true,
         insecure: true,
     };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use imapscope::anonymise::{Anonymiser, Key};
 use imapscope::event::{
     Batch, Certificate, Closed, Closer, Event, Form, Kind, Layer, Octets, Oddity, Opened, Peer, Reading, RouteName,
-    Text, Time, TlsFacts, Verdict, What, repeated,
+    Text, Time, TlsFacts, Verification, What, repeated,
 };
 use imapscope::explain::Explainer;
 use imapscope::grammar::Grammar;
@@ -90,7 +90,7 @@ fn facts(name: &str) -> TlsFacts {
         ..Certificate::default()
     };
     let why = format!("it is for {name}, and not for quorra.hinterhof; its issuer is CN=Geheimnis");
-    let verdict = Verdict::Unverified(why);
+    let verdict = Verification::Unverified(why);
     TlsFacts { name: Some(name.to_owned()), certificate: Some(certificate), verdict, ..TlsFacts::default() }
 }
 

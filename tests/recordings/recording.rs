@@ -9,7 +9,7 @@ use crate::lanes::log::record;
 use crate::lanes::{self, Step, c, dialogues, s};
 use crate::ruled::compiled;
 use crate::thorough::cases;
-use imapscope::event::{Batch, Certificate, Closed, Closer, Hello, Layer, Peer, TlsFacts, Verdict, What};
+use imapscope::event::{Batch, Certificate, Closed, Closer, Hello, Layer, Peer, TlsFacts, Verification, What};
 use imapscope::explain::Explainer;
 use imapscope::grammar::Grammar;
 use imapscope::recording::line::{Line, Other};
@@ -401,7 +401,7 @@ fn others() -> String {
         version: "TLS 1.3".to_owned(),
         name: Some("mail.example.org".to_owned()),
         certificate: Some(Certificate { not_after: i64::MAX, names: vec!["a".to_owned()], ..Certificate::default() }),
-        verdict: Verdict::Unverified("it has expired".to_owned()),
+        verdict: Verification::Unverified("it has expired".to_owned()),
         ..TlsFacts::default()
     };
     let hello =

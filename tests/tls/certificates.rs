@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crate::secure::{self, End, Office, Set, Stage, When, accept, give, listen, means, soon, stolen, take};
-use imapscope::event::{Closer, Peer, Verdict, What};
+use imapscope::event::{Closer, Peer, Verification, What};
 use imapscope::net::tls::Trust;
 use rcgen::{
     BasicConstraints, CustomExtension, DistinguishedName, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa,
@@ -308,7 +308,7 @@ async fn insecure_goes_on_with_each_and_tells_all_of_it() {
                 What::Tls(facts) if event.from == Peer::Server => Some(facts),
                 _ => None,
             });
-            let Verdict::Unverified(said) = &facts.unwrap().verdict else { panic!("{}: {log}", case.what) };
+            let Verification::Unverified(said) = &facts.unwrap().verdict else { panic!("{}: {log}", case.what) };
             for part in case.said.iter().map(|part| part.trim_end_matches(". Nothing")) {
                 assert!(said.contains(part), "{}: {part}\n{said}", case.what);
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::secure::{self, Drip, Office, Set, Stage, When, accept, client, connect, give, listen, soon, take};
-use imapscope::event::{Closed, Closer, Event, Peer, TlsFacts, Verdict, What};
+use imapscope::event::{Closed, Closer, Event, Peer, TlsFacts, Verification, What};
 use imapscope::net::Limits;
 use imapscope::net::tls::{Identity, Trust};
 use socket2::SockRef;
@@ -112,7 +112,10 @@ async fn the_log_has_the_facts_of_both_legs() {
     assert_eq!(take(&mut here, 9).await, b"* OK hi\r\n");
     let (log, events) = stage.end().await;
     let server = facts(&events, S)[0];
-    assert_eq!((server.version.as_str(), &server.verdict, server.insecure), ("TLS 1.3", &Verdict::Verified, false));
+    assert_eq!(
+        (server.version.as_str(), &server.verdict, server.insecure),
+        ("TLS 1.3", &Verification::Verified, false)
+    );
     assert_eq!(server.name.as_deref(), Some("localhost"));
     for part in [
         "-- TLS 1.3 with the server, TLS_AES_256_GCM_SHA384, SNI localhost\n",
@@ -197,12 +200,12 @@ async fn insecure_goes_on_and_says_so_loudly() {
         let facts = facts(&events, S)[0];
         assert!(facts.insecure);
         match (faults, &facts.verdict) {
-            (Some(part), Verdict::Unverified(said)) => {
+            (Some(part), Verification::Unverified(said)) => {
                 assert!(said.contains(part), "{said}");
                 assert!(log.contains("! NOT VERIFIED, because of --insecure: ") && log.contains(part), "{log}");
                 assert!(log.contains("| not verified: CN=a server"), "{log}");
             }
-            (None, Verdict::Verified) => assert!(log.contains("--insecure was given and not needed"), "{log}"),
+            (None, Verification::Verified) => assert!(log.contains("--insecure was given and not needed"), "{log}"),
             other => panic!("{other:?}"),
         }
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::secure::{Drip, End, Office, Set, Stage, When, accept, give, listen, soon, take};
-use imapscope::event::{Closer, Event, Peer, TlsFacts, Verdict, What};
+use imapscope::event::{Closer, Event, Peer, TlsFacts, Verification, What};
 use imapscope::net::Limits;
 use imapscope::net::tls::{Identity, Means};
 use openssl::pkey::PKey;
@@ -175,7 +175,7 @@ async fn old_clients_are_served_and_the_log_says_so() {
         assert_eq!((closed.by, closed.why), (Closer::Peer(C), None), "{log}");
         let of = facts(&events, C)[0];
         assert_eq!((of.version.as_str(), of.suite.as_str(), of.legacy), (version, suite, true), "{log}");
-        assert_eq!((of.name.as_deref(), &of.verdict), (Some("localhost"), &Verdict::Ours));
+        assert_eq!((of.name.as_deref(), &of.verdict), (Some("localhost"), &Verification::Ours));
         for part in [
             &format!("-- {version} with the client, {suite}, SNI localhost\n"),
             "| ours: for localhost; by CN=imapscope local CA ",

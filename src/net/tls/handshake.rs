@@ -18,7 +18,7 @@ use tokio_rustls::{LazyConfigAcceptor, TlsConnector, TlsStream};
 use super::failure::{Failure, Terms};
 use super::hello::{Gather, Hello, Progress};
 use super::{Identity, Trust, provider};
-use crate::event::{Peer, TlsFacts, Verdict};
+use crate::event::{Peer, TlsFacts, Verification};
 use crate::net::leg::Leg;
 use crate::net::socket::Socket;
 
@@ -51,7 +51,8 @@ pub async fn with_server(trust: &Trust, mut socket: Socket, terms: Terms<'_>, li
     };
     stream.get_mut().0.forget_head();
     let seen = witness.seen();
-    let verdict = if seen.faults.is_empty() { Verdict::Verified } else { Verdict::Unverified(seen.faults.join("; ")) };
+    let verdict =
+        if seen.faults.is_empty() { Verification::Verified } else { Verification::Unverified(seen.faults.join("; ")) };
     let facts = TlsFacts {
         name: sni,
         certificate: seen.certificate,
@@ -92,8 +93,12 @@ pub async fn with_client(identity: &Arc<Identity>, mut socket: Socket, terms: Te
             lack.map_or_else(|| other(error), |lack| terms.lacking(lack))
         })?;
         stream.get_mut().0.forget_head();
-        let facts =
-            TlsFacts { name, certificate: shown.certificate, verdict: Verdict::Ours, ..settled(stream.get_ref().1) };
+        let facts = TlsFacts {
+            name,
+            certificate: shown.certificate,
+            verdict: Verification::Ours,
+            ..settled(stream.get_ref().1)
+        };
         Ok::<_, String>((Leg::tls(TlsStream::Server(stream)), facts))
     };
     match timeout(limit, accepting).await {

@@ -24,7 +24,7 @@ use tokio_openssl::SslStream;
 use super::identity::{Made, issue, private_key};
 use super::legacy_stream::LegacyStream;
 use super::{Authority, certificate, key_log, unusable};
-use crate::event::{Certificate, TlsFacts, Verdict};
+use crate::event::{Certificate, TlsFacts, Verification};
 use crate::net::socket::Socket;
 use crate::problem::Problem;
 
@@ -166,7 +166,7 @@ impl LegacyShown {
             suite: suite.to_owned(),
             name,
             certificate: self.certificate,
-            verdict: Verdict::Ours,
+            verdict: Verification::Ours,
             legacy: true,
             ..TlsFacts::default()
         };

@@ -7,7 +7,7 @@ use super::latency::Latency;
 use super::markup::Markup;
 use super::matrix::Matrix;
 use super::trouble::Place;
-use crate::event::{Closed, Opened, Peer, Summary, TlsFacts, Verdict};
+use crate::event::{Closed, Opened, Peer, Summary, TlsFacts, Verification};
 use crate::exchange::Connection;
 use crate::sink::{closing, phrase, secured};
 use crate::wording::amount;
@@ -108,7 +108,7 @@ impl Ledger {
             page.raw("<br>");
             page.raw(verdict);
             page.text(&certificate);
-            if let Verdict::Unverified(why) = &facts.verdict {
+            if let Verification::Unverified(why) = &facts.verdict {
                 page.within("<br><strong>! ", why, "</strong>");
             }
             page.raw("</dd>");

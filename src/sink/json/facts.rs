@@ -2,7 +2,7 @@
 
 use super::form::Object;
 use super::moment;
-use crate::event::{Certificate, Closed, Closer, Hello, Opened, Peer, State, Summary, Tally, TlsFacts, Verdict};
+use crate::event::{Certificate, Closed, Closer, Hello, Opened, Peer, State, Summary, Tally, TlsFacts, Verification};
 use crate::exchange::command::unprefixed;
 
 /// Writes what is known of a new connection.
@@ -26,10 +26,10 @@ pub fn tls(line: &mut Object<'_>, tls: &TlsFacts) {
         object.maybe("sni", tls.name.as_deref());
         object.maybe("alpn", tls.alpn.as_deref());
         let (verdict, fault) = match &tls.verdict {
-            Verdict::Ours => ("ours", None),
-            Verdict::Verified => ("verified", None),
-            Verdict::Unverified(fault) => ("unverified", Some(fault.as_str())),
-            Verdict::Untold => ("untold", None),
+            Verification::Ours => ("ours", None),
+            Verification::Verified => ("verified", None),
+            Verification::Unverified(fault) => ("unverified", Some(fault.as_str())),
+            Verification::Untold => ("untold", None),
         };
         object.string("verdict", verdict);
         object.maybe("fault", fault);

@@ -4,7 +4,7 @@ use super::super::caps::reference;
 use super::super::escape::{Dress, escape, escaped};
 use super::super::secured;
 use super::super::text::start_of;
-use crate::event::{Edited, Fate, Layer, Note, NoteKind, Opened, Peer, Text, TlsFacts, Verdict};
+use crate::event::{Edited, Fate, Layer, Note, NoteKind, Opened, Peer, Text, TlsFacts, Verification};
 use crate::exchange::Explained;
 use crate::wording::duration;
 
@@ -62,10 +62,10 @@ pub fn opened(remarks: &mut Vec<String>, number: u64, opened: &Opened) {
 /// The facts of TLS on one leg.
 pub fn tls(peer: Peer, facts: &TlsFacts) -> String {
     let verdict = match &facts.verdict {
-        Verdict::Ours => "the certificate is ours".to_owned(),
-        Verdict::Verified => "verified".to_owned(),
-        Verdict::Unverified(why) => format!("not verified: {why}"),
-        Verdict::Untold => secured::judged(facts).1,
+        Verification::Ours => "the certificate is ours".to_owned(),
+        Verification::Verified => "verified".to_owned(),
+        Verification::Unverified(why) => format!("not verified: {why}"),
+        Verification::Untold => secured::judged(facts).1,
     };
     let (head, rest) = secured::settled(peer, facts);
     escaped(&format!("{head}{rest}; {verdict}"))

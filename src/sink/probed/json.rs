@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use super::{difference, step};
-use crate::event::{Certificate, Note, Offer, Probed, Secured, Stage, Verdict};
+use crate::event::{Certificate, Note, Offer, Probed, Secured, Stage, Verification};
 use crate::wording::date;
 
 /// All of it, on lines, in ASCII: what steers a terminal is escaped as JSON escapes it.
@@ -148,10 +148,10 @@ impl<'a> Tls<'a> {
             version: &facts.version,
             suite: &facts.suite,
             sni: facts.name.as_deref(),
-            verified: facts.verdict == Verdict::Verified,
+            verified: facts.verdict == Verification::Verified,
             faults: match &facts.verdict {
-                Verdict::Unverified(faults) => Some(faults),
-                Verdict::Verified | Verdict::Ours | Verdict::Untold => None,
+                Verification::Unverified(faults) => Some(faults),
+                Verification::Verified | Verification::Ours | Verification::Untold => None,
             },
             certificate: facts.certificate.as_ref().map(Shown::of),
             remarks: notes.iter().map(|note| note.text.as_str()).collect(),

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use imapscope::event::{Certificate, Closed, Closer, Opened, Peer, RouteName, Time, TlsFacts, Verdict, What};
+use imapscope::event::{Certificate, Closed, Closer, Opened, Peer, RouteName, Time, TlsFacts, Verification, What};
 use imapscope::explain::Explainer;
 use imapscope::grammar::Grammar;
 use imapscope::session::{Outbox, Session};
@@ -180,7 +180,7 @@ fn facts(peer: Peer, name: &str) -> TlsFacts {
         suite: "TLS_AES_256_GCM_SHA384".to_owned(),
         name: Some(name.to_owned()),
         certificate: Some(certificate),
-        verdict: if peer == Peer::Server { Verdict::Verified } else { Verdict::Ours },
+        verdict: if peer == Peer::Server { Verification::Verified } else { Verification::Ours },
         ..TlsFacts::default()
     }
 }
