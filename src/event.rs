@@ -13,6 +13,7 @@ mod oddity;
 mod probed;
 mod protocol;
 mod tls;
+mod verdict;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -30,6 +31,7 @@ pub use oddity::{FalseEnd, LineEnd, Oddity, repeated, says_odd};
 pub use probed::{Offer, Probed, Secured, Stage};
 pub use protocol::{Form, State};
 pub use tls::{Certificate, Hello, TlsFacts, Verification};
+pub use verdict::{Cause, Suspect, Verdict, VerdictKind};
 
 /// The largest text that is held or read as one piece, in octets (line end included). What is longer is
 /// [`DataKind::Overlong`] data: relayed and counted, shown by its head.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Peer, Span};
+use super::{Peer, Span, Verdict};
 
 /// What a secret is masked with, octet by octet; its line ends stay.
 pub const FILLER: u8 = b'*';
@@ -69,6 +69,8 @@ pub struct Note {
     pub text: String,
     /// Where the rule or meaning is written: `RFC 9051 section 6.3.1`.
     pub rfc: Option<String>,
+    /// Of a finding: the name of the check that it is of; empty for every other note.
+    pub check: &'static str,
 }
 
 /// The sorts of notes.
@@ -108,6 +110,8 @@ pub enum Fate {
 /// A connection in numbers, at its end.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Summary {
+    /// What it comes to.
+    pub verdict: Verdict,
     /// From the accept to the end, if times are known.
     pub lasted: Option<Duration>,
     /// Commands by verb, in the order of their first use.

@@ -80,6 +80,50 @@ pub enum Oddity {
     Inferred,
 }
 
+impl Oddity {
+    /// The word for it, which json has too; a finding that it gives is a check of this name.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Oddity::BareLf => "bare-lf",
+            Oddity::BareCr(_) => "bare-cr",
+            Oddity::Nul(_) => "nul",
+            Oddity::Truncated => "truncated",
+            Oddity::CutShort => "cut-short",
+            Oddity::Torn => "torn",
+            Oddity::LeftOut => "left-out",
+            Oddity::Inferred => "inferred",
+            Oddity::Unfinished => "unfinished",
+            Oddity::NotDeflate => "not-deflate",
+            Oddity::InsteadOfDeflate => "instead-of-deflate",
+            Oddity::OpenQuote(_) => "open-quote",
+            Oddity::NotALiteral(_) => "not-a-literal",
+            Oddity::UnknownTag => "unknown-tag",
+            Oddity::UnexpectedGoAhead => "unexpected-go-ahead",
+            Oddity::Early => "early",
+            Oddity::Waited(_) => "waited",
+            Oddity::Injected => "injected",
+            Oddity::InsteadOfTls => "instead-of-tls",
+            Oddity::InsideIdle => "inside-idle",
+            Oddity::Unruled => "unruled",
+            Oddity::LiteralRefused => "literal-refused",
+            Oddity::ServerNonSync => "server-non-sync",
+            Oddity::StrayDone => "stray-done",
+            Oddity::Malformed => "malformed",
+            Oddity::UnexpectedReply => "unexpected-reply",
+            Oddity::TooManyInFlight => "too-many-in-flight",
+            Oddity::CodeChanges => "code-changes",
+            Oddity::FalseEnd(..) => "false-end",
+            Oddity::InsideMessage => "inside-message",
+            Oddity::Smuggled(_) => "smuggled",
+            Oddity::ClosedEarly => "closed-early",
+            Oddity::Kept => "kept",
+            Oddity::Ours => "ours",
+            Oddity::Dropped => "dropped",
+        }
+    }
+}
+
 /// True if one of these says that something is odd.
 #[must_use]
 pub fn says_odd(oddities: &[Oddity]) -> bool {

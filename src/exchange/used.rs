@@ -119,7 +119,9 @@ impl Uses {
     #[must_use]
     pub fn suspects(&self, command: u64) -> Vec<(&str, &str, bool)> {
         let mut entries: Vec<&Entry> = self.entries.iter().collect();
-        entries.sort_by_key(|entry| std::cmp::Reverse((entry.last == command, entry.last)));
+        // What ENABLE enables is more suspect than ENABLE.
+        let named = |entry: &Entry| !entry.parts().0.eq_ignore_ascii_case("ENABLE");
+        entries.sort_by_key(|entry| std::cmp::Reverse((entry.last == command, entry.last, named(entry))));
         let suspects = entries.into_iter().map(|entry| (entry.parts(), entry.last == command));
         suspects.map(|((name, by), just)| (name, by, just)).collect()
     }

@@ -36,7 +36,7 @@ impl Explainer {
         }
         self.early = Early::Judged;
         let rfc = if self.book == Book::Smtp { "RFC 5321 section 4.3.1" } else { "RFC 1939 section 3" };
-        self.notes.push(finding(Peer::Client, "spoke before the greeting of the server", rfc));
+        self.notes.push(finding(Peer::Client, "before-greeting", "spoke before the greeting of the server", rfc));
     }
 
     /// The server has listed what it offers.
@@ -45,7 +45,7 @@ impl Explainer {
             self.early = Early::Judged;
             if !ALLOWED.iter().any(|name| server.has(name)) {
                 let text = "spoke before the greeting of the server, which does not offer PIPECONNECT";
-                self.notes.push(finding(Peer::Client, text, "RFC 5321 section 4.3.1"));
+                self.notes.push(finding(Peer::Client, "before-greeting", text, "RFC 5321 section 4.3.1"));
             }
         }
     }

@@ -93,6 +93,6 @@ impl Explainer {
 
     fn not_enabled(&mut self, feature: &str, name: &str) {
         let text = format!("{feature} requires ENABLE {name} first, and the server has not confirmed it with ENABLED");
-        self.notes.push(finding(Peer::Client, text, "RFC 5161 section 3.1"));
+        self.notes.push(finding(Peer::Client, "not-enabled", text, "RFC 5161 section 3.1"));
     }
 }

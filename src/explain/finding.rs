@@ -9,13 +9,19 @@ use crate::wording::duration;
 /// A note with a place in an RFC.
 #[must_use]
 pub fn note(kind: NoteKind, text: impl Into<String>, rfc: &str) -> Note {
-    Note { kind, about: None, text: text.into(), rfc: (!rfc.is_empty()).then(|| rfc.to_owned()) }
+    Note { kind, about: None, text: text.into(), rfc: (!rfc.is_empty()).then(|| rfc.to_owned()), check: "" }
 }
 
-/// A violation.
+/// A violation, which the check of this name finds.
 #[must_use]
-pub fn finding(culprit: Peer, text: impl Into<String>, rfc: &str) -> Note {
-    note(NoteKind::Finding(Some(culprit)), text, rfc)
+pub fn finding(culprit: Peer, check: &'static str, text: impl Into<String>, rfc: &str) -> Note {
+    Note { check, ..note(NoteKind::Finding(Some(culprit)), text, rfc) }
+}
+
+/// What breaks no rule of either peer, and what neither wants.
+#[must_use]
+pub fn nobodys(check: &'static str, text: impl Into<String>, rfc: &str) -> Note {
+    Note { check, ..note(NoteKind::Finding(None), text, rfc) }
 }
 
 /// What an oddity means. `from` sent the text; `unasked` is true if the client has just sent a literal without waiting.
@@ -23,17 +29,18 @@ pub fn finding(culprit: Peer, text: impl Into<String>, rfc: &str) -> Note {
 pub fn oddity(odd: Oddity, from: Peer, unasked: bool, book: Book) -> Note {
     let (client, server) = (Peer::Client, Peer::Server);
     let place = book.place(odd);
-    let says = |culprit: Peer, text: &str| finding(culprit, text, place);
+    let check = odd.word();
+    let says = |culprit: Peer, text: &str| finding(culprit, check, text, place);
     match odd {
         Oddity::BareLf => says(from, "the line ends in LF alone: CR LF is required"),
-        Oddity::BareCr(at) => finding(from, format!("a CR without LF at octet {at}: strict peers reject it"), place),
+        Oddity::BareCr(at) => {
+            finding(from, check, format!("a CR without LF at octet {at}: strict peers reject it"), place)
+        }
         Oddity::Nul(at) if book == Book::Imap => {
-            finding(from, format!("a NUL at octet {at}: it is allowed in a binary literal only"), place)
+            finding(from, check, format!("a NUL at octet {at}: it is allowed in a binary literal only"), place)
         }
-        Oddity::Nul(at) => finding(from, format!("a NUL at octet {at}: some peers cut the line there"), place),
-        Oddity::Truncated => {
-            note(NoteKind::Finding(Some(from)), "cut off: the connection ended in the middle of it", "")
-        }
+        Oddity::Nul(at) => finding(from, check, format!("a NUL at octet {at}: some peers cut the line there"), place),
+        Oddity::Truncated => finding(from, check, "cut off: the connection ended in the middle of it", ""),
         Oddity::CutShort => note(
             NoteKind::Session,
             format!("cut off: the {} ended the connection in the middle of it", from.other().word()),
@@ -48,6 +55,7 @@ pub fn oddity(odd: Oddity, from: Peer, unasked: bool, book: Book) -> Note {
         Oddity::NotDeflate => says(from, "no DEFLATE stream: passed on as it is, and not read any more"),
         Oddity::InsteadOfDeflate => finding(
             from,
+            check,
             format!(
                 "plain text after COMPRESS: the {} expects DEFLATE here, and cannot inflate this",
                 from.other().word()
@@ -56,17 +64,20 @@ pub fn oddity(odd: Oddity, from: Peer, unasked: bool, book: Book) -> Note {
         ),
         Oddity::OpenQuote(at) => finding(
             from,
+            check,
             format!("the quoted string that begins at octet {at} is not closed: it may not hold a line end"),
             place,
         ),
         Oddity::NotALiteral(at) => finding(
             from,
+            check,
             format!("what looks like a literal at octet {at} is none, so the next line was not taken for its octets"),
             place,
         ),
         Oddity::UnknownTag => says(server, "no command with this tag is waiting for an answer"),
         Oddity::UnexpectedGoAhead if unasked => finding(
             server,
+            check,
             "the client did not ask: it sent its literal without waiting, and the server waited for it as if it had not",
             "RFC 7888 section 4",
         ),
@@ -121,6 +132,7 @@ pub fn oddity(odd: Oddity, from: Peer, unasked: bool, book: Book) -> Note {
         }
         Oddity::FalseEnd(end, at) => finding(
             from,
+            check,
             format!(
                 "{} . {} at octet {at} does not end the message; a server that thinks so takes what follows for commands",
                 end.before.word(),
@@ -153,6 +165,9 @@ pub fn oddity(odd: Oddity, from: Peer, unasked: bool, book: Book) -> Note {
     }
 }
 
+/// The check of a peer that speaks another protocol than the route.
+pub const WRONG_PROTOCOL: &str = "wrong-protocol";
+
 /// What to do about traffic of another protocol.
 #[must_use]
 pub fn foreign(what: Foreign, from: Peer) -> Note {
@@ -169,7 +184,7 @@ pub fn foreign(what: Foreign, from: Peer) -> Note {
     };
     // A balancer is set to send it, to a server that wants it: then nothing is wrong.
     let fine = what == Foreign::Proxy && from == Peer::Client;
-    note(if fine { NoteKind::Session } else { NoteKind::Finding(Some(from)) }, text, "")
+    if fine { note(NoteKind::Session, text, "") } else { finding(from, WRONG_PROTOCOL, text, "") }
 }
 
 /// What to do about a peer that speaks another mail protocol, with its scheme in a route; empty if it has none.

@@ -3,7 +3,7 @@
 
 use super::Explainer;
 use super::book::Book;
-use super::finding::note;
+use super::finding::{nobodys, note};
 use super::phrase;
 use super::sasl::Exchange;
 use crate::event::{NoteKind, Status};
@@ -73,7 +73,7 @@ impl Explainer {
         let Some(text) = self.doomed(exchange) else { return };
         if self.hurdles.exchange.replace(exchange.frame) != Some(exchange.frame) {
             let text = format!("{text}; neither peer is at fault");
-            self.notes.push(note(NoteKind::Finding(None), text, BINDING));
+            self.notes.push(nobodys("channel-binding", text, BINDING));
         }
     }
 

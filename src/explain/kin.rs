@@ -2,7 +2,7 @@
 //! says the other. A server's greeting may name one and mean both, so that only a refusal is proof.
 
 use super::book::Book;
-use super::finding::{finding, note, other};
+use super::finding::{WRONG_PROTOCOL, finding, note, other};
 use super::{Explainer, Met, failed};
 use crate::event::{NoteKind, Peer, State, Status};
 use crate::exchange::Exchange;
@@ -42,7 +42,7 @@ impl Explainer {
         let theirs: &[&[u8]] = if lmtp { &[b"EHLO", b"HELO"] } else { &[b"LHLO"] };
         if theirs.iter().any(|name| verb.eq_ignore_ascii_case(name)) && self.first_time(Met::Status, b"kin") {
             let (name, scheme) = if lmtp { ("SMTP", "smtp") } else { ("LMTP", "lmtp") };
-            self.notes.push(finding(Peer::Client, other(name, scheme, Peer::Client), PLACE));
+            self.notes.push(finding(Peer::Client, WRONG_PROTOCOL, other(name, scheme, Peer::Client), PLACE));
         }
     }
 
@@ -52,7 +52,7 @@ impl Explainer {
         if self.other_kin && greets && failed(status) {
             self.other_kin = false;
             let (name, scheme) = if self.is_lmtp() { ("SMTP", "smtp") } else { ("LMTP", "lmtp") };
-            self.notes.push(finding(Peer::Server, other(name, scheme, Peer::Server), PLACE));
+            self.notes.push(finding(Peer::Server, WRONG_PROTOCOL, other(name, scheme, Peer::Server), PLACE));
         }
     }
 }

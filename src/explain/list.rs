@@ -203,6 +203,7 @@ fn entry(grammar: &Grammar, name: &str, fate: Fate) -> Note {
         about: Some(phrase::excerpt(about.as_bytes())),
         text: if beside.is_empty() { does } else { format!("{does} Value: {}", phrase::excerpt(beside.as_bytes())) },
         rfc: known.map(|known| known.rfc.clone()).filter(|rfc| !rfc.is_empty()),
+        check: "",
     }
 }
 

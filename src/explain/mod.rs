@@ -15,6 +15,7 @@ mod login;
 pub mod mark;
 mod octets;
 mod odd;
+mod outcome;
 pub mod phrase;
 mod refusal;
 pub mod sasl;
@@ -25,6 +26,7 @@ pub mod tally;
 pub mod tls;
 pub mod url;
 mod usage;
+mod verdict;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -93,6 +95,8 @@ pub struct Explainer {
     refused: Option<(Sent, bool)>,
     /// The client's last text or block was smuggled.
     smuggled: bool,
+    /// For the verdict.
+    outcome: Box<outcome::Outcome>,
     /// Of each lane, octets of data that may hold the beginning of a secret.
     tails: octets::Tails,
     marks: Vec<Mark>,
@@ -146,6 +150,7 @@ impl Explainer {
             unasked: false,
             refused: None,
             smuggled: false,
+            outcome: Box::default(),
             tails: octets::Tails::default(),
             marks: Vec::new(),
             sent_marks: Vec::new(),
@@ -179,11 +184,12 @@ impl Explainer {
             self.notes.clear();
             let latency = self.event(event, &mut batch.bytes, at);
             self.doubt(&event.what);
+            let (bytes, sent, beside) = slices(&event.what, &batch.bytes);
+            self.remember(event, bytes, at);
             let summary = match &event.what {
-                What::Closed(_) => Some(self.summary(at)),
+                What::Closed(closed) => Some(self.summary(closed, at)),
                 _ => None,
             };
-            let (bytes, sent, beside) = slices(&event.what, &batch.bytes);
             for note in &self.notes {
                 if let NoteKind::Finding(culprit) = note.kind {
                     self.tallies.found(culprit);
@@ -347,7 +353,13 @@ impl Explainer {
                     self.tallies.fired(rule);
                 }
                 let said = format!("{rule} would {what}");
-                self.notes.push(Note { kind: NoteKind::Rule, about: Some(rule.to_string()), text: said, rfc: None });
+                self.notes.push(Note {
+                    kind: NoteKind::Rule,
+                    about: Some(rule.to_string()),
+                    text: said,
+                    rfc: None,
+                    check: "",
+                });
             }
             if !edit.bytes.is_empty() {
                 let instead = phrase::excerpt(wire::body(edit.bytes.of(bytes)));
@@ -420,7 +432,13 @@ impl Explainer {
                     None => format!("changed by {rule}"),
                 },
             };
-            self.notes.push(Note { kind: NoteKind::Rule, about: Some(rule.to_string()), text: what, rfc: None });
+            self.notes.push(Note {
+                kind: NoteKind::Rule,
+                about: Some(rule.to_string()),
+                text: what,
+                rfc: None,
+                check: "",
+            });
         }
         if let Some(rule) = &edit.made {
             let what = if text.answers.is_some() { "the answer of" } else { "inserted by" };
@@ -428,7 +446,7 @@ impl Explainer {
                 self.tallies.fired(rule);
             }
             let text = format!("{what} {rule}");
-            self.notes.push(Note { kind: NoteKind::Rule, about: Some(rule.to_string()), text, rfc: None });
+            self.notes.push(Note { kind: NoteKind::Rule, about: Some(rule.to_string()), text, rfc: None, check: "" });
         }
         for (rule, what) in &edit.faults {
             // What varies a text and how it leaves was counted.
@@ -436,11 +454,11 @@ impl Explainer {
                 self.tallies.fired(rule);
             }
             let text = format!("{what} by {rule}");
-            self.notes.push(Note { kind: NoteKind::Rule, about: Some(rule.to_string()), text, rfc: None });
+            self.notes.push(Note { kind: NoteKind::Rule, about: Some(rule.to_string()), text, rfc: None, check: "" });
         }
         for (rule, why) in &edit.refused {
             let text = format!("not applied: {why}");
-            self.notes.push(Note { kind: NoteKind::Rule, about: Some(rule.to_string()), text, rfc: None });
+            self.notes.push(Note { kind: NoteKind::Rule, about: Some(rule.to_string()), text, rfc: None, check: "" });
         }
     }
 

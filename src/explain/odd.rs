@@ -48,7 +48,7 @@ impl Explainer {
                 } else {
                     format!("not understood from octet {at} on; it was passed on as it is")
                 };
-                self.notes.push(finding::finding(from, what, self.book.lines()));
+                self.notes.push(finding::finding(from, "not-understood", what, self.book.lines()));
             }
             _ => {}
         }

@@ -355,9 +355,9 @@ mod tests {
         vault.remember(b"secret-word");
         let (explainer, known) = (size_of::<super::super::Explainer>(), size_of::<Known>());
         let (room, owned) = (vault.known.capacity() * known, vault.known[0].plain.len() + vault.known[0].coded.len());
-        // 1024 before connections were followed.
+        // 1024 before connections were followed; 8 for what a verdict rests on, which is as large as its own test allows.
         assert!(
-            explainer <= 1024 + 192 && room <= 64 && owned <= 64,
+            explainer <= 1024 + 192 + 8 && room <= 64 && owned <= 64,
             "explainer {explainer}, room {room}, owned {owned}"
         );
     }

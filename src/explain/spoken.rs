@@ -107,7 +107,7 @@ impl Explainer {
         let same = |exchange: &Exchange| exchange.frame != text.frame && exchange.tag() == tag;
         if !hidden && !tag.is_empty() && self.connection.waiting.all().any(same) {
             let text = format!("the tag {} is in use by a command that is not answered yet", phrase::excerpt(tag));
-            self.notes.push(finding(Peer::Client, text, "RFC 9051 section 2.2.1"));
+            self.notes.push(finding(Peer::Client, "tag-in-use", text, "RFC 9051 section 2.2.1"));
         }
         let site = Site {
             frame: text.frame,
@@ -218,21 +218,21 @@ impl Explainer {
         let inferred = text.oddities.contains(&Oddity::Inferred);
         if judged && settled && !inferred && !known.states.is_empty() && !known.states.contains(&state) {
             let text = format!("{} is not allowed in the {} state", known.name, state.word());
-            self.notes.push(finding(Peer::Client, text, &known.rfc));
+            self.notes.push(finding(Peer::Client, "wrong-state", text, &known.rfc));
         }
         if self.book == Book::Imap
             && known.name == "LOGIN"
             && self.connection.offers.offers(&self.grammar, "LOGINDISABLED")
         {
             let text = "LOGIN although the server offers LOGINDISABLED: the password was sent in vain";
-            self.notes.push(finding(Peer::Client, text, "RFC 9051 section 6.2.3"));
+            self.notes.push(finding(Peer::Client, "login-disabled", text, "RFC 9051 section 6.2.3"));
         }
         if state == State::Greeting {
             self.spoke_early(known);
         }
         if self.authenticated && known.then == Some(Then::Sasl) {
             let text = "a second login: only one is allowed in a session";
-            self.notes.push(finding(Peer::Client, text, self.book.exchange()));
+            self.notes.push(finding(Peer::Client, "second-login", text, self.book.exchange()));
         }
         // A login needs its mechanism, which is looked at with its name.
         if known.then != Some(Then::Sasl) {
@@ -265,6 +265,7 @@ impl Explainer {
             about: Some(phrase::excerpt(name)),
             text: known.map_or("a response code that the grammar does not know", |known| &known.does).to_owned(),
             rfc: known.map(|known| known.rfc.clone()),
+            check: "",
         });
     }
 
@@ -301,7 +302,7 @@ impl Explainer {
         let login = self.exchange.take_if(|login| login.frame == frame);
         if status == Status::Ok && login.as_deref().is_some_and(Login::silent) {
             let text = "a good reply in the place of a challenge: nothing was sent yet that could log in";
-            self.notes.push(finding(Peer::Server, text, self.book.exchange()));
+            self.notes.push(finding(Peer::Server, "login-without-credentials", text, self.book.exchange()));
             exchange.login = false;
         }
         let code = code.map(|code| code.of(shown));
@@ -311,6 +312,7 @@ impl Explainer {
         self.hurdles_of_refusal(exchange.then, login.as_deref(), status, code, shown);
         let user = login.and_then(|login| login.user);
         self.kin_of_reply(&exchange, status);
+        self.settled(&exchange, bad_of_any, code, (text, shown), at);
         self.progress(&exchange, text.state, status, user, code);
         self.connection.give_back(exchange);
         latency
@@ -446,7 +448,7 @@ impl Explainer {
             (Status::Ok, Some(State::Logout)) => "the session is over".into(),
             (Status::Ok, _) if pending.then == Some(Then::ClientDot) && !message && !pending.granted => {
                 let text = "a good reply to DATA, in the place of 354: nothing was sent yet that could be taken";
-                return self.notes.push(finding(Peer::Server, text, "RFC 5321 section 4.1.1.4"));
+                return self.notes.push(finding(Peer::Server, "data-without-354", text, "RFC 5321 section 4.1.1.4"));
             }
             (_, _) if message && pending.each && of > 1 && taken < of => match taken {
                 0 => format!("not taken for any of the {of} recipients"),

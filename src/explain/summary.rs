@@ -1,11 +1,12 @@
 //! A connection in numbers, once it is over.
 
 use super::Explainer;
-use crate::event::{NoteKind, Summary, Time};
+use crate::event::{Closed, NoteKind, Summary, Time};
 
 impl Explainer {
     /// What all of it comes to. What still waits was never answered.
-    pub(super) fn summary(&mut self, at: Time) -> Summary {
+    pub(super) fn summary(&mut self, closed: &Closed, at: Time) -> Summary {
+        let verdict = self.verdict(closed, at);
         if let Some(idle) = self.idle.take() {
             self.tallies.idle = self.tallies.idle.saturating_add(at.since(idle.since));
         }
@@ -17,6 +18,7 @@ impl Explainer {
         self.connection.offers.blind |= self.connection.missing.beginning;
         let (unused, undetermined) = self.connection.offers.others(&self.grammar);
         let mut summary = Summary {
+            verdict,
             lasted: at.after(self.began.unwrap_or(at)),
             commands: tallies.commands,
             used: self.connection.offers.uses.offered(),

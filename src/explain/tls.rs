@@ -1,7 +1,7 @@
 //! What there is to say about TLS on a leg, beside its facts: what was not verified, what will soon not be valid any
 //! more, and what an end without a word leaves open.
 
-use super::finding::note;
+use super::finding::{finding, nobodys, note};
 use crate::event::{Hello, Note, NoteKind, Peer, Time, TlsFacts, Verification};
 use crate::wording::{amount, date};
 
@@ -19,7 +19,7 @@ pub fn notes(facts: &TlsFacts, at: Time) -> Vec<Note> {
             let text = format!(
                 "NOT VERIFIED, because of --insecure: {faults}; this may be anybody, who then reads passwords and all else"
             );
-            notes.push(note(NoteKind::Finding(None), text, ""));
+            notes.push(nobodys("certificate-not-verified", text, ""));
         }
         Verification::Verified if facts.insecure => {
             let text = "--insecure was given and not needed: the certificate is verified";
@@ -66,7 +66,7 @@ fn old(facts: &TlsFacts) -> Note {
     if matches!(facts.version.as_str(), "TLS 1.0" | "TLS 1.1") {
         let text =
             format!("{} is not safe, {accepted}: whoever is in between may read and change this leg", facts.version);
-        return note(NoteKind::Finding(None), text, "RFC 8996");
+        return nobodys("old-tls", text, "RFC 8996");
     }
     let text = if facts.suite.starts_with("TLS_RSA_WITH_") {
         format!("a key exchange with RSA alone, {accepted}: whoever gets our key later can read what was recorded")
@@ -103,8 +103,9 @@ pub fn hello(hello: &Hello, from: Peer) -> Note {
         }
         Hello::Alert { .. } => said("a warning, after which TLS may go on".to_owned(), "RFC 8446 section 6"),
         Hello::Unread(why) => said(format!("relayed and not read from here on: {why}"), ""),
-        Hello::NoTls => note(
-            NoteKind::Finding(Some(from)),
+        Hello::NoTls => finding(
+            from,
+            "no-tls",
             "neither TLS nor text, where TLS has to begin; relayed and not read from here on",
             "RFC 8446 section 5.1",
         ),

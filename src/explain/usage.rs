@@ -140,7 +140,7 @@ impl Explainer {
             }
             Offered::Unoffered(name) => format!("{feature} needs {name}, which the server does not offer"),
         };
-        self.notes.push(finding(Peer::Client, text, self.book.offers()));
+        self.notes.push(finding(Peer::Client, "capability-not-offered", text, self.book.offers()));
     }
 
     /// A literal that the client announces, in the command of this frame.
@@ -162,7 +162,7 @@ impl Explainer {
                 "a literal of {} sent without waiting: LITERAL- allows 4,096 at most",
                 amount(literal.len, "octet")
             );
-            return self.notes.push(finding(Peer::Client, text, "RFC 7888 section 5"));
+            return self.notes.push(finding(Peer::Client, "literal-too-large", text, "RFC 7888 section 5"));
         }
         self.used("{n+}", needs, site);
     }

@@ -113,7 +113,7 @@ impl FilterState {
     pub fn told(&self, connection: u64) -> Option<Note> {
         let hidden = self.connections.get(&connection).map(|it| it.hidden).filter(|hidden| *hidden > 0)?;
         let text = format!("not shown: {}, by --filter {}", amount(hidden, "event"), self.filter.written);
-        Some(Note { kind: NoteKind::Session, about: None, text, rfc: None })
+        Some(Note { kind: NoteKind::Session, about: None, text, rfc: None, check: "" })
     }
 }
 

@@ -7,6 +7,7 @@ use jiff::{Timestamp, tz::Offset};
 
 use super::style::TimeStyle;
 use crate::event::Time;
+use crate::wording::duration;
 
 /// Octets of `.123` and the blank behind it.
 const TAIL: usize = 5;
@@ -84,6 +85,15 @@ impl Clock {
         }
         self.millisecond = Some(millisecond);
         &self.stamp
+    }
+
+    /// A moment in a sentence: as a line's stamp has it, or where stamps are differences, the time since `began`.
+    pub fn moment(&mut self, at: Time, began: Time) -> Option<String> {
+        match self.style {
+            TimeStyle::None => None,
+            TimeStyle::Delta => Some(format!("after {}", duration(at.since(began)))),
+            _ => std::str::from_utf8(self.stamp(at)).ok().map(|stamp| format!("at {}", stamp.trim_end())),
+        }
     }
 
     /// The local date of a moment, `2026-11-24`. `None` on the first day of 1970, which stands for days that are not known.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::escape::columns;
 use super::page::Page;
 use super::style::Ink;
-use crate::event::{Closed, Closer, Peer, Summary, Tally, Used};
+use crate::event::{Cause, Closed, Closer, Peer, Summary, Tally, Time, Used, Verdict, VerdictKind};
 use crate::wording::{amount, duration, thousands};
 
 /// The columns of the table of commands, with the heading of each.
@@ -55,6 +55,83 @@ pub fn passed(closed: &Closed) -> String {
         }
     }
     text
+}
+
+/// Writes what it comes to: the verdict with its place, what else was found, and what to try. `moment` says when something was.
+pub fn verdict(page: &mut Page, verdict: &Verdict, mut moment: impl FnMut(Time) -> Option<String>) {
+    let ink = ink(verdict.kind);
+    begin(page, ink);
+    page.words(Ink::Strong, "verdict: ");
+    page.words(ink, &verdict.text);
+    where_it_was(page, &verdict.cause, &mut moment, verdict.kind);
+    for cause in &verdict.others {
+        let ink = if cause.culprit.is_some() { Ink::Bad } else { Ink::Plain };
+        begin(page, ink);
+        page.words(Ink::Strong, "also: ");
+        page.words(ink, &told(cause));
+        where_it_was(page, cause, &mut moment, VerdictKind::Server);
+    }
+    if verdict.more > 0 {
+        line(page, Ink::Plain, &format!("and {} more, in the log above", amount(verdict.more, "finding")));
+    }
+    if let Some((using, try_it)) = suspects(verdict) {
+        page.remark();
+        page.words(Ink::Plain, &using);
+        page.words(Ink::Plain, "; try");
+        page.unit(Ink::Code, &try_it);
+        page.end();
+    }
+}
+
+const fn ink(kind: VerdictKind) -> Ink {
+    match kind {
+        VerdictKind::Server | VerdictKind::Client => Ink::Bad,
+        VerdictKind::None => Ink::Good,
+        VerdictKind::Stopped | VerdictKind::Refused | VerdictKind::Limit | VerdictKind::Waiting => Ink::Strong,
+    }
+}
+
+fn begin(page: &mut Page, ink: Ink) {
+    if ink == Ink::Bad { page.note(Ink::Bad, "!", 2) } else { page.remark() }
+}
+
+/// A finding with its culprit, or another fact.
+#[must_use]
+pub fn told(cause: &Cause) -> String {
+    cause.culprit.map_or_else(String::new, |peer| format!("{}: ", peer.word())) + &cause.text
+}
+
+/// Ends the line of a cause with its check, the line in which it was seen, and when.
+fn where_it_was(page: &mut Page, cause: &Cause, moment: &mut impl FnMut(Time) -> Option<String>, kind: VerdictKind) {
+    if let Some(place) = place(cause, kind, moment) {
+        page.words(Ink::Faint, &format!(" ({place})"));
+    }
+    page.end();
+}
+
+/// The check of a cause, the line in which it was seen, and when; `None` if none of these is known.
+pub fn place(cause: &Cause, kind: VerdictKind, moment: &mut impl FnMut(Time) -> Option<String>) -> Option<String> {
+    let mut parts = Vec::new();
+    if !cause.check.is_empty() {
+        parts.push(cause.check.to_owned());
+    }
+    // What was refused quotes the line itself.
+    if !cause.line.is_empty() && matches!(kind, VerdictKind::Server | VerdictKind::Client) {
+        parts.push(cause.line.clone());
+    }
+    if cause.at != Time::default() {
+        parts.extend(moment(cause.at));
+    }
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+/// What was in use at the end, and what to try: the most suspect capability first.
+#[must_use]
+pub fn suspects(verdict: &Verdict) -> Option<(String, String)> {
+    let first = verdict.suspects.first()?;
+    let using: Vec<String> =
+        verdict.suspects.iter().map(|suspect| format!("{} ({})", suspect.name, suspect.by)).collect();
+    Some((format!("in use when it ended: {}", using.join(", ")), first.try_it.clone()))
 }
 
 /// Writes a connection in numbers; what there is nothing to say about is left out.

@@ -297,6 +297,10 @@ impl<W: Write + Send> Pretty<W> {
             self.page.end();
         }
         self.notes(event);
+        if let Some(summary) = event.summary {
+            let (clock, began) = (&mut self.clock, event.connection.began);
+            closing::verdict(&mut self.page, &summary.verdict, |at| clock.moment(at, began));
+        }
         closing::octets(&mut self.page, closed);
         if let Some(summary) = event.summary {
             closing::summary(&mut self.page, summary);

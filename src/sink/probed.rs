@@ -149,6 +149,7 @@ mod tests {
                 about: Some(name.to_owned()),
                 text: format!("means {name}"),
                 rfc: Some("RFC 1, RFC 2".to_owned()),
+                check: "",
             };
             Offer { name: name.to_owned(), value, meaning: Some(format!("means {name}")), entry }
         };

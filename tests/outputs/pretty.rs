@@ -247,7 +247,7 @@ fn made() -> impl Strategy<Value = Made> {
                     2 => NoteKind::Rule,
                     _ => NoteKind::Meaning,
                 };
-                made.notes.push(Note { kind, text, about, rfc });
+                made.notes.push(Note { kind, text, about, rfc, check: "" });
             }
             made
         },
@@ -321,6 +321,10 @@ const SESSION: &str = r##"12:00:00.000 #1 == 127.0.0.1:54321 -> mail.example.org
                 | answers a3 IDLE, 1.0 ms
 12:00:00.500 #1 -- the client will send no more
 12:05:12.000 #1 == closed by the client after 5 min 12 s
+                ! verdict: client at fault: a command inside IDLE: only DONE may be sent here (inside-idle, C: a8 NOOP, at 12:00:00.000)
+                | also: the server refused a9 IDLE (S: a9 BAD \x1b]0;title\x07, at 12:00:00.000)
+                | and 3 findings more, in the log above
+                | in use when it ended: IDLE (a7 IDLE), LITERAL+ (a2 LOGIN {n+}); try --drop-cap IDLE
                 | 1,234 octets from the client, 56,789 octets from the server (56,783 sent on)
                 | command      sent  refused  open    mean  longest
                 | CAPABILITY      2        -     -  450 µs   600 µs

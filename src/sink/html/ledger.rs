@@ -7,7 +7,7 @@ use super::latency::Latency;
 use super::markup::Markup;
 use super::matrix::Matrix;
 use super::trouble::Place;
-use crate::event::{Closed, Opened, Peer, Summary, TlsFacts, Verification};
+use crate::event::{Closed, Opened, Peer, Summary, TlsFacts, Verdict, Verification};
 use crate::exchange::Connection;
 use crate::sink::{closing, phrase, secured};
 use crate::wording::amount;
@@ -93,6 +93,9 @@ impl Ledger {
             page.raw(phrase::lanes(opened.edit));
             page.raw("</dd>");
         }
+        if let Some((_, Some(summary))) = end {
+            verdict(page, &summary.verdict);
+        }
         if let Some((closed, _)) = end {
             if let Some(why) = &closed.why {
                 fact(page, "Ended", why);
@@ -127,6 +130,27 @@ impl Ledger {
             page.raw("<dt>Also</dt>");
             sentences.iter().for_each(|sentence| page.within("<dd>", sentence, "</dd>"));
         }
+    }
+}
+
+/// What it comes to, what else was found, and what to try.
+fn verdict(page: &mut Markup, verdict: &Verdict) {
+    page.raw("<dt>Verdict</dt><dd>");
+    page.raw(if verdict.cause.culprit.is_some() { "<strong>! " } else { "<strong>" });
+    page.within("", &verdict.text, "</strong>");
+    if let Some(place) = closing::place(&verdict.cause, verdict.kind, &mut |_| None) {
+        page.within(" <small>(", &place, ")</small>");
+    }
+    for cause in &verdict.others {
+        page.within("<br>also: ", &closing::told(cause), "");
+    }
+    if verdict.more > 0 {
+        page.within("<br>and ", &amount(verdict.more, "finding"), " more, in the log");
+    }
+    page.raw("</dd>");
+    if let Some((using, try_it)) = closing::suspects(verdict) {
+        page.within("<dt>Try</dt><dd><code>", &try_it, "</code>: ");
+        page.within("", &using, "</dd>");
     }
 }
 

@@ -225,6 +225,9 @@ impl<W: Write + Send> Html<W> {
                 if let Some(why) = &closed.why {
                     self.page.within("<p>", why, "</p>");
                 }
+                if let Some(summary) = event.summary {
+                    self.page.within("<p><strong>", &summary.verdict.text, "</strong></p>");
+                }
                 self.page.within("<p>", &closing::passed(closed), "</p>");
             }
             What::Tls(facts) => {

@@ -2,7 +2,9 @@
 
 use super::form::Object;
 use super::moment;
-use crate::event::{Certificate, Closed, Closer, Hello, Opened, Peer, State, Summary, Tally, TlsFacts, Verification};
+use crate::event::{
+    Cause, Certificate, Closed, Closer, Hello, Opened, Peer, State, Summary, Tally, TlsFacts, Verdict, Verification,
+};
 use crate::exchange::command::unprefixed;
 
 /// Writes what is known of a new connection.
@@ -118,6 +120,7 @@ fn pair(object: &mut Object<'_>, name: &str, [client, server]: [u64; 2]) {
 }
 
 fn summary(object: &mut Object<'_>, summary: &Summary) {
+    object.object("verdict", |object| verdict(object, &summary.verdict));
     if let Some(lasted) = summary.lasted {
         object.seconds("lasted", lasted);
     }
@@ -146,6 +149,30 @@ fn summary(object: &mut Object<'_>, summary: &Summary) {
         object.number("seen", summary.strict.0);
         object.number("refused", summary.strict.1);
     });
+}
+
+/// Writes what a connection comes to.
+fn verdict(object: &mut Object<'_>, verdict: &Verdict) {
+    object.string("kind", verdict.kind.word());
+    place(object, &verdict.cause);
+    object.string("text", &verdict.text);
+    object.objects("others", &verdict.others, |object, cause: &Cause| {
+        place(object, cause);
+        object.string("text", &cause.text);
+    });
+    if verdict.more > 0 {
+        object.number("more", verdict.more);
+    }
+    object.strings("try", verdict.suspects.iter().map(|suspect| suspect.try_it.as_str()));
+}
+
+/// Writes where a cause was seen, and whose fault it is.
+fn place(object: &mut Object<'_>, cause: &Cause) {
+    object.string("culprit", cause.culprit.map_or("none", Peer::word));
+    object.maybe("check", Some(cause.check).filter(|check| !check.is_empty()));
+    if cause.frame > 0 {
+        object.number("frame", cause.frame);
+    }
 }
 
 fn tally(object: &mut Object<'_>, tally: &Tally) {

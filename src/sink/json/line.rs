@@ -251,7 +251,7 @@ fn block(line: &mut Object<'_>, event: &Explained<'_>, data: &Data) {
 
 fn oddities(line: &mut Object<'_>, oddities: &[Oddity]) {
     line.objects("oddities", oddities, |object, &odd| {
-        object.string("name", names::oddity(odd));
+        object.string("name", odd.word());
         match odd {
             Oddity::BareCr(at) | Oddity::Nul(at) | Oddity::OpenQuote(at) | Oddity::NotALiteral(at) => {
                 object.number("at", at.into());
@@ -275,6 +275,7 @@ fn remarks(line: &mut Object<'_>, notes: &[Note]) {
         if let NoteKind::Finding(Some(culprit)) = note.kind {
             object.string("culprit", culprit.word());
         }
+        object.maybe("check", Some(note.check).filter(|check| !check.is_empty()));
         remark(object, note);
     });
     line.objects("notes", notes.iter().filter(|note| !finding(note)), |object, note| {

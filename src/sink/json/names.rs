@@ -1,6 +1,6 @@
 //! The words for what events know as kinds. They are a promise: `json.schema.json` lists them.
 
-use crate::event::{DataKind, Fate, Foreign, Kind, Layer, ListKind, NoteKind, Oddity, What};
+use crate::event::{DataKind, Fate, Foreign, Kind, Layer, ListKind, NoteKind, What};
 
 /// What sort of event it is; of a text, what it turned out to be.
 #[must_use]
@@ -114,47 +114,5 @@ pub const fn note(kind: NoteKind) -> &'static str {
         NoteKind::Rule => "rule",
         NoteKind::Session => "session",
         NoteKind::Finding(_) => "finding",
-    }
-}
-
-/// What was odd on the wire.
-#[must_use]
-pub const fn oddity(odd: Oddity) -> &'static str {
-    match odd {
-        Oddity::BareLf => "bare-lf",
-        Oddity::BareCr(_) => "bare-cr",
-        Oddity::Nul(_) => "nul",
-        Oddity::Truncated => "truncated",
-        Oddity::CutShort => "cut-short",
-        Oddity::Torn => "torn",
-        Oddity::LeftOut => "left-out",
-        Oddity::Inferred => "inferred",
-        Oddity::Unfinished => "unfinished",
-        Oddity::NotDeflate => "not-deflate",
-        Oddity::InsteadOfDeflate => "instead-of-deflate",
-        Oddity::OpenQuote(_) => "open-quote",
-        Oddity::NotALiteral(_) => "not-a-literal",
-        Oddity::UnknownTag => "unknown-tag",
-        Oddity::UnexpectedGoAhead => "unexpected-go-ahead",
-        Oddity::Early => "early",
-        Oddity::Waited(_) => "waited",
-        Oddity::Injected => "injected",
-        Oddity::InsteadOfTls => "instead-of-tls",
-        Oddity::InsideIdle => "inside-idle",
-        Oddity::Unruled => "unruled",
-        Oddity::LiteralRefused => "literal-refused",
-        Oddity::ServerNonSync => "server-non-sync",
-        Oddity::StrayDone => "stray-done",
-        Oddity::Malformed => "malformed",
-        Oddity::UnexpectedReply => "unexpected-reply",
-        Oddity::TooManyInFlight => "too-many-in-flight",
-        Oddity::CodeChanges => "code-changes",
-        Oddity::FalseEnd(..) => "false-end",
-        Oddity::InsideMessage => "inside-message",
-        Oddity::Smuggled(_) => "smuggled",
-        Oddity::ClosedEarly => "closed-early",
-        Oddity::Kept => "kept",
-        Oddity::Ours => "ours",
-        Oddity::Dropped => "dropped",
     }
 }

@@ -46,7 +46,7 @@ impl Made {
 
     pub fn note(mut self, kind: NoteKind, about: &str, text: &str, rfc: &str) -> Self {
         let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-        self.notes.push(Note { kind, about: some(about), text: text.into(), rfc: some(rfc) });
+        self.notes.push(Note { kind, about: some(about), text: text.into(), rfc: some(rfc), check: "" });
         self
     }
 
@@ -187,6 +187,33 @@ pub fn closed(millisecond: u64, connection: u64, by: Closer) -> Made {
     Made::new(millisecond, connection, Peer::Client, What::Closed(Box::new(closed)))
 }
 
+pub fn verdict() -> Verdict {
+    let cause = |check, culprit, frame, text: &str, line: &str| Cause {
+        check,
+        culprit,
+        frame,
+        at: Time(1_795_521_600_000_000_000),
+        text: text.into(),
+        line: line.into(),
+    };
+    let suspect =
+        |name: &str, by: &str| Suspect { name: name.into(), by: by.into(), try_it: format!("--drop-cap {name}") };
+    Verdict {
+        kind: VerdictKind::Client,
+        text: "client at fault: a command inside IDLE: only DONE may be sent here".into(),
+        cause: cause(
+            "inside-idle",
+            Some(Peer::Client),
+            12,
+            "a command inside IDLE: only DONE may be sent here",
+            "C: a8 NOOP",
+        ),
+        others: vec![cause("", None, 14, "the server refused a9 IDLE", "S: a9 BAD \x1b]0;title\x07")],
+        more: 3,
+        suspects: vec![suspect("IDLE", "a7 IDLE"), suspect("LITERAL+", "a2 LOGIN {n+}")],
+    }
+}
+
 pub fn summary() -> Summary {
     let tally = |verb: &str, count, failed, unanswered, total, longest| Tally {
         verb: verb.into(),
@@ -198,6 +225,7 @@ pub fn summary() -> Summary {
         longest: (longest > 0).then(|| Duration::from_micros(longest)),
     };
     Summary {
+        verdict: verdict(),
         lasted: Some(Duration::from_secs(312)),
         commands: vec![
             tally("CAPABILITY", 2, 0, 0, 900, 600),
