@@ -44,6 +44,8 @@
 //! | fault | what a rule does to the connection: octets wait, leave slowly, or end |
 //! | tap, edit | a lane in which no rule can change anything; one in which a rule may |
 //! | mark, note, finding | the role of a span; an explanation; a note that names a violation and its culprit |
+//! | check | what finds a violation, by its name; a finding is of one ([`event::Note::check`]) |
+//! | verdict | what a connection comes to, in one sentence, at its end ([`event::Verdict`]) |
 //! | filter | a condition that says what is shown |
 //! | family | capabilities with one head: `THREAD=REFERENCES` is one of `THREAD=*` ([`grammar::member`]) |
 //! | exchange | a command with its replies ([`exchange::Exchange`]); an event is tied to one, or to none |
@@ -81,6 +83,7 @@
 //! | batches from files | `verb/read.rs`: 8 groups of 256 KiB, weighed alike | events a byte |
 //! | commands in flight | 4096 (1024 with tags); of each, a session keeps 128 bytes of tag and 64 of verb, an exchange 64 of tag, 64 of verb and 96 of arguments | length of a tag or line: cut |
 //! | responses on which a delay or throttle has acted | `rules/limit.rs`: 64 a connection, the latest | commands in flight: one that was forgotten is delayed again |
+//! | findings that a verdict repeats | `explain/outcome.rs`: 16 of 320 bytes, with 72 bytes of their line; the rest is counted | length of a line: cut |
 //! | names that a server offers | 256 names and 32 KiB | length of a name |
 //! | secrets that are remembered | 8 of 4 KiB | |
 //! | data that is shown whole (`--body all`) | `sink/bulk.rs`: 1 MiB a block, 32 MiB in all | blocks under way |
@@ -137,6 +140,10 @@
 //!   secrets are masked and before anything is said of it, and lends the connection with the event ([`exchange::Explained`]). So no
 //!   sink needs to see events that it does not show, and all agree on which command an event belongs to. What answers nothing has
 //!   none; untagged data belong to the oldest command that waits, which is marked as a guess.
+//! - **A verdict accuses nobody whom no finding accuses** (`explain/verdict.rs`), but a server that closes the connection while it owes
+//!   an answer. What was refused, who waited and where the client stopped are facts, which accuse nobody, and none of them is
+//!   concluded from what is missing. It rests on `explain/outcome.rs`, which keeps findings, one refusal and the last line, so that
+//!   its cost does not grow with the session. A refusal counts until something succeeds after it; that of a login, until a login does.
 //! - **A filter is a condition over explained events** ([`rules::filter`]), in front of each sink that is for eyes and of no
 //!   other: recordings stay whole. It judges a frame by its first text: a part that is looked at by itself can say yes, and never no
 //!   (three values again), or `!(text ~ FETCH)` would show the literals of FETCH. Sinks are told of what they do not show, for

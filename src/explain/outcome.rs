@@ -115,7 +115,9 @@ impl Explainer {
                     let last = last_line(self.grammar.form, bytes, secret);
                     self.said(from, text.frame, at, last, go_ahead && text.more);
                 }
-                self.goodbye(from);
+                if !text.oddities.iter().any(ends) {
+                    self.goodbye(from);
+                }
                 if from == Peer::Server {
                     self.farewell(text, bytes, at);
                 }

@@ -99,7 +99,8 @@ impl Explainer {
     /// The oldest command whose reply is due: not one that goes on until the client ends it, nor a goodbye.
     fn oldest(&self) -> Option<&Exchange> {
         let due = |exchange: &&Exchange| {
-            !ends_session(exchange) && !exchange.ours && !(exchange.then == Some(Then::Idle) && exchange.granted)
+            let idles = exchange.then == Some(Then::Idle) && exchange.granted;
+            !ends_session(exchange) && !exchange.ours && !idles
         };
         self.connection.waiting.iter().find(due)
     }

@@ -341,7 +341,7 @@ fn parts_are_selected() {
     assert_eq!(texts(&["--side", "server", "--conn", "2"]), ["PREAUTH two", "b1 OK"]);
     // What a reply answers is known, though the command is not shown.
     let replies = read(&[&path, "--side", "server", "-f", "command == SELECT"]);
-    assert!(replies.contains("a1 OK selected one") && !replies.contains("a2 NO"), "{replies}");
+    assert!(replies.contains("a1 OK selected one") && !replies.contains("S: selected a2 NO"), "{replies}");
     assert!(replies.contains("answers a1 SELECT, 1.00 s") || replies.contains("answers a1 SELECT"), "{replies}");
     let late = ["a2 CHECK", "a2 NO"];
     for since in

@@ -20,3 +20,4 @@ mod secrets_early;
 mod secrets_mail;
 mod secrets_shape;
 mod talk;
+mod verdict;
