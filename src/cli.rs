@@ -358,6 +358,9 @@ pub struct LogFlags {
     /// everything
     #[arg(short, long, value_name = "CONDITION")]
     pub filter: Option<String>,
+    /// Show only the summary of each connection and of the run; recordings keep everything
+    #[arg(long)]
+    pub summary: bool,
     /// When to use colour
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = Color::Auto)]
     pub color: Color,

@@ -24,6 +24,8 @@ Examples:
       the log as it was, with colours on a terminal
   imapscope read session.imapscope --conn 2 --since 10s --until 30s
       one connection, for a while
+  imapscope read session.imapscope --summary
+      how each connection ended, and nothing else
   imapscope read session.imapscope --conn 2 -o record:second.imapscope
       a recording of one connection, to share it
   imapscope read session.imapscope --anonymise -o record:public.imapscope

@@ -65,6 +65,8 @@ impl Filter {
 pub struct FilterState {
     filter: Filter,
     connections: HashMap<u64, Shown>,
+    /// Nothing is said of what is not shown.
+    silent: bool,
 }
 
 /// What a filter remembers of a connection.
@@ -80,7 +82,13 @@ impl FilterState {
     /// A filter that has seen nothing yet.
     #[must_use]
     pub fn new(filter: Filter) -> Self {
-        FilterState { filter, connections: HashMap::new() }
+        FilterState { filter, connections: HashMap::new(), silent: false }
+    }
+
+    /// Makes [`FilterState::told`] return nothing, for a log that is not meant to be whole.
+    #[must_use]
+    pub fn without_remarks(self) -> Self {
+        FilterState { silent: true, ..self }
     }
 
     /// Returns true if this event is to be shown. Wants all events of all connections, in their order.
@@ -111,7 +119,8 @@ impl FilterState {
     /// What is to be said of a connection before its last event: that its log is not whole.
     #[must_use]
     pub fn told(&self, connection: u64) -> Option<Note> {
-        let hidden = self.connections.get(&connection).map(|it| it.hidden).filter(|hidden| *hidden > 0)?;
+        let hidden = self.connections.get(&connection).map(|it| it.hidden);
+        let hidden = hidden.filter(|hidden| *hidden > 0 && !self.silent)?;
         let text = format!("not shown: {}, by --filter {}", amount(hidden, "event"), self.filter.written);
         Some(Note { kind: NoteKind::Session, about: None, text, rfc: None, check: "" })
     }

@@ -7,6 +7,7 @@ mod bulk;
 mod caps;
 mod clock;
 mod closing;
+pub mod ends;
 mod escape;
 pub mod gate;
 pub mod html;

@@ -17,6 +17,7 @@ use crate::grammar::Grammar;
 use crate::problem::Problem;
 use crate::recording::{Head, START, Writer};
 use crate::rules::filter::{Filter, FilterState, known};
+use crate::sink::ends::OnlyEnds;
 use crate::sink::gate::{Behind, Gate};
 use crate::sink::raw::RawStream;
 use crate::sink::style::{Body, Color, Look, Surroundings, TimeStyle};
@@ -100,13 +101,16 @@ pub fn open_inside(
             _ if is_recording(output) => record(output, path, flags, head, &mut opened)?,
             _ => open_sink(output, look, &mut opened)?,
         };
-        let mut sink = wrap(sink);
-        if let Some(filter) = filter.filter(|_| is_for_eyes(output)) {
-            sink = Box::new(Filtered::new(filter.clone(), sink));
-        }
         // The reader of a page may have a condition that nobody knows yet.
-        if kind(output) == "html" {
-            sink = Box::new(Informed(sink));
+        let mut sink = if kind(output) == "html" { Box::new(Informed(sink)) } else { sink };
+        if flags.summary && is_for_eyes(output) {
+            sink = Box::new(OnlyEnds::new(sink));
+        }
+        sink = wrap(sink);
+        if let Some(filter) = filter.filter(|_| is_for_eyes(output)) {
+            let filter = FilterState::new(filter.clone());
+            // With --summary most is not shown in any case.
+            sink = Box::new(Behind::gate(if flags.summary { filter.without_remarks() } else { filter }, sink));
         }
         sinks.add(output, sink);
     }

@@ -17,5 +17,6 @@ mod probe;
 mod recording;
 mod rules;
 mod signals;
+mod summary;
 mod tls;
 mod verbs;

@@ -495,6 +495,34 @@ fn what_a_filter_leaves_out_is_in_the_account_and_nowhere_else() {
     assert!(!made.contains("#e0") && !made.contains("Connection #2"), "nothing leads to where nothing is");
 }
 
+/// A page never says that nothing is wrong where a finding was left out.
+#[test]
+fn findings_in_lines_that_are_left_out_are_counted() {
+    let odd =
+        |at| client(at, State::Selected, "x\r\n").note(NoteKind::Finding(Some(Peer::Client)), "", "it is odd", "");
+    let mut end = closed(9, 1, Closer::Ours);
+    end.summary = Some(Summary { findings: [2, 0], ..Summary::default() });
+    let page = |shown: usize| {
+        let (mut html, written) = sink(Look::default());
+        let mut followed = Followed::default();
+        followed.put(&opened(0, 1, [false; 2]), &mut html);
+        for at in 0..2 {
+            if at < shown { followed.put(&odd(1), &mut html) } else { followed.skip(&odd(1), &mut html) }
+        }
+        followed.put(&end, &mut html);
+        html.end().expect("memory has room");
+        markup::read(&written.text()).text
+    };
+    for (shown, said) in
+        [(0, Some("2 findings are in lines that this")), (1, Some("1 finding is in a line")), (2, None)]
+    {
+        let page = page(shown);
+        assert_eq!(page.contains("that this page leaves out"), said.is_some(), "{page}");
+        assert!(page.contains("What is wrong") && said.is_none_or(|said| page.contains(said)), "{shown}: {page}");
+        assert!(!page.contains("Nothing was seen to be wrong"), "{page}");
+    }
+}
+
 #[test]
 fn where_nothing_was_shown_the_page_says_so() {
     let made = page(&[]);

@@ -7,7 +7,7 @@ use super::latency::Latency;
 use super::markup::Markup;
 use super::matrix::Matrix;
 use super::trouble::Place;
-use crate::event::{Closed, Opened, Peer, Summary, TlsFacts, Verdict, Verification};
+use crate::event::{Closed, Note, NoteKind, Opened, Peer, Summary, TlsFacts, Verdict, Verification};
 use crate::exchange::Connection;
 use crate::sink::{closing, phrase, secured};
 use crate::wording::amount;
@@ -21,6 +21,8 @@ pub struct Ledger {
     pub latency: Latency,
     /// What the log has told of the connection, for conditions.
     pub told: Told,
+    /// Findings in lines of the page, by culprit.
+    findings: [u64; 2],
     /// What the connection knows of itself, also where it outlives the log.
     opened: Option<Arc<Opened>>,
     /// When, and in which line of the log.
@@ -40,6 +42,21 @@ impl Ledger {
     /// A leg is under TLS.
     pub fn secure(&mut self, connection: &Connection) {
         self.legs.clone_from(&connection.legs);
+    }
+
+    /// Counts the findings of a line of the page.
+    pub fn count(&mut self, notes: &[Note]) {
+        for note in notes {
+            if let NoteKind::Finding(Some(culprit)) = note.kind {
+                self.findings[culprit.index()] += 1;
+            }
+        }
+    }
+
+    /// Number of findings in lines that are not in the page.
+    pub fn unshown(&self, summary: &Summary) -> u64 {
+        let pairs = summary.findings.iter().zip(self.findings);
+        pairs.map(|(all, shown)| all.saturating_sub(shown)).sum()
     }
 
     /// Writes the account; without an end the connection outlived the log.

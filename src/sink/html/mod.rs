@@ -290,6 +290,7 @@ impl<W: Write + Send> Sink for Html<W> {
         self.note_down(event, &place);
         self.line(event, &place);
         self.trouble.see(event, &place);
+        self.ledger(place.connection).count(event.notes);
         if let What::Closed(closed) = &event.event.what
             && let Some(mut ledger) = self.ledgers.remove(&event.connection.number)
         {
@@ -298,6 +299,7 @@ impl<W: Write + Send> Sink for Html<W> {
             self.listing = false;
             if let Some(summary) = event.summary {
                 ledger.matrix.judge(summary);
+                self.trouble.leave_out(ledger.unshown(summary));
             }
             ledger.write(&mut self.page, event.connection.number, self.ended < UNFOLDED, Some((closed, event.summary)));
             self.ended += 1;

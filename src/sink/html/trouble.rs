@@ -34,6 +34,8 @@ const REFUSAL: usize = 160;
 pub struct Trouble {
     findings: Vec<Finding>,
     more_findings: u64,
+    /// Findings in lines that are not in the page.
+    unshown: u64,
     refusals: Vec<Markup>,
     more_refusals: u64,
     rules: Vec<(Arc<str>, u64)>,
@@ -113,6 +115,11 @@ impl Trouble {
         }
     }
 
+    /// Counts findings in lines that are not in the page.
+    pub fn leave_out(&mut self, findings: u64) {
+        self.unshown += findings;
+    }
+
     fn refuse(&mut self, event: &Explained<'_>, place: &Place) {
         if self.refusals.len() >= MAX_REFUSALS {
             return self.more_refusals += 1;
@@ -157,7 +164,7 @@ impl Trouble {
     /// Writes it all.
     pub fn write(&self, page: &mut Markup) {
         page.raw("<section id=wrong aria-labelledby=wrong-h>");
-        if self.findings.is_empty() {
+        if self.findings.is_empty() && self.unshown == 0 {
             page.raw("<h2 id=wrong-h>Nothing was seen to be wrong</h2><p>No rule of a protocol was broken where imapscope could see it. That is no proof of conformance.</p>");
         } else {
             page.raw("<h2 id=wrong-h>What is wrong</h2><ol class=findings>");
@@ -169,6 +176,14 @@ impl Trouble {
             }
             page.raw("</ol>");
             more(page, self.more_findings, "finding");
+            if self.unshown > 0 {
+                let those = if self.unshown == 1 { "is in a line" } else { "are in lines" };
+                page.within(
+                    "<p>",
+                    &format!("{} {those} that this page leaves out.", amount(self.unshown, "finding")),
+                    "</p>",
+                );
+            }
         }
         if !self.refusals.is_empty() {
             page.raw("<details class=refusals><summary>");

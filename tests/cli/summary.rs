@@ -1,0 +1,94 @@
+//! `--summary`, and what a run of several connections comes to: from recordings and live, in every output.
+
+use std::fs;
+
+use crate::program::{run, text};
+
+/// 2026-03-02T10:00:00Z, in seconds.
+const TEN: u64 = 1_772_445_600;
+
+/// A recording of three connections, of which two are open at once.
+fn made() -> String {
+    let opened = |conn: u64| {
+        format!(
+            r#""event":{{"opened":{{"protocol":"imap","form":"imap","client":"127.0.0.1:5000{conn}","server":"imap://one.example.org:143","route":{{"number":1,"written":"imap://one.example.org"}},"edit":[false,false],"rules":[]}}}}"#
+        )
+    };
+    let closed = r#""event":{"closed":{"by":{"peer":"client"},"why":null,"received":[20,40],"sent":[40,20],"inflated":[[0,0],[0,0]]}}"#;
+    let line = |frame: u32, state: &str, text: &str| format!(r#""frame":{frame},"state":"{state}","line":"{text}""#);
+    let answer = |frame: u32, text: &str| format!(r#"{},"answers":{}"#, line(frame, "authenticated", text), frame - 1);
+    let events = [
+        (1, "client", opened(1)),
+        (1, "server", line(1, "greeting", "* PREAUTH one")),
+        (2, "client", opened(2)),
+        (2, "server", line(1, "greeting", "* PREAUTH two")),
+        (1, "client", line(2, "authenticated", "a1 NOOP")),
+        (1, "server", answer(3, "a1 OK idle one")),
+        (2, "client", line(2, "authenticated", "b1 NOOP")),
+        (2, "server", answer(3, "b1 OK idle two")),
+        (1, "client", closed.to_owned()),
+        (2, "client", closed.to_owned()),
+        (3, "client", opened(3)),
+        (3, "server", line(1, "greeting", "* PREAUTH three")),
+        (3, "client", closed.to_owned()),
+    ];
+    let head = r#"{"imapscope":1,"program":"0.1.0","routes":[],"protocols":{"imap":"imap"},"secrets":false}"#;
+    let mut all = head.to_owned() + "\n";
+    for (second, (conn, from, rest)) in events.iter().enumerate() {
+        let at = TEN + second as u64;
+        all += &format!("{{\"at\":{at}000000000,\"conn\":{conn},\"from\":\"{from}\",{rest}}}\n");
+    }
+    all
+}
+
+/// What `read` makes of a file with this content.
+fn read(content: &str, flags: &[&str]) -> String {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("made.imapscope");
+    fs::write(&path, content).expect("a file");
+    let output = run(&[&["read", &path.display().to_string()], flags].concat());
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()), "{flags:?}");
+    text(&output.stdout)
+}
+
+/// Which connections begin and end in a log, in its order.
+fn ends(log: &str) -> Vec<&str> {
+    let lines = log.lines().map(str::trim_start).filter(|line| line.starts_with('#') && line.contains(" == "));
+    lines.map(|line| if line.contains("->") { &line[..4] } else { &line[..2] }).collect()
+}
+
+#[test]
+fn only_the_ends_of_connections_are_shown_each_with_its_opening() {
+    let all = read(&made(), &["--summary", "--time", "none"]);
+    assert_eq!(ends(&all), ["#1 =", "#1", "#2 =", "#2", "#3 =", "#3"], "{all}");
+    assert!(all.contains("20 octets from the client") && all.contains("NOOP"), "summaries are whole: {all}");
+    for absent in ["PREAUTH", "a1", "C:", "S:", "not shown"] {
+        assert!(!all.contains(absent), "{absent}: {all}");
+    }
+    let part = read(&made(), &["--summary", "--time", "none", "--conn", "2"]);
+    assert_eq!(ends(&part), ["#2 =", "#2"], "{part}");
+    let part = read(&made(), &["--summary", "--time", "none", "-f", "conn != 2 && command == NOOP"]);
+    assert_eq!(ends(&part), ["#1 =", "#1", "#3 =", "#3"], "{part}");
+    assert!(!part.contains("not shown"), "nothing is said of what --summary leaves out: {part}");
+    // Of a connection that the file does not end, the beginning is shown.
+    let cut: String = made().lines().take(9).map(|line| format!("{line}\n")).collect();
+    assert_eq!(ends(&read(&cut, &["--summary", "--time", "none"])), ["#1 =", "#2 ="]);
+}
+
+#[test]
+fn json_and_pages_have_only_the_ends_and_recordings_everything() {
+    let lines = read(&made(), &["--summary", "-o", "json"]);
+    let lines: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let kinds: Vec<(u64, &str)> =
+        lines.iter().filter_map(|line| Some((line["conn"].as_u64()?, line["kind"].as_str()?))).collect();
+    let expected = [1, 2, 3].map(|conn| [(conn, "opened"), (conn, "closed")]).concat();
+    assert_eq!(kinds, expected);
+    let page = read(&made(), &["--summary", "-o", "html"]);
+    assert_eq!(page.matches("<li id=e").count(), 6, "{page}");
+    assert!(page.contains("NOOP") && page.contains("<section class=conn id=c3"), "accounts are whole: {page}");
+    let folder = tempfile::tempdir().expect("a folder");
+    let kept = folder.path().join("kept.imapscope").display().to_string();
+    read(&made(), &["--summary", "-w", &kept]);
+    let kept = fs::read_to_string(&kept).expect("a recording");
+    assert_eq!(kept.lines().count(), made().lines().count());
+}
