@@ -165,7 +165,8 @@ counts for itself. delay and throttle act once a response; with per-line, on eac
 SIGHUP reads files of rules again. @FILE among names stands for the names in a file.
 Order: --caps-like, --only-caps, --drop-cap, --replace-cap, --add-cap, --rule, --rules.
 
-Ctrl-C ends all connections, prints their summaries, and exits with 0.
+Ctrl-C ends all connections, prints their summaries and that of the run, and exits
+with 0.
 Exit codes: 0 fine, 1 a failure that was reported, 2 a wrong command line.";
 
 /// Flags of `proxy`.

@@ -39,6 +39,7 @@
 //! | chunk | what one read gave. Its borders mean nothing |
 //! | text | one complete line, or all lines of one reply ([`wire::Gather`]), which rules may edit; [`event::MAX_TEXT`] octets at most |
 //! | data | octets that no rule edits: literals, messages, lines to a dot, overlong texts, what lies under a layer. Relayed as they come, counted, kept by their head |
+//! | run | all connections that a log shows ([`exchange::Run`]) |
 //! | frame | one command or response: a text, then data and texts in turn. Numbered per connection |
 //! | reading | what a text turned out to be: its kind, spans of its parts, its literal, its list of names |
 //! | fault | what a rule does to the connection: octets wait, leave slowly, or end |
@@ -86,6 +87,7 @@
 //! | findings that a verdict repeats | `explain/outcome.rs`: 16 of 320 bytes, with 72 bytes of their line; the rest is counted | length of a line: cut |
 //! | names that a server offers | 256 names and 32 KiB | length of a name |
 //! | secrets that are remembered | 8 of 4 KiB | |
+//! | what a run comes to | `exchange/run.rs`: of each kind of verdict 8 sentences of 256 bytes; 128 names of 64 bytes in each of three lists | connections: counted; those that are open, 8 bytes each |
 //! | data that is shown whole (`--body all`) | `sink/bulk.rs`: 1 MiB a block, 32 MiB in all | blocks under way |
 //! | segments that wait in a capture | `foreign/lane.rs`: 1 MiB a connection, 64 MiB in all, 96 bytes more a segment | bytes a segment |
 //! | text in the place of TLS in a capture | `verb/foreign.rs`: 4 KiB a connection, until the other peer speaks | |
@@ -101,7 +103,7 @@
 //! | [`problem`] | mistakes of the user, with place and remedy | nothing |
 //! | [`wording`] | how numbers, times and suggestions are said | nothing |
 //! | [`grammar`] | what words mean and what follows them, from TOML | event |
-//! | [`exchange`] | connections, and commands with their replies; facts, no words | event, grammar, wire |
+//! | [`exchange`] | connections, commands with their replies, and what a run comes to; facts, no words | event, grammar, wire |
 //! | [`wire`] | where texts end and how they read; octets only | event |
 //! | [`rules`] | what the user wants changed, and what shown | event, exchange, wire |
 //! | [`session`] | one connection: lanes, and who waits for what | event, exchange, grammar, wire, rules |
@@ -323,6 +325,10 @@
 //!   without us, so only SIGTERM is passed on. A program that there is not is a mistake, and found before a socket opens.
 //! - **The end does not depend on outputs** (`verb/ending.rs`): a thread with a runtime of its own sees the first signal too, and
 //!   ends the process if the rest has not done so in time. Nothing that can block (a pipe, a terminal) runs on it.
+//! - **A run is what a log shows**: each sink that people read gathers the connections that it is given ([`exchange::Run`]), behind
+//!   filters and selections, so that `--conn` and `-f` end with the sum of what stands above, live and in `read` alike. Verdicts are
+//!   one if their causes differ in numbers only; of each kind a few are kept and all are counted, so that a flood of one kind hides
+//!   no other. A run of one connection says nothing.
 //! - **A probe is a client that reads with the session's eyes** (`verb/probe/talk.rs`): what it says and hears goes through a
 //!   [`session::Session`] and an [`explain::Explainer`], so that it has no reader and no masks of its own; TLS begins at the session's
 //!   word. What it knows itself is what to say (`verb/probe/dialect.rs`), and the password, which it takes out of names and

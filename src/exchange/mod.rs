@@ -5,6 +5,7 @@
 pub mod capability;
 pub mod command;
 mod explained;
+pub mod run;
 pub mod used;
 pub mod waiting;
 pub mod words;
@@ -19,6 +20,7 @@ use crate::wire;
 use capability::Offers;
 pub use command::{Disposition, Exchange, Sent};
 pub use explained::Explained;
+pub use run::Run;
 use waiting::Waiting;
 
 /// Why an event belongs to an exchange.

@@ -18,6 +18,7 @@ mod phrase;
 pub mod pretty;
 pub mod probed;
 pub mod raw;
+mod run;
 mod secured;
 pub mod style;
 mod text;

@@ -14,12 +14,12 @@ use super::page::Page;
 use super::secured;
 use super::style::{Body, Ink, Look, Palette};
 use super::text::{self, End};
-use super::{Sink, caps, phrase};
+use super::{Sink, caps, phrase, run};
 use crate::event::{
     Closed, Data, DataKind, Edited, Event, Foreign, Kind, Note, NoteKind, Oddity, Opened, Peer, State, Text, What,
     says_odd,
 };
-use crate::exchange::Explained;
+use crate::exchange::{Explained, Run};
 use crate::wording::{amount, duration};
 
 /// The buffer should be written out when it holds so many octets.
@@ -51,6 +51,7 @@ pub struct Pretty<W> {
     prefix: Vec<u8>,
     prefix_of: Option<(u64, u64, &'static str, Option<State>)>,
     begun: bool,
+    run: Run,
 }
 
 impl<W: Write + Send> Pretty<W> {
@@ -73,6 +74,7 @@ impl<W: Write + Send> Pretty<W> {
             prefix: Vec::new(),
             prefix_of: None,
             begun: false,
+            run: Run::default(),
         }
     }
 
@@ -308,6 +310,18 @@ impl<W: Write + Send> Pretty<W> {
         self.leave(event.connection.number);
     }
 
+    /// What all connections come to.
+    fn run(&mut self) {
+        let page = &mut self.page;
+        page.out.push(b'\n');
+        page.ink(Ink::Faint, std::str::from_utf8(self.clock.stamp(self.run.last())).unwrap_or_default());
+        (page.gutter, page.margin) = (Ink::Faint, self.clock.width() + self.numbers.width + 1);
+        page.blanks(self.numbers.width + 1);
+        page.ink(Ink::Faint, "==");
+        page.blanks(1);
+        run::write(page, &self.run);
+    }
+
     /// The connection is over.
     fn leave(&mut self, connection: u64) {
         self.numbers.leave(connection);
@@ -321,6 +335,7 @@ impl<W: Write + Send> Sink for Pretty<W> {
             self.bulk.feed(event);
             return Ok(());
         }
+        self.run.see(event);
         if self.numbers.enter(event.connection.number) {
             self.prefix_of = None;
         }
@@ -379,6 +394,7 @@ impl<W: Write + Send> Sink for Pretty<W> {
     }
 
     fn skip(&mut self, event: &Explained<'_>) {
+        self.run.skip(event);
         match event.event.what {
             What::Closed(_) => self.leave(event.connection.number),
             What::Data(ref data) => drop(self.bulk.take(event, data)),
@@ -392,6 +408,9 @@ impl<W: Write + Send> Sink for Pretty<W> {
     }
 
     fn end(&mut self) -> io::Result<()> {
+        if self.run.is_worth_telling() {
+            self.run();
+        }
         self.flush()
     }
 }

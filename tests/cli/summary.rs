@@ -1,7 +1,9 @@
 //! `--summary`, and what a run of several connections comes to: from recordings and live, in every output.
 
 use std::fs;
+use std::io::{BufReader, Read, Write};
 
+use crate::program::scope::{self, Scope, answer, line};
 use crate::program::{run, text};
 
 /// 2026-03-02T10:00:00Z, in seconds.
@@ -62,7 +64,7 @@ fn only_the_ends_of_connections_are_shown_each_with_its_opening() {
     let all = read(&made(), &["--summary", "--time", "none"]);
     assert_eq!(ends(&all), ["#1 =", "#1", "#2 =", "#2", "#3 =", "#3"], "{all}");
     assert!(all.contains("20 octets from the client") && all.contains("NOOP"), "summaries are whole: {all}");
-    for absent in ["PREAUTH", "a1", "C:", "S:", "not shown"] {
+    for absent in ["#1 C:", "#1 S:", "logged in from the start", "answers", "not shown"] {
         assert!(!all.contains(absent), "{absent}: {all}");
     }
     let part = read(&made(), &["--summary", "--time", "none", "--conn", "2"]);
@@ -91,4 +93,83 @@ fn json_and_pages_have_only_the_ends_and_recordings_everything() {
     read(&made(), &["--summary", "-w", &kept]);
     let kept = fs::read_to_string(&kept).expect("a recording");
     assert_eq!(kept.lines().count(), made().lines().count());
+}
+
+/// The last block of a log.
+fn last(log: &str) -> &str {
+    log.rsplit_once("\n\n").map_or("", |(_, last)| last)
+}
+
+#[test]
+fn a_log_of_several_connections_ends_with_what_they_come_to() {
+    for flags in [&["--time", "none"][..], &["--time", "none", "--summary"]] {
+        let log = read(&made(), flags);
+        let run = last(&log);
+        assert!(run.trim_start().starts_with("== 3 connections in 12.00 s\n"), "{run}");
+        assert!(run.contains("2 commands; 60 bytes from clients, 120 bytes from servers"), "{run}");
+        let part = read(&made(), &[&["--conn", "2"], flags].concat());
+        assert!(!part.contains("connections in"), "one connection has said all: {part}");
+        let part = read(&made(), &[&["--conn", "3", "--conn", "2"], flags].concat());
+        assert!(last(&part).contains(" == 2 connections in 10.00 s\n"), "it is of what is shown: {part}");
+        let part = read(&made(), &[&["-f", "conn > 1"], flags].concat());
+        assert!(last(&part).contains(" == 2 connections in "), "it is of what is shown: {part}");
+    }
+}
+
+/// A proxy in front of a server that has three ways: it answers, it breaks a rule, it refuses. The last connection is still open when
+/// it is interrupted.
+fn live(flags: &[&str]) -> String {
+    let server = scope::server("* OK [CAPABILITY IMAP4rev1] hi\r\n", |line| match line.split(' ').nth(1) {
+        Some("NOOP\r\n") => "zz9 OK whose answer is this?\r\n".to_owned() + &answer(line, "OK done"),
+        Some("SELECT") => answer(line, "NO [NONEXISTENT] no such mailbox"),
+        Some("LOGOUT\r\n") => "* BYE\r\n".to_owned() + &answer(line, "OK bye"),
+        _ => answer(line, "OK done"),
+    });
+    let scope = Scope::start(server, flags);
+    let mut open = None;
+    for commands in [&["a LOGIN u p", "b LOGOUT"][..], &["a NOOP"], &["a LOGIN u p", "b SELECT x"], &["a LOGIN u p"]] {
+        let mut stream = scope.connect();
+        let mut reader = BufReader::new(stream.try_clone().expect("a handle"));
+        line(&mut reader);
+        for command in commands {
+            stream.write_all(format!("{command}\r\n").as_bytes()).expect("it is read");
+            while !line(&mut reader).starts_with(&command[..1]) {}
+        }
+        open = Some(stream);
+    }
+    let (code, log, said) = scope.interrupt();
+    assert_eq!(code, Some(0), "{said}");
+    drop(open);
+    log
+}
+
+#[test]
+fn a_recording_ends_with_what_the_live_log_ended_with() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (kept, json, page) = (path("kept"), path("json"), path("page"));
+    let log = live(&["-w", &kept, "-o", "pretty", "-o", &format!("json:{json}"), "-o", &format!("html:{page}")]);
+    let run = last(&log);
+    assert!(run.contains(" == 4 connections in "), "{run}");
+    let at = |part: &str| run.find(part).unwrap_or_else(|| panic!("{part}: {run}"));
+    assert!(at("server at fault") < at("refused: ") && at("refused: ") < at("no problems found"), "{run}");
+    assert!(at("(#2)") < at("(#3)") && at("(#3)") < at("(#1"), "{run}");
+    let file = fs::read_to_string(&kept).expect("a recording");
+    assert_eq!(read(&file, &[]), log);
+    let words = |log: &str| last(log).split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    assert_eq!(words(&read(&file, &["--summary"])), words(&log), "it is the same, whatever lies before");
+    let whole = |path: &str| {
+        let mut text = String::new();
+        fs::File::open(path).and_then(|mut file| file.read_to_string(&mut text)).expect("it was written");
+        text
+    };
+    let lines = whole(&json);
+    assert_eq!(read(&file, &["-o", "json"]), lines);
+    let run: serde_json::Value = serde_json::from_str(lines.lines().last().expect("a line")).expect("JSON");
+    assert_eq!((&run["kind"], &run["run"]["kinds"]["server"]), (&"run".into(), &1.into()), "{run}");
+    assert_eq!(run["run"]["connections"], 4, "{run}");
+    let run = |page: &str| {
+        page.split("<section id=run ").nth(1).map(|rest| rest.split("</section>").next().map(str::to_owned))
+    };
+    assert!(run(&whole(&page)).is_some() && run(&read(&file, &["-o", "html"])) == run(&whole(&page)));
 }

@@ -416,7 +416,10 @@ fn what_is_wrong_is_told_first() {
         assert!(read.text.contains(text), "{text}");
     }
     let css = include_str!("../../src/sink/html/page.css");
-    assert!(css.contains("#wrong { order: 1; }") && css.contains(".log { order: 4; }"), "it stands above the log");
+    assert!(
+        css.contains("#run, #wrong { order: 1; }") && css.contains(".log { order: 4; }"),
+        "it stands above the log"
+    );
 }
 
 #[test]

@@ -50,6 +50,7 @@ fn every_line_fits_the_schema_and_every_field_of_it_occurs() {
     let mut all = parsed(&dialogues());
     all.extend(lines(&sample::session()));
     all.extend(lines(&rare()));
+    all.extend(lines(&sample::several("NIL")));
     assert!(all.len() > 2_000, "only {} lines", all.len());
     let (mut wrong, mut seen) = (String::new(), BTreeSet::new());
     for line in &all {

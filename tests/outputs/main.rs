@@ -15,4 +15,5 @@ mod page;
 mod pcapng;
 mod pretty;
 mod raw;
+mod run;
 mod schema;

@@ -1,7 +1,7 @@
 //! A page to attach to a bug report: one file that needs nothing else, with the log, what is wrong, capabilities over time, and the
 //! time that answers took.
 //!
-//! The log is written as it comes, and of a connection only counts are kept. What is told of it at its end stands behind its lines
+//! The log is written as it comes, and of a connection only counts are kept; what all of them come to is kept by [`Run`]. What is told of it at its end stands behind its lines
 //! in the file, and above them on the screen: the style sheet gives the order (and the script, if it may run, moves it).
 //! A file that was cut off anywhere is still a page.
 
@@ -11,6 +11,7 @@ mod ledger;
 mod line;
 mod markup;
 mod matrix;
+mod run;
 mod trouble;
 
 use std::collections::HashMap;
@@ -25,7 +26,7 @@ use super::clock::Clock;
 use super::style::{Body, Look, TimeStyle};
 use super::{Sink, closing, phrase, secured};
 use crate::event::{Event, Opened, Peer, State, What};
-use crate::exchange::Explained;
+use crate::exchange::{Explained, Run};
 use ledger::Ledger;
 use markup::Markup;
 use trouble::{Place, Trouble};
@@ -49,6 +50,7 @@ pub struct Html<W> {
     body: Body,
     ledgers: HashMap<u64, Box<Ledger>>,
     trouble: Trouble,
+    run: Run,
     /// Lines and connections so far.
     lines: u64,
     ended: u64,
@@ -74,6 +76,7 @@ impl<W: Write + Send> Html<W> {
             body: look.body,
             ledgers: HashMap::new(),
             trouble: Trouble::default(),
+            run: Run::default(),
             lines: 0,
             ended: 0,
             listing: false,
@@ -276,6 +279,7 @@ impl<W: Write + Send> Sink for Html<W> {
         if matches!(event.event.what, What::Octets(_)) {
             return Ok(());
         }
+        self.run.see(event);
         if self.lines == 0 {
             self.head(Some(event));
         }
@@ -308,6 +312,7 @@ impl<W: Write + Send> Sink for Html<W> {
     }
 
     fn skip(&mut self, event: &Explained<'_>) {
+        self.run.skip(event);
         match event.event.what {
             What::Octets(_) => {}
             What::Closed(_) => drop(self.ledgers.remove(&event.connection.number)),
@@ -336,6 +341,9 @@ impl<W: Write + Send> Sink for Html<W> {
         for (number, ledger) in open {
             ledger.write(&mut self.page, number, self.ended < UNFOLDED, None);
             self.ended += 1;
+        }
+        if self.run.is_worth_telling() {
+            run::write(&mut self.page, &self.run);
         }
         self.trouble.write(&mut self.page);
         self.page.raw("<footer><p>Passwords and tokens are hidden unless that was switched off; names, addresses and mail are not. Look before you pass this page on.</p></footer></body></html>\n");

@@ -10,10 +10,10 @@ document.addEventListener('DOMContentLoaded', () => {
   form.hidden = false;
 
   // Whoever reads with a keyboard or an ear finds things in the order in which they are seen.
-  const wrong = document.getElementById('wrong');
+  const first = ['run', 'wrong'].map((id) => document.getElementById(id)).filter(Boolean);
   const accounts = document.querySelectorAll('.conn');
   document.getElementById('accounts').after(...accounts);
-  if (wrong) document.getElementById('accounts').before(wrong);
+  document.getElementById('accounts').before(...first);
 
   for (const number of new Set(rows.map((row) => row.dataset.conn))) conn.add(new Option(`#${number}`, number));
 

@@ -5,7 +5,9 @@ use super::moment;
 use crate::event::{
     Cause, Certificate, Closed, Closer, Hello, Opened, Peer, State, Summary, Tally, TlsFacts, Verdict, Verification,
 };
+use crate::exchange::Run;
 use crate::exchange::command::unprefixed;
+use crate::exchange::run::Names;
 
 /// Writes what is known of a new connection.
 pub fn opened(line: &mut Object<'_>, opened: &Opened) {
@@ -187,4 +189,38 @@ fn tally(object: &mut Object<'_>, tally: &Tally) {
         object.seconds("total", tally.total);
         object.seconds("longest", longest);
     }
+}
+
+/// Writes what all connections come to.
+pub fn run(object: &mut Object<'_>, run: &Run) {
+    object.number("connections", run.connections());
+    object.number("ended", run.ended());
+    if let Some(lasted) = run.lasted() {
+        object.seconds("lasted", lasted);
+    }
+    object.object("kinds", |object| run.kinds().for_each(|(kind, count)| object.number(kind.word(), count)));
+    object.objects("verdicts", run.verdicts(), |object, shared| {
+        object.string("kind", shared.kind.word());
+        object.maybe("culprit", shared.culprit.map(Peer::word));
+        object.maybe("check", Some(shared.check).filter(|check| !check.is_empty()));
+        object.string("text", &shared.text);
+        object.number("count", shared.count);
+        object.number("conn", shared.connection);
+    });
+    let [sent, refused, unanswered] = run.commands;
+    object.number("commands", sent);
+    object.number("failed", refused);
+    object.number("unanswered", unanswered);
+    pair(object, "received", run.received);
+    pair(object, "sent", run.sent);
+    pair(object, "findings", run.findings);
+    let mut names = |name: &str, names: &Names| {
+        object.objects(name, names.sorted(), |object, (name, count)| {
+            object.string("name", name);
+            object.number("count", count);
+        });
+    };
+    names("used", &run.used);
+    names("unadvertised", &run.unadvertised);
+    names("hidden_tried", &run.hidden_tried);
 }

@@ -6,7 +6,7 @@ use super::form::Object;
 use super::text::{Octets, whole_characters};
 use super::{facts, names};
 use crate::event::{Data, Edited, Fate, Kind, List, ListKind, Mark, Note, NoteKind, Oddity, Role, Span, Text, What};
-use crate::exchange::{Explained, Tie};
+use crate::exchange::{Explained, Run, Tie};
 use crate::sink::text::{End, split_end};
 
 /// Writes the fields of an event. `stamp`: when it happened, as RFC 3339 has it.
@@ -40,6 +40,14 @@ pub fn write(line: &mut Object<'_>, event: &Explained<'_>, stamp: &str) {
         What::Octets(_) | What::Abrupt | What::HalfClosed => {}
     }
     remarks(line, event.notes);
+}
+
+/// Writes what all connections come to. `stamp`: when the last event happened.
+pub fn run(line: &mut Object<'_>, run: &Run, stamp: &str) {
+    line.string("time", stamp);
+    line.seconds("epoch", Duration::from_nanos(run.last().0));
+    line.string("kind", "run");
+    line.object("run", |object| facts::run(object, run));
 }
 
 fn text(line: &mut Object<'_>, event: &Explained<'_>, text: &Text) {

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 
 use super::Sink;
 use crate::event::{Time, What};
-use crate::exchange::Explained;
+use crate::exchange::{Explained, Run};
 use form::Object;
 
 /// The buffer should be written out when it holds so many octets.
@@ -31,13 +31,14 @@ pub struct Json<W> {
     writer: W,
     out: Vec<u8>,
     calendar: Calendar,
+    run: Run,
 }
 
 impl<W: Write + Send> Json<W> {
     /// An output that nothing is written to yet.
     #[must_use]
     pub fn new(writer: W) -> Self {
-        Json { writer, out: Vec::new(), calendar: Calendar::default() }
+        Json { writer, out: Vec::new(), calendar: Calendar::default(), run: Run::default() }
     }
 }
 
@@ -46,10 +47,15 @@ impl<W: Write + Send> Sink for Json<W> {
         if matches!(event.event.what, What::Octets(_)) {
             return Ok(());
         }
+        self.run.see(event);
         let stamp = self.calendar.stamp(event.at);
         Object::write(&mut self.out, |line| line::write(line, event, stamp));
         self.out.push(b'\n');
         Ok(())
+    }
+
+    fn skip(&mut self, event: &Explained<'_>) {
+        self.run.skip(event);
     }
 
     fn is_full(&self) -> bool {
@@ -64,6 +70,11 @@ impl<W: Write + Send> Sink for Json<W> {
     }
 
     fn end(&mut self) -> io::Result<()> {
+        if self.run.is_worth_telling() {
+            let stamp = self.calendar.stamp(self.run.last());
+            Object::write(&mut self.out, |line| line::run(line, &self.run, stamp));
+            self.out.push(b'\n');
+        }
         self.flush()
     }
 }

@@ -369,3 +369,40 @@ pub fn crowd() -> Vec<Made> {
         line(9, 13, Peer::Client, "c1 NOOP\r\n"),
     ]
 }
+
+/// Connections of every kind of verdict, one after the other, some of them alike; what a peer said is `words`.
+pub fn several(words: &str) -> Vec<Made> {
+    use VerdictKind::{Client, Limit, None, Refused, Server, Stopped, Waiting};
+    let verdicts = [
+        (None, Option::None, "no problems found".to_owned()),
+        (
+            Server,
+            Some(Peer::Server),
+            format!("server at fault: BODYSTRUCTURE at byte 61: expected a string, found {words}"),
+        ),
+        (Stopped, Option::None, format!("legal so far; the client stopped after S: a1 OK {words}")),
+        (None, Option::None, "no problems found".to_owned()),
+        (Refused, Option::None, format!("refused by policy: a7 NO {words}")),
+        (
+            Server,
+            Some(Peer::Server),
+            format!("server at fault: BODYSTRUCTURE at byte 7: expected a string, found {words}"),
+        ),
+        (Client, Some(Peer::Client), "client at fault: uses IDLE, which it was not offered".to_owned()),
+        (Limit, Option::None, "a limit: the mailbox is full".to_owned()),
+        (Waiting, Option::None, "waiting: the server for 21 bytes of the client's literal, since 25 s".to_owned()),
+    ];
+    let mut made = Vec::new();
+    for (number, (kind, culprit, text)) in (1..).zip(verdicts) {
+        let at = number * 1000;
+        let cause = Cause { check: if culprit.is_some() { "a-check" } else { "" }, culprit, ..Cause::default() };
+        let mut end = closed(at + 900, number, Closer::Peer(Peer::Client));
+        end.summary = Some(Summary {
+            verdict: Verdict { kind, cause, text, ..Verdict::default() },
+            used: ["IDLE", words].map(|name| Used { name: name.into(), frame: 1, by: name.into() }).to_vec(),
+            ..summary()
+        });
+        made.extend([opened(at, number, [false, false]), end]);
+    }
+    made
+}
