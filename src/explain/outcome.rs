@@ -60,8 +60,10 @@ pub(super) struct Refusal {
 /// Why something was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reason {
-    /// There is too much of something, or too little time.
+    /// There is too much of something, or too little time: a code says so.
     Limit,
+    /// The same, and only the human text says so.
+    LimitInWords,
     /// The server does not want to.
     Policy,
     /// The server could not: it did not understand, or what was named is not there.
@@ -370,7 +372,7 @@ fn reason(code: Option<&[u8]>, shown: &[u8], polite: bool) -> Reason {
     }
     let head = String::from_utf8_lossy(&shown[..shown.len().min(512)]).to_ascii_lowercase();
     if WORDS.iter().any(|word| head.contains(word)) {
-        return Reason::Limit;
+        return Reason::LimitInWords;
     }
     if polite || shown.starts_with(b"55") || shown.starts_with(b"45") || shown.starts_with(b"53") {
         return Reason::Policy;
@@ -387,7 +389,7 @@ mod tests {
         for (code, line, login, want) in [
             (Some("OVERQUOTA"), "a NO [OVERQUOTA] full", false, Reason::Limit),
             (Some("LIMIT x"), "a NO [LIMIT x] enough", false, Reason::Limit),
-            (None, "* BYE Autologout; idle for too long", true, Reason::Limit),
+            (None, "* BYE Autologout; idle for too long", true, Reason::LimitInWords),
             (None, "* BYE Server shutting down.", true, Reason::Policy),
             (Some("5.7.1"), "554 5.7.1 Relay access denied", false, Reason::Policy),
             (Some("4.2.2"), "452 4.2.2 mailbox full", false, Reason::Limit),

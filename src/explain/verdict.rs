@@ -51,7 +51,8 @@ impl Explainer {
             // A login that binds to TLS cannot pass imapscope: that is why.
             let bound = causes.iter().position(|found| found.cause.check == "channel-binding").filter(|_| first.login);
             let bound = bound.map(|at| causes.remove(at).cause);
-            let command = if first.login { 0 } else { first.command };
+            // No capability is to blame for a limit, nor for a password.
+            let command = if first.login || first.reason == Reason::Limit { 0 } else { first.command };
             (self::refused(first, bound), command)
         } else if let Some(owed) = owed.as_ref().filter(|owed| silence >= PATIENCE && waits(owed, closed)) {
             let since = duration(silence);
@@ -64,7 +65,7 @@ impl Explainer {
         verdict.others = causes.into_iter().map(|found| found.cause).collect();
         verdict.others.extend(refused.into_iter().map(|refused| refused.cause));
         verdict.more = self.outcome.more;
-        if !matches!(verdict.kind, VerdictKind::None | VerdictKind::Limit) && command > 0 {
+        if verdict.kind != VerdictKind::None && command > 0 {
             verdict.suspects = self.suspects(command);
         }
         verdict
@@ -264,7 +265,7 @@ fn at_fault(cause: Cause) -> Verdict {
 fn refused(refusal: Refusal, bound: Option<Cause>) -> Verdict {
     let cause = refusal.cause;
     let (kind, why) = match refusal.reason {
-        Reason::Limit => (VerdictKind::Limit, "a limit"),
+        Reason::Limit | Reason::LimitInWords => (VerdictKind::Limit, "a limit"),
         Reason::Policy => (VerdictKind::Refused, "refused by policy"),
         Reason::Other => (VerdictKind::Refused, "refused"),
     };
