@@ -74,10 +74,13 @@ pub(super) enum Reason {
 #[derive(Debug)]
 pub(super) struct Last {
     pub from: Peer,
-    pub frame: u64,
     pub at: Time,
-    /// It asks the client to go on.
-    pub go_ahead: bool,
+    /// It asks the client to go on, in the command of this frame.
+    pub asks: Option<u64>,
+    /// The state that the command has led to which it answers.
+    pub reached: Option<State>,
+    /// It takes a message.
+    pub message: bool,
     line: [u8; MAX_LINE],
     len: u8,
     /// It goes on, or what goes on is hidden.
@@ -112,10 +115,10 @@ impl Explainer {
                 if text.oddities.iter().any(ends) {
                     self.outcome.cut.get_or_insert(Cut { from, missing: None, line: true });
                 } else if !text.oddities.iter().any(aside) {
-                    let go_ahead = matches!(text.reading.kind, Kind::GoAhead { .. }) && text.answers.is_some();
+                    let asks = text.answers.filter(|_| text.more && matches!(text.reading.kind, Kind::GoAhead { .. }));
                     let secret = text.secrets.first().filter(|_| !self.vault.shows());
                     let last = last_line(self.grammar.form, bytes, secret);
-                    self.said(from, text.frame, at, last, go_ahead && text.more);
+                    self.said(from, at, last, asks);
                 }
                 if !text.oddities.iter().any(ends) {
                     self.goodbye(from);
@@ -135,7 +138,7 @@ impl Explainer {
                     } else {
                         b"(data)"
                     };
-                    self.said(from, data.frame, at, (line, false), false);
+                    self.said(from, at, (line, false), None);
                 }
             }
             _ => {}
@@ -144,10 +147,22 @@ impl Explainer {
     }
 
     /// A peer has said this, last. An empty line leaves the one before in its place.
-    fn said(&mut self, from: Peer, frame: u64, at: Time, (line, cut): (&[u8], bool), go_ahead: bool) {
-        let fresh = || Last { from, frame, at, go_ahead, line: [0; MAX_LINE], len: 0, cut: false };
-        let last = self.outcome.last.get_or_insert_with(fresh);
-        (last.from, last.frame, last.at, last.go_ahead) = (from, frame, at, go_ahead);
+    fn said(&mut self, from: Peer, at: Time, (line, cut): (&[u8], bool), asks: Option<u64>) {
+        let answered = self.connection.exchange().filter(|(_, tie)| *tie == Tie::Answer).map(|(exchange, _)| exchange);
+        let good = answered.filter(|exchange| exchange.status == Some(Status::Ok));
+        let reached = good.and_then(|exchange| exchange.on_ok);
+        let message = good.is_some_and(|exchange| exchange.whole);
+        let last = self.outcome.last.get_or_insert(Last {
+            from,
+            at,
+            asks,
+            reached,
+            message,
+            line: [0; MAX_LINE],
+            len: 0,
+            cut: false,
+        });
+        (last.from, last.at, last.asks, last.reached, last.message) = (from, at, asks, reached, message);
         if !line.is_empty() {
             let len = line.len().min(MAX_LINE);
             last.line[..len].copy_from_slice(&line[..len]);
@@ -318,7 +333,7 @@ const LIMITS: [&str; 9] = [
 ];
 
 /// Response codes of what a server does not want to do: RFC 5530, RFC 3206, RFC 2449, RFC 5804.
-const POLICIES: [&str; 12] = [
+const POLICIES: [&str; 11] = [
     "AUTHENTICATIONFAILED",
     "AUTHORIZATIONFAILED",
     "PRIVACYREQUIRED",
@@ -326,7 +341,6 @@ const POLICIES: [&str; 12] = [
     "NOPERM",
     "EXPIRED",
     "CANNOT",
-    "ALERT",
     "AUTH",
     "ENCRYPT-NEEDED",
     "AUTH-TOO-WEAK",
@@ -390,6 +404,7 @@ mod tests {
             (Some("OVERQUOTA"), "a NO [OVERQUOTA] full", false, Reason::Limit),
             (Some("LIMIT x"), "a NO [LIMIT x] enough", false, Reason::Limit),
             (None, "* BYE Autologout; idle for too long", true, Reason::LimitInWords),
+            (Some("ALERT"), "a NO [ALERT] Too many simultaneous connections", true, Reason::LimitInWords),
             (None, "* BYE Server shutting down.", true, Reason::Policy),
             (Some("5.7.1"), "554 5.7.1 Relay access denied", false, Reason::Policy),
             (Some("4.2.2"), "452 4.2.2 mailbox full", false, Reason::Limit),

@@ -108,11 +108,8 @@ impl Explainer {
 
     /// Returns true if the last word asks the client to go on, in a command that is not over.
     fn client_owes(&self) -> bool {
-        let Some(last) = self.outcome.last.as_ref().filter(|last| last.from == Peer::Server && last.go_ahead) else {
-            return false;
-        };
-        let answered = self.connection.exchange().map(|(exchange, _)| exchange.frame).unwrap_or(last.frame);
-        let waits = self.connection.waiting.get(answered).or_else(|| self.connection.waiting.oldest());
+        let asks = self.outcome.last.as_ref().and_then(|last| last.asks);
+        let waits = asks.and_then(|frame| self.connection.waiting.get(frame));
         waits.is_some_and(|exchange| exchange.then != Some(Then::Idle))
     }
 
@@ -154,32 +151,13 @@ impl Explainer {
         if !self.is_certain() {
             return none("no problems found in what could be read".to_owned());
         }
-        let stopped = |text: String| verdict(VerdictKind::Stopped, text);
-        let last = self.outcome.last.as_ref().map(|last| last.words());
-        let after = last.as_ref().map_or_else(String::new, |last| format!(" after {last}"));
+        let last = self.outcome.last.as_ref();
+        let after = last.map_or_else(String::new, |last| format!(" after {}", last.words()));
         match closed.by {
-            Closer::Peer(Peer::Client) | Closer::Reset(Peer::Client) => {
-                let Some(last) = &last else {
-                    return stopped("legal so far; the client closed before the server's greeting".to_owned());
-                };
-                let mine = self.outcome.last.as_ref().is_some_and(|last| last.from == Peer::Client);
-                let how = match owed {
-                    Some(Owed { by: Peer::Client, what, .. }) => format!("without waiting for {what}"),
-                    Some(_) => "without answering it".to_owned(),
-                    None if mine => "without waiting for an answer".to_owned(),
-                    None if self.is_at_rest() => match self.goodbye_name() {
-                        Some(name) => {
-                            let text = format!(
-                                "no problems found: legal so far; the client stopped after {last}, without {name}"
-                            );
-                            return stopped(text);
-                        }
-                        None => return none("no problems found".to_owned()),
-                    },
-                    None => "without answering it".to_owned(),
-                };
-                stopped(format!("legal so far; the client stopped after {last}, {how}"))
-            }
+            Closer::Peer(Peer::Client) | Closer::Reset(Peer::Client) => match self.stopped(owed) {
+                Some(text) => verdict(VerdictKind::Stopped, text),
+                None => none("no problems found".to_owned()),
+            },
             Closer::Peer(Peer::Server) | Closer::Reset(Peer::Server) if last.is_none() => verdict(
                 VerdictKind::Refused,
                 "refused by policy: the server closed the connection without a greeting".to_owned(),
@@ -202,12 +180,36 @@ impl Explainer {
         }
     }
 
+    /// How the client ended the connection without a goodbye; `None` in protocols without one, with nothing left to do.
+    fn stopped(&self, owed: Option<&Owed>) -> Option<String> {
+        let Some(last) = &self.outcome.last else {
+            return Some("legal so far; the client closed before the server's greeting".to_owned());
+        };
+        let how = match owed {
+            Some(Owed { by: Peer::Client, what, .. }) => format!(", without waiting for {what}"),
+            Some(_) => ", without answering it".to_owned(),
+            None if last.from == Peer::Client => ", without waiting for an answer".to_owned(),
+            None if self.connection.state == State::Greeting => ", without answering it".to_owned(),
+            None if !self.is_at_rest() => " and went no further".to_owned(),
+            None => {
+                let (last, goodbye) = (last.words(), self.goodbye_name()?);
+                return Some(format!(
+                    "no problems found: legal so far; the client stopped after {last}, without {goodbye}"
+                ));
+            }
+        };
+        Some(format!("legal so far; the client stopped after {}{how}", last.words()))
+    }
+
     /// Returns true in a session that is under way, with nothing to do for the client.
     fn is_at_rest(&self) -> bool {
-        !matches!(
-            self.connection.state,
-            State::Greeting | State::Connected | State::NotAuthenticated | State::Authorization
-        )
+        let last = self.outcome.last.as_ref();
+        let sent = last.is_some_and(|last| last.message);
+        match last.and_then(|last| last.reached).unwrap_or(self.connection.state) {
+            State::Authenticated | State::Selected | State::Transaction | State::Open | State::Update => true,
+            State::Ready => sent,
+            _ => false,
+        }
     }
 
     /// The command that ends a session in this protocol.

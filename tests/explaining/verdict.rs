@@ -104,6 +104,24 @@ fn every_end_has_its_verdict() {
             "stopped",
             "legal so far; the client stopped after S: * OK hi, without answering it",
         ),
+        (
+            "imap",
+            "S: * OK hi\nC: a CAPABILITY\nS: * CAPABILITY IMAP4rev1\nS: a OK\nC.".to_owned(),
+            "stopped",
+            "legal so far; the client stopped after S: a OK and went no further",
+        ),
+        (
+            "imap",
+            format!("{LOGIN}C."),
+            "stopped",
+            "no problems found: legal so far; the client stopped after S: a1 OK in, without LOGOUT",
+        ),
+        (
+            "smtp",
+            format!("{EHLO}C."),
+            "stopped",
+            "legal so far; the client stopped after S: 250 BINARYMIME and went no further",
+        ),
         ("imap", "C.".to_owned(), "stopped", "legal so far; the client closed before the server's greeting"),
         (
             "imap",
