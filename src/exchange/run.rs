@@ -13,6 +13,9 @@ pub const MAX_VERDICTS: usize = 8;
 /// Maximum length of a sentence that is kept, in bytes.
 pub const MAX_SENTENCE: usize = 256;
 
+/// Maximum number of connections that are named for each verdict.
+pub const MAX_CONNECTIONS: usize = 4;
+
 /// Maximum number of different capabilities that are counted in each list.
 const MAX_NAMES: usize = 128;
 
@@ -64,10 +67,10 @@ pub struct Shared {
     pub culprit: Option<Peer>,
     /// The sentence of the first of these connections, [`MAX_SENTENCE`] bytes at most.
     pub text: String,
-    /// Number of these connections.
+    /// How many connections share it.
     pub count: u64,
-    /// Number of the first of them in the log.
-    pub connection: u64,
+    /// The numbers of the first ones, [`MAX_CONNECTIONS`] at most.
+    pub connections: Vec<u64>,
     /// What makes it the same verdict: its sentence, in which numbers may differ.
     sentence: String,
 }
@@ -213,6 +216,9 @@ impl OfKind {
         };
         if let Some(shared) = self.shared.iter_mut().find(same) {
             shared.count += 1;
+            if shared.connections.len() < MAX_CONNECTIONS {
+                shared.connections.push(connection);
+            }
         } else if self.shared.len() < MAX_VERDICTS {
             let text = start_of(&verdict.text, MAX_SENTENCE);
             let cut = if text.len() < verdict.text.len() { "…" } else { "" };
@@ -222,7 +228,7 @@ impl OfKind {
                 culprit: cause.culprit,
                 text: format!("{text}{cut}"),
                 count: 1,
-                connection,
+                connections: vec![connection],
                 sentence: sentence.to_owned(),
             });
         }
@@ -287,7 +293,7 @@ mod tests {
     }
 
     fn told(run: &Run) -> Vec<(VerdictKind, &str, u64, u64)> {
-        run.verdicts().iter().map(|it| (it.kind, it.text.as_str(), it.count, it.connection)).collect()
+        run.verdicts().iter().map(|it| (it.kind, it.text.as_str(), it.count, it.connections[0])).collect()
     }
 
     #[test]
@@ -311,6 +317,7 @@ mod tests {
             (None, "it is none", 2, 1),
         ];
         assert_eq!(told(&run), expected);
+        assert_eq!(run.verdicts()[1].connections, [9, 10, 11]);
         assert_eq!(run.kinds().find(|(kind, _)| *kind == Client), Some((Client, 4)));
         assert_eq!((run.connections(), run.open(), run.lasted()), (11, 0, Some(Duration::from_millis(10_500))));
         assert_eq!((run.commands, run.findings, run.received), ([33, 11, 11], [11, 0], [55, 77]));
@@ -340,6 +347,7 @@ mod tests {
         let verdicts = run.verdicts();
         assert_eq!(verdicts.len(), VerdictKind::ALL.len() * MAX_VERDICTS);
         for shared in verdicts {
+            assert_eq!((shared.count, shared.connections.len()), (1, 1));
             assert!(shared.text.len() <= MAX_SENTENCE + "…".len() && shared.sentence.len() <= MAX_SENTENCE);
             assert!(shared.text.ends_with("ü…"), "it is cut between letters: {}", shared.text);
         }

@@ -54,24 +54,26 @@ pub fn verdicts(run: &Run, most: usize) -> (Vec<&Shared>, Option<String>) {
     (shown, (!others.is_empty()).then(|| format!("other connections: {}", others.join(", "))))
 }
 
-/// Returns which connections share a verdict: `#2 and 3 more`.
+/// Returns how many connections share a verdict beyond those that are named, if any: ` and 3 more`.
 #[must_use]
-pub fn shared(shared: &Shared) -> String {
-    match shared.count {
-        0 | 1 => format!("#{}", shared.connection),
-        count => format!("#{} and {} more", shared.connection, thousands(count - 1)),
+pub fn more(shared: &Shared) -> String {
+    match shared.count - shared.connections.len() as u64 {
+        0 => String::new(),
+        more => format!(" and {} more", thousands(more)),
     }
 }
 
-const fn kind_of(kind: VerdictKind) -> &'static str {
+/// A verdict in two or three words.
+#[must_use]
+pub const fn kind_of(kind: VerdictKind) -> &'static str {
     match kind {
-        VerdictKind::Server => "with the server at fault",
-        VerdictKind::Client => "with the client at fault",
-        VerdictKind::Refused => "refused by policy",
-        VerdictKind::Limit => "at a limit",
-        VerdictKind::Waiting => "that waited",
-        VerdictKind::Stopped => "where the client stopped",
-        VerdictKind::None => "without problems",
+        VerdictKind::Server => "server at fault",
+        VerdictKind::Client => "client at fault",
+        VerdictKind::Refused => "refused",
+        VerdictKind::Limit => "limit reached",
+        VerdictKind::Waiting => "waiting",
+        VerdictKind::Stopped => "client stopped",
+        VerdictKind::None => "no problems",
     }
 }
 
@@ -109,17 +111,23 @@ pub fn lists(run: &Run) -> Vec<(&'static str, Vec<String>)> {
         ("used, not advertised:", &run.unadvertised),
         ("hidden by a rule, tried all the same:", &run.hidden_tried),
     ];
-    let lists = lists.map(|(heading, names)| (heading, list(names, run.connections())));
+    let lists = lists.map(|(heading, names)| (heading, list(names, run.ended())));
     lists.into_iter().filter(|(_, names)| !names.is_empty()).collect()
 }
 
-/// The most frequent names, each with how many connections it concerns unless these are all.
+/// The most frequent names, each with how many of all connections it concerns, unless these are all.
 fn list(names: &Names, all: u64) -> Vec<String> {
     let sorted = names.sorted();
     let mut said: Vec<String> = sorted
         .iter()
         .take(NAMED)
-        .map(|(name, count)| if *count == all { (*name).to_owned() } else { format!("{name} ({})", thousands(*count)) })
+        .map(|(name, count)| {
+            if *count == all {
+                (*name).to_owned()
+            } else {
+                format!("{name} ({} of {})", thousands(*count), thousands(all))
+            }
+        })
         .collect();
     match sorted.len().saturating_sub(NAMED) {
         0 => {}
@@ -142,7 +150,8 @@ pub fn write(page: &mut Page, run: &Run) {
             _ => Ink::Strong,
         };
         page.words(ink, &verdict.text);
-        page.unit(Ink::Plain, &format!("({})", shared(verdict)));
+        let named: Vec<String> = verdict.connections.iter().map(|number| format!("#{number}")).collect();
+        page.unit(Ink::Plain, &format!("({}{})", named.join(", "), more(verdict)));
         page.end();
     }
     for text in others.into_iter().chain(totals(run)) {

@@ -153,7 +153,7 @@ fn a_recording_ends_with_what_the_live_log_ended_with() {
     assert!(run.contains(" == 4 connections in "), "{run}");
     let at = |part: &str| run.find(part).unwrap_or_else(|| panic!("{part}: {run}"));
     assert!(at("server at fault") < at("refused: ") && at("refused: ") < at("no problems found"), "{run}");
-    assert!(at("(#2)") < at("(#3)") && at("(#3)") < at("(#1"), "{run}");
+    assert!(at("(#2)") < at("(#3)") && at("(#3)") < at("(#1, #4)"), "{run}");
     let file = fs::read_to_string(&kept).expect("a recording");
     assert_eq!(read(&file, &[]), log);
     let words = |log: &str| last(log).split_whitespace().map(str::to_owned).collect::<Vec<_>>();

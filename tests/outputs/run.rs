@@ -48,12 +48,12 @@ fn the_log_ends_with_the_worst_verdicts_and_totals() {
 const RUN: &str = "\
 12:00:09.900    == 9 connections in 8.90 s
                 | server at fault: BODYSTRUCTURE at byte 61: expected a string,
-                |   found NIL (#2 and 1 more)
+                |   found NIL (#2, #6)
                 | client at fault: uses IDLE, which it was not offered (#7)
                 | refused by policy: a7 NO NIL (#5)
                 | a limit: the mailbox is full (#8)
-                | no problems found (#1 and 1 more)
-                | other connections: 1 that waited, 1 where the client stopped
+                | no problems found (#1, #4)
+                | other connections: 1 waiting, 1 client stopped
                 | 10,890 commands, 18 refused, 9 unanswered; 11,106 bytes from
                 |   clients, 511,101 bytes from servers
                 ! broken rules: 9 by clients, 0 by servers
@@ -92,7 +92,8 @@ fn a_page_begins_with_it_and_leads_to_the_connections() {
     let run =
         page.split("<section id=run ").nth(1).and_then(|rest| rest.split("</section>").next()).expect("it is there");
     assert!(
-        run.contains("9 connections in 8.90 s") && run.contains("found NIL <a href=\"#c2\">#2 and 1 more</a>"),
+        run.contains("9 connections in 8.90 s")
+            && run.contains("found NIL <a href=\"#c2\">#2</a>, <a href=\"#c6\">#6</a></li>"),
         "{run}"
     );
     assert!(run.find("server at fault") < run.find("client at fault"), "{run}");

@@ -7,8 +7,9 @@ use super::latency::Latency;
 use super::markup::Markup;
 use super::matrix::Matrix;
 use super::trouble::Place;
-use crate::event::{Closed, Note, NoteKind, Opened, Peer, Summary, TlsFacts, Verdict, Verification};
+use crate::event::{Closed, Note, NoteKind, Opened, Peer, Summary, TlsFacts, Verdict, VerdictKind, Verification};
 use crate::exchange::Connection;
+use crate::sink::run::kind_of;
 use crate::sink::{closing, phrase, secured};
 use crate::wording::amount;
 
@@ -91,6 +92,10 @@ impl Ledger {
         if let Some(summary) = summary {
             words[0] += &closing::after(summary);
             words.push(amount(summary.commands.iter().map(|tally| tally.count).sum(), "command"));
+            words.extend(match summary.verdict.kind {
+                VerdictKind::None => None,
+                kind => Some(kind_of(kind).to_owned()),
+            });
             words.extend(match summary.findings[0].saturating_add(summary.findings[1]) {
                 0 => None,
                 findings => Some(amount(findings, "finding")),
@@ -153,8 +158,11 @@ impl Ledger {
 /// What it comes to, what else was found, and what to try.
 fn verdict(page: &mut Markup, verdict: &Verdict) {
     page.raw("<dt>Verdict</dt><dd>");
-    page.raw(if verdict.cause.culprit.is_some() { "<strong>! " } else { "<strong>" });
-    page.within("", &verdict.text, "</strong>");
+    if verdict.cause.culprit.is_some() {
+        page.within("<strong>! ", &verdict.text, "</strong>");
+    } else {
+        page.within("<b>", &verdict.text, "</b>");
+    }
     if let Some(place) = closing::place(&verdict.cause, verdict.kind, &mut |_| None) {
         page.within(" <small>(", &place, ")</small>");
     }

@@ -3,7 +3,7 @@
 use super::markup::Markup;
 use crate::event::VerdictKind;
 use crate::exchange::Run;
-use crate::sink::run::{broken, heading, lists, shared, totals, verdicts};
+use crate::sink::run::{broken, heading, lists, more, totals, verdicts};
 
 /// Writes it, with links to the accounts of connections.
 pub fn write(page: &mut Markup, run: &Run) {
@@ -16,9 +16,14 @@ pub fn write(page: &mut Markup, run: &Run) {
         let wrong = matches!(verdict.kind, VerdictKind::Server | VerdictKind::Client);
         page.raw(if wrong { "<li class=wrong>" } else { "<li>" });
         page.text(&verdict.text);
-        page.raw(" <a href=\"#c");
-        page.number(verdict.connection);
-        page.within("\">", &shared(verdict), "</a></li>");
+        for (at, number) in verdict.connections.iter().enumerate() {
+            page.raw(if at > 0 { ", <a href=\"#c" } else { " <a href=\"#c" });
+            page.number(*number);
+            page.raw("\">#");
+            page.number(*number);
+            page.raw("</a>");
+        }
+        page.within("", &more(verdict), "</li>");
     }
     page.raw(if shown.is_empty() { "" } else { "</ul>" });
     for text in others.into_iter().chain(totals(run)).chain(broken(run)) {

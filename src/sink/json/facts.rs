@@ -205,7 +205,7 @@ pub fn run(object: &mut Object<'_>, run: &Run) {
         object.maybe("check", Some(shared.check).filter(|check| !check.is_empty()));
         object.string("text", &shared.text);
         object.number("count", shared.count);
-        object.number("conn", shared.connection);
+        object.number("conn", shared.connections.first().copied().unwrap_or_default());
     });
     let [sent, refused, unanswered] = run.commands;
     object.number("commands", sent);
