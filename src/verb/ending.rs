@@ -160,6 +160,27 @@ pub fn interrupted(hangups: Hangups) -> impl Future<Output = u8> {
     }
 }
 
+/// Returns what becomes true at the first signal, for those who wait for none. A second one ends the process, as does the first
+/// one if the rest takes too long.
+pub fn flagged() -> Arc<AtomicBool> {
+    drop(LastResort::prepare(Hangups::End, false));
+    let flag = Arc::new(AtomicBool::new(false));
+    let raised = Arc::clone(&flag);
+    let wait = move || {
+        // Without a runtime or a thread for this, the last resort is left.
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+        runtime.block_on(async {
+            let mut signals = Signals::catch(Hangups::End);
+            signals.next().await;
+            raised.store(true, Ordering::SeqCst);
+            signals.next().await;
+            std::process::exit(130);
+        });
+    };
+    let _ = thread::Builder::new().name("stop".to_owned()).spawn(wait);
+    flag
+}
+
 /// Waits for `end`, and does something at each SIGHUP until then.
 pub fn tending(again: Option<impl Fn()>, end: impl Future<Output = u8>) -> impl Future<Output = u8> {
     let hangups = again.as_ref().and_then(|_| signal(SignalKind::hangup()).ok());

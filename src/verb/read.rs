@@ -4,6 +4,8 @@
 use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread;
 use std::time::Duration;
@@ -18,7 +20,7 @@ use super::foreign::{Came, Passages, state};
 use super::input::patiently;
 use super::protocols::Protocols;
 use super::select::{Moment, Selected, Selection};
-use super::{log, tell};
+use super::{ending, log, tell};
 use crate::anonymise::{Anonymiser, Key};
 use crate::cli::{self, Side};
 use crate::event::{Batch, Peer};
@@ -106,11 +108,13 @@ pub fn run(flags: &cli::Read) -> Result<u8, Problem> {
     };
     let place = if flags.files.len() > 1 { "what was read".to_owned() } else { first.clone() };
     let follow = flags.files.last().filter(|_| flags.follow).map(|last| Follow::new(last));
+    let stop = if flags.follow { ending::flagged() } else { Arc::default() };
     let grammars = protocols.grammars().to_vec();
     let reading = thread::Builder::new().name("read".to_owned()).spawn(move || match source {
         Source::Recordings(reader, rest) => {
             let mut rest = rest.into_iter();
-            hand_over(*reader, &first, &mut rest, follow, &sender) && rest.next().is_none()
+            let fine = hand_over(*reader, &first, &mut rest, follow, &stop, &sender);
+            fine && (stop.load(Ordering::SeqCst) || rest.next().is_none())
         }
         Source::Foreign(foreign) => {
             hand_over_foreign(foreign, &first, Passages::new(grammars).beginning_in(given), &sender)
@@ -247,13 +251,14 @@ fn hand_over(
     first: &str,
     inputs: &mut vec::IntoIter<(String, Input)>,
     mut follow: Option<Follow>,
+    stop: &AtomicBool,
     sender: &SyncSender<Handed>,
 ) -> bool {
     let mut name = first.to_owned();
     let mut fine = true;
     loop {
         // Only the last one still grows.
-        let read = file(&mut reader, &name, follow.as_mut().filter(|_| inputs.len() == 0), sender);
+        let read = file(&mut reader, &name, follow.as_mut().filter(|_| inputs.len() == 0), stop, sender);
         fine &= read.is_ok() && reader.remarked() == 0;
         match read {
             // Nobody wants to see more.
@@ -285,11 +290,12 @@ fn hand_over(
     }
 }
 
-/// Reads one file to its end; false if nobody takes what is read.
+/// Reads one file to its end; false if nobody takes what is read, or all is to stop.
 fn file(
     reader: &mut Reader<Input>,
     name: &str,
     mut follow: Option<&mut Follow>,
+    stop: &AtomicBool,
     sender: &SyncSender<Handed>,
 ) -> io::Result<bool> {
     let (mut group, mut bytes, mut complete) = (Vec::new(), 0, false);
@@ -313,6 +319,10 @@ fn file(
             if sender.send(Handed::Told(format!("{name}:{remark}"))).is_err() {
                 return Ok(false);
             }
+        }
+        if stop.load(Ordering::SeqCst) {
+            let _ = sender.send(Handed::Batches(group, true));
+            return Ok(false);
         }
         let growth = follow.as_mut().filter(|_| matches!(state, Ok(State::End)) && !complete);
         match growth.map(|follow| follow.look(reader.head())) {

@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::io::{BufReader, Read, Write};
+use std::process::Stdio;
 
 use crate::program::scope::{self, Scope, answer, line};
-use crate::program::{run, text};
+use crate::program::{Started, imapscope, lines, run, text, until};
 
 /// 2026-03-02T10:00:00Z, in seconds.
 const TEN: u64 = 1_772_445_600;
@@ -172,4 +173,24 @@ fn a_recording_ends_with_what_the_live_log_ended_with() {
         page.split("<section id=run ").nth(1).map(|rest| rest.split("</section>").next().map(str::to_owned))
     };
     assert!(run(&whole(&page)).is_some() && run(&read(&file, &["-o", "html"])) == run(&whole(&page)));
+}
+
+/// Ctrl-C ends the reading of a file that grows, and not the program in the middle of it.
+#[test]
+fn a_recording_that_is_followed_is_summed_up_when_that_ends() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (kept, page) = (path("kept"), path("page"));
+    let begun: String = made().lines().take(12).map(|line| format!("{line}\n")).collect();
+    fs::write(&kept, &begun).expect("a file");
+    let flags = ["read", "--follow", &kept, "--time", "none", "-o", "pretty", "-o", &format!("html:{page}")];
+    let mut child = Started(imapscope(&flags).stdout(Stdio::piped()).spawn().expect("it starts"));
+    let log = lines(child.0.stdout.take().expect("a pipe"));
+    let mut seen = until(&log, "127.0.0.1:50003");
+    child.signal("-INT");
+    seen.extend(log.iter());
+    assert_eq!(child.code(), Some(0));
+    let end = seen.iter().position(|line| line.contains("== 3 connections in ")).expect("it is told");
+    assert!(seen[end].contains("; 1 has no recorded end"), "{seen:?}");
+    assert!(fs::read_to_string(&page).expect("a page").contains("<section id=run "));
 }
