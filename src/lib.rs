@@ -212,6 +212,9 @@
 //!   is no oddity. Until it is known again where the session stands ([`exchange::Missing::unsure`]), the explainer withholds findings:
 //!   a tag shows it, and where replies have none, two commands in a row with one reply each, and a reply that sets a state. For the
 //!   rest of the connection a reply too many accuses nobody.
+//! - **A server that may have read data as commands is counted with** (`session/gap.rs`): a refused BDAT of a server that did not offer it,
+//!   an empty line before a 500, a message for nobody knows how many recipients ([`event::Oddity::Misread`]). From there on it is as if
+//!   bytes were missing, until all replies that may come have come and one command is answered alone.
 //! - **A capture is put into the order in which the peers knew things** (`foreign/lane.rs`): a segment waits for the bytes that it
 //!   acknowledges, for 16 to 32 segments; what has not come by then is reported as missing before it.
 //! - **Text where TLS must begin waits for the other peer** (`verb/foreign.rs`). If that one speaks plain text too and does not refuse

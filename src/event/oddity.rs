@@ -67,6 +67,9 @@ pub enum Oddity {
     Smuggled(u64),
     /// A message was closed where a server that replied early may have seen its end.
     ClosedEarly,
+    /// Nothing odd: after this reply nobody knows which commands the next ones answer, until one is answered alone. The server may
+    /// read data as commands, each with a reply of its own, or have accepted any number of recipients.
+    Misread,
     /// Not sent on: it is between the peer and imapscope.
     Kept,
     /// Said by imapscope itself, and not by the peer.
@@ -117,6 +120,7 @@ impl Oddity {
             Oddity::InsideMessage => "inside-message",
             Oddity::Smuggled(_) => "smuggled",
             Oddity::ClosedEarly => "closed-early",
+            Oddity::Misread => "misread",
             Oddity::Kept => "kept",
             Oddity::Ours => "ours",
             Oddity::Dropped => "dropped",
@@ -127,7 +131,7 @@ impl Oddity {
 /// True if one of these says that something is odd.
 #[must_use]
 pub fn says_odd(oddities: &[Oddity]) -> bool {
-    oddities.iter().any(|odd| *odd != Oddity::Inferred)
+    oddities.iter().any(|odd| !matches!(odd, Oddity::Inferred | Oddity::Misread))
 }
 
 /// How many of the first octets of a text or of data with these oddities were reported before: what keeps octets passes them

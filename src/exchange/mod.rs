@@ -45,6 +45,8 @@ pub struct Missing {
     pub events: u64,
     /// Bytes are missing that the next texts may rest on: it is not known again where the session stands.
     pub unsure: bool,
+    /// No byte is missing, but replies may have been to what is no command: which ones they answer is uncertain.
+    pub unpaired: bool,
 }
 
 impl Missing {
@@ -77,6 +79,8 @@ pub struct Connection {
     pub missing: Missing,
     /// The last text shows where the session stands.
     sure: bool,
+    /// After the last text nobody knows where it stands.
+    misread: bool,
     lanes: [Lane; 2],
     /// The commands that these frames are, answer or belong to, where they do not wait.
     done: [Option<Box<Exchange>>; 2],
@@ -110,6 +114,9 @@ impl Connection {
         let from = event.from;
         (self.turn, self.forgotten) = (None, None);
         self.missing.unsure &= !std::mem::take(&mut self.sure);
+        if std::mem::take(&mut self.misread) {
+            (self.missing.unsure, self.missing.unpaired) = (true, true);
+        }
         match &event.what {
             What::Text(text) => self.text(from, text, bytes, at),
             What::Data(data) => self.data(from, data, bytes, at),
@@ -198,9 +205,11 @@ impl Connection {
     fn text(&mut self, from: Peer, text: &Text, bytes: &[u8], at: Time) {
         self.state = text.state;
         self.missing.unsure &= text.state == State::Opaque || text.oddities.contains(&Oddity::Inferred);
+        self.missing.unpaired &= self.missing.unsure;
         // A tag proves that this answers a command that is not missing.
         let tagged = matches!(text.reading.kind, Kind::Reply { .. }) && self.grammar.form == Form::Imap;
         self.sure = tagged && text.answers.is_some() && !text.more;
+        self.misread = text.oddities.contains(&Oddity::Misread);
         if text.first {
             let of = match (text.reading.kind, from) {
                 (Kind::Command { tag, verb, arguments }, _) => {

@@ -80,6 +80,7 @@ impl Book {
             | Oddity::Unruled
             | Oddity::Ours
             | Oddity::Inferred
+            | Oddity::Misread
             | Oddity::LeftOut
             | Oddity::Dropped => "",
         }

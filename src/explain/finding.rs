@@ -150,6 +150,11 @@ pub fn oddity(odd: Oddity, from: Peer, unasked: bool, book: Book) -> Note {
             "the server took a false end for the end of this message: what came behind it is read as the server reads it",
             place,
         ),
+        Oddity::Misread => note(
+            NoteKind::Session,
+            "which commands the next replies answer is uncertain: nothing is concluded until one is answered alone",
+            place,
+        ),
         Oddity::Kept => note(
             NoteKind::Session,
             format!("not for the {}: it is between the {} and imapscope", from.other().word(), from.word()),

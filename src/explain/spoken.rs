@@ -337,7 +337,8 @@ impl Explainer {
         let tag = if exchange.hidden_tag { HIDDEN.into() } else { phrase::excerpt(exchange.tag()) };
         let blank = if tag.is_empty() { "" } else { " " };
         let latency = latency.map_or_else(String::new, |latency| format!(", {}", duration(latency)));
-        let text = format!("answers {tag}{blank}{}{what}{latency}", self.verb(exchange));
+        let answers = if self.connection.missing.unpaired { "may answer" } else { "answers" };
+        let text = format!("{answers} {tag}{blank}{}{what}{latency}", self.verb(exchange));
         note(NoteKind::Answer, text, "")
     }
 

@@ -37,7 +37,7 @@ impl Session {
             self.lane(from).run = Some(Box::new(Block::new(DataKind::Blank, self.frames, None, false)));
         }
         if from == Peer::Client {
-            self.dialogue.blank(lines);
+            self.dialogue.blank(lines, self.frames);
         }
         let octets = self.octets;
         let lane = self.lane(from);

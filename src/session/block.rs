@@ -1,6 +1,8 @@
 //! Data blocks: their octets are reported as they come, each once, and the block at its end. What was smuggled is read a second
 //! time, and not reported as octets then.
 
+use memchr::memchr_iter;
+
 use super::lane::{Block, Fate, Manner};
 use super::message::false_ends;
 use super::{Outbox, Session};
@@ -39,8 +41,14 @@ impl Session {
             }
             _ => (bytes, secret),
         };
-        let lane = self.lane(from);
+        let lane = &mut self.lanes[from.index()];
         let Some(block) = &mut lane.block else { return };
+        if block.kind == DataKind::Chunk {
+            let lines = u32::try_from(memchr_iter(b'\n', bytes).count()).unwrap_or(u32::MAX);
+            if !self.dialogue.lines(block.frame, lines) {
+                self.sight.owe(lines);
+            }
+        }
         block.feed(bytes, manner);
         let again = take_off(&mut lane.again, bytes.len());
         block.again += again as u64;

@@ -35,6 +35,8 @@ pub struct InFlight {
     pub dotted: bool,
     /// So many octets of the client's follow it at once.
     pub octets: Option<u64>,
+    /// Number of line ends among those that came.
+    pub(super) lines: u32,
     /// Its message, or the last chunk of it, has begun, so that its verdict is one on the message.
     pub sent: bool,
     /// There will be a reply for each recipient.
@@ -102,6 +104,8 @@ pub struct Dialogue {
     recipients: u32,
     /// Empty lines of the client's since its last command, each of which a server may refuse.
     blanks: u32,
+    /// The frame of the first of them.
+    blank: u64,
     /// So many replies may still come that answer no command: to lines that are none, or to commands that are not kept.
     spare: u16,
     /// A command that a continuation request may belong to is not kept.
@@ -212,8 +216,11 @@ impl Dialogue {
         was > 0
     }
 
-    /// The client sent empty lines.
-    pub fn blank(&mut self, lines: u64) {
+    /// The client sent empty lines, the last of them in this frame.
+    pub fn blank(&mut self, lines: u64, frame: u64) {
+        if self.blanks == 0 {
+            self.blank = frame;
+        }
         self.blanks = self.blanks.saturating_add(u32::try_from(lines).unwrap_or(u32::MAX));
     }
 
@@ -222,6 +229,30 @@ impl Dialogue {
         let was = self.blanks;
         self.blanks = was.saturating_sub(1);
         was > 0
+    }
+
+    /// Maximum number of replies that are still to come, if each command that waits has one, and each empty line.
+    pub fn due_replies(&self) -> u32 {
+        u32::try_from(self.in_flight.len()).unwrap_or(u32::MAX).saturating_add(self.blanks)
+    }
+
+    /// Lines have passed that belong to a command whose bytes follow it at once. Returns false if it does not wait.
+    pub fn lines(&mut self, frame: u64, lines: u32) -> bool {
+        let Some(at) = self.find(frame) else { return false };
+        let command = &mut self.in_flight[at];
+        command.lines = command.lines.saturating_add(lines);
+        true
+    }
+
+    /// A reply came that the command of this frame waits for. Returns true if it may be that of an empty line before it, being
+    /// a refusal of what is no command.
+    pub const fn blank_before(&mut self, frame: u64, unknown: bool) -> bool {
+        let before = self.blanks > 0 && self.blank < frame;
+        if before && !unknown {
+            // Those before it had theirs, or get none.
+            self.blanks = 0;
+        }
+        before && unknown
     }
 
     /// A command announced a literal whose octets follow at once.
@@ -269,10 +300,12 @@ impl Dialogue {
         command
     }
 
-    /// The oldest command has a reply. Gives the command if that was the last one.
-    pub fn replied(&mut self) -> Option<InFlight> {
+    /// The oldest command has a reply. Gives the command if that was the last one. `unread`: the reply refuses the command
+    /// itself, so that no recipient has one of its own.
+    pub fn replied(&mut self, unread: bool) -> Option<InFlight> {
         self.astray = false;
         let oldest = self.in_flight.front_mut()?;
+        oldest.sent &= !(unread && oldest.left == 0 && oldest.octets.is_some());
         if oldest.left == 0 {
             oldest.left = if oldest.each && oldest.sent { self.recipients.max(1) } else { 1 };
         }
@@ -395,14 +428,14 @@ mod tests {
         assert!(dialogue.command(all - 1).is_some(), "what follows the last can be read");
         for frame in 0..MAX_IN_FLIGHT as u64 {
             assert!(!dialogue.beyond());
-            assert_eq!(dialogue.replied().map(|it| it.frame), Some(frame));
+            assert_eq!(dialogue.replied(false).map(|it| it.frame), Some(frame));
         }
         for _ in 0..9 {
             assert!(dialogue.oldest().is_none() && dialogue.beyond());
         }
         assert!(!dialogue.beyond());
-        assert_eq!(dialogue.replied().map(|it| it.frame), Some(all - 1));
-        assert!(dialogue.queued(command(all)) && dialogue.replied().is_some_and(|it| it.frame == all));
+        assert_eq!(dialogue.replied(false).map(|it| it.frame), Some(all - 1));
+        assert!(dialogue.queued(command(all)) && dialogue.replied(false).is_some_and(|it| it.frame == all));
     }
 
     #[test]
@@ -411,13 +444,16 @@ mod tests {
         dialogue.queued(InFlight { each: true, sent: true, ..command(1) });
         dialogue.accepted();
         dialogue.accepted();
-        assert!(dialogue.replied().is_none() && dialogue.replied().is_some());
+        assert!(dialogue.replied(false).is_none() && dialogue.replied(false).is_some());
         dialogue.start_over();
         dialogue.queued(InFlight { each: true, sent: true, ..command(2) });
-        assert!(dialogue.replied().is_some(), "without a recipient there is one");
+        assert!(dialogue.replied(false).is_some(), "without a recipient there is one");
         dialogue.queued(InFlight { sent: true, ..command(3) });
         dialogue.accepted();
         dialogue.replies_follow();
-        assert!(dialogue.replied().is_none() && dialogue.replied().is_some(), "one each, and one over all (PRDR)");
+        assert!(
+            dialogue.replied(false).is_none() && dialogue.replied(false).is_some(),
+            "one each, and one over all (PRDR)"
+        );
     }
 }

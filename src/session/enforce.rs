@@ -45,6 +45,14 @@ impl Session {
         self.own.offered = Some(offered);
     }
 
+    /// Returns true if a list of the server's offers a command whose bytes follow it at once.
+    pub(super) fn offers_chunks(&self, text: &[u8], reading: &Reading) -> bool {
+        let chunks = |command: &&Command| command.then == Some(Then::ClientOctets);
+        let mut needs = self.grammar.commands.iter().filter(chunks).flat_map(|command| &command.needs).peekable();
+        let offered = if needs.peek().is_some() { names(text, reading) } else { Vec::new() };
+        needs.any(|need| offered.iter().any(|name| self.grammar.covers(name, need)))
+    }
+
     /// The rules that take a capability away which the server does not list, and which another one that reaches the client brings
     /// along: each once, with what it is. `sent`: what the rules make of the list. Where the capability is listed, the rule
     /// acts, and the explainer tells what still implies it.

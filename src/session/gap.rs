@@ -11,21 +11,55 @@ use crate::wire::{self, Expect};
 /// How much can be seen behind a hole.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Sight {
-    /// Bytes are missing, and it is not known again where the session stands.
+    /// It is not known (again) where the session stands.
     pub blind: bool,
     /// Bytes are missing: a reply may always be one to what is.
     holed: bool,
+    /// The server may have answered what is no command: a reply may always be one to that.
+    misread: bool,
+    /// Number of replies to come, with those to commands, if it answers all that it may. `None` where bytes are missing.
+    owed: Option<u16>,
     /// Replies since the client's last command.
     replies: u8,
     /// The last command came before any reply to the one before it.
     ahead: bool,
     /// The command before the last one was the only one under way, and had one reply.
     alone: bool,
+    /// Nobody knows how many recipients were accepted.
+    pub uncounted: bool,
 }
 
 impl Sight {
     const fn lose(&mut self) {
-        *self = Sight { blind: true, holed: true, replies: u8::MAX, ahead: false, alone: false };
+        let Sight { misread, .. } = *self;
+        *self = Sight {
+            blind: true,
+            holed: true,
+            misread,
+            owed: None,
+            replies: u8::MAX,
+            ahead: false,
+            alone: false,
+            uncounted: true,
+        };
+    }
+
+    /// Loses count of replies, though no byte is missing.
+    const fn lose_count(&mut self, owed: u16) {
+        let Sight { holed, .. } = *self;
+        self.lose();
+        (self.holed, self.misread, self.owed) = (holed, true, Some(owed));
+    }
+
+    /// Returns true if bytes are missing that what comes may rest on.
+    pub(super) const fn lacks(&self) -> bool {
+        self.blind && self.owed.is_none()
+    }
+
+    /// Further lines came that the server may answer.
+    pub(super) fn owe(&mut self, lines: u32) {
+        let lines = u16::try_from(lines).unwrap_or(u16::MAX);
+        self.owed = self.owed.map(|owed| owed.saturating_add(lines));
     }
 }
 
@@ -55,9 +89,19 @@ impl Session {
         out.report(from, What::Gap { bytes, data });
     }
 
-    /// Nobody knows what was said by one of the peers: nothing is found odd until a command is known again.
+    /// Nobody knows what was said by one of the peers, or what it was taken for: nothing is found odd until a command is known again.
     pub const fn doubt(&mut self) {
         self.sight.lose();
+        (self.state, self.unsure) = (State::Opaque, true);
+    }
+
+    /// The server may read as commands this many lines of data, or have a reply for each of any number of recipients: nobody knows
+    /// what the next replies answer.
+    pub(super) fn lose_count(&mut self, lines: u32) {
+        self.distrust();
+        let owed = lines.saturating_add(self.dialogue.due_replies());
+        self.sight.lose_count(u16::try_from(owed).unwrap_or(u16::MAX));
+        (self.state, self.unsure) = (State::Opaque, true);
     }
 
     /// Counts missing bytes as those of the data that is under way. False if it ends among them.
@@ -75,8 +119,7 @@ impl Session {
                 block.len += bytes;
                 block.secret |= from == Peer::Client;
                 (block.behind, block.subject) = (None, None);
-                self.sight.lose();
-                (self.state, self.unsure) = (State::Opaque, true);
+                self.doubt();
                 true
             }
             Expect::Opaque => {
@@ -121,7 +164,7 @@ impl Session {
 
     /// True for what may be a line of a message that began before the gap, or its end: nothing waits for a reply to it.
     pub(super) fn may_be_data(&mut self, text: &[u8], known: bool) -> bool {
-        if !self.sight.blind || self.grammar.form == Form::Imap {
+        if !self.sight.lacks() || self.grammar.form == Form::Imap {
             return false;
         }
         if matches!(text, b".\r\n" | b".\n") {
@@ -142,7 +185,7 @@ impl Session {
     /// A command of the client's comes behind a hole. Where replies have no tags, those that came before it answered all that was
     /// sent: hardly any client sends on after some of the replies that it waits for.
     pub(super) fn restart(&mut self) {
-        if self.sight.blind && self.sight.replies > 0 && self.grammar.form != Form::Imap {
+        if self.sight.lacks() && self.sight.replies > 0 && self.grammar.form != Form::Imap {
             self.dialogue = Dialogue::default();
         }
     }
@@ -150,7 +193,7 @@ impl Session {
     /// Removes what seems odd about a text and may fit what is missing, until it is known again which command a reply answers: by
     /// its tag; and without tags by two commands in a row that had one reply each before anything else was sent.
     pub(super) fn excuse(&mut self, from: Peer, reading: &Reading, turn: &Turn, odd: &mut Vec<Oddity>) {
-        if !self.sight.holed {
+        if !self.sight.holed && !self.sight.misread {
             return;
         }
         let unpaired = [Oddity::UnknownTag, Oddity::UnexpectedReply, Oddity::UnexpectedGoAhead, Oddity::StrayDone];
@@ -158,24 +201,36 @@ impl Session {
         if !self.sight.blind {
             return;
         }
-        odd.retain(|odd| matches!(odd, Oddity::Smuggled(_)));
-        if reading.kind == Kind::Unknown {
-            odd.push(Oddity::Torn);
+        if self.sight.lacks() {
+            odd.retain(|odd| matches!(odd, Oddity::Smuggled(_) | Oddity::Misread));
+            if reading.kind == Kind::Unknown {
+                odd.push(Oddity::Torn);
+            }
+        } else {
+            odd.retain(|odd| *odd != Oddity::InsideMessage);
         }
         match (from, reading.kind) {
             (Peer::Client, Kind::Command { .. }) => {
+                let last = self.lanes[from.index()].frame.and_then(|frame| self.dialogue.command(frame.number));
+                // With a reply for each recipient, nobody knows how many there will be.
+                self.sight.owe(if last.is_some_and(|command| command.each) { u32::MAX } else { 1 });
                 self.sight.alone = self.sight.replies == 1 && !self.sight.ahead;
                 self.sight.ahead = self.sight.replies == 0;
                 self.sight.replies = 0;
             }
+            (Peer::Client, Kind::Blank | Kind::Unknown) => self.sight.owe(1),
             (Peer::Server, Kind::Reply { .. } | Kind::GoAhead { .. }) => {
+                if matches!(reading.kind, Kind::Reply { .. }) {
+                    self.sight.owed = self.sight.owed.map(|owed| owed.saturating_sub(1));
+                }
                 self.sight.replies = self.sight.replies.saturating_add(1);
             }
             _ => {}
         }
         let tagged = self.grammar.form == Form::Imap;
-        if turn.completes() && (tagged || self.sight.alone && self.sight.replies == 1) {
-            self.sight.blind = false;
+        let alone = self.sight.alone && self.sight.replies == 1 && self.sight.owed.unwrap_or(0) == 0;
+        if turn.completes() && (tagged || alone) {
+            (self.sight.blind, self.sight.owed) = (false, None);
         }
     }
 
@@ -199,8 +254,7 @@ impl Session {
         lane.framer.expect(expect);
         (lane.frame, lane.long, lane.deflate) = (None, None, None);
         self.lane(Peer::Client).sasl = None;
-        self.sight.lose();
-        (self.state, self.unsure) = (State::Opaque, true);
+        self.doubt();
         // Nobody knows which replies are missing.
         self.dialogue = Dialogue::default();
         self.refuse_all(out);

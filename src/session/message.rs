@@ -115,7 +115,7 @@ impl Session {
     /// The server has accepted a message that has not ended for the standard. If there is a false end in it, that is where
     /// the server saw it end, and what came behind it is read as the server reads it.
     pub(super) fn close_message(&mut self, out: &mut Outbox) {
-        if self.sight.blind {
+        if self.sight.lacks() {
             self.lane(Peer::Client).framer.expect(Expect::Line);
             return self.report_block_with(Peer::Client, vec![Oddity::Torn], out);
         }

@@ -80,6 +80,8 @@ pub struct Session {
     replies: bool,
     /// A chunk of the message in progress was sent already.
     chunked: bool,
+    /// The server's last list offers commands with bytes behind them.
+    chunks: bool,
     /// The last command was the first that is not kept among those in flight, and this was not said.
     untold: bool,
     /// TLS that begins in the middle.
@@ -136,6 +138,7 @@ impl Session {
             frames: 0,
             replies,
             chunked: false,
+            chunks: false,
             suspect: None,
             sight: Sight::default(),
             unsure: false,
@@ -309,7 +312,7 @@ impl Session {
                     framer.expect(self.open_layer(from, crate::event::Layer::Sasl, true, out));
                 }
             }
-            let may_begin = self.lane(from).due || self.sight.blind;
+            let may_begin = self.lane(from).due || self.sight.lacks();
             if may_begin && framer.expected() == Expect::Line && framer.held().is_empty() {
                 self.tls_or_text(from, input[0], &mut framer, out);
             }
@@ -505,6 +508,9 @@ impl Session {
         oddities.extend(self.inferred());
         let begin = self.strike(from, frame, out);
         let instead = edit.as_ref().filter(|edit| !edit.fired.is_empty()).map(|edit| edit.bytes);
+        if from == Peer::Server && reading.list.as_ref().is_some_and(|list| list.kind.offers()) {
+            self.chunks = self.offers_chunks(whole, &reading);
+        }
         if from == Peer::Server && !away && reading.list.as_ref().is_some_and(|list| list.kind.offers()) {
             // What would be sent counts where nothing is changed.
             let heard = edit.as_ref().map(|edit| edit.bytes).filter(|span| !span.is_empty());

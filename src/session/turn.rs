@@ -23,6 +23,8 @@ pub(super) struct Turn {
     early: bool,
     /// Lines to a dot follow, as the response itself says.
     lines: bool,
+    /// It shows that the server may read as commands what is none: this many lines.
+    misread: Option<u32>,
 }
 
 impl Turn {
@@ -133,7 +135,7 @@ impl Session {
                     odd.push(Oddity::TooManyInFlight);
                 }
             }
-            Kind::Blank if from == Peer::Client => self.dialogue.blank(1),
+            Kind::Blank if from == Peer::Client => self.dialogue.blank(1, self.frames),
             // No command, and answered all the same.
             Kind::Unknown if from == Peer::Client => self.dialogue.spare(1),
             Kind::Foreign(Foreign::Proxy) if from == Peer::Client => self.dialogue.spare(1),
@@ -194,7 +196,7 @@ impl Session {
         // Behind a hole, this is the reply to something before.
         let early =
             |command: &&InFlight| command.then == Some(Then::ClientDot) && !command.sent && status == Status::Ok;
-        let asked = self.asked().filter(|command| !(self.sight.blind && early(command)));
+        let asked = self.asked().filter(|command| !(self.sight.lacks() && early(command)));
         let Some((frame, dotted)) = asked.map(|command| (command.frame, command.dotted)) else {
             // The greeting, a farewell, or the capabilities that a server tells unasked.
             if self.state != State::Greeting && status != Status::Bye && self.dialogue.beyond() {
@@ -216,9 +218,24 @@ impl Session {
         if self.inside_message(frame) && status != Status::Bye {
             odd.push(Oddity::InsideMessage);
             // Its end may be missing.
-            turn.early = status == Status::Ok || self.sight.blind;
+            turn.early = status == Status::Ok || self.sight.lacks();
         }
-        turn.completes = self.dialogue.replied();
+        // The codes of RFC 5321 section 4.3.2 that are about the command itself, whatever it is.
+        let code = if self.grammar.form == Form::Codes { word.of(text) } else { b"" };
+        let unread = matches!(code, b"500" | b"501" | b"502" | b"503" | b"504");
+        let blank = self.dialogue.blank_before(frame, code == b"500");
+        turn.completes = self.dialogue.replied(unread);
+        // The next replies may be to the same message.
+        let uncounted =
+            self.sight.uncounted && turn.completes.as_ref().is_some_and(|command| command.each && command.sent);
+        let refused = matches!(status, Status::No | Status::Bad);
+        let chunk = turn.completes.as_ref().is_some_and(|command| command.octets.is_some_and(|octets| octets > 0));
+        // Whoever knows how many bytes follow discards them (RFC 3030 section 2). Others read commands.
+        let commands = refused && chunk && (!self.chunks || unread && code != b"503");
+        if blank || commands || uncounted {
+            turn.misread = Some(turn.completes.as_ref().map_or(0, |command| command.lines));
+            odd.push(Oddity::Misread);
+        }
     }
 
     /// True if a lane is in another protocol, or is not read any more.
@@ -247,7 +264,7 @@ impl Session {
         } else {
             // The client may answer with a line that is no command.
             self.distrust();
-            turn.completes = self.dialogue.replied();
+            turn.completes = self.dialogue.replied(false);
         }
     }
 
@@ -386,7 +403,7 @@ impl Session {
     /// A command has its reply, in this frame.
     fn completed(&mut self, frame: u64, turn: Turn, status: Status, out: &mut Outbox) -> Expect {
         let mut lines = turn.lines;
-        let early = turn.early;
+        let (early, misread) = (turn.early, turn.misread);
         let expect = match turn.completes {
             Some(command) => {
                 lines |= status == Status::Ok && command.then == Some(Then::ServerDot);
@@ -396,6 +413,9 @@ impl Session {
         };
         if early {
             self.close_message(out);
+        }
+        if let Some(lines) = misread {
+            self.lose_count(lines);
         }
         if lines && expect == Expect::Line { self.begin_lines(frame) } else { expect }
     }
@@ -417,6 +437,7 @@ impl Session {
             self.dialogue.accepted();
         } else if next.is_some() {
             self.dialogue.start_over();
+            self.sight.uncounted &= self.sight.blind;
             self.chunked = false;
         }
         // A failed SELECT leaves the mailbox that was open; it opens no session that was not.

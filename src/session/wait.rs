@@ -224,7 +224,7 @@ impl Session {
             framer.expect(self.shut_tls(from, &[]));
         } else if self.lane(from).due && !matches!(first, b'\t' | b'\r' | b'\n' | b' '..=b'~') {
             // It may be the middle of a record.
-            if !self.sight.blind {
+            if !self.sight.lacks() {
                 out.report(from, What::Hello(Box::new(Hello::NoTls)));
             }
             framer.expect(self.shut(from));

@@ -14,6 +14,7 @@ mod thorough;
 mod dialogues;
 mod exchange;
 mod explain;
+mod refused;
 mod search;
 mod secrets;
 mod secrets_early;
