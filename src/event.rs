@@ -14,6 +14,7 @@ mod probed;
 mod protocol;
 mod tls;
 mod verdict;
+mod wait;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -24,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 pub use connection::{Closed, Closer, Opened, RouteName};
 pub use data::{Data, DataKind, MAX_HEAD, MAX_OCTETS, MAX_SUBJECT, Octets};
-pub use explained::{FILLER, Fate, Mark, Note, NoteKind, Role, Summary, Tally, Used, is_masked};
+pub use explained::{FILLER, Fate, Mark, Note, NoteKind, Role, Summary, Tally, Used, Waiting, is_masked};
 pub use known::{Known, Part, Value};
 pub use list::{Item, List, ListKind};
 pub use oddity::{FalseEnd, LineEnd, Oddity, repeated, says_odd};
@@ -32,6 +33,7 @@ pub use probed::{Offer, Probed, Secured, Stage};
 pub use protocol::{Form, State};
 pub use tls::{Certificate, Hello, TlsFacts, Verification};
 pub use verdict::{Cause, Suspect, Verdict, VerdictKind};
+pub use wait::{Ask, Line, Owed, Wait};
 
 /// The largest text that is held or read as one piece, in octets (line end included). What is longer is
 /// [`DataKind::Overlong`] data: relayed and counted, shown by its head.
@@ -75,7 +77,8 @@ impl Peer {
 
 /// A moment, in nanoseconds since the Unix epoch; never runs backwards within one process. Zero where none is known, as in a
 /// transcript without times.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Time(pub u64);
 
 impl Time {
@@ -217,6 +220,9 @@ pub enum What {
     },
     /// What a rule was to do behind so many octets of data did not happen: fewer came, or were there to be stopped.
     Missed(Arc<str>),
+    /// Nothing moved for a while, although somebody owes something. The event is from who owes it, and its time is when this was
+    /// due to be said.
+    Waiting(Box<Wait>),
     /// The peer will send no more (half-close); the other direction may go on.
     HalfClosed,
     /// The connection is over.

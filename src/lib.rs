@@ -49,6 +49,7 @@
 //! | verdict | what a connection comes to, in one sentence, at its end ([`event::Verdict`]) |
 //! | filter | a condition that says what is shown |
 //! | family | capabilities with one head: `THREAD=REFERENCES` is one of `THREAD=*` ([`grammar::member`]) |
+//! | wait | a silence in which somebody owes something ([`event::Wait`]); told at a threshold after the last byte |
 //! | exchange | a command with its replies ([`exchange::Exchange`]); an event is tied to one, or to none |
 //! | guess | the tie of untagged data, which answers nothing: to the oldest command that waits ([`exchange::Tie`]) |
 //! | rule, action, condition | what the user wrote: when the condition holds, the action acts |
@@ -91,6 +92,7 @@
 //! | data that is shown whole (`--body all`) | `sink/bulk.rs`: 1 MiB a block, 32 MiB in all | blocks under way |
 //! | segments that wait in a capture | `foreign/lane.rs`: 1 MiB a connection, 64 MiB in all, 96 bytes more a segment | bytes a segment |
 //! | text in the place of TLS in a capture | `verb/foreign.rs`: 4 KiB a connection, until the other peer speaks | |
+//! | waits that are told | [`session::silence::MOST`] a silence; `verb/deadline.rs`: 65,536 a file | the times in a file: both bounds |
 //! | a line of a recording | [`recording::MAX_LINE`]; a batch of 1024 events or 256 KiB | |
 //! | what connections of other programs' files keep back | `verb/foreign.rs`: 64 MiB in all | connections: each gives up what it adds beyond |
 //! | connections | `--max-connections`; 10,240 in a file | what each costs: the rows above |
@@ -172,6 +174,11 @@
 //! - **A rule that answers commands is never too busy for one** (`Session::waits`): while so many wait for their replies that no
 //!   further answer could be kept in its turn, the client's next command is not taken. What still comes of a command that was taken
 //!   away (DONE, a SASL response) is taken away, too: the server would read it as a command.
+//! - **A wait is an event** ([`event::Wait`]), and its time is the threshold, not the moment at which somebody looked: so the log of a
+//!   recording is the live one, also of a file that was cut off. What is owed is a look at the session's state (`session/owed.rs`); when to
+//!   look is counted without a clock (`session/silence.rs`), for a socket's driver (`net/pump/silence.rs`) and a file's
+//!   (`verb/deadline.rs`) alike. Live there is a timer only while somebody owes something. It is not set anew with each byte: when it
+//!   rings, it looks whether anything moved.
 //! - **A finding waits for its proof** (`explain/early.rs`, `kin.rs`, `enabled.rs`, `refusal.rs`). What a healthy peer may do is a note, and the
 //!   finding comes with the answer that shows that it was none: EHLO before the greeting, a name that ENABLE asked for, a greeting
 //!   that names LMTP. A refusal judges no credentials that were not sent. Replies to what is no command are counted
@@ -390,6 +397,7 @@
 //! | a fault | `rules/fault.rs`, its syntax, and `net/trouble.rs`, where it happens |
 //! | a field of conditions | a row of `FIELDS` in `rules/condition.rs`, its fact in `rules/fact.rs` and `rules/filter.rs`, what `explain` says (`rules/book.rs`), and the table in `sink/html/condition.js` |
 //! | a finding | [`event::Oddity`] where the session sees it, or a note in [`explain`]; a dialogue that has it and one that has not |
+//! | something that can be owed | [`event::Owed`], where `session/owed.rs` sees it, its words in `explain/waiting.rs`; rows in `tests/explaining/waits.rs` |
 //! | a form of foreign files | a module in `foreign/`, and how it begins in [`foreign::Kind::of`] |
 //! | a kind of event | [`event::What`], its line in `recording/line.rs`, what the sinks make of it; a dialogue, which is recorded and read again by itself |
 //! | an output | a file in `sink/`, its name in [`sink::KINDS`], an arm in [`sink::open`] |

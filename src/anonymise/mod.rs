@@ -16,8 +16,8 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::event::{
-    Batch, Certificate, Data, Decoded, Edited, Event, Form, Hello, Kind, MAX_HEAD, Octets, Opened, Peer, Reading,
-    RouteName, Span, Text, TlsFacts, Verification, What, repeated,
+    Batch, Certificate, Data, Decoded, Edited, Event, Form, Hello, Kind, MAX_HEAD, Octets, Opened, Owed, Peer, Reading,
+    RouteName, Span, Text, TlsFacts, Verification, Wait, What, repeated,
 };
 use crate::grammar::{Grammar, mechanism};
 use crate::wire;
@@ -158,6 +158,7 @@ impl Anonymiser {
             What::Tls(facts) => self.facts(facts),
             What::Hello(hello) => self.hello(hello),
             What::Missed(rule) => self.rule(rule),
+            What::Waiting(wait) => self.wait(known, wait),
             What::Closed(closed) => closed.why = closed.why.take().map(|why| self.sentence(&why)),
             What::Data(_)
             | What::Abrupt
@@ -165,6 +166,17 @@ impl Anonymiser {
             | What::Lag { .. }
             | What::Gap { .. }
             | What::HalfClosed => {}
+        }
+    }
+
+    fn wait(&mut self, known: &Known, wait: &mut Wait) {
+        match &mut wait.owed {
+            Owed::Held { rule, .. } => self.rule(rule),
+            // Nothing but a word of the protocol is ever written there; a file may be made by anybody.
+            Owed::LineEnd { verb, .. } => {
+                *verb = verb.take().filter(|verb| known.grammar.commands.exact(verb.as_bytes()).is_some());
+            }
+            _ => {}
         }
     }
 

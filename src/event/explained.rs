@@ -107,6 +107,17 @@ pub enum Fate {
     Added,
 }
 
+/// A wait in words.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Waiting {
+    /// Who waits: `client`, `server`, or `imapscope`.
+    pub by: &'static str,
+    /// What for: `21 bytes of the client's literal`.
+    pub what: String,
+    /// The sentence, which says since when.
+    pub text: String,
+}
+
 /// A connection in numbers, at its end.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Summary {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Connection;
-use crate::event::{Data, DataKind, Event, Known, Mark, Note, Summary, Time, is_masked};
+use crate::event::{Data, DataKind, Event, Known, Mark, Note, Summary, Time, Waiting, is_masked};
 
 /// An event with everything that is known about it. Secrets are masked already in every slice.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +32,8 @@ pub struct Explained<'a> {
     pub notes: &'a [Note],
     /// With [`What::Closed`](crate::event::What::Closed): the connection in numbers.
     pub summary: Option<&'a Summary>,
+    /// With [`What::Waiting`](crate::event::What::Waiting): the wait in words.
+    pub waiting: Option<&'a Waiting>,
     /// What conditions can ask about it, for a sink that is told.
     pub known: Option<&'a Known<'a>>,
 }
@@ -59,6 +61,7 @@ impl<'a> Explained<'a> {
             user: None,
             notes: &[],
             summary: None,
+            waiting: None,
             known: None,
         }
     }

@@ -27,6 +27,7 @@ pub mod tls;
 pub mod url;
 mod usage;
 mod verdict;
+pub mod waiting;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -190,6 +191,10 @@ impl Explainer {
                 What::Closed(closed) => Some(self.summary(closed, at)),
                 _ => None,
             };
+            let waiting = match &event.what {
+                What::Waiting(wait) => Some(self.waits(wait, at)),
+                _ => None,
+            };
             for note in &self.notes {
                 if let NoteKind::Finding(culprit) = note.kind {
                     self.tallies.found(culprit);
@@ -208,6 +213,7 @@ impl Explainer {
                 user: self.who.as_ref().and_then(|who| who.user.as_deref()),
                 notes: &self.notes,
                 summary: summary.as_ref(),
+                waiting: waiting.as_ref(),
                 known: None,
             });
         }
@@ -258,7 +264,7 @@ impl Explainer {
             What::Abrupt => self.notes.push(tls::abrupt()),
             What::Closed(closed) => self.silent(closed, at),
             What::Missed(rule) => self.tallies.missed(rule),
-            What::HalfClosed | What::Octets(_) => {}
+            What::Waiting(_) | What::HalfClosed | What::Octets(_) => {}
         }
         None
     }

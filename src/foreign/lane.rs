@@ -76,6 +76,11 @@ impl Lanes {
         self.lanes.iter().map(|lane| lane.waiting).sum()
     }
 
+    /// Returns true if bytes of a peer are known to have been sent and have not come out.
+    pub fn are_behind(&self) -> bool {
+        self.lanes.iter().any(Lane::is_behind)
+    }
+
     /// Returns true once all bytes of both peers up to their ends have come out.
     pub fn have_ended(&self) -> bool {
         self.lanes.iter().all(Lane::has_ended)
@@ -236,6 +241,12 @@ impl Lane {
     /// Returns true if all bytes before this number have come out; the number behind a lane's end counts as that of its end.
     fn is_beyond(&self, place: u64) -> bool {
         self.next.is_none_or(|next| place <= next) || self.has_ended()
+    }
+
+    /// Returns true if bytes of it are known to have been sent and have not come out; a number more than was seen may be that of
+    /// its end.
+    fn is_behind(&self) -> bool {
+        self.next.is_some_and(|next| !self.parts.is_empty() || self.seen > next || self.acknowledged > next + 1)
     }
 
     /// The place of a number that is near the next one.

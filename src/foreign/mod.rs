@@ -100,6 +100,15 @@ pub enum Piece {
         /// How many; `None` where that is not known.
         bytes: Option<u64>,
     },
+    /// Bytes of a peer were sent and are not told yet, or are missing: whoever seems to be silent has spoken.
+    Behind {
+        /// On this connection, which was opened before.
+        connection: u64,
+        /// When.
+        at: Time,
+        /// This begins; or all is told again.
+        behind: bool,
+    },
     /// A connection is over; nothing more comes of it.
     Closed {
         /// The connection.
@@ -125,6 +134,21 @@ pub enum Piece {
 }
 
 impl Piece {
+    /// The connection on which it happened; `None` for a remark.
+    #[must_use]
+    pub const fn connection(&self) -> Option<u64> {
+        match self {
+            Piece::Opened { connection, .. }
+            | Piece::Octets { connection, .. }
+            | Piece::Tls { connection, .. }
+            | Piece::TlsFirst { connection, .. }
+            | Piece::Lost { connection, .. }
+            | Piece::Behind { connection, .. }
+            | Piece::Closed { connection, .. } => Some(*connection),
+            Piece::Remark { .. } => None,
+        }
+    }
+
     /// When it happened.
     #[must_use]
     pub const fn at(&self) -> Time {
@@ -134,6 +158,7 @@ impl Piece {
             | Piece::Tls { at, .. }
             | Piece::TlsFirst { at, .. }
             | Piece::Lost { at, .. }
+            | Piece::Behind { at, .. }
             | Piece::Closed { at, .. }
             | Piece::Remark { at, .. } => *at,
         }

@@ -89,6 +89,8 @@ struct Flow {
     /// What of each peer's came, and was missing: bytes and places.
     came: [u64; 2],
     lost: [(u64, u64); 2],
+    /// Bytes were sent that have not come out, and this was told.
+    behind: bool,
     /// A TLS record was the first that came of one of them.
     tls: bool,
     /// Who ended its side first.
@@ -180,6 +182,11 @@ impl Flows {
         let Some(flow) = self.flows.get_mut(&key).filter(|flow| flow.known != Known::Passed) else { return };
         let (before, from) = (flow.lanes.waiting(), flow.peer(segment));
         flow.take(at, from, segment, ready);
+        let number = flow.number();
+        let behind = flow.lanes.are_behind();
+        if number > 0 && behind != std::mem::replace(&mut flow.behind, behind) {
+            ready.push_back(Piece::Behind { connection: number, at, behind });
+        }
         self.waiting = self.waiting + flow.lanes.waiting() - before;
         if self.waiting > MAX_WAITING {
             let held = flow.lanes.waiting();
@@ -273,6 +280,7 @@ impl Flows {
             lanes: Lanes::default(),
             came: [0; 2],
             lost: [(0, 0); 2],
+            behind: false,
             tls: false,
             ended: None,
         };

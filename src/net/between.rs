@@ -31,7 +31,8 @@ pub async fn between(
     match legs(&route, client, server, limits.connect_timeout, &mut report).await {
         Ok(legs) => {
             let upgrade = upgrade(&route, limits.connect_timeout);
-            Box::new(Pump::new(legs, session, report, limits.idle_timeout, upgrade)).run(&mut stop).await;
+            let pump = Pump::new(legs, session, report, limits.idle_timeout, upgrade).telling(limits.waits);
+            Box::new(pump).run(&mut stop).await;
         }
         Err((by, why)) => unopened(session, report, by, why, &mut stop).await,
     }

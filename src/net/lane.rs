@@ -114,6 +114,12 @@ impl Lane {
         self.troubles.iter().flat_map(|troubles| troubles.missed())
     }
 
+    /// The rule that holds back what waits, if one does, and whether it does so for ever.
+    #[must_use]
+    pub fn holder(&self) -> Option<(&Arc<str>, bool)> {
+        self.troubles.as_ref().and_then(|troubles| troubles.holder())
+    }
+
     /// How many octets wait.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -47,6 +47,7 @@ use upgrade::Upgrade;
 
 use crate::event::{Batch, Closed, Closer, Event, Opened, Peer, RouteName, What};
 use crate::problem::Problem;
+use crate::session::silence::Thresholds;
 use crate::session::{Outbox, Session};
 use crate::wording::amount;
 
@@ -135,6 +136,8 @@ pub struct Limits {
     pub connect_timeout: Duration,
     /// How long a connection waits for a log that cannot keep up, before it goes on without it.
     pub patience: Duration,
+    /// After how long a silence is told in which somebody owes something.
+    pub waits: &'static Thresholds,
     /// How long connections may go on once all is to stop, before they are ended.
     pub linger: Duration,
 }
@@ -146,6 +149,7 @@ impl Default for Limits {
             idle_timeout: None,
             connect_timeout: Duration::from_secs(10),
             patience: Duration::from_secs(1),
+            waits: &Thresholds::USUAL,
             linger: Duration::ZERO,
         }
     }
@@ -321,7 +325,8 @@ async fn connection<F>(
     match opening {
         Ok(legs) => {
             let upgrade = upgrade(&route, plan.limits.connect_timeout);
-            let pump = Box::new(Pump::new(legs, unboxed(session), report, plan.limits.idle_timeout, upgrade));
+            let pump = Pump::new(legs, unboxed(session), report, plan.limits.idle_timeout, upgrade);
+            let pump = Box::new(pump.telling(plan.limits.waits));
             pump.run(&mut stop).await;
         }
         Err((by, why)) => Box::pin(unopened(unboxed(session), report, by, why, &mut stop)).await,
@@ -474,6 +479,6 @@ mod tests {
         }
         let task = future(connection::<fn(&Route, u64) -> Session>);
         let (pump, session) = (size_of::<Pump>(), size_of::<Session>());
-        assert!(task <= 704 && pump <= 1784 && session <= 1184, "task {task}, pump {pump}, session {session}");
+        assert!(task <= 704 && pump <= 1800 && session <= 1184, "task {task}, pump {pump}, session {session}");
     }
 }

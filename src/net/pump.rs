@@ -8,6 +8,7 @@ mod ahead;
 mod gate;
 mod give;
 mod secure;
+mod silence;
 mod trouble;
 
 use std::future::{Future, poll_fn};
@@ -29,10 +30,12 @@ use super::stopped;
 use super::tls::broken;
 use super::upgrade::Upgrade;
 use crate::event::{Batch, Closed, Closer, Peer, What};
+use crate::session::silence::Thresholds;
 use crate::session::{Outbox, Piece, Session, Trouble, Upgrade as Begins};
 use ahead::Ahead;
 use gate::{ReadGate, WriteGate};
 use secure::Patience;
+use silence::SilenceTimer;
 
 /// Octets that a session may have answered to a peer that does not read them, before we stop reading from it.
 const ANSWERS: usize = 64 * 1024;
@@ -90,6 +93,10 @@ pub struct Pump {
     watch: [Option<Pin<Box<Sleep>>>; 2],
     /// How long the server may take for its next word while we begin TLS with it.
     patience: Option<Box<Patience>>,
+    /// Somebody owes something, or did when this was looked at last.
+    timer: Option<Box<SilenceTimer>>,
+    /// When a silence is told.
+    waits: &'static Thresholds,
     session: Session,
     report: Report,
 }
@@ -139,9 +146,18 @@ impl Pump {
             alarm: idle.map(|limit| Alarm { limit, sleep: Box::pin(sleep(limit)) }),
             watch: [None, None],
             patience: None,
+            timer: None,
+            waits: &Thresholds::USUAL,
             session,
             report,
         }
+    }
+
+    /// The same with other times after which a silence is told.
+    #[must_use]
+    pub const fn telling(mut self, waits: &'static Thresholds) -> Self {
+        self.waits = waits;
+        self
     }
 
     /// Relays until the connection is over, and reports its end.
@@ -213,6 +229,7 @@ impl Pump {
 
     /// Ready when a limit of time has ended the connection.
     fn poll_limits(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        self.poll_silence(cx);
         match self.poll_opening(cx) {
             Poll::Pending => self.poll_alarm(cx),
             late => late,
@@ -258,7 +275,7 @@ impl Pump {
     fn left(&mut self, to: Peer, count: usize) {
         self.lanes[to.index()].sent(count);
         self.sent[to.index()] += count as u64;
-        self.moved = Instant::now();
+        self.moves(Instant::now());
     }
 
     /// The read arm from `from`. Returns whether it did something.
@@ -288,6 +305,7 @@ impl Pump {
         if let Some((peer, kind)) = self.broken {
             return Err(lost(peer, kind));
         }
+        self.tell_silence(Instant::now());
         self.ended[from.index()] = true;
         self.first.get_or_insert(from);
         if self.legs[from.index()].is_abrupt() {
@@ -418,6 +436,7 @@ impl Pump {
 
     /// Reports the end and closes both legs in the way that fits it.
     async fn finish(mut self: Box<Self>, end: End, stop: &mut watch::Receiver<bool>) {
+        self.tell_silence(Instant::now());
         let last = lend(|desk| self.say_last(&end, desk));
         let Pump { legs: [client, server], report, fate, .. } = *self;
         match end.by {

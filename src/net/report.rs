@@ -11,7 +11,7 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use super::queue::Sender;
 use super::{Clock, stopped};
-use crate::event::{Batch, Event, Peer, What};
+use crate::event::{Batch, Event, Peer, Time, What};
 
 /// How long the last events of a connection wait for room once everything is to stop.
 const LAST: Duration = Duration::from_secs(1);
@@ -61,6 +61,12 @@ impl Report {
         }
         self.confess(batch);
         self.sender.put(batch);
+    }
+
+    /// A moment of the runtime's clock as the log has it.
+    #[must_use]
+    pub fn time(&self, at: Instant) -> Time {
+        self.clock.at(at)
     }
 
     /// Returns true if the connection may read, as far as [`Report::poll_room`] has found out.

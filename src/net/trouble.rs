@@ -24,6 +24,8 @@ pub struct Troubles {
     bucket: Option<Bucket>,
     /// Nothing leaves before.
     until: Option<Instant>,
+    /// The rule of the last delay.
+    delayer: Option<Arc<str>>,
     timer: Option<Pin<Box<Sleep>>>,
     stalled: bool,
     /// The first mark is one behind which nothing leaves, and it was met.
@@ -76,6 +78,15 @@ impl Troubles {
         self.stalled
     }
 
+    /// The rule that holds back what waits, if one does, and whether it does so for ever.
+    #[must_use]
+    pub fn holder(&self) -> Option<(&Arc<str>, bool)> {
+        let front = self.marks.front().map(|(_, fault)| &fault.rule).filter(|_| self.stalled);
+        front
+            .map(|rule| (rule, true))
+            .or_else(|| self.delayer.as_ref().filter(|_| self.until.is_some()).map(|rule| (rule, false)))
+    }
+
     /// So many octets have left.
     pub fn sent(&mut self, count: usize) {
         self.left += count as u64;
@@ -121,7 +132,9 @@ impl Troubles {
             let Some((_, fault)) = self.marks.front().filter(|(at, _)| *at <= self.left) else { break };
             match fault.what {
                 None => (self.slice, self.bucket) = (None, None),
-                Some(Trouble::Delay(time)) => self.until = now.checked_add(time),
+                Some(Trouble::Delay(time)) => {
+                    (self.until, self.delayer) = (now.checked_add(time), Some(Arc::clone(&fault.rule)));
+                }
                 Some(Trouble::Throttle(rate)) => self.bucket = Some(Bucket::new(rate, now)),
                 Some(Trouble::Slice(size)) => self.slice = Some(size.max(1)),
                 Some(Trouble::Stall) => {

@@ -35,6 +35,7 @@ fn of_event(event: &Event) -> usize {
                 + list(&opened.rules)
         }
         What::Closed(closed) => size_of_val(&**closed) + closed.why.as_ref().map_or(0, String::capacity),
+        What::Waiting(wait) => size_of_val(&**wait),
         What::Octets(_)
         | What::Abrupt
         | What::Upgrade(_)

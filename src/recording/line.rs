@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{
-    Closed, DataKind, Decoded, Edited, Hello, Layer, Oddity, Opened, Peer, Reading, Span, State, TlsFacts,
+    Closed, DataKind, Decoded, Edited, Hello, Layer, Oddity, Opened, Peer, Reading, Span, State, TlsFacts, Wait,
 };
 
 /// A string that points into the line where it can.
@@ -162,6 +162,8 @@ pub enum Other {
     Gap(Option<u64>, bool),
     /// This rule did not find its octet.
     Missed(std::sync::Arc<str>),
+    /// Somebody waits.
+    Waiting(Box<Wait>),
     /// The peer will send no more.
     HalfClosed,
     /// The connection is over.

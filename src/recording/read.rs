@@ -389,6 +389,7 @@ fn what(line: Line<'_>, lane: &mut Lane, batch: &mut Batch) -> Result<Option<Wha
             Other::Lag(events, bytes) => What::Lag { events, bytes },
             Other::Gap(bytes, data) => What::Gap { bytes, data },
             Other::Missed(rule) => What::Missed(rule),
+            Other::Waiting(wait) => What::Waiting(wait),
             Other::HalfClosed => What::HalfClosed,
             Other::Closed(closed) => What::Closed(closed),
         }));

@@ -165,6 +165,7 @@ impl<W: Write + Send> Writer<W> {
             What::Lag { events, bytes } => Other::Lag(*events, *bytes),
             What::Gap { bytes, data } => Other::Gap(*bytes, *data),
             What::Missed(rule) => Other::Missed(rule.clone()),
+            What::Waiting(wait) => Other::Waiting(wait.clone()),
             What::HalfClosed => Other::HalfClosed,
             What::Closed(closed) => {
                 self.open.remove(&event.connection.number);

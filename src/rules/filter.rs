@@ -192,7 +192,7 @@ impl Facts for Seen<'_> {
         let opened = event.connection.opened.as_deref();
         let opens = matches!(event.event.what, What::Opened(_));
         // These concern both peers, whoever has caused them.
-        let both = matches!(event.event.what, What::Opened(_) | What::Closed(_) | What::Lag { .. });
+        let both = matches!(event.event.what, What::Opened(_) | What::Closed(_) | What::Lag { .. } | What::Waiting(_));
         match field {
             Field::From if both => Fact::Unknown,
             Field::Tls if opens => Fact::Unknown,

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::event::State;
+use crate::event::{Ask, State};
 use crate::exchange::command::{MAX_VERB, spell};
 use crate::grammar::Then;
 
@@ -41,6 +41,8 @@ pub struct InFlight {
     pub sent: bool,
     /// There will be a reply for each recipient.
     pub each: bool,
+    /// It may have no reply of its own: it was sent within IDLE, or may be no command.
+    pub doubtful: bool,
     /// It was said by us, not by the client.
     pub inserted: bool,
     /// The server has not got it: it is ours to answer.
@@ -77,25 +79,12 @@ impl InFlight {
     }
 }
 
-/// What a continuation request is waited for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Want {
-    /// To send a literal.
-    Literal,
-    /// To send a SASL response.
-    Sasl,
-    /// To know that IDLE has begun.
-    Idle,
-    /// To send a message.
-    Message,
-}
-
 /// The state of the conversation.
 #[derive(Debug, Default)]
 pub struct Dialogue {
     /// In the order of their frames.
     in_flight: VecDeque<InFlight>,
-    wants: VecDeque<(u64, Want)>,
+    wants: VecDeque<(u64, Ask)>,
     /// The IDLE commands that the client has not ended.
     idles: VecDeque<u64>,
     /// The commands with a `{n+}` literal, which some servers answer with a continuation request.
@@ -173,7 +162,8 @@ impl Dialogue {
     }
 
     /// A command was sent that its tag finds again, or the first part of one.
-    pub fn sent(&mut self, command: InFlight) {
+    pub fn sent(&mut self, mut command: InFlight) {
+        command.doubtful |= !self.idles.is_empty();
         if self.in_flight.len() == MAX_TAGGED
             && let Some(lost) = self.in_flight.pop_front()
         {
@@ -277,6 +267,26 @@ impl Dialogue {
         self.in_flight.front()
     }
 
+    /// The oldest command in flight that is sure to have a reply of its own: one within IDLE may be taken for a wrong DONE.
+    pub fn oldest_due(&self) -> Option<&InFlight> {
+        self.in_flight.iter().find(|command| !command.doubtful)
+    }
+
+    /// Number of commands that wait behind the oldest one.
+    pub fn behind_oldest(&self) -> u64 {
+        (self.in_flight.len() as u64).saturating_sub(1).saturating_add(self.beyond)
+    }
+
+    /// The last command that was sent, of those that are kept.
+    pub fn newest(&self) -> Option<u64> {
+        self.latest.as_deref().or_else(|| self.in_flight.back()).map(|command| command.frame)
+    }
+
+    /// What this command waits for, if nothing was asked for before it.
+    pub fn asks(&self, frame: u64) -> Option<Ask> {
+        self.wants.front().filter(|(wanting, _)| *wanting == frame).map(|(_, ask)| *ask)
+    }
+
     /// The oldest command in flight that this may follow.
     pub fn oldest_with(&self, then: Then) -> Option<&InFlight> {
         self.in_flight.iter().find(|command| command.then == Some(then))
@@ -348,9 +358,8 @@ impl Dialogue {
     }
 
     /// What the oldest command waits for.
-    pub fn wanted(&self) -> Option<Want> {
-        let (frame, want) = self.wants.front()?;
-        (self.oldest()?.frame == *frame).then_some(*want)
+    pub fn wanted(&self) -> Option<Ask> {
+        self.asks(self.oldest()?.frame)
     }
 
     /// A continuation request came that the oldest command does not wait for, and a later one does: those before it were
@@ -364,7 +373,7 @@ impl Dialogue {
     }
 
     /// From now on this command waits for a continuation request.
-    pub fn want(&mut self, frame: u64, want: Want) {
+    pub fn want(&mut self, frame: u64, want: Ask) {
         debug_assert!(self.wants.back().is_none_or(|(last, _)| *last <= frame), "a client asks in the order of frames");
         if self.wants.len() < MAX_IN_FLIGHT {
             self.wants.push_back((frame, want));
@@ -373,7 +382,7 @@ impl Dialogue {
 
     /// A continuation request came: whom it answers, and what for. With nobody waiting it belongs to a running
     /// IDLE, or to a command whose `{n+}` the server takes for `{n}`.
-    pub fn go_ahead(&mut self) -> Option<(u64, Option<Want>)> {
+    pub fn go_ahead(&mut self) -> Option<(u64, Option<Ask>)> {
         if let Some((frame, want)) = self.wants.pop_front() {
             return Some((frame, Some(want)));
         }

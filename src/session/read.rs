@@ -4,9 +4,9 @@
 use memchr::memchr;
 
 use super::Session;
-use super::dialogue::{InFlight, Want};
+use super::dialogue::InFlight;
 use super::secret::Masked;
-use crate::event::{Foreign, Form, Kind, Oddity, Peer, Reading, Span, State, Status};
+use crate::event::{Ask, Foreign, Form, Kind, Oddity, Peer, Reading, Span, State, Status};
 use crate::grammar::Then;
 use crate::wire::{self, Gather, foreign, imap, managesieve, status};
 
@@ -22,7 +22,7 @@ impl Session {
             Form::Codes => Gather::Codes,
             Form::Managesieve if self.lanes[from.index()].frame.is_some_and(|frame| frame.reply) => Gather::One,
             // Behind a challenge that is not answered yet comes one line, if anything.
-            Form::Managesieve if self.dialogue.wanted() != Some(Want::Sasl) && self.lanes[0].sasl.is_none() => {
+            Form::Managesieve if self.dialogue.wanted() != Some(Ask::Sasl) && self.lanes[0].sasl.is_none() => {
                 Gather::Response
             }
             Form::Imap | Form::Pop3 | Form::Managesieve | Form::Line => Gather::One,
@@ -106,7 +106,7 @@ impl Session {
     /// What a text of the server's is in the light of the grammar and of what was asked.
     pub(super) fn judge(&self, text: &[u8], mut reading: Reading) -> Reading {
         let form = self.grammar.form;
-        if form == Form::Managesieve && self.dialogue.wanted() == Some(Want::Sasl) {
+        if form == Form::Managesieve && self.dialogue.wanted() == Some(Ask::Sasl) {
             reading = managesieve::challenge(text).unwrap_or(reading);
         }
         if matches!(form, Form::Codes | Form::Line)

@@ -40,6 +40,23 @@ pub(super) struct StartTls {
     list: Vec<u8>,
 }
 
+impl StartTls {
+    /// Returns true if TLS was agreed to, and begins with what comes next.
+    pub(super) const fn is_agreed(&self) -> bool {
+        self.consented
+    }
+
+    /// Returns true if we ask the server for TLS, and nothing is relayed before.
+    pub(super) const fn is_opening(&self) -> bool {
+        self.opening.is_some()
+    }
+
+    /// Returns true if the STARTTLS of this frame is ours to answer.
+    pub(super) fn is_ours(&self, frame: u64) -> bool {
+        self.ours && self.asked == Some(frame)
+    }
+}
+
 /// What we have said and heard before anything is relayed.
 #[derive(Debug, Default)]
 struct Opening {

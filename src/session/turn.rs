@@ -1,12 +1,12 @@
 //! What a text does to the conversation: commands are numbered and wait for their answers, replies are paired with
 //! them, and the state changes as the grammar says.
 
-use super::dialogue::{InFlight, Want};
+use super::dialogue::InFlight;
 use super::lane::{Answer, Fate, Frame, Wait};
 use super::secret::{Mask, unquoted};
 use super::starttls::Answered;
 use super::{Outbox, Session};
-use crate::event::{DataKind, Foreign, Form, Kind, Layer, Oddity, Peer, Reading, Span, State, Status, What};
+use crate::event::{Ask, DataKind, Foreign, Form, Kind, Layer, Oddity, Peer, Reading, Span, State, Status, What};
 use crate::grammar::{self, Lists, Replies, Then};
 use crate::wire::{Expect, foreign};
 
@@ -16,7 +16,7 @@ pub(super) struct Turn {
     /// The frame that it answers.
     pub answers: Option<u64>,
     /// What its continuation request was waited for.
-    want: Option<Want>,
+    want: Option<Ask>,
     /// The command that it completes.
     completes: Option<InFlight>,
     /// It accepts a message that has not ended for the standard.
@@ -108,6 +108,7 @@ impl Session {
             dotted: lists && (form == Form::Pop3 || said == Some(Then::ServerDot)),
             octets,
             sent: octets.is_some() && last,
+            doubtful: self.sight.blind,
             each: ends && command.is_some_and(|command| command.replies == Some(Replies::EachRecipient)),
             on_ok: command.and_then(|command| command.on_ok).filter(|_| ends && !listing),
             on_no: command.and_then(|command| command.on_no),
@@ -302,7 +303,7 @@ impl Session {
                 return self.expect_octets(from, literal.len, out);
             }
             if literal.synchronizing {
-                self.wait_for(Wait::Literal(literal.len), frame, Some(Want::Literal));
+                self.wait_for(Wait::Literal(literal.len), frame, Some(Ask::Literal));
                 return Expect::Line;
             }
             self.dialogue.announced(frame);
@@ -330,7 +331,7 @@ impl Session {
         Expect::Line
     }
 
-    pub(super) fn wait_for(&mut self, wait: Wait, frame: u64, want: Option<Want>) {
+    pub(super) fn wait_for(&mut self, wait: Wait, frame: u64, want: Option<Ask>) {
         self.lane(Peer::Client).wait = Some((wait, frame));
         if let Some(want) = want {
             self.dialogue.want(frame, want);
@@ -349,12 +350,12 @@ impl Session {
         }
         let octets = self.dialogue.command(frame).and_then(|command| command.octets);
         match self.dialogue.command(frame).and_then(|command| command.then) {
-            Some(Then::Sasl) => self.wait_for(Wait::Sasl, frame, Some(Want::Sasl)),
-            Some(Then::Idle) => self.dialogue.want(frame, Want::Idle),
+            Some(Then::Sasl) => self.wait_for(Wait::Sasl, frame, Some(Ask::Sasl)),
+            Some(Then::Idle) => self.dialogue.want(frame, Ask::Idle),
             Some(Then::Tls) if self.asks_for_tls(frame) => {}
             Some(Then::Tls) => self.wait_for(Wait::Tls, frame, None),
             Some(Then::Deflate) => self.wait_for(Wait::Deflate, frame, None),
-            Some(Then::ClientDot) => self.wait_for(Wait::Message, frame, Some(Want::Message)),
+            Some(Then::ClientDot) => self.wait_for(Wait::Message, frame, Some(Ask::Message)),
             Some(Then::ClientDotNow) => return self.begin_message(frame),
             Some(Then::ClientOctets) => return octets.map_or(Expect::Line, |len| self.begin_chunk(frame, len)),
             Some(Then::ServerDot | Then::ServerLines | Then::Reset) => {}
@@ -369,7 +370,7 @@ impl Session {
         if let Some(frame) = self.lane(Peer::Client).sasl.take()
             && self.dialogue.command(frame).is_some()
         {
-            self.wait_for(Wait::Sasl, frame, Some(Want::Sasl));
+            self.wait_for(Wait::Sasl, frame, Some(Ask::Sasl));
         }
     }
 
@@ -377,9 +378,9 @@ impl Session {
         let Some((wait, frame)) = self.lane(Peer::Client).wait else { return };
         let matches = matches!(
             (turn.want, wait),
-            (Some(Want::Literal), Wait::Literal(_))
-                | (Some(Want::Sasl), Wait::Sasl)
-                | (Some(Want::Message), Wait::Message)
+            (Some(Ask::Literal), Wait::Literal(_))
+                | (Some(Ask::Sasl), Wait::Sasl)
+                | (Some(Ask::Message), Wait::Message)
         );
         if matches && turn.answers == Some(frame) {
             self.settle(Peer::Client, Answer::Granted, out);

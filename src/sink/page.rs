@@ -68,6 +68,11 @@ impl Page {
         self.note(self.gutter, "|", 2);
     }
 
+    /// Lets what stands on a line, behind `columns` of it after the margin, be wrapped like a note that hangs `hang` columns.
+    pub const fn goes_on(&mut self, columns: usize, hang: usize) {
+        (self.column, self.hang) = (self.margin + columns, hang);
+    }
+
     /// Appends to the note text that may be wrapped at its blanks.
     pub fn words(&mut self, ink: Ink, text: &str) {
         let text = escaped(text);

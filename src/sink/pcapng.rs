@@ -286,6 +286,7 @@ impl<W: Write + Send> Sink for Pcapng<W> {
             What::Missed(rule) => {
                 self.remark(event, Some(format!("rule `{}` did nothing", escape::escaped(rule))));
             }
+            What::Waiting(_) => self.remark(event, event.waiting.map(|waiting| escape::escaped(&waiting.text))),
             What::HalfClosed => self.half_closed(event, *from),
             What::Closed(closed) => self.closed(event, closed),
         }

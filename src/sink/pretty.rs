@@ -310,6 +310,14 @@ impl<W: Write + Send> Pretty<W> {
         self.leave(event.connection.number);
     }
 
+    fn waiting(&mut self, event: &Explained<'_>) {
+        self.begin(event, "--", Ink::Faint, None);
+        self.page.goes_on(DIRECTION, 0);
+        self.page.words(Ink::Strong, event.waiting.map_or("waiting", |waiting| &waiting.text));
+        self.page.end();
+        self.notes(event);
+    }
+
     /// What all connections come to.
     fn run(&mut self) {
         let page = &mut self.page;
@@ -376,6 +384,7 @@ impl<W: Write + Send> Sink for Pretty<W> {
                 self.say(event, Ink::Code, &phrase::missed(rule));
                 self.notes(event);
             }
+            What::Waiting(_) => self.waiting(event),
             What::HalfClosed => {
                 self.say(event, Ink::Plain, &phrase::half_closed(*from));
                 self.notes(event);

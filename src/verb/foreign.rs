@@ -3,8 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::deadline::{Deadlines, Watch};
 use super::desk::named;
-use crate::event::{Batch, Closed, Closer, Form, Opened, Peer, RouteName, State, Time, TlsFacts, Verification, What};
+use crate::event::{
+    Batch, Closed, Closer, Form, Opened, Peer, RouteName, State, Time, TlsFacts, Verification, Wait, What,
+};
 use crate::foreign::Piece;
 use crate::grammar::Grammar;
 use crate::problem::Problem;
@@ -27,6 +30,7 @@ pub struct Passages {
     held: usize,
     /// The state in which connections begin, if the user says so.
     given: Option<State>,
+    deadlines: Deadlines,
 }
 
 /// Maximum number of bytes of one peer that are kept until the other one shows whether they are inside TLS.
@@ -44,6 +48,7 @@ struct Passage {
     counted: usize,
     /// Text in the place of TLS: whoever else speaks shows whether TLS was taken away from the file, or was not spoken.
     early: Vec<(Peer, Time, Vec<u8>)>,
+    watch: Watch,
 }
 
 /// What a peer says where TLS is to begin.
@@ -134,6 +139,22 @@ impl Passage {
         }
     }
 
+    /// Tells what is owed, once for each threshold that has passed by now.
+    fn pass_time(&mut self, now: Time, deadlines: &mut Deadlines, came: &mut dyn FnMut(Came)) {
+        // Whoever was heard, and is not read yet, is not silent; and a log may lack a side.
+        let unclear = self.watch.behind || !self.early.is_empty() || self.inside && self.received.contains(&0);
+        self.watch.stop(self.number, deadlines);
+        while let Some((since, due)) = self.watch.ring(now) {
+            let Some(wait) = self.session.owed().filter(|_| !unclear) else { return };
+            if deadlines.tells() {
+                let mut out = Outbox::default();
+                out.report(wait.by.other(), What::Waiting(Box::new(Wait { since, ..wait })));
+                hand_over(self.number, due, &mut out, came);
+            }
+        }
+        self.watch.arm(self.number, deadlines);
+    }
+
     fn replay(&mut self, came: &mut dyn FnMut(Came)) {
         for (from, at, bytes) in std::mem::take(&mut self.early) {
             self.feed(at, from, &bytes, came);
@@ -185,7 +206,14 @@ impl Passages {
     /// None so far.
     #[must_use]
     pub fn new(grammars: Vec<Arc<Grammar>>) -> Self {
-        Passages { grammars, open: HashMap::new(), last: Time(0), held: 0, given: None }
+        Passages {
+            grammars,
+            open: HashMap::new(),
+            last: Time(0),
+            held: 0,
+            given: None,
+            deadlines: Deadlines::default(),
+        }
     }
 
     /// The same with connections that begin in this state, as the user says: whole ones in [`State::Greeting`].
@@ -197,7 +225,7 @@ impl Passages {
 
     /// Takes a piece, and says what comes of it.
     pub fn take(&mut self, piece: Piece, came: &mut dyn FnMut(Came)) {
-        self.last = self.last.max(piece.at());
+        self.pass_time(piece.connection(), piece.at(), came);
         match piece {
             Piece::Opened { connection, at, protocol, client, server, inside, middle } => {
                 self.begin(connection, at, protocol.as_deref(), (client, server), (inside, middle), came);
@@ -205,6 +233,7 @@ impl Passages {
             Piece::Octets { connection, at, from, bytes } => {
                 let Some(passage) = self.open.get_mut(&connection) else { return };
                 passage.hear(at, from, &bytes, came);
+                passage.watch.moved(connection, at, self.last, &mut self.deadlines);
                 self.weigh(connection, at, came);
             }
             Piece::TlsFirst { connection, .. } => {
@@ -231,6 +260,12 @@ impl Passages {
                 passage.session.missed(from, bytes, &mut out);
                 hand_over(connection, at, &mut out, came);
             }
+            Piece::Behind { connection, behind, .. } => {
+                if let Some(passage) = self.open.get_mut(&connection) {
+                    passage.watch.behind = behind;
+                    passage.watch.arm(connection, &mut self.deadlines);
+                }
+            }
             Piece::Closed { connection, at, by, reset } => {
                 let by = match by {
                     Some(peer) if reset => Closer::Reset(peer),
@@ -243,6 +278,22 @@ impl Passages {
                 let about = connection.map(|number| format!("connection {number}: ")).unwrap_or_default();
                 came(Came::Told(format!("{about}{text}"), damage));
             }
+        }
+    }
+
+    /// Tells the silences that have lasted long enough by now, in the order of their times, and first of all that of this
+    /// connection, on which something happens at this time.
+    fn pass_time(&mut self, about: Option<u64>, at: Time, came: &mut dyn FnMut(Came)) {
+        self.last = self.last.max(at);
+        while let Some((due, number)) = self.deadlines.take(self.last) {
+            if let Some(passage) = self.open.get_mut(&number) {
+                passage.pass_time(passage.watch.own(due), &mut self.deadlines, came);
+            }
+        }
+        if let Some(passage) = about.and_then(|number| self.open.get_mut(&number))
+            && passage.watch.is_due(at)
+        {
+            passage.pass_time(at, &mut self.deadlines, came);
         }
     }
 
@@ -308,8 +359,10 @@ impl Passages {
         };
         let mut out = Outbox::default();
         out.report(Peer::Client, What::Opened(Box::new(opened)));
+        let mut watch = Watch::default();
+        watch.moved(number, at, self.last, &mut self.deadlines);
         let passage =
-            Passage { number, session, received: [0; 2], inside, secured: false, counted: 0, early: Vec::new() };
+            Passage { number, session, received: [0; 2], inside, secured: false, counted: 0, early: Vec::new(), watch };
         self.open.insert(number, passage);
         hand_over(number, at, &mut out, came);
     }
@@ -337,6 +390,7 @@ impl Passages {
 
     fn end(&mut self, number: u64, at: Time, by: Closer, came: &mut dyn FnMut(Came)) {
         let Some(mut passage) = self.open.remove(&number) else { return };
+        passage.watch.stop(number, &mut self.deadlines);
         self.held -= passage.counted;
         passage.resolve(came);
         let mut out = Outbox::default();

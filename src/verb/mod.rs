@@ -3,6 +3,7 @@
 
 pub mod ca;
 pub mod child;
+mod deadline;
 pub mod demo;
 pub mod desk;
 pub mod ending;

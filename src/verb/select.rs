@@ -117,7 +117,7 @@ impl Gate for Selecting {
     fn put(&mut self, event: &Explained<'_>, sink: &mut dyn Sink) -> io::Result<()> {
         let (since, until) = self.bounds(event.at);
         let Event { from, what } = event.event;
-        let whole = matches!(what, What::Opened(_) | What::Closed(_) | What::Lag { .. });
+        let whole = matches!(what, What::Opened(_) | What::Closed(_) | What::Lag { .. } | What::Waiting(_));
         if !self.wanted.connections.is_empty() && !self.wanted.connections.contains(&event.connection.number)
             || !whole && self.wanted.side.is_some_and(|side| side != *from)
             || event.at > until

@@ -297,6 +297,12 @@ impl Framer {
         if self.spent { &[] } else { &self.held }
     }
 
+    /// Returns true if the text in progress has whole lines, and needs another one.
+    #[must_use]
+    pub const fn is_amid_lines(&self) -> bool {
+        !self.spent && self.line > 0
+    }
+
     /// Takes the octets of the incomplete line out, for a lane that turns out to hold something else.
     pub fn release(&mut self) -> Vec<u8> {
         self.forget();

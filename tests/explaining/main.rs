@@ -22,3 +22,4 @@ mod secrets_mail;
 mod secrets_shape;
 mod talk;
 mod verdict;
+mod waits;

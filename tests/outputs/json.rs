@@ -186,6 +186,7 @@ fn rare() -> Vec<Made> {
         new(Client, What::Lag { events: 3, bytes: 4 }),
         new(Client, What::Gap { bytes: Some(5), data: true }),
         new(Client, What::Missed("close at-byte 9".into())),
+        sample::waiting(5_000),
         edited,
         odd.odd(Oddity::FalseEnd(FalseEnd { before: LineEnd::Lf, after: LineEnd::Cr }, 7))
             .odd(Oddity::Smuggled(5))

@@ -9,7 +9,7 @@ use crate::capture::{self, Capture};
 use crate::dialogue::{Dialogue, Step};
 use crate::sample::{self, Made};
 use imapscope::event::{
-    Closed, Closer, Event, Layer, NoteKind, Octets, Oddity, Opened, Peer, Span, State, Time, TlsFacts, What,
+    Closed, Closer, Event, Layer, NoteKind, Octets, Oddity, Opened, Peer, Span, State, Time, TlsFacts, Wait, What,
 };
 use imapscope::explain::Explainer;
 use imapscope::foreign::{self, Kind, Piece};
@@ -308,6 +308,12 @@ impl Scope {
                 }
                 Step::Close { from } => {
                     self.session.closed(*from, &mut self.out);
+                    self.gather();
+                }
+                Step::Pause(_) => {
+                    let wait = self.session.owed();
+                    let event = |wait: Wait| Event { from: wait.by.other(), what: What::Waiting(Box::new(wait)) };
+                    self.out.batch.events.extend(wait.map(event));
                     self.gather();
                 }
             }

@@ -101,6 +101,10 @@ fn every_other_kind_of_event() {
             "#1 -- ! the log could not keep up: 1,200 events (1 octet) are missing; the relay went on\n",
         ),
         (what(What::HalfClosed), "#1 -- the server will send no more\n"),
+        (
+            waiting(5_000),
+            "#1 -- waiting: the server for 21 bytes of the client's literal, since 5.00 s\n   | an announced count that is too large looks like this\n",
+        ),
         (secret, "#1 C: selected <hidden 1,024 octets>\n"),
         (short, "#1 S* selected (literal, cut off: 10 of 53,482 octets: \"0123456789\")\n"),
         (data(0, Peer::Client, DataKind::Literal, 0, b""), "#1 C: selected (literal, 0 octets)\n"),

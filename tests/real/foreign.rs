@@ -73,7 +73,11 @@ fn told(path: &Path, protocol: Option<&str>) -> (Vec<[Vec<u8>; 2]>, Vec<String>,
                 said[connection as usize - 1][from.index()].extend(bytes);
             }
             Piece::Remark { text, .. } => remarks.push(text),
-            Piece::TlsFirst { .. } | Piece::Tls { .. } | Piece::Lost { .. } | Piece::Closed { .. } => {}
+            Piece::TlsFirst { .. }
+            | Piece::Tls { .. }
+            | Piece::Lost { .. }
+            | Piece::Behind { .. }
+            | Piece::Closed { .. } => {}
         }
     }
     (said, remarks, times)

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use imapscope::anonymise::{Anonymiser, Key};
 use imapscope::event::{
     Batch, Certificate, Closed, Closer, Event, Form, Kind, Layer, Octets, Oddity, Opened, Peer, Reading, RouteName,
-    Text, Time, TlsFacts, Verification, What, repeated,
+    Text, Time, TlsFacts, Verification, Wait, What, repeated,
 };
 use imapscope::explain::Explainer;
 use imapscope::grammar::Grammar;
@@ -69,6 +69,14 @@ fn record(dialogue: &Dialogue, grammar: &Arc<Grammar>, show: bool) -> String {
             }
             Step::Close { from } => {
                 session.closed(*from, &mut out);
+                carry(&mut out);
+            }
+            Step::Pause(_) => {
+                let wait = session.owed();
+                out.batch.events.extend(wait.map(|wait| Event {
+                    from: wait.by.other(),
+                    what: What::Waiting(Box::new(Wait { since: Time(1), ..wait })),
+                }));
                 carry(&mut out);
             }
         }

@@ -24,6 +24,7 @@ fn told(pieces: impl Iterator<Item = Piece>) -> String {
                 let mark = if from == Peer::Client { 'C' } else { 'S' };
                 writeln!(told, "{connection} {mark}: {}", bytes.escape_ascii())
             }
+            Piece::Behind { .. } => Ok(()),
             Piece::Lost { connection, from, bytes, .. } => {
                 writeln!(told, "{connection} ?? {} {bytes:?}", from.word())
             }

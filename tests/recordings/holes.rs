@@ -67,23 +67,30 @@ pub fn talks() -> Vec<Talk> {
 
 /// A capture of a session with a cut, and what is left of each peer's bytes, in runs without a hole.
 fn capture(talk: &Talk, cut: Cut) -> (Vec<u8>, [Vec<Vec<u8>>; 2]) {
+    let (file, runs, _) = capture_of(talk, cut);
+    (file, runs)
+}
+
+/// The same with the place of each frame among those of the whole capture.
+fn capture_of(talk: &Talk, cut: Cut) -> (Vec<u8>, [Vec<Vec<u8>>; 2], Vec<usize>) {
     let port = Grammar::builtin(talk.protocol).expect("it is built in").port;
     let server = format!("10.0.0.2:{port}");
     let ends = [CLIENT, &*server];
     let (mut frames, mut next, mut runs) = (Vec::new(), [1_u32, 1], [vec![Vec::new()], vec![Vec::new()]]);
-    let mut whole = Vec::new();
-    let mut frame = |from: Peer, number: u32, acknowledges: u32, flags: u8, bytes: &[u8], len: usize| {
+    let (mut whole, mut places) = (Vec::new(), Vec::new());
+    let mut frame = |place: usize, from: Peer, number: u32, acknowledges: u32, flags: u8, bytes: &[u8], len: usize| {
         let (from, to) = (ends[from.index()], ends[from.other().index()]);
         let packet = segment::ip(from, to, &segment::tcp(from, to, number, acknowledges, flags, bytes));
         whole.push(packet.len());
+        places.push(place);
         frames.push(packet[..packet.len() - bytes.len() + len].to_vec());
     };
     if !matches!(cut, Cut::Before(_)) {
         if cut != Cut::Side(Peer::Client) {
-            frame(Peer::Client, 0, 0, SYN, b"", 0);
+            frame(0, Peer::Client, 0, 0, SYN, b"", 0);
         }
         if cut != Cut::Side(Peer::Server) {
-            frame(Peer::Server, 0, 1, SYN | ACK, b"", 0);
+            frame(1, Peer::Server, 0, 1, SYN | ACK, b"", 0);
         }
     }
     for (at, (from, bytes)) in talk.steps.iter().enumerate() {
@@ -97,7 +104,7 @@ fn capture(talk: &Talk, cut: Cut) -> (Vec<u8>, [Vec<Vec<u8>>; 2]) {
             _ => bytes.len(),
         };
         if kept > 0 {
-            frame(*from, next[me], next[1 - me], ACK, bytes, kept);
+            frame(2 + at, *from, next[me], next[1 - me], ACK, bytes, kept);
         }
         next[me] += bytes.len() as u32;
         runs[me].last_mut().expect("a run").extend_from_slice(&bytes[..kept]);
@@ -108,12 +115,12 @@ fn capture(talk: &Talk, cut: Cut) -> (Vec<u8>, [Vec<Vec<u8>>; 2]) {
     if !matches!(cut, Cut::Behind(_)) {
         for from in [Peer::Client, Peer::Server] {
             if cut != Cut::Side(from) {
-                frame(from, next[from.index()], next[1 - from.index()], FIN | ACK, b"", 0);
+                frame(2 + talk.steps.len(), from, next[from.index()], next[1 - from.index()], FIN | ACK, b"", 0);
                 next[from.index()] += 1;
             }
         }
     }
-    (segment::pcap_of(&frames, &whole), runs)
+    (segment::pcap_of(&frames, &whole), runs, places)
 }
 
 /// What came out: what is said against a peer, the texts of each, and whether something is said to be missing.
@@ -200,6 +207,56 @@ fn what_is_missing_is_blamed_on_nobody_and_joins_nothing() {
     }
     assert!(played > 5000, "{played}");
     assert!(wrong.is_empty(), "{} of {played}:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Which waits are told of a capture whose frames come seven seconds apart: since which frame, and who waits.
+fn waits(talk: &Talk, cut: Cut) -> BTreeSet<(u64, &'static str)> {
+    const APART: u64 = 7;
+    let (mut file, _, places) = capture_of(talk, cut);
+    let mut at = 24;
+    for place in places {
+        let second = segment::START as u32 + place as u32 * APART as u32;
+        file[at..at + 4].copy_from_slice(&second.to_le_bytes());
+        file[at + 4..at + 8].fill(0);
+        let len = u32::from_le_bytes(file[at + 8..at + 12].try_into().expect("four bytes"));
+        at += 16 + len as usize;
+    }
+    assert_eq!(at, file.len());
+    let grammars = BUILTIN.iter().filter_map(|(name, _)| Grammar::builtin(name)).collect();
+    let pieces = foreign::read(Cursor::new(file), Kind::Pcap, "file", Some(talk.protocol)).expect("it is a capture");
+    let (mut passages, mut found) = (Passages::new(grammars), BTreeSet::new());
+    let mut came = |came: Came| {
+        let Came::Events(batch) = came else { return };
+        found.extend(batch.events.iter().filter_map(|event| match &event.what {
+            // Either of the first two frames begins the connection.
+            What::Waiting(wait) => {
+                let place = (wait.since.0 / 1_000_000_000 - segment::START) / APART;
+                Some((place.max(1), wait.by.word()))
+            }
+            _ => None,
+        }));
+    };
+    pieces.for_each(|piece| passages.take(piece, &mut came));
+    passages.finish(&mut came);
+    found
+}
+
+/// Nobody is said to wait who does not in the whole capture.
+#[test]
+fn what_is_missing_is_waited_for_by_nobody() {
+    let (mut wrong, mut told) = (Vec::new(), 0);
+    for talk in talks() {
+        let whole = waits(&talk, Cut::Nothing);
+        told += whole.len();
+        for cut in cuts(talk.steps.len()) {
+            let news: Vec<_> = waits(&talk, cut).difference(&whole).copied().collect();
+            if !news.is_empty() {
+                wrong.push(format!("{}, {cut:?}: {news:?}", talk.name));
+            }
+        }
+    }
+    assert!(told > 500, "{told}");
+    assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 /// The cuts that `secrets_context` does not make: a side, the ends of frames, the end of the session.

@@ -33,7 +33,7 @@ impl Pump {
     ) -> Result<bool, End> {
         let now = Instant::now();
         let (at, waited) = (came.unwrap_or(now), came.map(|came| now.saturating_duration_since(came)));
-        self.moved = now;
+        self.moves(now);
         let Desk { buffer, out, .. } = desk;
         let bytes = &buffer[..count];
         let taken = match waited {

@@ -94,14 +94,16 @@ impl Pump {
         }
         if begins.server {
             let leg = self.leave(Peer::Server);
-            let (leg, facts) = upgrade.server(leg).await.map_err(|why| failed((Peer::Server, why)))?;
+            let (leg, facts) =
+                self.watched(Peer::Server, upgrade.server(leg)).await.map_err(|why| failed((Peer::Server, why)))?;
             self.legs[Peer::Server.index()] = leg;
             self.tell(Peer::Server, What::Tls(Box::new(facts)));
         }
         if let Some(consent) = begins.consent {
             let leg = self.leave(Peer::Client);
             let (ahead, _) = self.ahead[Peer::Client.index()].take_all();
-            let (leg, facts) = upgrade.client(leg, &consent, ahead).await.map_err(|why| failed((Peer::Client, why)))?;
+            let secured = self.watched(Peer::Client, upgrade.client(leg, &consent, ahead)).await;
+            let (leg, facts) = secured.map_err(|why| failed((Peer::Client, why)))?;
             self.legs[Peer::Client.index()] = leg;
             self.sent[Peer::Client.index()] += consent.len() as u64;
             self.tell(Peer::Client, What::Tls(Box::new(facts)));
@@ -110,6 +112,7 @@ impl Pump {
         self.ahead[Peer::Server.index()].put_before(&begins.next, None);
         self.words_first = !self.ahead[Peer::Server.index()].is_empty();
         self.moved = Instant::now();
+        self.timer = None;
         Ok(())
     }
 

@@ -249,6 +249,10 @@ impl<W: Write + Send> Html<W> {
             What::Lag { events, bytes } => self.say(event, place, "--", "! ", &phrase::lag(*events, *bytes)),
             What::Gap { bytes, .. } => self.say(event, place, "--", "! ", &phrase::gap(from, *bytes)),
             What::Missed(rule) => self.say(event, place, "--", "", &phrase::missed(rule)),
+            What::Waiting(_) => {
+                let said = event.waiting.map_or("", |waiting| waiting.text.as_str());
+                self.say(event, place, "--", said, "");
+            }
             What::HalfClosed => self.say(event, place, "--", &phrase::half_closed(from), ""),
         }
         if !matches!(what, What::Text(_) | What::Data(_)) {

@@ -9,8 +9,8 @@ use crate::event::{Data, Edited, Fate, Kind, List, ListKind, Mark, Note, NoteKin
 use crate::exchange::{Explained, Run, Tie};
 use crate::sink::text::{End, split_end};
 
-/// Writes the fields of an event. `stamp`: when it happened, as RFC 3339 has it.
-pub fn write(line: &mut Object<'_>, event: &Explained<'_>, stamp: &str) {
+/// Writes the fields of an event. `stamp`: when it happened, as RFC 3339 has it; `since`: likewise, when a wait began.
+pub fn write(line: &mut Object<'_>, event: &Explained<'_>, stamp: &str, since: &str) {
     line.string("time", stamp);
     line.seconds("epoch", Duration::from_nanos(event.at.0));
     line.number("conn", event.connection.number);
@@ -36,6 +36,13 @@ pub fn write(line: &mut Object<'_>, event: &Explained<'_>, stamp: &str) {
             gap.flag("data", *data);
         }),
         What::Missed(rule) => line.objects("rules", [rule], |object, rule| outcome(object, rule, "missed", "")),
+        What::Waiting(_) => line.object("waiting", |object| {
+            let waiting = event.waiting.cloned().unwrap_or_default();
+            object.string("by", waiting.by);
+            object.string("for", &waiting.what);
+            object.string("since", since);
+            object.string("text", &waiting.text);
+        }),
         What::Closed(closed) => facts::closed(line, closed, event.summary),
         What::Octets(_) | What::Abrupt | What::HalfClosed => {}
     }

@@ -48,8 +48,12 @@ impl<W: Write + Send> Sink for Json<W> {
             return Ok(());
         }
         self.run.see(event);
+        let since = match &event.event.what {
+            What::Waiting(wait) => self.calendar.stamp(wait.since).to_owned(),
+            _ => String::new(),
+        };
         let stamp = self.calendar.stamp(event.at);
-        Object::write(&mut self.out, |line| line::write(line, event, stamp));
+        Object::write(&mut self.out, |line| line::write(line, event, stamp, &since));
         self.out.push(b'\n');
         Ok(())
     }

@@ -28,6 +28,7 @@ pub const fn kind(what: &What) -> &'static str {
         What::Lag { .. } => "lag",
         What::Gap { .. } => "gap",
         What::Missed(_) => "missed",
+        What::Waiting(_) => "waiting",
         What::HalfClosed => "half-closed",
         What::Closed(_) => "closed",
     }

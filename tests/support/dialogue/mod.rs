@@ -5,6 +5,7 @@ pub mod play;
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use clap::Parser;
 use imapscope::cli::{Cli, Verb};
@@ -42,13 +43,16 @@ pub enum Step {
         /// Who.
         from: Peer,
     },
+    /// Nothing moves for so long.
+    Pause(Duration),
 }
 
 impl Step {
-    /// Whose step it is.
-    pub const fn from(&self) -> Peer {
+    /// Whose step it is, if anybody's.
+    pub const fn from(&self) -> Option<Peer> {
         match self {
-            Step::Send { from, .. } | Step::Tls { from, .. } | Step::Close { from } => *from,
+            Step::Send { from, .. } | Step::Tls { from, .. } | Step::Close { from } => Some(*from),
+            Step::Pause(_) => None,
         }
     }
 }
@@ -107,6 +111,12 @@ impl Dialogue {
                     });
                 }
                 "C~" | "S~" => steps.push(Step::Tls { from, name: rest.to_owned() }),
+                "--" => {
+                    let seconds = rest.strip_suffix(" s").and_then(|seconds| seconds.parse().ok());
+                    steps.push(Step::Pause(Duration::from_secs(
+                        seconds.ok_or_else(|| wrong("SECONDS s was expected"))?,
+                    )));
+                }
                 "C." | "S." => steps.push(Step::Close { from }),
                 "=>" | "=|" | "=-" => {
                     let Some(Step::Send { becomes, .. }) = steps.last_mut() else {
@@ -121,7 +131,7 @@ impl Dialogue {
                     };
                     answer.extend(unescape(rest, true)?);
                 }
-                _ => return Err(wrong("neither C: S: C| S| C* S* C~ S~ C. S. => =| =- <= ! @ nor #")),
+                _ => return Err(wrong("neither C: S: C| S| C* S* C~ S~ C. S. -- => =| =- <= ! @ nor #")),
             }
         }
         let (rules, filter) = plan(&flags)?;

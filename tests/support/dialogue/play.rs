@@ -2,10 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use imapscope::event::{Certificate, Closed, Closer, Opened, Peer, RouteName, Time, TlsFacts, Verification, What};
+use imapscope::event::{
+    Certificate, Closed, Closer, Opened, Peer, RouteName, Time, TlsFacts, Verification, Wait, What,
+};
 use imapscope::explain::Explainer;
 use imapscope::grammar::Grammar;
+use imapscope::session::silence::{Silence, Thresholds};
 use imapscope::session::{Outbox, Session};
 use imapscope::sink::Sink;
 
@@ -82,7 +86,8 @@ pub fn play_cut(
         .with_client("127.0.0.1", route.clone())
         .reporting_octets(sink.wants_octets());
     let (explainer, out) = (Explainer::new(grammar.clone(), show), Outbox::default());
-    let mut stage = Stage { explainer, out, number, now: START, sent: Default::default(), sink };
+    let (sent, silence) = (Default::default(), Silence::default());
+    let mut stage = Stage { explainer, out, number, now: START, moved: START, silence, sent, sink };
     let opened = Opened {
         middle: None,
         protocol: grammar.name.clone(),
@@ -96,11 +101,14 @@ pub fn play_cut(
     stage.report(Peer::Client, What::Opened(Box::new(opened)));
     let (mut last, mut closer, mut received) = (None, None, [0; 2]);
     for step in steps {
-        if last.replace(step.from()).is_some_and(|last| last != step.from()) {
+        if let Some(from) = step.from()
+            && last.replace(from).is_some_and(|last| last != from)
+        {
             stage.now.0 += TURN;
         }
         match step {
             Step::Send { from, bytes, .. } => {
+                stage.moved = stage.now;
                 for mut chunk in cut(bytes) {
                     received[from.index()] += chunk.len() as u64;
                     while !chunk.is_empty() {
@@ -116,6 +124,7 @@ pub fn play_cut(
                 session.closed(*from, &mut stage.out);
                 stage.carry(&[]);
             }
+            Step::Pause(time) => stage.rest(*time, &session),
         }
     }
     let by = closer.map_or(Closer::Ours, Closer::Peer);
@@ -133,6 +142,9 @@ struct Stage<'a> {
     out: Outbox,
     number: u64,
     now: Time,
+    /// When the last byte came.
+    moved: Time,
+    silence: Silence<Time>,
     /// What the client and the server were sent.
     sent: [Vec<u8>; 2],
     sink: &'a mut dyn Sink,
@@ -143,6 +155,23 @@ impl Stage<'_> {
     fn report(&mut self, from: Peer, what: What) {
         self.out.report(from, what);
         self.carry(&[]);
+    }
+
+    /// Nothing moves for so long.
+    fn rest(&mut self, time: Duration, session: &Session) {
+        let (since, end) = (self.moved, Time(self.now.0 + time.as_nanos() as u64));
+        while let Some(next) = self.silence.next(since, &Thresholds::USUAL) {
+            let due = Time(since.0 + next.as_nanos() as u64);
+            if due > end {
+                break;
+            }
+            self.silence.pass();
+            if let Some(wait) = session.owed() {
+                self.now = due;
+                self.report(wait.by.other(), What::Waiting(Box::new(Wait { since, ..wait })));
+            }
+        }
+        self.now = end;
     }
 
     /// Takes what a call has left in the outbox to where it belongs.

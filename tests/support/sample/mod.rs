@@ -26,6 +26,7 @@ pub struct Made {
     pub latency: Option<Duration>,
     pub notes: Vec<Note>,
     pub summary: Option<Summary>,
+    pub waiting: Option<Waiting>,
 }
 
 impl Made {
@@ -41,6 +42,7 @@ impl Made {
             latency: None,
             notes: Vec::new(),
             summary: None,
+            waiting: None,
         }
     }
 
@@ -88,6 +90,7 @@ impl Made {
             latency: self.latency,
             notes: &self.notes,
             summary: self.summary.as_ref(),
+            waiting: self.waiting.as_ref(),
             ..Explained::bare(connection, self.at(), &self.event)
         }
     }
@@ -349,6 +352,22 @@ pub fn session() -> Vec<Made> {
         Made::new(500, 1, Peer::Client, What::HalfClosed),
         end,
     ]
+}
+
+/// A wait in words, after so many milliseconds.
+pub fn waiting(millisecond: u64) -> Made {
+    let since = Time(NOON * 1_000_000);
+    let owed = Owed::Bytes { data: DataKind::Literal, left: 21 };
+    let wait = Wait { by: Peer::Server, ours: false, since, owed };
+    let text = "waiting: the server for 21 bytes of the client's literal, since 5.00 s".to_owned();
+    let said = Waiting { by: "server", what: "21 bytes of the client's literal".to_owned(), text };
+    let made = Made::new(millisecond, 1, Peer::Client, What::Waiting(Box::new(wait)));
+    Made { waiting: Some(said), ..made }.note(
+        NoteKind::Session,
+        "",
+        "an announced count that is too large looks like this",
+        "",
+    )
 }
 
 /// Some lines of three connections at once.
