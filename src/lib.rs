@@ -88,7 +88,7 @@
 //! | findings that a verdict repeats | `explain/outcome.rs`: 16 of 320 bytes, with 72 bytes of their line; the rest is counted | length of a line: cut |
 //! | names that a server offers | 256 names and 32 KiB | length of a name |
 //! | secrets that are remembered | 8 of 4 KiB | |
-//! | what a run comes to | `exchange/run.rs`: of each kind of verdict 8 sentences of 256 bytes; 128 names of 64 bytes in each of three lists | connections: counted; those that are open, 8 bytes each |
+//! | what a run comes to | `exchange/run.rs`: of each kind of verdict 8 sentences of 256 bytes; 128 names of 64 bytes in each of three lists | connections: counted |
 //! | data that is shown whole (`--body all`) | `sink/bulk.rs`: 1 MiB a block, 32 MiB in all | blocks under way |
 //! | segments that wait in a capture | `foreign/lane.rs`: 1 MiB a connection, 64 MiB in all, 96 bytes more a segment | bytes a segment |
 //! | text in the place of TLS in a capture | `verb/foreign.rs`: 4 KiB a connection, until the other peer speaks | |
@@ -222,6 +222,8 @@
 //! - **A server that may have read data as commands is counted with** (`session/gap.rs`): a refused BDAT of a server that did not offer it,
 //!   an empty line before a 500, a message for nobody knows how many recipients ([`event::Oddity::Misread`]). From there on it is as if
 //!   bytes were missing, until all replies that may come have come and one command is answered alone.
+//! - **A file's end ends what is open in it** ([`recording::Reader::close`], `verb/foreign.rs`): [`event::Closer::Unseen`], at the time of the last
+//!   event, so that there is a summary and a verdict, which accuses nobody for what may come after.
 //! - **A capture is put into the order in which the peers knew things** (`foreign/lane.rs`): a segment waits for the bytes that it
 //!   acknowledges, for 16 to 32 segments; what has not come by then is reported as missing before it.
 //! - **Text where TLS must begin waits for the other peer** (`verb/foreign.rs`). If that one speaks plain text too and does not refuse

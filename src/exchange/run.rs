@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use super::Explained;
-use crate::event::{Closed, Peer, Summary, Time, Verdict, VerdictKind, What};
+use crate::event::{Closed, Closer, Peer, Summary, Time, Verdict, VerdictKind, What};
 
 /// Maximum number of different verdicts of each kind that are kept.
 pub const MAX_VERDICTS: usize = 8;
@@ -25,10 +25,10 @@ const MAX_NAME: usize = 64;
 /// Gathers the connections of a run, as they are shown.
 #[derive(Debug, Default)]
 pub struct Run {
-    /// Number of connections that ended.
-    ended: u64,
-    /// Connections that have not ended. Bounded by how many may be open at once.
-    open: HashSet<u64>,
+    /// Number of connections.
+    pub connections: u64,
+    /// Number of those whose end is not in what was read.
+    pub unended: u64,
     first: Option<Time>,
     last: Time,
     /// Commands: sent, and of these refused and never answered.
@@ -112,27 +112,14 @@ impl Run {
     pub fn see(&mut self, event: &Explained<'_>) {
         self.first = Some(self.first.map_or(event.at, |first| first.min(event.at)));
         self.last = self.last.max(event.at);
-        match &event.event.what {
-            What::Opened(_) => {
-                self.open.insert(event.connection.number);
-            }
-            What::Closed(closed) => {
-                self.skip(event);
-                self.end(event.connection.number, closed, event.summary);
-            }
-            _ => {}
-        }
-    }
-
-    /// Takes note of an event that is not shown.
-    pub fn skip(&mut self, event: &Explained<'_>) {
-        if matches!(event.event.what, What::Closed(_)) {
-            self.open.remove(&event.connection.number);
+        if let What::Closed(closed) = &event.event.what {
+            self.end(event.connection.number, closed, event.summary);
         }
     }
 
     fn end(&mut self, connection: u64, closed: &Closed, summary: Option<&Summary>) {
-        self.ended += 1;
+        self.connections += 1;
+        self.unended += u64::from(closed.by == Closer::Unseen);
         add(&mut self.received, closed.received);
         add(&mut self.sent, closed.sent);
         let Some(summary) = summary else { return };
@@ -149,28 +136,10 @@ impl Run {
         }
     }
 
-    /// Returns the number of connections.
-    #[must_use]
-    pub fn connections(&self) -> u64 {
-        self.ended + self.open()
-    }
-
-    /// Returns the number of connections that ended: verdicts and totals are of these.
-    #[must_use]
-    pub const fn ended(&self) -> u64 {
-        self.ended
-    }
-
-    /// Returns the number of connections that have not ended.
-    #[must_use]
-    pub fn open(&self) -> u64 {
-        self.open.len() as u64
-    }
-
     /// Returns true if there is more to say of all connections than was said of each: there were several.
     #[must_use]
-    pub fn is_worth_telling(&self) -> bool {
-        self.connections() > 1
+    pub const fn is_worth_telling(&self) -> bool {
+        self.connections > 1
     }
 
     /// Returns the time of the last event.
@@ -265,7 +234,7 @@ fn without_numbers(text: &str) -> impl Iterator<Item = char> {
 mod tests {
     use super::super::Connection;
     use super::*;
-    use crate::event::{Cause, Closer, Event, Tally, Used};
+    use crate::event::{Cause, Event, Tally, Used};
 
     /// Puts a connection from its opening to its end into a run.
     fn put(run: &mut Run, number: u64, verdict: Verdict, names: &[String]) {
@@ -319,7 +288,7 @@ mod tests {
         assert_eq!(told(&run), expected);
         assert_eq!(run.verdicts()[1].connections, [9, 10, 11]);
         assert_eq!(run.kinds().find(|(kind, _)| *kind == Client), Some((Client, 4)));
-        assert_eq!((run.connections(), run.open(), run.lasted()), (11, 0, Some(Duration::from_millis(10_500))));
+        assert_eq!((run.connections, run.unended, run.lasted()), (11, 0, Some(Duration::from_millis(10_500))));
         assert_eq!((run.commands, run.findings, run.received), ([33, 11, 11], [11, 0], [55, 77]));
     }
 
@@ -343,7 +312,7 @@ mod tests {
             let names = [letters(number), format!("{}{}", letters(number + 1), "ü".repeat(100)), "IDLE".to_owned()];
             put(&mut run, number, verdict(kind, &text), &names);
         }
-        assert_eq!((run.connections(), run.kinds().map(|(_, count)| count).sum::<u64>()), (10_000, 10_000));
+        assert_eq!((run.connections, run.kinds().map(|(_, count)| count).sum::<u64>()), (10_000, 10_000));
         let verdicts = run.verdicts();
         assert_eq!(verdicts.len(), VerdictKind::ALL.len() * MAX_VERDICTS);
         for shared in verdicts {
@@ -356,24 +325,5 @@ mod tests {
             assert!(names.names.iter().all(|(name, _)| name.len() <= MAX_NAME));
             assert_eq!(names.sorted()[0], ("IDLE", 10_000));
         }
-        assert!(run.open.is_empty());
-    }
-
-    #[test]
-    fn connections_without_an_end_are_counted_unless_that_was_left_out() {
-        let mut run = Run::default();
-        let mut connection = Connection::default();
-        let opened = Event { from: Peer::Client, what: What::Opened(Box::default()) };
-        let closed = Closed { by: Closer::Ours, why: None, received: [0; 2], sent: [0; 2], inflated: [(0, 0); 2] };
-        let closed = Event { from: Peer::Client, what: What::Closed(Box::new(closed)) };
-        for number in [1, 2, 3] {
-            connection.number = number;
-            run.see(&Explained::bare(&connection, Time(0), &opened));
-        }
-        run.skip(&Explained::bare(&connection, Time(0), &closed));
-        connection.number = 2;
-        run.see(&Explained::bare(&connection, Time(0), &closed));
-        assert_eq!((run.connections(), run.ended(), run.open(), run.lasted()), (2, 1, 1, None));
-        assert!(run.is_worth_telling() && run.verdicts().is_empty());
     }
 }

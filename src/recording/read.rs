@@ -9,8 +9,8 @@ use super::line::{Block, Line, Octets, Other, Str};
 use super::lines::{self, Lines};
 use super::{FORMAT, Head, MAX_LINE, plain, quick};
 use crate::event::{
-    Batch, Data, Event, Form, Kind, MAX_HEAD, MAX_OCTETS, MAX_TEXT, Octets as Piece, Oddity, Opened, Peer, Reading,
-    Span, Text, Time, What, repeated,
+    Batch, Closed, Closer, Data, Event, Form, Kind, MAX_HEAD, MAX_OCTETS, MAX_TEXT, Octets as Piece, Oddity, Opened,
+    Peer, Reading, Span, Text, Time, What, repeated,
 };
 
 /// So many connections may be open at a time, somewhat more than `proxy` takes by default; those beyond are passed over, for whoever
@@ -57,6 +57,8 @@ struct Events {
     /// The number of the line in progress.
     number: u64,
     open: HashMap<u64, Lane>,
+    /// The time of the last event.
+    last: Time,
     /// What comes now belongs to another recording.
     over: bool,
     remarks: Vec<String>,
@@ -69,6 +71,30 @@ struct Events {
 struct Lane {
     form: Form,
     heads: [Vec<u8>; 2],
+    /// Bytes received from, and sent on to, `[client, server]`, as far as events tell.
+    received: [u64; 2],
+    sent: [u64; 2],
+}
+
+impl Lane {
+    /// Counts the bytes of an event.
+    fn count(&mut self, from: Peer, what: &What) {
+        let (received, sent) = match what {
+            What::Text(text) => {
+                let len = text.bytes.len() as u64;
+                let edit = text.edit.as_deref();
+                let ours = edit.is_some_and(|edit| edit.made.is_some());
+                let replaced = edit.filter(|edit| !edit.fired.is_empty()).map(|edit| edit.bytes.len() as u64);
+                let again = repeated(&text.oddities);
+                (if ours { 0 } else { len.saturating_sub(again) }, replaced.unwrap_or(len.saturating_sub(again)))
+            }
+            What::Data(data) => [data.len.saturating_sub(repeated(&data.oddities)); 2].into(),
+            _ => return,
+        };
+        let (from, to) = (from.index(), from.other().index());
+        self.received[from] = self.received[from].saturating_add(received);
+        self.sent[to] = self.sent[to].saturating_add(sent);
+    }
 }
 
 impl<R: Read> Reader<R> {
@@ -155,6 +181,19 @@ impl<R: Read> Reader<R> {
             last.push(format!("{} more lines are damaged", self.remarked() - REMARKS));
         }
         last
+    }
+
+    /// Returns the ends of the connections that have none, at the time of the last event: the recording is at its end.
+    pub fn close(&mut self) -> Vec<Batch> {
+        let mut open: Vec<(u64, Lane)> = self.events.open.drain().collect();
+        open.sort_unstable_by_key(|(number, _)| *number);
+        let end = |(connection, lane): (u64, Lane)| {
+            let Lane { received, sent, .. } = lane;
+            let closed = Closed { by: Closer::Unseen, why: None, received, sent, inflated: [(0, 0); 2] };
+            let event = Event { from: Peer::Client, what: What::Closed(Box::new(closed)) };
+            Batch { connection, at: self.events.last, bytes: Vec::new(), events: vec![event] }
+        };
+        open.into_iter().map(end).collect()
     }
 
     /// Puts the next events into `batch`, which is emptied first: those of one connection and one moment.
@@ -285,8 +324,11 @@ impl Events {
         };
         match what {
             Ok(Some(what)) => {
-                if matches!(what, What::Closed(_)) {
-                    self.open.remove(&number);
+                self.last = self.last.max(batch.at);
+                match self.open.get_mut(&number) {
+                    Some(_) if matches!(what, What::Closed(_)) => drop(self.open.remove(&number)),
+                    Some(lane) => lane.count(from, &what),
+                    None => {}
                 }
                 batch.events.push(Event { from, what });
             }

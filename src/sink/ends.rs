@@ -1,7 +1,7 @@
 //! Connections by their ends: an opening and a close with its summary, and nothing between. An opening waits for its close, so that
 //! both are shown together, however many connections are open at once.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ impl<S: Sink> OnlyEnds<S> {
 #[derive(Debug, Default)]
 pub struct Ends {
     /// The openings of connections that are open. Bounded by their number.
-    openings: BTreeMap<u64, Opening>,
+    openings: HashMap<u64, Opening>,
 }
 
 #[derive(Debug)]
@@ -68,14 +68,5 @@ impl Gate for Ends {
         if matches!(event.event.what, What::Closed(_)) {
             self.openings.remove(&event.connection.number);
         }
-    }
-
-    fn end(&mut self, sink: &mut dyn Sink) -> io::Result<()> {
-        for (number, opening) in std::mem::take(&mut self.openings) {
-            let mut connection = Connection::default();
-            (connection.number, connection.opened) = (number, Some(Arc::clone(&opening.opened)));
-            opening.put(&connection, sink)?;
-        }
-        Ok(())
     }
 }

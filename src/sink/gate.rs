@@ -11,10 +11,6 @@ pub trait Gate: Send {
     fn put(&mut self, event: &Explained<'_>, sink: &mut dyn Sink) -> io::Result<()>;
     /// Takes note of an event that was kept back before it came here.
     fn skip(&mut self, _: &Explained<'_>) {}
-    /// Gives the sink what was kept for it; no more events will come.
-    fn end(&mut self, _: &mut dyn Sink) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 /// A sink that is given only what a gate lets through.
@@ -53,7 +49,6 @@ impl<G: Gate, S: Sink> Sink for Behind<G, S> {
     }
 
     fn end(&mut self) -> io::Result<()> {
-        self.gate.end(&mut self.sink)?;
         self.sink.end()
     }
 }

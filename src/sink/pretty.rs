@@ -403,7 +403,6 @@ impl<W: Write + Send> Sink for Pretty<W> {
     }
 
     fn skip(&mut self, event: &Explained<'_>) {
-        self.run.skip(event);
         match event.event.what {
             What::Closed(_) => self.leave(event.connection.number),
             What::Data(ref data) => drop(self.bulk.take(event, data)),

@@ -16,14 +16,14 @@ const NAMED: usize = 8;
 /// Returns how many connections there were, and how long it took.
 #[must_use]
 pub fn heading(run: &Run) -> String {
-    let mut text = amount(run.connections(), "connection");
+    let mut text = amount(run.connections, "connection");
     if let Some(lasted) = run.lasted() {
         text += &format!(" in {}", duration(lasted));
     }
-    match run.open() {
+    match run.unended {
         0 => {}
         1 => text += "; 1 has no recorded end",
-        open => text += &format!("; {} have no recorded end", thousands(open)),
+        more => text += &format!("; {} have no recorded end", thousands(more)),
     }
     text
 }
@@ -77,23 +77,18 @@ pub const fn kind_of(kind: VerdictKind) -> &'static str {
     }
 }
 
-/// Returns the totals: `24 commands, 1 refused; 60 bytes from clients, 120 bytes from servers`. `None` if no connection ended.
+/// Returns the totals: `24 commands, 1 refused; 60 bytes from clients, 120 bytes from servers`.
 #[must_use]
-pub fn totals(run: &Run) -> Option<String> {
+pub fn totals(run: &Run) -> String {
     let [sent, refused, unanswered] = run.commands;
-    let mut text = match (run.ended(), run.open()) {
-        (0, _) => return None,
-        (_, 0) => String::new(),
-        (ended, _) => format!("in the {} that ended: ", thousands(ended)),
-    };
-    text += &amount(sent, "command");
+    let mut text = amount(sent, "command");
     for (number, word) in [(refused, "refused"), (unanswered, "unanswered")] {
         if number > 0 {
             text += &format!(", {} {word}", thousands(number));
         }
     }
     let [client, server] = run.received;
-    Some(text + &format!("; {} from clients, {} from servers", amount(client, "byte"), amount(server, "byte")))
+    text + &format!("; {} from clients, {} from servers", amount(client, "byte"), amount(server, "byte"))
 }
 
 /// Returns how many findings there were, if any.
@@ -111,7 +106,7 @@ pub fn lists(run: &Run) -> Vec<(&'static str, Vec<String>)> {
         ("used, not advertised:", &run.unadvertised),
         ("hidden by a rule, tried all the same:", &run.hidden_tried),
     ];
-    let lists = lists.map(|(heading, names)| (heading, list(names, run.ended())));
+    let lists = lists.map(|(heading, names)| (heading, list(names, run.connections)));
     lists.into_iter().filter(|(_, names)| !names.is_empty()).collect()
 }
 
@@ -154,7 +149,7 @@ pub fn write(page: &mut Page, run: &Run) {
         page.unit(Ink::Plain, &format!("({}{})", named.join(", "), more(verdict)));
         page.end();
     }
-    for text in others.into_iter().chain(totals(run)) {
+    for text in others.into_iter().chain([totals(run)]) {
         page.remark();
         page.words(Ink::Plain, &text);
         page.end();

@@ -166,18 +166,22 @@ pub fn flagged() -> Arc<AtomicBool> {
     drop(LastResort::prepare(Hangups::End, false));
     let flag = Arc::new(AtomicBool::new(false));
     let raised = Arc::clone(&flag);
+    let (ready, prepared) = mpsc::channel();
     let wait = move || {
         // Without a runtime or a thread for this, the last resort is left.
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
         runtime.block_on(async {
             let mut signals = Signals::catch(Hangups::End);
+            drop(ready);
             signals.next().await;
             raised.store(true, Ordering::SeqCst);
             signals.next().await;
             std::process::exit(130);
         });
     };
-    let _ = thread::Builder::new().name("stop".to_owned()).spawn(wait);
+    if thread::Builder::new().name("stop".to_owned()).spawn(wait).is_ok() {
+        let _: Result<(), _> = prepared.recv();
+    }
     flag
 }
 

@@ -113,7 +113,10 @@ pub fn run(flags: &cli::Read) -> Result<u8, Problem> {
     let reading = thread::Builder::new().name("read".to_owned()).spawn(move || match source {
         Source::Recordings(reader, rest) => {
             let mut rest = rest.into_iter();
-            let fine = hand_over(*reader, &first, &mut rest, follow, &stop, &sender);
+            let mut reader = *reader;
+            let fine = hand_over(&mut reader, &first, &mut rest, follow, &stop, &sender);
+            // Nobody may be left who wants them.
+            let _ = sender.send(Handed::Batches(reader.close(), true));
             fine && (stop.load(Ordering::SeqCst) || rest.next().is_none())
         }
         Source::Foreign(foreign) => {
@@ -247,7 +250,7 @@ fn anonymiser(flags: &cli::Read, protocols: &Protocols) -> Result<Option<Anonymi
 
 /// Reads all files to their ends. False if something was damaged, or could not be read.
 fn hand_over(
-    mut reader: Reader<Input>,
+    reader: &mut Reader<Input>,
     first: &str,
     inputs: &mut vec::IntoIter<(String, Input)>,
     mut follow: Option<Follow>,
@@ -258,7 +261,7 @@ fn hand_over(
     let mut fine = true;
     loop {
         // Only the last one still grows.
-        let read = file(&mut reader, &name, follow.as_mut().filter(|_| inputs.len() == 0), stop, sender);
+        let read = file(reader, &name, follow.as_mut().filter(|_| inputs.len() == 0), stop, sender);
         fine &= read.is_ok() && reader.remarked() == 0;
         match read {
             // Nobody wants to see more.

@@ -73,9 +73,33 @@ fn only_the_ends_of_connections_are_shown_each_with_its_opening() {
     let part = read(&made(), &["--summary", "--time", "none", "-f", "conn != 2 && command == NOOP"]);
     assert_eq!(ends(&part), ["#1 =", "#1", "#3 =", "#3"], "{part}");
     assert!(!part.contains("not shown"), "nothing is said of what --summary leaves out: {part}");
-    // Of a connection that the file does not end, the beginning is shown.
-    let cut: String = made().lines().take(9).map(|line| format!("{line}\n")).collect();
-    assert_eq!(ends(&read(&cut, &["--summary", "--time", "none"])), ["#1 =", "#2 ="]);
+}
+
+/// A program that was killed, or goes on: what the file has is judged all the same, and nobody is accused.
+#[test]
+fn connections_that_a_recording_does_not_end_are_judged_at_its_end() {
+    let mut cut: String = made().lines().take(6).map(|line| format!("{line}\n")).collect();
+    cut +=
+        &format!("{{\"at\":{}000000000,\"conn\":2,\"from\":\"client\",\"frame\":2,\"line\":\"b1 NOOP\"}}\n", TEN + 30);
+    let all = read(&cut, &["--summary", "--time", "none"]);
+    assert_eq!(ends(&all), ["#1 =", "#1", "#2 =", "#2"], "{all}");
+    for part in [
+        "#1 == its end is not in the file after 30.00 s",
+        "verdict: waiting: the client for the server's reply to a1 NOOP, since 26.00 s; then the file ends",
+        "9 octets from the client, 15 octets from the server",
+        "== 2 connections in 30.00 s; 2 have no recorded end",
+    ] {
+        assert!(all.contains(part), "{part}: {all}");
+    }
+    assert!(!all.contains('!'), "nobody is accused: {all}");
+    // A copy is the same, and so is what is left of a part.
+    let folder = tempfile::tempdir().expect("a folder");
+    let copy = folder.path().join("copy.imapscope").display().to_string();
+    read(&cut, &["-o", &format!("record:{copy}")]);
+    let copy = fs::read_to_string(&copy).expect("a recording");
+    assert_eq!(read(&copy, &[]), read(&cut, &[]));
+    let early = read(&made(), &["--until", "10:00:05"]);
+    assert!(!early.contains("not in the file"), "the file goes on: {early}");
 }
 
 #[test]

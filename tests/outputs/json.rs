@@ -111,6 +111,15 @@ fn what_does_not_fit_is_found() {
     assert!(fits(|line| line["surplus"] = 1.into()).is_err_and(|what| what.contains("surplus")));
     assert!(fits(|line| line["kind"] = "wombat".into()).is_err_and(|what| what.contains("wombat")));
     assert!(fits(|line| line["conn"] = (-1).into()).is_err());
+    // All but the last line of a run belong to a connection.
+    let schema: Value = serde_json::from_str(SCHEMA).expect("JSON");
+    let kinds = |kinds: &Value| -> BTreeSet<String> {
+        kinds.as_array().expect("a list").iter().filter_map(Value::as_str).map(str::to_owned).collect()
+    };
+    let mut of_connections = kinds(&schema["allOf"][0]["if"]["properties"]["kind"]["enum"]);
+    assert_eq!(schema["allOf"][0]["then"], serde_json::json!({"required": ["conn", "from"]}));
+    of_connections.insert("run".to_owned());
+    assert_eq!(of_connections, kinds(&schema["properties"]["kind"]["enum"]));
     assert!(fits(|line| drop(line.as_object_mut().expect("an object").remove("state"))).is_err());
     assert!(
         fits(|line| line["kind"] = "data".into()).is_err_and(|what| what.contains("size") || what.contains("data"))

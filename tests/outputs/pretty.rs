@@ -396,7 +396,4 @@ const CROWD: &str = r##"12:00:00.000 #7 == 127.0.0.1:54327 -> mail.example.org:1
 12:00:00.008 #13   == 127.0.0.1:54333 -> mail.example.org:143
                    | imap, 2026-11-24; rules may change what the client sends
 12:00:00.009 #13   C: selected c1 NOOP
-
-12:00:00.009       == 4 connections in 9.0 ms; 3 have no recorded end
-                   | in the 1 that ended: 0 commands; 1,234 bytes from clients, 56,789 bytes from servers
 "##;

@@ -316,7 +316,6 @@ impl<W: Write + Send> Sink for Html<W> {
     }
 
     fn skip(&mut self, event: &Explained<'_>) {
-        self.run.skip(event);
         match event.event.what {
             What::Octets(_) => {}
             What::Closed(_) => drop(self.ledgers.remove(&event.connection.number)),

@@ -26,7 +26,7 @@ pub fn write(page: &mut Markup, run: &Run) {
         page.within("", &more(verdict), "</li>");
     }
     page.raw(if shown.is_empty() { "" } else { "</ul>" });
-    for text in others.into_iter().chain(totals(run)).chain(broken(run)) {
+    for text in others.into_iter().chain([totals(run)]).chain(broken(run)) {
         page.within("<p>", &text, "</p>");
     }
     for (heading, names) in lists(run) {

@@ -193,8 +193,8 @@ fn tally(object: &mut Object<'_>, tally: &Tally) {
 
 /// Writes what all connections come to.
 pub fn run(object: &mut Object<'_>, run: &Run) {
-    object.number("connections", run.connections());
-    object.number("ended", run.ended());
+    object.number("connections", run.connections);
+    object.number("ended", run.connections - run.unended);
     if let Some(lasted) = run.lasted() {
         object.seconds("lasted", lasted);
     }

@@ -58,10 +58,6 @@ impl<W: Write + Send> Sink for Json<W> {
         Ok(())
     }
 
-    fn skip(&mut self, event: &Explained<'_>) {
-        self.run.skip(event);
-    }
-
     fn is_full(&self) -> bool {
         self.out.len() >= FULL
     }
