@@ -25,7 +25,9 @@ use serde::{Deserialize, Serialize};
 
 pub use connection::{Closed, Closer, Opened, RouteName};
 pub use data::{Data, DataKind, MAX_HEAD, MAX_OCTETS, MAX_SUBJECT, Octets};
-pub use explained::{FILLER, Fate, Mark, Note, NoteKind, Role, Summary, Tally, Used, Waiting, is_masked};
+pub use explained::{
+    Consequence, Culprit, FILLER, Fate, Mark, Note, NoteKind, Role, Severity, Summary, Tally, Used, Waiting, is_masked,
+};
 pub use known::{Known, Part, Value};
 pub use list::{Item, List, ListKind};
 pub use oddity::{FalseEnd, LineEnd, Oddity, repeated, says_odd};

@@ -45,7 +45,7 @@
 //! | fault | what a rule does to the connection: octets wait, leave slowly, or end |
 //! | tap, edit | a lane in which no rule can change anything; one in which a rule may |
 //! | mark, note, finding | the role of a span; an explanation; a note that names a violation and its culprit |
-//! | check | what finds a violation, by its name; a finding is of one ([`event::Note::check`]) |
+//! | check | what finds a violation, by its name; a finding is of one ([`mod@check`]) |
 //! | verdict | what a connection comes to, in one sentence, at its end ([`event::Verdict`]) |
 //! | filter | a condition that says what is shown |
 //! | family | capabilities with one head: `THREAD=REFERENCES` is one of `THREAD=*` ([`grammar::member`]) |
@@ -106,13 +106,14 @@
 //! | [`wording`] | how numbers, times and suggestions are said | nothing |
 //! | [`grammar`] | what words mean and what follows them, from TOML | event |
 //! | [`exchange`] | connections, commands with their replies, and what a run comes to; facts, no words | event, grammar, wire |
+//! | [`mod@check`] | the kinds of violations: ids, severities, sections, what to do | event, grammar |
 //! | [`wire`] | where texts end and how they read; octets only | event |
-//! | [`rules`] | what the user wants changed, and what shown | event, exchange, wire |
+//! | [`rules`] | what the user wants changed, and what shown | check, event, exchange, wire |
 //! | [`session`] | one connection: lanes, and who waits for what | event, exchange, grammar, wire, rules |
-//! | [`explain`] | what events mean | event, exchange, grammar, wire |
+//! | [`explain`] | what events mean | check, event, exchange, grammar, wire |
 //! | [`anonymise`] | what of a recording names somebody | event, grammar, wire |
 //! | [`mod@file`] | files that are written: whose links are followed, what is there already; how much is read of small ones | nothing |
-//! | [`sink`] | how things look | event, exchange, file |
+//! | [`sink`] | how things look | check, event, exchange, file |
 //! | [`recording`] | what connections reported, in a file | event, exchange, sink, wire |
 //! | [`foreign`] | what files of other programs hold: transcripts, raw logs, captures | event |
 //! | [`net`] | sockets, TLS, time, the queue; not what octets mean | event, file, session |
@@ -311,7 +312,7 @@
 //!   for each, the session asks the form how many lines make the next text (`session/read.rs`), and everything else is in
 //!   the tables. No module but [`explain`] asks which command this is (the session does of two: RSET is no
 //!   greeting, and USER names who logs in), and none which protocol. Where explanations need the
-//!   number of a section, `explain/book.rs` has it.
+//!   number of a section, `check/` has it.
 //! - **Without tags, order is all there is.** A reply answers the oldest command; a count says how many it has (LMTP, PRDR). A
 //!   reply too many is said once, and pairs again as soon as a command is alone. Of commands that are too many to be kept,
 //!   the newest lose their pairing, so that those before them keep theirs (`Dialogue::queued`).
@@ -398,7 +399,7 @@
 //! | an action | `rules/action.rs`, its syntax in `rules/parse.rs`, and what it does in `rules/draft.rs` (to a text) or `session/edit.rs` (to more); a dialogue |
 //! | a fault | `rules/fault.rs`, its syntax, and `net/trouble.rs`, where it happens |
 //! | a field of conditions | a row of `FIELDS` in `rules/condition.rs`, its fact in `rules/fact.rs` and `rules/filter.rs`, what `explain` says (`rules/book.rs`), and the table in `sink/html/condition.js` |
-//! | a finding | [`event::Oddity`] where the session sees it, or a note in [`explain`]; a dialogue that has it and one that has not |
+//! | a check | a row in [`mod@check`], in the file of its protocol; [`event::Oddity`] where the session sees it, or a finding in [`explain`]; its id in `sink/html/condition.js`; a dialogue that has it and one that has not |
 //! | something that can be owed | [`event::Owed`], where `session/owed.rs` sees it, its words in `explain/waiting.rs`; rows in `tests/explaining/waits.rs` |
 //! | a form of foreign files | a module in `foreign/`, and how it begins in [`foreign::Kind::of`] |
 //! | a kind of event | [`event::What`], its line in `recording/line.rs`, what the sinks make of it; a dialogue, which is recorded and read again by itself |
@@ -437,6 +438,7 @@
 //! - Golden logs have no clock: the driver of a test gives the time.
 
 pub mod anonymise;
+pub mod check;
 pub mod cli;
 pub mod event;
 pub mod exchange;

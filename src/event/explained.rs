@@ -69,8 +69,101 @@ pub struct Note {
     pub text: String,
     /// Where the rule or meaning is written: `RFC 9051 section 6.3.1`.
     pub rfc: Option<String>,
-    /// Of a finding: the name of the check that it is of; empty for every other note.
+    /// Of a finding: the id of its check; empty for every other note.
     pub check: &'static str,
+    /// Of a finding: the bytes of the text that it is about, if that is not all of it.
+    pub span: Option<Span>,
+    /// Of a finding: the first cause, if it follows from another one.
+    pub consequence: Option<Consequence>,
+}
+
+impl Note {
+    /// A note with the place of a rule or meaning, which may be empty.
+    #[must_use]
+    pub fn new(kind: NoteKind, text: impl Into<String>, rfc: &str) -> Self {
+        let rfc = (!rfc.is_empty()).then(|| rfc.to_owned());
+        Note { kind, about: None, text: text.into(), rfc, check: "", span: None, consequence: None }
+    }
+}
+
+/// The finding from which another one follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Consequence {
+    /// The frame in which it was made.
+    pub frame: u64,
+    /// The id of its check.
+    pub check: &'static str,
+}
+
+/// How bad a violation is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Legal, and known to break peers. Accuses nobody.
+    Quirk,
+    /// A rule with SHOULD is broken.
+    Should,
+    /// A rule with MUST, or the grammar, is broken.
+    Must,
+}
+
+impl Severity {
+    /// All of them, the worst first.
+    pub const ALL: [Severity; 3] = [Severity::Must, Severity::Should, Severity::Quirk];
+
+    /// `must`, `should` or `quirk`.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Severity::Must => "must",
+            Severity::Should => "should",
+            Severity::Quirk => "quirk",
+        }
+    }
+}
+
+/// Whose fault a violation is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Culprit {
+    /// The client's.
+    Client,
+    /// The server's.
+    Server,
+    /// That of both.
+    Both,
+    /// That of a box between them.
+    Path,
+    /// Nobody's.
+    #[default]
+    None,
+}
+
+impl Culprit {
+    /// `client`, `server`, `both`, `path` or `none`.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Culprit::Client => "client",
+            Culprit::Server => "server",
+            Culprit::Both => "both",
+            Culprit::Path => "path",
+            Culprit::None => "none",
+        }
+    }
+
+    /// Returns true if this peer is at fault, alone or with the other one.
+    #[must_use]
+    pub const fn has(self, peer: Peer) -> bool {
+        matches!((self, peer), (Culprit::Client, Peer::Client) | (Culprit::Server, Peer::Server) | (Culprit::Both, _))
+    }
+}
+
+impl From<Peer> for Culprit {
+    fn from(peer: Peer) -> Self {
+        match peer {
+            Peer::Client => Culprit::Client,
+            Peer::Server => Culprit::Server,
+        }
+    }
 }
 
 /// The sorts of notes.
@@ -92,8 +185,8 @@ pub enum NoteKind {
     Rule,
     /// Progress of the session: IDLE began, state changed, layer began.
     Session,
-    /// A violation, with the culprit if that is known.
-    Finding(Option<Peer>),
+    /// A violation, and whose fault it is.
+    Finding(Culprit),
 }
 
 /// What became of a capability between the server and the client.

@@ -1,6 +1,6 @@
 //! What a connection comes to: who is at fault, who waits for what, or after which line the client stopped.
 
-use super::{Peer, Time};
+use super::{Culprit, Time};
 
 /// What a connection comes to, at its end.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -82,8 +82,8 @@ impl VerdictKind {
 pub struct Cause {
     /// The name of the check; empty where none is concerned.
     pub check: &'static str,
-    /// Whose fault it is; `None` where it is nobody's.
-    pub culprit: Option<Peer>,
+    /// Whose fault it is.
+    pub culprit: Culprit,
     /// The frame in which it was seen; 0 for what concerns the connection as a whole.
     pub frame: u64,
     /// When.

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use super::Explained;
-use crate::event::{Closed, Closer, Peer, Summary, Time, Verdict, VerdictKind, What};
+use crate::event::{Closed, Closer, Culprit, Summary, Time, Verdict, VerdictKind, What};
 
 /// Maximum number of different verdicts of each kind that are kept.
 pub const MAX_VERDICTS: usize = 8;
@@ -64,7 +64,7 @@ pub struct Shared {
     /// The check that gives it; empty where none does.
     pub check: &'static str,
     /// Whose fault it is.
-    pub culprit: Option<Peer>,
+    pub culprit: Culprit,
     /// The sentence of the first of these connections, [`MAX_SENTENCE`] bytes at most.
     pub text: String,
     /// How many connections share it.
@@ -234,7 +234,7 @@ fn without_numbers(text: &str) -> impl Iterator<Item = char> {
 mod tests {
     use super::super::Connection;
     use super::*;
-    use crate::event::{Cause, Event, Tally, Used};
+    use crate::event::{Cause, Event, Peer, Tally, Used};
 
     /// Puts a connection from its opening to its end into a run.
     fn put(run: &mut Run, number: u64, verdict: Verdict, names: &[String]) {

@@ -2,9 +2,9 @@
 //! which its answer to EHLO shows: the finding waits for that answer.
 
 use super::Explainer;
-use super::book::Book;
-use super::finding::{finding, note};
-use crate::event::{NoteKind, Peer};
+use crate::check::Standard;
+use crate::check::session::BEFORE_GREETING;
+use crate::event::{Note, NoteKind, Peer};
 use crate::exchange::capability::Names;
 use crate::grammar::{Command, Lists};
 
@@ -26,17 +26,16 @@ pub(super) enum Early {
 impl Explainer {
     /// A command came before the greeting.
     pub(super) fn spoke_early(&mut self, known: &Command) {
-        if self.early != Early::No || !matches!(self.book, Book::Smtp | Book::Pop3) {
+        if self.early != Early::No || !matches!(self.standard, Standard::Smtp | Standard::Pop3) {
             return;
         }
-        if self.book == Book::Smtp && known.lists == Some(Lists::Capabilities) {
+        if self.standard == Standard::Smtp && known.lists == Some(Lists::Capabilities) {
             self.early = Early::Held;
             let text = "sent before the greeting of the server, which is allowed only if the server offers PIPECONNECT";
-            return self.notes.push(note(NoteKind::Session, text, "RFC 5321 section 4.3.1"));
+            return self.notes.push(Note::new(NoteKind::Session, text, "RFC 5321 section 4.3.1"));
         }
         self.early = Early::Judged;
-        let rfc = if self.book == Book::Smtp { "RFC 5321 section 4.3.1" } else { "RFC 1939 section 3" };
-        self.notes.push(finding(Peer::Client, "before-greeting", "spoke before the greeting of the server", rfc));
+        self.notes.push(BEFORE_GREETING.found(Peer::Client, "spoke before the greeting of the server", self.standard));
     }
 
     /// The server has listed what it offers.
@@ -45,7 +44,7 @@ impl Explainer {
             self.early = Early::Judged;
             if !ALLOWED.iter().any(|name| server.has(name)) {
                 let text = "spoke before the greeting of the server, which does not offer PIPECONNECT";
-                self.notes.push(finding(Peer::Client, "before-greeting", text, "RFC 5321 section 4.3.1"));
+                self.notes.push(BEFORE_GREETING.found(Peer::Client, text, self.standard));
             }
         }
     }

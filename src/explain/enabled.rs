@@ -1,9 +1,9 @@
 //! What a client may use only once the server has said ENABLED (RFC 5161 section 3.1). To ask for a name is no fault, whatever
 //! the server offers: it ignores names that it does not know. To use an extension that was not confirmed is one.
 
-use super::book::Book;
-use super::finding::finding;
 use super::{Explainer, MAX_NAME};
+use crate::check::Standard;
+use crate::check::imap::ENABLE_MISSING;
 use crate::event::Peer;
 use crate::exchange::words::Words;
 use crate::grammar::{Command, Grammar};
@@ -71,7 +71,11 @@ impl Explainer {
 
     /// Finds UTF-8 in the arguments of a command, where the client asked for that and did not get it.
     pub(super) fn unconfirmed_utf8(&mut self, known: &Command, arguments: &[u8]) {
-        if self.book != Book::Imap || arguments.is_ascii() || known.secret.is_some() || !self.knows_what_is_enabled() {
+        if self.standard != Standard::Imap
+            || arguments.is_ascii()
+            || known.secret.is_some()
+            || !self.knows_what_is_enabled()
+        {
             return;
         }
         let asked = self.who.as_ref().is_some_and(|who| UTF8.iter().any(|name| who.enabled.asked.has(name)));
@@ -93,6 +97,6 @@ impl Explainer {
 
     fn not_enabled(&mut self, feature: &str, name: &str) {
         let text = format!("{feature} requires ENABLE {name} first, and the server has not confirmed it with ENABLED");
-        self.notes.push(finding(Peer::Client, "not-enabled", text, "RFC 5161 section 3.1"));
+        self.notes.push(ENABLE_MISSING.found(Peer::Client, text, self.standard));
     }
 }

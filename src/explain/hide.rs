@@ -1,8 +1,7 @@
 //! Masking: what must not be shown of texts and of data is overwritten in the arena before anything is said of it.
 
-use super::finding::note;
 use super::{Explainer, add, phrase, range, url};
-use crate::event::{Data, DataKind, Form, Kind, NoteKind, Peer, Span, Text};
+use crate::event::{Data, DataKind, Form, Kind, Note, NoteKind, Peer, Span, Text};
 
 impl Explainer {
     /// Adds what must not be shown besides what the session has found, and masks all of it.
@@ -71,7 +70,7 @@ impl Explainer {
         self.vault.hide(&mut bytes[span.clone()], &echoes);
         if !span.is_empty() && !data.secret {
             let text = phrase::subject(&bytes[span]);
-            self.notes.push(note(NoteKind::Decoded, format!("subject {text}"), ""));
+            self.notes.push(Note::new(NoteKind::Decoded, format!("subject {text}"), ""));
         }
     }
 }

@@ -2,11 +2,11 @@
 //! (RFC 5802 section 6, RFC 9266), and STARTTLS that a rule hides from a client that would need it.
 
 use super::Explainer;
-use super::book::Book;
-use super::finding::{nobodys, note};
 use super::phrase;
 use super::sasl::Exchange;
-use crate::event::{NoteKind, Status};
+use crate::check::Standard;
+use crate::check::tls::CHANNEL_BINDING;
+use crate::event::{Note, NoteKind, Peer, Status};
 use crate::exchange::capability::{Names, word};
 use crate::grammar::Then;
 
@@ -43,7 +43,7 @@ impl Explainer {
                 phrase::names(&bound)
             );
             self.hurdles.told[0] = true;
-            self.notes.push(note(NoteKind::Session, text, BINDING));
+            self.notes.push(Note::new(NoteKind::Session, text, BINDING));
         }
         let (_, client) = self.connection.offers.sides();
         let login = |name: &str| {
@@ -52,19 +52,21 @@ impl Explainer {
         };
         let text = if !self.hurdles.hidden || self.hurdles.told[1] {
             return;
-        } else if self.book == Book::Imap && client.has("LOGINDISABLED") {
+        } else if self.standard == Standard::Imap && client.has("LOGINDISABLED") {
             "LOGINDISABLED while STARTTLS is hidden: a client gives up here; hide it too (--drop-cap LOGINDISABLED), and reach the \
              server with TLS (imaps:// or imap+starttls://), so that it takes logins"
-        } else if matches!(self.book, Book::Smtp | Book::Pop3 | Book::Managesieve) && !client.iter().any(login) {
+        } else if matches!(self.standard, Standard::Smtp | Standard::Pop3 | Standard::Managesieve)
+            && !client.iter().any(login)
+        {
             "no way to log in while STARTTLS is hidden: many servers tell of logins under TLS only; reach the server with TLS \
              (a scheme with s or +starttls), so that it does"
         } else {
             return;
         };
-        let place = self.book.tls();
-        let place = if self.book == Book::Imap { "RFC 9051 section 6.2.3" } else { place };
+        let place = self.standard.tls();
+        let place = if self.standard == Standard::Imap { "RFC 9051 section 6.2.3" } else { place };
         self.hurdles.told[1] = true;
-        self.notes.push(note(NoteKind::Session, text, place));
+        self.notes.push(Note::new(NoteKind::Session, text, place));
     }
 
     /// After a message of the client's in an exchange: whether it can succeed.
@@ -73,7 +75,7 @@ impl Explainer {
         let Some(text) = self.doomed(exchange) else { return };
         if self.hurdles.exchange.replace(exchange.frame) != Some(exchange.frame) {
             let text = format!("{text}; neither peer is at fault");
-            self.notes.push(nobodys("channel-binding", text, BINDING));
+            self.notes.push(CHANNEL_BINDING.found_in(Peer::Client, text, BINDING));
         }
     }
 
@@ -110,11 +112,11 @@ impl Explainer {
         }
         if exchange.is_some_and(|exchange| self.doomed(exchange).is_some()) {
             let text = "as was to be expected of a login that is bound to the TLS of the other leg, or would have been";
-            self.notes.push(note(NoteKind::Session, text, BINDING));
+            self.notes.push(Note::new(NoteKind::Session, text, BINDING));
         }
         let code = code.unwrap_or_default();
         let named = ["PRIVACYREQUIRED", "ENCRYPT-NEEDED"].iter().any(|name| code.eq_ignore_ascii_case(name.as_bytes()));
-        let numbered = matches!(self.book, Book::Smtp | Book::Other)
+        let numbered = matches!(self.standard, Standard::Smtp | Standard::Other)
             && [&b"538"[..], b"523", b"483"].iter().any(|number| shown.starts_with(number));
         let says = |word: &&[u8]| shown.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word));
         let wants = named || numbered || WORDS.iter().any(says);
@@ -122,7 +124,7 @@ impl Explainer {
             let text = "the server wants TLS first, and STARTTLS is hidden from the client: reach the server with TLS (a scheme \
                         with s or +starttls), or do not hide it";
             self.hurdles.told[2] = true;
-            self.notes.push(note(NoteKind::Session, text, self.book.tls()));
+            self.notes.push(Note::new(NoteKind::Session, text, self.standard.tls()));
         }
     }
 }

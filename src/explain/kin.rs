@@ -1,10 +1,11 @@
 //! SMTP and LMTP, which differ in their first command only (RFC 2033 section 4.1): which of them a peer speaks, where the route
 //! says the other. A server's greeting may name one and mean both, so that only a refusal is proof.
 
-use super::book::Book;
-use super::finding::{WRONG_PROTOCOL, finding, note, other};
+use super::foreign::other;
 use super::{Explainer, Met, failed};
-use crate::event::{NoteKind, Peer, State, Status};
+use crate::check::Standard;
+use crate::check::session::WRONG_PROTOCOL;
+use crate::event::{Note, NoteKind, Peer, State, Status};
 use crate::exchange::Exchange;
 use crate::wire::foreign::{names_lmtp, names_smtp};
 
@@ -19,7 +20,7 @@ impl Explainer {
 
     /// A server's first reply: it may name the other protocol.
     pub(super) fn kin_of_greeting(&mut self, state: State, shown: &[u8]) {
-        if self.book != Book::Smtp || state != State::Greeting {
+        if self.standard != Standard::Smtp || state != State::Greeting {
             return;
         }
         let lmtp = self.is_lmtp();
@@ -29,20 +30,20 @@ impl Explainer {
             let text = format!(
                 "the greeting names {name}: if the server speaks only that, the route needs the scheme {scheme}://"
             );
-            self.notes.push(note(NoteKind::Session, text, PLACE));
+            self.notes.push(Note::new(NoteKind::Session, text, PLACE));
         }
     }
 
     /// A client's command: it may be the greeting of the other protocol.
     pub(super) fn kin_of_command(&mut self, verb: &[u8]) {
-        if self.book != Book::Smtp {
+        if self.standard != Standard::Smtp {
             return;
         }
         let lmtp = self.is_lmtp();
         let theirs: &[&[u8]] = if lmtp { &[b"EHLO", b"HELO"] } else { &[b"LHLO"] };
         if theirs.iter().any(|name| verb.eq_ignore_ascii_case(name)) && self.first_time(Met::Status, b"kin") {
             let (name, scheme) = if lmtp { ("SMTP", "smtp") } else { ("LMTP", "lmtp") };
-            self.notes.push(finding(Peer::Client, WRONG_PROTOCOL, other(name, scheme, Peer::Client), PLACE));
+            self.notes.push(WRONG_PROTOCOL.found_in(Peer::Client, other(name, scheme, Peer::Client), PLACE));
         }
     }
 
@@ -52,7 +53,7 @@ impl Explainer {
         if self.other_kin && greets && failed(status) {
             self.other_kin = false;
             let (name, scheme) = if self.is_lmtp() { ("SMTP", "smtp") } else { ("LMTP", "lmtp") };
-            self.notes.push(finding(Peer::Server, WRONG_PROTOCOL, other(name, scheme, Peer::Server), PLACE));
+            self.notes.push(WRONG_PROTOCOL.found_in(Peer::Server, other(name, scheme, Peer::Server), PLACE));
         }
     }
 }

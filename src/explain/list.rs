@@ -1,6 +1,5 @@
 //! Capability lists in words: the first in full, entry by entry; later ones as what they change, and why.
 
-use super::finding::note;
 use super::{Explainer, Met, phrase};
 use crate::exchange::capability::{MAX_NAMES, Names, word};
 use std::borrow::Cow;
@@ -70,7 +69,7 @@ impl Explainer {
                 let on: Vec<String> = client.iter().map(str::to_owned).collect();
                 self.who.get_or_insert_default().enabled.confirm(client.iter());
                 let what = if on.is_empty() { "nothing".to_owned() } else { phrase::names(&on) };
-                self.notes.push(note(NoteKind::Session, format!("switched on: {what}"), "RFC 5161 section 3.2"));
+                self.notes.push(Note::new(NoteKind::Session, format!("switched on: {what}"), "RFC 5161 section 3.2"));
             }
             Some(ListKind::Enable) | None => {}
         }
@@ -83,7 +82,7 @@ impl Explainer {
             // A rule took the whole list away: the client knows what it knew.
             let hidden: Vec<&str> = server.iter().collect();
             let text = format!("the client does not see this list: {}", phrase::names(&hidden));
-            return self.notes.push(note(NoteKind::Difference, text, ""));
+            return self.notes.push(Note::new(NoteKind::Difference, text, ""));
         }
         let change = self.connection.offers.hear(&self.grammar, server.clone(), client.clone());
         self.implied(&change.hidden);
@@ -116,7 +115,7 @@ impl Explainer {
             [] => String::new(),
             hidden => format!("; kept from the client by a rule: {}", phrase::names(hidden)),
         };
-        self.notes.push(note(NoteKind::Difference, format!("{}{hidden}{}", parts.join("; "), reason.words()), ""));
+        self.notes.push(Note::new(NoteKind::Difference, format!("{}{hidden}{}", parts.join("; "), reason.words()), ""));
         for name in change.novel.iter().take(MAX_ENTRIES) {
             let fate = if server.has(name) { Fate::Kept } else { Fate::Added };
             self.notes.push(entry(&self.grammar, name, fate));
@@ -128,7 +127,7 @@ impl Explainer {
     fn more(&mut self, count: usize) {
         if count > MAX_ENTRIES {
             let text = format!("and {} more names", count - MAX_ENTRIES);
-            self.notes.push(note(NoteKind::Difference, text, ""));
+            self.notes.push(Note::new(NoteKind::Difference, text, ""));
         }
     }
 
@@ -139,7 +138,7 @@ impl Explainer {
             if self.first_time(Met::Implied, name.as_bytes()) {
                 let text =
                     format!("{by}, which is still offered, implies {name}: drop {by} too to see a client without");
-                self.notes.push(note(NoteKind::Rule, text, ""));
+                self.notes.push(Note::new(NoteKind::Rule, text, ""));
             }
         }
     }
@@ -203,7 +202,7 @@ fn entry(grammar: &Grammar, name: &str, fate: Fate) -> Note {
         about: Some(phrase::excerpt(about.as_bytes())),
         text: if beside.is_empty() { does } else { format!("{does} Value: {}", phrase::excerpt(beside.as_bytes())) },
         rfc: known.map(|known| known.rfc.clone()).filter(|rfc| !rfc.is_empty()),
-        check: "",
+        ..Note::new(NoteKind::Session, "", "")
     }
 }
 

@@ -1,11 +1,11 @@
 //! Credentials on their way: LOGIN, AUTHENTICATE and the lines of its exchange, decoded from the octets as they came,
 //! before these are masked. Decides what of them must not be shown beyond what the session has found.
 
-use super::book::Book;
 use super::enabled::Enabled;
 use super::phrase::quote;
 use super::sasl::{self, Exchange, Said};
-use super::{Explainer, add, finding, phrase};
+use super::{Explainer, add, phrase};
+use crate::check::Standard;
 use crate::event::{
     Data, DataKind, Decoded, Edited, Kind, Note, NoteKind, Oddity, Peer, Span, Status, Text, is_masked,
 };
@@ -89,7 +89,7 @@ impl Explainer {
     /// True for a response of IMAP that is no part of a login, as most that a server says are.
     fn is_about_mail(&self, text: &Text, bytes: &[u8]) -> bool {
         let Kind::Info { name, .. } = text.reading.kind else { return false };
-        self.book == Book::Imap && text.decoded.is_none() && !is_challenge(name.of(text.bytes.of(bytes)))
+        self.standard == Standard::Imap && text.decoded.is_none() && !is_challenge(name.of(text.bytes.of(bytes)))
     }
 
     /// What follows the last word of a line that is a verb, for a verb is no secret.
@@ -161,7 +161,7 @@ impl Explainer {
             }
             (Peer::Client, Kind::Sasl) => {
                 let line = body(raw);
-                let message = if self.book == Book::Managesieve { unquoted(line) } else { line };
+                let message = if self.standard == Standard::Managesieve { unquoted(line) } else { line };
                 let said = match &mut self.exchange {
                     // What comes as a literal is hidden, and which message the next one is cannot be known.
                     Some(exchange) if text.reading.literal.is_some() => {
@@ -198,7 +198,7 @@ impl Explainer {
                 }
                 None
             }
-            (Peer::Server, Kind::Reply { code: Some(code), .. }) if self.book == Book::Managesieve => {
+            (Peer::Server, Kind::Reply { code: Some(code), .. }) if self.standard == Standard::Managesieve => {
                 self.last_of_exchange(text, raw, code)
             }
             // It is a literal, of which only the size is known here.
@@ -221,7 +221,7 @@ impl Explainer {
                 None
             }
             // Only a challenge belongs here, or the reply: what the client's next message answers cannot be known.
-            (Peer::Server, Kind::Info { .. } | Kind::Unknown) if self.book == Book::Managesieve => {
+            (Peer::Server, Kind::Info { .. } | Kind::Unknown) if self.standard == Standard::Managesieve => {
                 self.exchange.as_mut()?.confuse();
                 None
             }
@@ -288,14 +288,14 @@ impl Explainer {
     fn keep(&mut self, said: Said) -> Note {
         said.loose.iter().for_each(|message| self.vault.remember_loose(message));
         said.secrets.iter().for_each(|secret| self.vault.remember(secret));
-        finding::note(NoteKind::Decoded, said.text, "")
+        Note::new(NoteKind::Decoded, said.text, "")
     }
 
     /// Like [`Self::keep`], for what the server said: a secret in it is its proof, which is remembered, or an echo, of which
     /// nothing is decoded.
     fn keep_challenge(&mut self, said: Said, echo: bool) -> Note {
         if echo && !self.vault.shows() {
-            return finding::note(NoteKind::Decoded, "challenge holds a secret of the client's: <hidden>", "");
+            return Note::new(NoteKind::Decoded, "challenge holds a secret of the client's: <hidden>", "");
         }
         self.keep(said)
     }
@@ -325,8 +325,8 @@ impl Explainer {
         let command = self.grammar.command(verb)?;
         let octets = arguments.of(raw);
         if command.then != Some(Then::Sasl) {
-            return match (self.book, command.name.as_str()) {
-                (Book::Imap, "LOGIN") | (Book::Pop3, "APOP") => {
+            return match (self.standard, command.name.as_str()) {
+                (Standard::Imap, "LOGIN") | (Standard::Pop3, "APOP") => {
                     let name = command.name.clone();
                     self.plain_login(frame, &name, raw, arguments, secrets)
                 }
@@ -349,7 +349,7 @@ impl Explainer {
             exchange.confuse();
         }
         let said = first.map(|line| {
-            let line = if self.book == Book::Managesieve { unquoted(line) } else { line };
+            let line = if self.standard == Standard::Managesieve { unquoted(line) } else { line };
             self.vault.remember(line);
             // With more words than one it is no message.
             let line =
@@ -418,7 +418,7 @@ impl Explainer {
         if is_password {
             self.password_of_claim(data.frame, head);
         }
-        self.notes.push(finding::note(NoteKind::Decoded, text, ""));
+        self.notes.push(Note::new(NoteKind::Decoded, text, ""));
     }
 
     fn plain_login(&mut self, frame: u64, name: &str, raw: &[u8], arguments: Span, secrets: &[Span]) -> Option<Note> {
@@ -451,7 +451,7 @@ impl Explainer {
         } else if !password.is_empty() {
             text.push_str(&format!(" {secret}={}", phrase::excerpt(password)));
         }
-        Some(finding::note(NoteKind::Decoded, text, ""))
+        Some(Note::new(NoteKind::Decoded, text, ""))
     }
 
     /// The name in a command's arguments was hidden: a name and a password, or something else.
@@ -496,7 +496,7 @@ fn is_challenge(name: &[u8]) -> bool {
 
 /// A note of what was decoded, if it says anything.
 fn words(text: &str) -> Option<Note> {
-    (!text.is_empty()).then(|| finding::note(NoteKind::Decoded, text, ""))
+    (!text.is_empty()).then(|| Note::new(NoteKind::Decoded, text, ""))
 }
 
 /// True for base64 that is no word of a language: a message of a login that nobody knows of.

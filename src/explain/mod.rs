@@ -2,10 +2,9 @@
 //! Lives on events and the grammar alone; knows no session, socket or sink, reads no clock. One [`Explainer`] a
 //! connection; its memory is bounded whatever the peers send (the constants of the files below).
 
-pub mod book;
 mod early;
 mod enabled;
-pub mod finding;
+mod foreign;
 mod hide;
 mod hurdle;
 pub mod imap;
@@ -33,17 +32,16 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::check::Standard;
 use crate::event::{
-    Batch, Closed, Closer, Data, DataKind, Event, Foreign, Kind, Layer, Mark, Note, NoteKind, Oddity, Peer, Reading,
-    Role, Span, Status, Text, Time, What, says_odd,
+    Batch, Closed, Closer, Culprit, Data, DataKind, Event, Foreign, Kind, Layer, Mark, Note, NoteKind, Oddity, Peer,
+    Reading, Role, Span, Status, Text, Time, What, says_odd,
 };
 use crate::exchange::words::Words;
 use crate::exchange::{Connection, Explained, Sent};
 use crate::grammar::Grammar;
 use crate::wire;
 use crate::wording::{amount, thousands};
-use book::Book;
-use finding::note;
 use imap::{Opinion, Strict};
 use sasl::Exchange;
 use secret::Vault;
@@ -65,7 +63,7 @@ const MARKS: usize = 32;
 #[derive(Debug)]
 pub struct Explainer {
     grammar: Arc<Grammar>,
-    book: Book,
+    standard: Standard,
     vault: Vault,
     connection: Connection,
     early: early::Early,
@@ -128,7 +126,7 @@ impl Explainer {
     pub fn new(grammar: Arc<Grammar>, show_secrets: bool) -> Self {
         let replies = grammar.replies();
         Explainer {
-            book: Book::of(&grammar),
+            standard: Standard::of(&grammar),
             connection: Connection::new(Arc::clone(&grammar)),
             grammar,
             vault: Vault::new(show_secrets),
@@ -246,7 +244,7 @@ impl Explainer {
                     self.connection.offers.forget();
                     self.reason = list::Reason::Tls;
                 }
-                self.notes.push(finding::layer(*layer, from, self.book));
+                self.notes.push(tls::layer(*layer, from, self.standard));
             }
             What::Lag { events, bytes } => self.lag(*events, *bytes),
             What::Gap { bytes, data } => self.gap(*bytes, *data),
@@ -275,12 +273,12 @@ impl Explainer {
         let said = closed.received[Peer::Server.index()] > 0;
         let reached = !matches!(closed.by, Closer::Unreachable | Closer::Tls(_));
         if !said && lasted >= SILENCE && reached && !self.secured {
-            let like = self.book.tls_port().map_or_else(String::new, |port| format!(", as port {port} does"));
+            let like = self.standard.tls_port().map_or_else(String::new, |port| format!(", as port {port} does"));
             let text = format!(
                 "the server said nothing at all: does this port want TLS at once{like}? Then the route needs a scheme for \
                 it, such as imaps://"
             );
-            self.notes.push(note(NoteKind::Session, text, ""));
+            self.notes.push(Note::new(NoteKind::Session, text, ""));
         }
     }
 
@@ -292,7 +290,7 @@ impl Explainer {
             thousands(events),
             amount(bytes, "octet")
         );
-        self.notes.push(note(NoteKind::Session, text, ""));
+        self.notes.push(Note::new(NoteKind::Session, text, ""));
     }
 
     /// The file lacks bytes here.
@@ -305,7 +303,7 @@ impl Explainer {
             Some(_) => "whatever was under way may be over: nothing is concluded from it",
             None => "nothing is known of what was said before, nor who has logged in",
         };
-        self.notes.push(note(NoteKind::Session, text, ""));
+        self.notes.push(Note::new(NoteKind::Session, text, ""));
     }
 
     /// No finding rests on what is missing, and no list that may lack a part is believed.
@@ -363,13 +361,12 @@ impl Explainer {
                     kind: NoteKind::Rule,
                     about: Some(rule.to_string()),
                     text: said,
-                    rfc: None,
-                    check: "",
+                    ..Note::new(NoteKind::Rule, "", "")
                 });
             }
             if !edit.bytes.is_empty() {
                 let instead = phrase::excerpt(wire::body(edit.bytes.of(bytes)));
-                self.notes.push(note(NoteKind::Rule, format!("would be sent: {instead}"), ""));
+                self.notes.push(Note::new(NoteKind::Rule, format!("would be sent: {instead}"), ""));
             }
         }
         if text.reading.list.is_some() || sent_reading.as_ref().is_some_and(|reading| reading.list.is_some()) {
@@ -379,13 +376,14 @@ impl Explainer {
             }
         }
         self.oddities(from, text, shown);
-        if from == Peer::Server && self.book == Book::Imap {
+        if from == Peer::Server && self.standard == Standard::Imap {
             self.second_opinion(text, shown);
         }
         if text.oddities.contains(&Oddity::Ours) {
             // Whatever is wrong with our own words, no peer is to blame.
             for note in &mut self.notes {
-                note.kind = if let NoteKind::Finding(_) = note.kind { NoteKind::Finding(None) } else { note.kind };
+                note.kind =
+                    if let NoteKind::Finding(_) = note.kind { NoteKind::Finding(Culprit::None) } else { note.kind };
             }
         }
         self.mark(text, shown, sent.zip(sent_reading.as_ref()));
@@ -404,15 +402,15 @@ impl Explainer {
             Peer::Server => self.strict.data(data, data.head.of(bytes)),
         }
         match data.kind {
-            DataKind::Proxy => self.notes.push(finding::foreign(Foreign::Proxy, from)),
+            DataKind::Proxy => self.notes.push(foreign::foreign(Foreign::Proxy, from)),
             DataKind::Overlong => {
                 let text =
                     format!("a line of {}: too long to be read, passed on as it came", amount(data.len, "octet"));
-                self.notes.push(note(NoteKind::Session, text, ""));
+                self.notes.push(Note::new(NoteKind::Session, text, ""));
             }
             DataKind::Rest => {
                 let text = format!("the rest of it, {}: too many lines to be read", amount(data.len, "octet"));
-                self.notes.push(note(NoteKind::Session, text, ""));
+                self.notes.push(Note::new(NoteKind::Session, text, ""));
             }
             // What all others are is said by their size.
             _ => {}
@@ -442,8 +440,7 @@ impl Explainer {
                 kind: NoteKind::Rule,
                 about: Some(rule.to_string()),
                 text: what,
-                rfc: None,
-                check: "",
+                ..Note::new(NoteKind::Rule, "", "")
             });
         }
         if let Some(rule) = &edit.made {
@@ -452,7 +449,12 @@ impl Explainer {
                 self.tallies.fired(rule);
             }
             let text = format!("{what} {rule}");
-            self.notes.push(Note { kind: NoteKind::Rule, about: Some(rule.to_string()), text, rfc: None, check: "" });
+            self.notes.push(Note {
+                kind: NoteKind::Rule,
+                about: Some(rule.to_string()),
+                text,
+                ..Note::new(NoteKind::Rule, "", "")
+            });
         }
         for (rule, what) in &edit.faults {
             // What varies a text and how it leaves was counted.
@@ -460,11 +462,21 @@ impl Explainer {
                 self.tallies.fired(rule);
             }
             let text = format!("{what} by {rule}");
-            self.notes.push(Note { kind: NoteKind::Rule, about: Some(rule.to_string()), text, rfc: None, check: "" });
+            self.notes.push(Note {
+                kind: NoteKind::Rule,
+                about: Some(rule.to_string()),
+                text,
+                ..Note::new(NoteKind::Rule, "", "")
+            });
         }
         for (rule, why) in &edit.refused {
             let text = format!("not applied: {why}");
-            self.notes.push(Note { kind: NoteKind::Rule, about: Some(rule.to_string()), text, rfc: None, check: "" });
+            self.notes.push(Note {
+                kind: NoteKind::Rule,
+                about: Some(rule.to_string()),
+                text,
+                ..Note::new(NoteKind::Rule, "", "")
+            });
         }
     }
 
@@ -475,11 +487,11 @@ impl Explainer {
         }
         match self.strict.text(text.frame, text.first, shown, &text.reading) {
             Opinion::Silent | Opinion::Accepted(None) => {}
-            Opinion::Accepted(Some(detail)) => self.notes.push(note(NoteKind::Detail, detail, "")),
+            Opinion::Accepted(Some(detail)) => self.notes.push(Note::new(NoteKind::Detail, detail, "")),
             Opinion::Refused { at, item } => {
                 let item = item.map(|item| format!(", in {item}")).unwrap_or_default();
                 let text = format!("a client that parses strictly would fail here (from octet {at}{item})");
-                self.notes.push(note(NoteKind::Detail, text, ""));
+                self.notes.push(Note::new(NoteKind::Detail, text, ""));
             }
         }
     }

@@ -2,21 +2,21 @@
 //! asked for them, or for the password, says nothing about them, whatever its code says.
 
 use super::Explainer;
-use super::book::Book;
-use super::finding::note;
 use super::sasl::Exchange;
-use crate::event::{NoteKind, Peer};
+use crate::check::Standard;
+use crate::check::session::SASL_EARLY_SUCCESS;
+use crate::event::{Note, NoteKind, Peer};
 use crate::exchange::{self, Sent};
 use crate::grammar::{Command, Decode, Then, mechanism};
 
 /// What the line of a command says of a login, without what may follow it.
-pub(super) fn sent_with(book: Book, known: Option<&Command>, arguments: &[u8]) -> Sent {
+pub(super) fn sent_with(standard: Standard, known: Option<&Command>, arguments: &[u8]) -> Sent {
     let Some(known) = known else { return Sent::All };
     let mut words = arguments.split(|&b| b == b' ').filter(|word| !word.is_empty());
     let first = words.next().unwrap_or_default().to_ascii_uppercase();
     match (known.name.as_str(), first.as_slice()) {
         // With more behind the name, that may be the password.
-        ("USER", _) if book == Book::Pop3 && words.clone().next().is_none() => Sent::Name,
+        ("USER", _) if standard == Standard::Pop3 && words.clone().next().is_none() => Sent::Name,
         ("AUTHINFO", b"USER") => Sent::Name,
         ("AUTHINFO", b"SIMPLE") => Sent::Nothing,
         ("AUTHINFO", b"SASL") if words.nth(1).is_none() => Sent::Nothing,
@@ -72,7 +72,8 @@ impl Explainer {
             Sent::Nothing => {
                 let blank = if name.is_empty() { "" } else { " " };
                 let first = mechanism(name).is_some_and(|known| known.client_first);
-                let at_once = self.book != Book::Imap || self.connection.offers.offers(&self.grammar, "SASL-IR");
+                let at_once =
+                    self.standard != Standard::Imap || self.connection.offers.offers(&self.grammar, "SASL-IR");
                 let hint = if claims && first && at_once {
                     "; a client can send the initial response in the same line"
                 } else {
@@ -89,7 +90,7 @@ impl Explainer {
             }
             Sent::Identity => format!("{name} sends no password that could be judged"),
         };
-        self.notes.push(note(NoteKind::Session, text, self.book.exchange()));
+        self.notes.push(Note::new(NoteKind::Session, text, SASL_EARLY_SUCCESS.section(self.standard)));
     }
 
     /// True if a reply's number or code speaks of credentials.

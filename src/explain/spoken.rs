@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use super::book::Book;
-use super::finding::{finding, note};
 use super::list::Reason;
 use super::refusal::sent_with;
 use super::sasl::Exchange as Login;
 use super::tally::HIDDEN;
 use super::{Explainer, Idle, MAX_NAME, Met, failed, phrase};
+use crate::check::Standard;
+use crate::check::{imap as checks, session, smtp};
 use crate::event::{Form, Kind, Note, NoteKind, Oddity, Part, Peer, Span, State, Status, Text, Time, repeated};
 use crate::exchange::capability::Names;
 use crate::exchange::used::Site;
@@ -36,7 +36,7 @@ impl Explainer {
         }
         self.hurdles_of_login();
         self.unasked = text.reading.literal.is_some_and(|literal| !literal.synchronizing);
-        if let Some(literal) = text.reading.literal.filter(|_| self.book == Book::Imap) {
+        if let Some(literal) = text.reading.literal.filter(|_| self.standard == Standard::Imap) {
             self.literal(text.frame, literal);
         }
         None
@@ -96,8 +96,8 @@ impl Explainer {
         let known = grammar.command(verb);
         if self.first_time(Met::Verb, verb) {
             match known {
-                Some(known) => self.notes.push(note(NoteKind::Meaning, known.does.as_str(), &known.rfc)),
-                None => self.notes.push(note(NoteKind::Meaning, "a command that the grammar does not know", "")),
+                Some(known) => self.notes.push(Note::new(NoteKind::Meaning, known.does.as_str(), &known.rfc)),
+                None => self.notes.push(Note::new(NoteKind::Meaning, "a command that the grammar does not know", "")),
             }
         }
         self.notes.extend(decoded);
@@ -107,7 +107,7 @@ impl Explainer {
         let same = |exchange: &Exchange| exchange.frame != text.frame && exchange.tag() == tag;
         if !hidden && !tag.is_empty() && self.connection.waiting.all().any(same) {
             let text = format!("the tag {} is in use by a command that is not answered yet", phrase::excerpt(tag));
-            self.notes.push(finding(Peer::Client, "tag-in-use", text, "RFC 9051 section 2.2.1"));
+            self.notes.push(checks::TAG_IN_USE.found(Peer::Client, text, self.standard));
         }
         let site = Site {
             frame: text.frame,
@@ -137,10 +137,10 @@ impl Explainer {
         };
         let early = !matches!(text.state, State::Authenticated | State::Selected | State::Transaction);
         // AUTH alone asks old servers of POP3 for their mechanisms.
-        let asks = self.book == Book::Pop3 && rest.trim_ascii().is_empty();
+        let asks = self.standard == Standard::Pop3 && rest.trim_ascii().is_empty();
         let login = known.is_some_and(logs_in) && early && !asks;
         let subject = self.subject(known, parts[2], login, text, shown);
-        if self.book == Book::Pop3 && known.is_some_and(|known| known.name == "USER") {
+        if self.standard == Standard::Pop3 && known.is_some_and(|known| known.name == "USER") {
             self.who.get_or_insert_default().named.clone_from(&subject);
         }
         // A verb that happens to be somebody's password as well is counted as it is shown: all else would tell.
@@ -151,7 +151,7 @@ impl Explainer {
         match self.connection.waiting.get_mut(text.frame) {
             Some(exchange) => {
                 (exchange.row, exchange.login) = (row, login);
-                exchange.sent = sent_with(self.book, known, rest);
+                exchange.sent = sent_with(self.standard, known, rest);
                 exchange.subject = subject.map(String::into);
             }
             // What a rule has dropped waits for nothing.
@@ -186,10 +186,10 @@ impl Explainer {
         if known.on_ok == Some(State::Rcpt) {
             return Some(address(arguments.of(shown)));
         }
-        if self.book == Book::Pop3 && known.name == "PASS" {
+        if self.standard == Standard::Pop3 && known.name == "PASS" {
             return self.who.as_ref().and_then(|who| who.named.clone());
         }
-        if self.book == Book::Pop3 && known.name == "USER" {
+        if self.standard == Standard::Pop3 && known.name == "USER" {
             // What is hidden behind it is hardly a part of the name.
             let end = text.secrets.iter().map(|it| it.start).filter(|&at| at > arguments.start).min();
             let end = end.filter(|_| !self.vault.shows()).unwrap_or(arguments.end);
@@ -218,21 +218,21 @@ impl Explainer {
         let inferred = text.oddities.contains(&Oddity::Inferred);
         if judged && settled && !inferred && !known.states.is_empty() && !known.states.contains(&state) {
             let text = format!("{} is not allowed in the {} state", known.name, state.word());
-            self.notes.push(finding(Peer::Client, "wrong-state", text, &known.rfc));
+            self.notes.push(session::WRONG_STATE.found_in(Peer::Client, text, &known.rfc));
         }
-        if self.book == Book::Imap
+        if self.standard == Standard::Imap
             && known.name == "LOGIN"
             && self.connection.offers.offers(&self.grammar, "LOGINDISABLED")
         {
             let text = "LOGIN although the server offers LOGINDISABLED: the password was sent in vain";
-            self.notes.push(finding(Peer::Client, "login-disabled", text, "RFC 9051 section 6.2.3"));
+            self.notes.push(checks::LOGIN_DISABLED.found(Peer::Client, text, self.standard));
         }
         if state == State::Greeting {
             self.spoke_early(known);
         }
         if self.authenticated && known.then == Some(Then::Sasl) {
             let text = "a second login: only one is allowed in a session";
-            self.notes.push(finding(Peer::Client, "second-login", text, self.book.exchange()));
+            self.notes.push(session::SECOND_LOGIN.found(Peer::Client, text, self.standard));
         }
         // A login needs its mechanism, which is looked at with its name.
         if known.then != Some(Then::Sasl) {
@@ -244,8 +244,8 @@ impl Explainer {
     fn response(&mut self, name: &[u8]) {
         if self.first_time(Met::Response, name) {
             match self.grammar.response(name) {
-                Some(known) => self.notes.push(note(NoteKind::Meaning, known.does.as_str(), &known.rfc)),
-                None => self.notes.push(note(NoteKind::Meaning, "a response that the grammar does not know", "")),
+                Some(known) => self.notes.push(Note::new(NoteKind::Meaning, known.does.as_str(), &known.rfc)),
+                None => self.notes.push(Note::new(NoteKind::Meaning, "a response that the grammar does not know", "")),
             }
         }
     }
@@ -265,7 +265,7 @@ impl Explainer {
             about: Some(phrase::excerpt(name)),
             text: known.map_or("a response code that the grammar does not know", |known| &known.does).to_owned(),
             rfc: known.map(|known| known.rfc.clone()),
-            check: "",
+            ..Note::new(NoteKind::Meaning, "", "")
         });
     }
 
@@ -302,7 +302,7 @@ impl Explainer {
         let login = self.exchange.take_if(|login| login.frame == frame);
         if status == Status::Ok && login.as_deref().is_some_and(Login::silent) {
             let text = "a good reply in the place of a challenge: nothing was sent yet that could log in";
-            self.notes.push(finding(Peer::Server, "login-without-credentials", text, self.book.exchange()));
+            self.notes.push(session::SASL_EARLY_SUCCESS.found(Peer::Server, text, self.standard));
             exchange.login = false;
         }
         let code = code.map(|code| code.of(shown));
@@ -322,12 +322,12 @@ impl Explainer {
         let word = status.word();
         if matches!(status, Status::Bye | Status::Preauth) && self.first_time(Met::Status, word.as_bytes()) {
             if let Some(known) = self.grammar.response(word) {
-                self.notes.push(note(NoteKind::Meaning, known.does.as_str(), &known.rfc));
+                self.notes.push(Note::new(NoteKind::Meaning, known.does.as_str(), &known.rfc));
             }
             if status == Status::Preauth {
                 self.who.get_or_insert_default().enabled.begin();
                 let text = "logged in from the start: STARTTLS is not possible any more";
-                self.notes.push(note(NoteKind::Session, text, "RFC 9051 section 7.1.4"));
+                self.notes.push(Note::new(NoteKind::Session, text, "RFC 9051 section 7.1.4"));
             }
         }
     }
@@ -339,14 +339,14 @@ impl Explainer {
         let latency = latency.map_or_else(String::new, |latency| format!(", {}", duration(latency)));
         let answers = if self.connection.missing.unpaired { "may answer" } else { "answers" };
         let text = format!("{answers} {tag}{blank}{}{what}{latency}", self.verb(exchange));
-        note(NoteKind::Answer, text, "")
+        Note::new(NoteKind::Answer, text, "")
     }
 
     fn go_ahead(&mut self, text: &Text, word: &[u8], at: Time) -> Option<Duration> {
         if self.first_time(Met::Status, word)
             && let Some(known) = self.grammar.response(word)
         {
-            self.notes.push(note(NoteKind::Meaning, known.does.as_str(), &known.rfc));
+            self.notes.push(Note::new(NoteKind::Meaning, known.does.as_str(), &known.rfc));
         }
         let frame = text.answers?;
         let exchange = self.connection.find(frame)?;
@@ -356,7 +356,7 @@ impl Explainer {
         if then == Some(Then::Idle) && self.idle.is_none() {
             self.idle = Some(Idle { frame, since: at, updates: 0 });
             let text = "IDLE began: the server now reports changes by itself";
-            self.notes.push(note(NoteKind::Session, text, ""));
+            self.notes.push(Note::new(NoteKind::Session, text, ""));
         }
         latency
     }
@@ -368,7 +368,7 @@ impl Explainer {
         let lasted = lasted.map_or_else(String::new, |lasted| format!(" after {}", duration(lasted)));
         let updates = amount(idle.updates, "update");
         let text = format!("IDLE ended{lasted}, with {updates}");
-        self.notes.push(note(NoteKind::Session, text, ""));
+        self.notes.push(Note::new(NoteKind::Session, text, ""));
     }
 
     /// Where the session stands after an answer.
@@ -380,7 +380,7 @@ impl Explainer {
         user: Option<String>,
         code: Option<&[u8]>,
     ) {
-        if self.book == Book::Smtp {
+        if self.standard == Standard::Smtp {
             return self.transaction(pending, status, user);
         }
         let listed = code.is_some_and(|code| code.get(..10).is_some_and(|c| c.eq_ignore_ascii_case(b"CAPABILITY")));
@@ -418,7 +418,7 @@ impl Explainer {
                 "no mailbox is selected any more: a SELECT that fails closes the old one".into()
             }
             // What the server offers is another list then (RFC 3977 section 5.3, RFC 4643 section 2.2).
-            (Status::Ok, _) if self.book == Book::Other && matches!(pending.verb(), "MODE" | "AUTHINFO") => {
+            (Status::Ok, _) if self.standard == Standard::Other && matches!(pending.verb(), "MODE" | "AUTHINFO") => {
                 return self.connection.offers.forget();
             }
             (Status::Ok, None) if enables(pending) => {
@@ -427,7 +427,7 @@ impl Explainer {
             }
             _ => return,
         };
-        self.notes.push(note(NoteKind::Session, text, ""));
+        self.notes.push(Note::new(NoteKind::Session, text, ""));
     }
 
     /// Where a session of SMTP stands after an answer.
@@ -449,7 +449,7 @@ impl Explainer {
             (Status::Ok, Some(State::Logout)) => "the session is over".into(),
             (Status::Ok, _) if pending.then == Some(Then::ClientDot) && !message && !pending.granted => {
                 let text = "a good reply to DATA, in the place of 354: nothing was sent yet that could be taken";
-                return self.notes.push(finding(Peer::Server, "data-without-354", text, "RFC 5321 section 4.1.1.4"));
+                return self.notes.push(smtp::DATA_WITHOUT_354.found(Peer::Server, text, self.standard));
             }
             (_, _) if message && pending.each && of > 1 && taken < of => match taken {
                 0 => format!("not taken for any of the {of} recipients"),
@@ -472,7 +472,7 @@ impl Explainer {
             self.connection.offers.hear(&self.grammar, Names::default(), Names::default());
         }
         if !text.is_empty() {
-            self.notes.push(note(NoteKind::Session, text, ""));
+            self.notes.push(Note::new(NoteKind::Session, text, ""));
         }
     }
 

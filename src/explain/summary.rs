@@ -1,7 +1,7 @@
 //! A connection in numbers, once it is over.
 
 use super::Explainer;
-use crate::event::{Closed, NoteKind, Summary, Time};
+use crate::event::{Closed, NoteKind, Peer, Summary, Time};
 
 impl Explainer {
     /// What all of it comes to. What still waits was never answered.
@@ -34,8 +34,10 @@ impl Explainer {
         };
         // The last event's own notes come before the summary is shown.
         for note in &self.notes {
-            if let NoteKind::Finding(Some(peer)) = note.kind {
-                summary.findings[peer.index()] += 1;
+            if let NoteKind::Finding(culprit) = note.kind {
+                for peer in [Peer::Client, Peer::Server].into_iter().filter(|peer| culprit.has(*peer)) {
+                    summary.findings[peer.index()] += 1;
+                }
             }
         }
         summary

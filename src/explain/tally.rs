@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::event::{Peer, Tally};
+use crate::event::{Culprit, Peer, Tally};
 
 /// How many verbs are counted apart.
 pub const MAX_VERBS: usize = 64;
@@ -109,8 +109,8 @@ impl Tallies {
     }
 
     /// Counts a finding, if its culprit is known.
-    pub fn found(&mut self, culprit: Option<Peer>) {
-        if let Some(peer) = culprit {
+    pub fn found(&mut self, culprit: Culprit) {
+        for peer in [Peer::Client, Peer::Server].into_iter().filter(|peer| culprit.has(*peer)) {
             self.findings[peer.index()] += 1;
         }
     }

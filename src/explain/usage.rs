@@ -1,10 +1,11 @@
 //! What a client makes use of, and whether it was offered: commands, their arguments and parameters, mechanisms, literals,
 //! and sending on before the answer.
 
-use super::book::Book;
-use super::finding::{finding, note};
 use super::{Explainer, MAX_NAME, Met, phrase};
-use crate::event::{Literal, NoteKind, Peer, Span, Text};
+use crate::check::Standard;
+use crate::check::imap::LITERAL_MINUS_TOO_LARGE;
+use crate::check::session::{CAPABILITY_HIDDEN, CAPABILITY_NOT_OFFERED};
+use crate::event::{Literal, Note, NoteKind, Peer, Span, Text};
 use crate::exchange::capability::{Offered, PARAMETER};
 use crate::exchange::used::Site;
 use crate::grammar::{self, Command, Then, Use};
@@ -19,7 +20,7 @@ const MAX_WORDS: usize = 32;
 impl Explainer {
     /// A command that was sent before the one before it was answered.
     pub(super) fn pipelined(&mut self, site: Site<'_>) {
-        let form = matches!(self.book, Book::Smtp | Book::Pop3);
+        let form = matches!(self.standard, Standard::Smtp | Standard::Pop3);
         if form
             && self.connection.waiting.all().any(|exchange| exchange.frame != site.frame)
             && self.first_time(Met::Status, b"PIPELINING")
@@ -58,13 +59,13 @@ impl Explainer {
             for line in known.needs.iter().filter(|line| !line.contains('=')) {
                 self.connection.offers.shown(&grammar, &need["AUTH=".len()..], &[line], site);
             }
-            if self.book == Book::Imap && words.next().is_some() {
+            if self.standard == Standard::Imap && words.next().is_some() {
                 self.connection.offers.shown(&grammar, "with an initial response", &["SASL-IR"], site);
                 self.used("an initial response", &["SASL-IR"], site);
             }
             return;
         }
-        if self.book != Book::Imap {
+        if self.standard != Standard::Imap {
             return self.parameters(known, arguments, site);
         }
         if known.name == "ENABLE" {
@@ -81,7 +82,7 @@ impl Explainer {
         self.who.get_or_insert_default().enabled.ask(name);
         if let Some(hidden) = self.connection.offers.ask(&self.grammar, name, site) {
             let text = format!("asks for {hidden}, which a rule hides from the client; to ask is not a fault");
-            self.notes.push(note(NoteKind::Session, text, "RFC 5161 section 3.1"));
+            self.notes.push(Note::new(NoteKind::Session, text, "RFC 5161 section 3.1"));
         }
     }
 
@@ -127,20 +128,23 @@ impl Explainer {
     }
 
     fn used<S: AsRef<str>>(&mut self, feature: &str, needs: &[S], site: Site<'_>) {
-        let text = match self.connection.offers.make_use(&self.grammar, feature, needs, site) {
+        let (check, text) = match self.connection.offers.make_use(&self.grammar, feature, needs, site) {
             Offered::Fine => return,
             Offered::Hidden(name) if name.eq_ignore_ascii_case(feature) => {
-                format!("hidden and tried: {name}, which a rule keeps from the client")
+                (CAPABILITY_HIDDEN, format!("hidden and tried: {name}, which a rule keeps from the client"))
             }
             Offered::Hidden(name) => {
-                format!("hidden and tried: {feature} needs {name}, which a rule keeps from the client")
+                let text = format!("hidden and tried: {feature} needs {name}, which a rule keeps from the client");
+                (CAPABILITY_HIDDEN, text)
             }
             Offered::Unoffered(name) if name.eq_ignore_ascii_case(feature) => {
-                format!("{name} is used, and the server does not offer it")
+                (CAPABILITY_NOT_OFFERED, format!("{name} is used, and the server does not offer it"))
             }
-            Offered::Unoffered(name) => format!("{feature} needs {name}, which the server does not offer"),
+            Offered::Unoffered(name) => {
+                (CAPABILITY_NOT_OFFERED, format!("{feature} needs {name}, which the server does not offer"))
+            }
         };
-        self.notes.push(finding(Peer::Client, "capability-not-offered", text, self.book.offers()));
+        self.notes.push(check.found(Peer::Client, text, self.standard));
     }
 
     /// A literal that the client announces, in the command of this frame.
@@ -152,7 +156,7 @@ impl Explainer {
             self.connection.offers.shown(&grammar, "~{n}", &["BINARY", "UTF8=ACCEPT"], site);
         }
         // In ManageSieve no literal waits (RFC 5804 section 4).
-        if literal.synchronizing || self.book != Book::Imap {
+        if literal.synchronizing || self.standard != Standard::Imap {
             return;
         }
         let needs: &[&str] = if literal.len > LITERAL_MINUS { &["LITERAL+"] } else { &["LITERAL+", "LITERAL-"] };
@@ -162,7 +166,7 @@ impl Explainer {
                 "a literal of {} sent without waiting: LITERAL- allows 4,096 at most",
                 amount(literal.len, "octet")
             );
-            return self.notes.push(finding(Peer::Client, "literal-too-large", text, "RFC 7888 section 5"));
+            return self.notes.push(LITERAL_MINUS_TOO_LARGE.found(Peer::Client, text, self.standard));
         }
         self.used("{n+}", needs, site);
     }
@@ -202,9 +206,9 @@ impl Explainer {
     pub(super) fn code_shows(&mut self, text: &Text, code: Span, shown: &[u8]) {
         let code = code.of(shown);
         let name = code.split(|&byte| byte == b' ').next().unwrap_or_default();
-        let all = match self.book {
-            Book::Smtp if matches!(name, [b'2' | b'4' | b'5', b'.', ..]) => "ENHANCEDSTATUSCODES",
-            Book::Pop3 => "RESP-CODES",
+        let all = match self.standard {
+            Standard::Smtp if matches!(name, [b'2' | b'4' | b'5', b'.', ..]) => "ENHANCEDSTATUSCODES",
+            Standard::Pop3 => "RESP-CODES",
             _ => "",
         };
         let settled = all.is_empty() || self.connection.offers.uses.has(all);
@@ -236,7 +240,7 @@ impl Explainer {
         let news = self.connection.offers.uses.news();
         if !news.is_empty() {
             let text = format!("uses {}", phrase::names(&news));
-            self.notes.push(note(NoteKind::Session, text, ""));
+            self.notes.push(Note::new(NoteKind::Session, text, ""));
         }
     }
 }

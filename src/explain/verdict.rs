@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::Explainer;
 use super::outcome::{Found, Reason, Refusal, ends_session};
-use crate::event::{Cause, Closed, Closer, Peer, State, Suspect, Time, Verdict, VerdictKind};
+use crate::check::session::CLOSED_WITHOUT_ANSWER;
+use crate::check::tls::CHANNEL_BINDING;
+use crate::event::{Cause, Closed, Closer, Culprit, Peer, State, Suspect, Time, Verdict, VerdictKind};
 use crate::exchange::Exchange;
 use crate::exchange::capability::word;
 use crate::grammar::Then;
@@ -31,14 +33,14 @@ impl Explainer {
     /// What it comes to.
     pub(super) fn verdict(&mut self, closed: &Closed, at: Time) -> Verdict {
         let mut causes = std::mem::take(&mut self.outcome.causes);
-        if causes.iter().all(|found| found.cause.culprit.is_none()) {
+        if causes.iter().all(|found| found.cause.culprit == Culprit::None) {
             // After a mistake it would be a consequence.
             causes.extend(self.unanswered(closed, at));
         }
         let refused = [self.outcome.refusal.take(), self.outcome.farewell.take()];
         let mut refused: Vec<Refusal> = refused.into_iter().flatten().map(|refused| *refused).collect();
         refused.sort_by_key(|refused| refused.cause.frame);
-        let guilty = causes.iter().position(|found| found.cause.culprit.is_some());
+        let guilty = causes.iter().position(|found| found.cause.culprit != Culprit::None);
         let owed = self.owed();
         let silence = at.since(self.outcome.last.as_ref().map_or(self.connection.began, |last| last.at));
         let (mut verdict, command) = if let Some(first) = guilty {
@@ -49,7 +51,7 @@ impl Explainer {
         } else if !refused.is_empty() {
             let first = refused.remove(0);
             // A login that binds to TLS cannot pass imapscope: that is why.
-            let bound = causes.iter().position(|found| found.cause.check == "channel-binding").filter(|_| first.login);
+            let bound = causes.iter().position(|found| found.cause.check == CHANNEL_BINDING.id).filter(|_| first.login);
             let bound = bound.map(|at| causes.remove(at).cause);
             // No capability is to blame for a limit, nor for a password.
             let command = if first.login || first.reason == Reason::Limit { 0 } else { first.command };
@@ -80,14 +82,8 @@ impl Explainer {
         }
         let exchange = self.oldest()?;
         let text = format!("the server closed the connection without answering {}", self.command_name(exchange));
-        let cause = Cause {
-            check: "closed-without-answer",
-            culprit: Some(Peer::Server),
-            frame: 0,
-            at,
-            text,
-            ..Cause::default()
-        };
+        let cause =
+            Cause { check: CLOSED_WITHOUT_ANSWER.id, culprit: Culprit::Server, frame: 0, at, text, ..Cause::default() };
         Some(Found { cause, command: exchange.frame })
     }
 
@@ -258,8 +254,13 @@ const fn waits(owed: &Owed, closed: &Closed) -> bool {
 
 /// The verdict on a peer that broke a rule.
 fn at_fault(cause: Cause) -> Verdict {
-    let kind = if cause.culprit == Some(Peer::Client) { VerdictKind::Client } else { VerdictKind::Server };
-    let text = format!("{} at fault: {}", kind.word(), cause.text);
+    let kind = if cause.culprit == Culprit::Client { VerdictKind::Client } else { VerdictKind::Server };
+    let who = match cause.culprit {
+        Culprit::Path => "something in between",
+        Culprit::Both => "both peers",
+        _ => kind.word(),
+    };
+    let text = format!("{who} at fault: {}", cause.text);
     Verdict { kind, text, cause, ..Verdict::default() }
 }
 

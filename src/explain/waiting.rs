@@ -1,9 +1,8 @@
 //! Waits in words: who waits for what, since when, and what would free it. Accuses nobody.
 
 use super::Explainer;
-use super::book::Book;
-use super::finding::note;
-use crate::event::{Ask, DataKind, Form, Line, NoteKind, Owed, Peer, Time, Wait, Waiting};
+use crate::check::Standard;
+use crate::event::{Ask, DataKind, Form, Line, Note, NoteKind, Owed, Peer, Time, Wait, Waiting};
 use crate::exchange::Connection;
 use crate::grammar::Grammar;
 use crate::wording::{amount, duration};
@@ -14,7 +13,7 @@ impl Explainer {
         let said = waiting(&self.connection, &self.grammar, wait, at);
         let frees = frees(&self.connection, &self.grammar, wait);
         if !frees.is_empty() {
-            self.notes.push(note(NoteKind::Session, frees, ""));
+            self.notes.push(Note::new(NoteKind::Session, frees, ""));
         }
         said
     }
@@ -76,7 +75,7 @@ fn frees(connection: &Connection, grammar: &Grammar, wait: &Wait) -> String {
     let tagged = |frame| tag(connection, frame).filter(|_| form == Form::Imap);
     match &wait.owed {
         Owed::Greeting if connection.has_tls(Peer::Server) => String::new(),
-        Owed::Greeting => match Book::of(grammar).tls_port() {
+        Owed::Greeting => match Standard::of(grammar).tls_port() {
             Some(_) => {
                 "does this port expect TLS at once? The route then needs a scheme for it, such as imaps://".to_owned()
             }

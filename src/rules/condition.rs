@@ -7,6 +7,7 @@ use regex::bytes::Regex;
 
 use super::fact::{Fact, Facts};
 use super::lines::called;
+use crate::check;
 use crate::event::{Item, Peer};
 use crate::wire::body;
 use crate::wire::status::lines;
@@ -44,6 +45,8 @@ pub enum Field {
     Rule,
     /// The checks that it failed.
     Check,
+    /// How bad the findings about it are.
+    Severity,
     /// The user who is logged in.
     User,
     /// The client's address.
@@ -99,6 +102,18 @@ const STATES: &[&str] = &[
     "logout",
     "opaque",
 ];
+/// Any finding, whose fault one is, and the ids of all checks.
+const CHECKS: &[&str] = &{
+    let mut words = [""; check::ALL.len() + 6];
+    let whose = ["any", "client", "server", "both", "path", "none"];
+    let mut at = 0;
+    while at < words.len() {
+        words[at] = if at < whose.len() { whose[at] } else { check::ALL[at - whose.len()].id };
+        at += 1;
+    }
+    words
+};
+const SEVERITIES: &[&str] = &["must", "should", "quirk"];
 /// The legs that may be under TLS.
 const LEGS: &[&str] = &["none", "client", "server", "both"];
 const PEERS: &[&str] = &["client", "server"];
@@ -139,7 +154,11 @@ pub const FIELDS: &[FieldRow] = &[
         "is not known when a rule runs: which rules fire is what is being decided",
     ),
     later(
-        row(Field::Check, "check", Scale::Word),
+        row(Field::Check, "check", Scale::OneOf(CHECKS)),
+        "is not known when a rule runs: a text passes the rules first and is checked afterwards",
+    ),
+    later(
+        row(Field::Severity, "severity", Scale::OneOf(SEVERITIES)),
         "is not known when a rule runs: a text passes the rules first and is checked afterwards",
     ),
     row(Field::User, "user", Scale::Word),

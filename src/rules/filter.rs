@@ -14,6 +14,7 @@ use super::Source;
 use super::condition::{Condition, Field, Truth};
 use super::fact::{Fact, Facts};
 use super::parse;
+use crate::check::Check;
 use crate::event::{Edited, Note, NoteKind, Opened, Part, Peer, What};
 use crate::exchange::Explained;
 use crate::problem::Problem;
@@ -122,7 +123,7 @@ impl FilterState {
         let hidden = self.connections.get(&connection).map(|it| it.hidden);
         let hidden = hidden.filter(|hidden| *hidden > 0 && !self.silent)?;
         let text = format!("not shown: {}, by --filter {}", amount(hidden, "event"), self.filter.written);
-        Some(Note { kind: NoteKind::Session, about: None, text, rfc: None, check: "" })
+        Some(Note { kind: NoteKind::Session, about: None, text, rfc: None, ..Note::new(NoteKind::Session, "", "") })
     }
 }
 
@@ -177,11 +178,19 @@ impl Seen<'_> {
         let mut words: Vec<&[u8]> = Vec::new();
         for note in self.event.notes {
             if let NoteKind::Finding(culprit) = note.kind {
-                words.extend(culprit.map(|peer| peer.word().as_bytes()));
+                words.push(culprit.word().as_bytes());
+                words.push(note.check.as_bytes());
                 words.extend(note.about.as_ref().map(String::as_bytes));
                 words.push(note.text.as_bytes());
             }
         }
+        self.about(if words.is_empty() { Fact::Absent } else { Fact::Several(words) })
+    }
+
+    /// How bad the findings are.
+    fn severities(&self) -> Fact<'_> {
+        let checks = self.event.notes.iter().filter_map(|note| Check::named(note.check));
+        let words: Vec<&[u8]> = checks.map(|check| check.severity.word().as_bytes()).collect();
         self.about(if words.is_empty() { Fact::Absent } else { Fact::Several(words) })
     }
 }
@@ -205,6 +214,7 @@ impl Facts for Seen<'_> {
             Field::User => self.about(Fact::word_if_any(event.user.unwrap_or_default().as_bytes())),
             Field::Rule => self.rules(),
             Field::Check => self.findings(),
+            Field::Severity => self.severities(),
             Field::Latency => {
                 let nanoseconds = |time: std::time::Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
                 self.about(event.latency.map_or(Fact::Absent, |time| Fact::Number(nanoseconds(time))))
@@ -214,11 +224,11 @@ impl Facts for Seen<'_> {
     }
 
     fn is_partial(&self, field: Field) -> bool {
-        use Field::{Check, Client, Command, Conn, From, Protocol, Route, Rule, State, Tls, User};
+        use Field::{Check, Client, Command, Conn, From, Protocol, Route, Rule, Severity, State, Tls, User};
         match self.part() {
             Part::First(_) => false,
             Part::Later(_) => !matches!(field, From | Conn | Protocol | Route | Client | User | State | Tls | Command),
-            Part::Around => matches!(field, Check | Rule),
+            Part::Around => matches!(field, Check | Rule | Severity),
         }
     }
 }

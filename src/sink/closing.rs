@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::escape::columns;
 use super::page::Page;
 use super::style::Ink;
-use crate::event::{Cause, Closed, Closer, Peer, Summary, Tally, Time, Used, Verdict, VerdictKind};
+use crate::event::{Cause, Closed, Closer, Culprit, Peer, Summary, Tally, Time, Used, Verdict, VerdictKind};
 use crate::wording::{amount, duration, thousands};
 
 /// The columns of the table of commands, with the heading of each.
@@ -65,7 +65,7 @@ pub fn verdict(page: &mut Page, verdict: &Verdict, mut moment: impl FnMut(Time) 
     page.words(ink, &verdict.text);
     where_it_was(page, &verdict.cause, &mut moment, verdict.kind);
     for cause in &verdict.others {
-        let ink = if cause.culprit.is_some() { Ink::Bad } else { Ink::Plain };
+        let ink = if cause.culprit == Culprit::None { Ink::Plain } else { Ink::Bad };
         begin(page, ink);
         page.words(Ink::Strong, "also: ");
         page.words(ink, &told(cause));
@@ -98,7 +98,10 @@ fn begin(page: &mut Page, ink: Ink) {
 /// A finding with its culprit, or another fact.
 #[must_use]
 pub fn told(cause: &Cause) -> String {
-    cause.culprit.map_or_else(String::new, |peer| format!("{}: ", peer.word())) + &cause.text
+    match cause.culprit {
+        Culprit::None => cause.text.clone(),
+        culprit => format!("{}: {}", culprit.word(), cause.text),
+    }
 }
 
 /// Ends the line of a cause with its check, the line in which it was seen, and when.

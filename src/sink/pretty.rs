@@ -16,8 +16,8 @@ use super::style::{Body, Ink, Look, Palette};
 use super::text::{self, End};
 use super::{Sink, caps, phrase, run};
 use crate::event::{
-    Closed, Data, DataKind, Edited, Event, Foreign, Kind, Note, NoteKind, Oddity, Opened, Peer, State, Text, What,
-    says_odd,
+    Closed, Culprit, Data, DataKind, Edited, Event, Foreign, Kind, Note, NoteKind, Oddity, Opened, Peer, State, Text,
+    What, says_odd,
 };
 use crate::exchange::{Explained, Run};
 use crate::wording::{amount, duration};
@@ -474,8 +474,8 @@ fn write_note(page: &mut Page, note: &Note) {
     let ink = match note.kind {
         NoteKind::Finding(culprit) => {
             page.note(Ink::Bad, "!", 2);
-            if let Some(peer) = culprit {
-                page.words(Ink::Bad, &format!("{}: ", peer.word()));
+            if culprit != Culprit::None {
+                page.words(Ink::Bad, &format!("{}: ", culprit.word()));
             }
             Ink::Bad
         }

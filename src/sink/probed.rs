@@ -149,7 +149,7 @@ mod tests {
                 about: Some(name.to_owned()),
                 text: format!("means {name}"),
                 rfc: Some("RFC 1, RFC 2".to_owned()),
-                check: "",
+                ..Note::new(NoteKind::Session, "", "")
             };
             Offer { name: name.to_owned(), value, meaning: Some(format!("means {name}")), entry }
         };

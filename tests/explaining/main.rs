@@ -11,6 +11,7 @@ mod ruled;
 #[path = "../support/thorough/mod.rs"]
 mod thorough;
 
+mod checks;
 mod dialogues;
 mod exchange;
 mod explain;

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
-use imapscope::event::{Kind, NoteKind, Oddity, Peer, VerdictKind, What};
+use imapscope::event::{Culprit, Kind, NoteKind, Oddity, Peer, VerdictKind, What};
 use imapscope::exchange::Explained;
 use imapscope::grammar::Grammar;
 use imapscope::sink::Sink;
@@ -231,7 +231,7 @@ struct Judge {
 impl Sink for Judge {
     fn put(&mut self, event: &Explained<'_>) -> io::Result<()> {
         let shown = String::from_utf8_lossy(event.bytes).into_owned();
-        let server = event.notes.iter().filter(|note| note.kind == NoteKind::Finding(Some(Peer::Server)));
+        let server = event.notes.iter().filter(|note| note.kind == NoteKind::Finding(Culprit::Server));
         self.accused.extend(server.map(|note| format!("{shown:?}: {}", note.text)));
         let verdict = event.summary.map(|summary| &summary.verdict);
         self.accused.extend(verdict.filter(|it| it.kind == VerdictKind::Server).map(|it| it.text.clone()));

@@ -38,7 +38,7 @@ impl Out {
     }
 
     pub fn findings(&self, culprit: Peer) -> Vec<&str> {
-        self.texts(NoteKind::Finding(Some(culprit)))
+        self.texts(NoteKind::Finding(culprit.into()))
     }
 
     /// Everything that a sink could show.

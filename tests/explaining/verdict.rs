@@ -280,7 +280,7 @@ fn every_end_has_its_verdict() {
     ] {
         let got = verdict(protocol, &script);
         assert_eq!((got.kind.word(), got.text.as_str()), (kind, text), "{script}");
-        let guilty = got.cause.culprit.map(Peer::word);
+        let guilty = (got.cause.culprit != Culprit::None).then(|| got.cause.culprit.word());
         assert_eq!(guilty.is_some(), matches!(kind, "server" | "client"), "{script}");
         assert!(guilty.is_none_or(|guilty| guilty == kind && !got.cause.check.is_empty()), "{script}");
     }
@@ -334,7 +334,7 @@ fn a_verdict_is_bounded_and_shows_no_secret() {
 /// Collects what a connection says of itself, and what json has of it.
 #[derive(Default)]
 struct Ends {
-    findings: Vec<(Peer, String)>,
+    findings: Vec<(Culprit, String)>,
     unnamed: Vec<String>,
     verdict: Option<Verdict>,
     json: serde_json::Value,
@@ -344,7 +344,9 @@ impl Sink for Ends {
     fn put(&mut self, event: &Explained<'_>) -> io::Result<()> {
         for note in event.notes {
             let NoteKind::Finding(culprit) = note.kind else { continue };
-            self.findings.extend(culprit.map(|peer| (peer, note.text.clone())));
+            if culprit != Culprit::None {
+                self.findings.push((culprit, note.text.clone()));
+            }
             let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
             if note.check.is_empty() || !note.check.bytes().all(plain) {
                 self.unnamed.push(note.text.clone());
@@ -379,16 +381,22 @@ fn who_is_at_fault_broke_a_rule_first() {
         assert!(ends.unnamed.is_empty(), "{path}: findings without the name of a check: {:?}", ends.unnamed);
         let verdict = ends.verdict.expect("an end has a verdict");
         match verdict.cause.culprit {
-            Some(peer) => {
+            culprit @ (Culprit::Client | Culprit::Server) => {
                 guilty += 1;
-                assert_eq!(verdict.kind, if peer == Peer::Client { VerdictKind::Client } else { VerdictKind::Server });
+                assert_eq!(
+                    verdict.kind,
+                    if culprit == Culprit::Client { VerdictKind::Client } else { VerdictKind::Server }
+                );
                 let first = ends.findings.first().cloned();
                 let alone = verdict.cause.check == "closed-without-answer" && first.is_none();
-                assert!(alone || first == Some((peer, verdict.cause.text.clone())), "{path}: {verdict:?}, {first:?}");
-                let others = verdict.others.iter().filter(|cause| cause.culprit.is_some()).count() as u64;
+                assert!(
+                    alone || first == Some((culprit, verdict.cause.text.clone())),
+                    "{path}: {verdict:?}, {first:?}"
+                );
+                let others = verdict.others.iter().filter(|cause| cause.culprit != Culprit::None).count() as u64;
                 assert!(alone || others + verdict.more >= ends.findings.len() as u64 - 1, "{path}");
             }
-            None => {
+            _ => {
                 fine += 1;
                 assert!(ends.findings.is_empty(), "{path}: {verdict:?}");
                 assert!(!matches!(verdict.kind, VerdictKind::Client | VerdictKind::Server), "{path}");
@@ -396,7 +404,7 @@ fn who_is_at_fault_broke_a_rule_first() {
         }
         let json = &ends.json["summary"]["verdict"];
         assert_eq!(json["kind"], verdict.kind.word(), "{path}");
-        assert_eq!(json["culprit"], verdict.cause.culprit.map_or("none", Peer::word), "{path}");
+        assert_eq!(json["culprit"], verdict.cause.culprit.word(), "{path}");
     }
     assert!(guilty > 100 && fine > 150, "{guilty} with a culprit, {fine} without");
 }

@@ -5,19 +5,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Module, what of ours it may import besides itself, `problem` and `wording`.
-const IMPORTS: [(&str, &[&str]); 17] = [
+const IMPORTS: [(&str, &[&str]); 18] = [
     ("event", &[]),
     ("problem", &[]),
     ("wording", &[]),
     ("grammar", &["event"]),
     ("exchange", &["event", "grammar", "wire"]),
+    ("check", &["event", "grammar"]),
     ("wire", &["event"]),
-    ("rules", &["event", "exchange", "wire"]),
+    ("rules", &["check", "event", "exchange", "wire"]),
     ("session", &["event", "exchange", "grammar", "wire", "rules"]),
-    ("explain", &["event", "exchange", "grammar", "wire"]),
+    ("explain", &["check", "event", "exchange", "grammar", "wire"]),
     ("anonymise", &["event", "grammar", "wire"]),
     ("file", &[]),
-    ("sink", &["event", "exchange", "file"]),
+    ("sink", &["check", "event", "exchange", "file"]),
     ("recording", &["event", "exchange", "sink", "wire"]),
     ("foreign", &["event"]),
     ("net", &["event", "file", "session"]),
@@ -26,6 +27,7 @@ const IMPORTS: [(&str, &[&str]); 17] = [
         "verb",
         &[
             "anonymise",
+            "check",
             "cli",
             "event",
             "exchange",
@@ -44,8 +46,8 @@ const IMPORTS: [(&str, &[&str]); 17] = [
 ];
 
 /// Modules that are given everything and take nothing: no clock, no environment, no files, no output.
-const PURE: [&str; 10] =
-    ["event", "exchange", "problem", "wording", "grammar", "wire", "rules", "session", "explain", "anonymise"];
+const PURE: [&str; 11] =
+    ["check", "event", "exchange", "problem", "wording", "grammar", "wire", "rules", "session", "explain", "anonymise"];
 
 /// What they must not even mention.
 const IMPURE: [&str; 12] = [

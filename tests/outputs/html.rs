@@ -94,9 +94,9 @@ fn poisoned(words: &str) -> Vec<Made> {
             Detail,
             Rule,
             Session,
-            Finding(None),
-            Finding(Some(Peer::Client)),
-            Finding(Some(Peer::Server)),
+            Finding(Culprit::None),
+            Finding(Culprit::Client),
+            Finding(Culprit::Server),
         ];
         for kind in kinds {
             made = made.note(kind, words, &format!("{words}!"), words);
@@ -373,7 +373,7 @@ fn flood(html: &mut dyn Sink) {
             text.reading.kind = Kind::Command { tag: Span::default(), verb, arguments: Span::default() };
         }
         let finding = format!("breaks rule {number}");
-        let command = command.note(NoteKind::Finding(Some(Peer::Client)), "", &finding, "RFC 1");
+        let command = command.note(NoteKind::Finding(Culprit::Client), "", &finding, "RFC 1");
         followed.put(&command, html);
         if html.is_full() {
             html.flush().expect("memory has room");
@@ -501,8 +501,7 @@ fn what_a_filter_leaves_out_is_in_the_account_and_nowhere_else() {
 /// A page never says that nothing is wrong where a finding was left out.
 #[test]
 fn findings_in_lines_that_are_left_out_are_counted() {
-    let odd =
-        |at| client(at, State::Selected, "x\r\n").note(NoteKind::Finding(Some(Peer::Client)), "", "it is odd", "");
+    let odd = |at| client(at, State::Selected, "x\r\n").note(NoteKind::Finding(Culprit::Client), "", "it is odd", "");
     let mut end = closed(9, 1, Closer::Ours);
     end.summary = Some(Summary { findings: [2, 0], ..Summary::default() });
     let page = |shown: usize| {

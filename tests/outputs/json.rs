@@ -190,8 +190,16 @@ fn rare() -> Vec<Made> {
         hello(Hello::Alert { fatal: true, name: "protocol_version".into() }),
         hello(Hello::Unread("too long".into())),
         hello(Hello::NoTls),
-        new(Client, What::Abrupt).note(NoteKind::Finding(None), "TLS", "it ended early", ""),
+        new(Client, What::Abrupt).note(NoteKind::Finding(Culprit::None), "TLS", "it ended early", ""),
         new(Client, What::HalfClosed),
+        {
+            let mut follows =
+                new(Server, What::HalfClosed).note(NoteKind::Finding(Culprit::Client), "", "it follows", "");
+            let note = follows.notes.last_mut().expect("a note");
+            note.check = "tag-unknown";
+            note.consequence = Some(Consequence { frame: 7, check: "done-without-idle" });
+            follows
+        },
         new(Client, What::Lag { events: 3, bytes: 4 }),
         new(Client, What::Gap { bytes: Some(5), data: true }),
         new(Client, What::Missed("close at-byte 9".into())),

@@ -130,7 +130,7 @@ fn data_is_in_bounded_packets_and_its_remarks_are_on_the_last() {
     let mut events = vec![opened("imap", "10.0.0.1:5000", "imap://h:143")];
     events.extend(body.chunks(30_000).enumerate().map(|(at, piece)| octets(at as u64 + 1, Peer::Server, piece)));
     let kind = imapscope::event::DataKind::Literal;
-    let finding = NoteKind::Finding(Some(Peer::Server));
+    let finding = NoteKind::Finding(imapscope::event::Culprit::Server);
     events.push(sample::data(9, Peer::Server, kind, 100_000, &body[..512]).note(finding, "", "a NUL\u{1b}[m", ""));
     events.push(sample::server(10, State::Selected, ")\r\n"));
     events.push(sample::closed(11, 1, Closer::Reset(Peer::Server)));

@@ -247,11 +247,11 @@ fn made() -> impl Strategy<Value = Made> {
             for (kind, text, about, rfc) in notes {
                 let kind = match kind {
                     0 => NoteKind::Capability(Fate::Removed),
-                    1 => NoteKind::Finding(Some(from)),
+                    1 => NoteKind::Finding(from.into()),
                     2 => NoteKind::Rule,
                     _ => NoteKind::Meaning,
                 };
-                made.notes.push(Note { kind, text, about, rfc, check: "" });
+                made.notes.push(Note { about, rfc, ..Note::new(kind, text, "") });
             }
             made
         },
@@ -325,7 +325,7 @@ const SESSION: &str = r##"12:00:00.000 #1 == 127.0.0.1:54321 -> mail.example.org
                 | answers a3 IDLE, 1.0 ms
 12:00:00.500 #1 -- the client will send no more
 12:05:12.000 #1 == closed by the client after 5 min 12 s
-                ! verdict: client at fault: a command inside IDLE: only DONE may be sent here (inside-idle, C: a8 NOOP, at 12:00:00.000)
+                ! verdict: client at fault: a command inside IDLE: only DONE may be sent here (idle-command, C: a8 NOOP, at 12:00:00.000)
                 | also: the server refused a9 IDLE (S: a9 BAD \x1b]0;title\x07, at 12:00:00.000)
                 | and 3 findings more, in the log above
                 | in use when it ended: IDLE (a7 IDLE), LITERAL+ (a2 LOGIN {n+}); try --drop-cap IDLE

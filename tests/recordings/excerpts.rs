@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Cursor;
 
 use crate::holes::{Talk, talks};
-use imapscope::event::{NoteKind, Peer, State, What};
+use imapscope::event::{Culprit, NoteKind, Peer, State, What};
 use imapscope::explain::Explainer;
 use imapscope::foreign::{self, Kind};
 use imapscope::grammar::{BUILTIN, Grammar};
@@ -92,7 +92,7 @@ fn read(file: &[u8], protocol: &str, state: Option<State>) -> Read {
                         read.shown.extend_from_slice(note.text.as_bytes());
                         read.log += &format!("    {:?} {}\n", note.kind, note.text);
                         match note.kind {
-                            NoteKind::Finding(Some(peer)) => {
+                            NoteKind::Finding(peer) if peer != Culprit::None => {
                                 let text: String = note.text.chars().filter(|c| !c.is_ascii_digit()).collect();
                                 read.blames.insert(format!("{}: {text}", peer.word()));
                             }

@@ -10,7 +10,7 @@ use crate::dialogue::{Dialogue, Step as Line};
 use crate::lanes::{Step, dialogues};
 use crate::secrets_context;
 use crate::segment::{self, ACK, CLIENT, FIN, SYN};
-use imapscope::event::{NoteKind, Peer, What};
+use imapscope::event::{Culprit, NoteKind, Peer, What};
 use imapscope::explain::Explainer;
 use imapscope::foreign::{self, Kind};
 use imapscope::grammar::{BUILTIN, Grammar};
@@ -150,7 +150,9 @@ pub fn read(file: Vec<u8>, protocol: &str) -> Read {
             read.log += &format!("{} {:?} {}\n", event.event.from.word(), event.event.what, event.bytes.escape_ascii());
             for note in event.notes {
                 read.log += &format!("    {:?} {}\n", note.kind, note.text);
-                if let NoteKind::Finding(Some(peer)) = note.kind {
+                if let NoteKind::Finding(peer) = note.kind
+                    && peer != Culprit::None
+                {
                     // Places and sizes may differ.
                     let text: String = note.text.chars().filter(|c| !c.is_ascii_digit()).collect();
                     read.blames.insert(format!("{}: {text}", peer.word()));

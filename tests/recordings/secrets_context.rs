@@ -10,7 +10,7 @@ use crate::lanes::{Step, c, s};
 use crate::segment::{self, ACK, CLIENT, SYN, Spelling};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use imapscope::event::{NoteKind, Peer, What};
+use imapscope::event::{Culprit, NoteKind, Peer, What};
 use imapscope::explain::Explainer;
 use imapscope::foreign::{self, Kind};
 use imapscope::grammar::{BUILTIN, Grammar};
@@ -479,7 +479,10 @@ fn blamed(file: Vec<u8>, protocol: &str) -> (Vec<String>, bool) {
         let Came::Events(mut batch) = came else { return };
         explainer.explain(&mut batch, &mut |event| {
             gap |= matches!(event.event.what, What::Gap { .. });
-            let blames = event.notes.iter().filter(|note| matches!(note.kind, NoteKind::Finding(Some(_))));
+            let blames = event
+                .notes
+                .iter()
+                .filter(|note| matches!(note.kind, NoteKind::Finding(Culprit::Client | Culprit::Server)));
             found.extend(blames.map(|note| note.text.clone()));
         });
     };

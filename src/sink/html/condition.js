@@ -15,10 +15,16 @@ const Condition = (() => {
   // As the log spells some of them.
   const SPELLED = { 'not-auth': 'not-authenticated', auth: 'authenticated', connect: 'connected', author: 'authorization',
     transact: 'transaction' };
+  const CHECKS = ('any client server both path none bare-cr bare-lf before-greeting capability-hidden capability-not-offered '
+    + 'certificate-not-verified channel-binding closed-without-answer compress-not-deflate compress-plain-text continuation-unasked '
+    + 'cut-off data-without-354 done-without-idle dot-false-end enable-missing idle-command literal-malformed '
+    + 'literal-minus-too-large literal-plus-from-server login-disabled not-understood nul-byte old-tls quoted-string-open '
+    + 'reply-code-changes reply-inside-message reply-malformed reply-unasked sasl-early-success second-login sent-too-early '
+    + 'smtp-smuggling starttls-injection starttls-plain-text tag-in-use tag-unknown tls-missing wrong-protocol wrong-state').split(' ');
   const FIELDS = Object.entries({
     from: PEERS, conn: 'number', protocol: 'word', state: STATES, command: 'word', tag: 'word', status: 'OK NO BAD BYE PREAUTH'.split(' '),
     code: 'word', text: 'word', latency: 'time', size: 'number', capability: 'word', tls: 'none client server both'.split(' '), rule: 'word',
-    check: 'word', user: 'word', client: 'word', route: 'word',
+    check: CHECKS, severity: 'must should quirk'.split(' '), user: 'word', client: 'word', route: 'word',
   }).map(([name, scale]) => ({ name, scale }));
   // Of a line that goes on with another, what these are is certain.
   const COMMON = 'from conn protocol route client user state tls command'.split(' ');
@@ -356,7 +362,7 @@ const Condition = (() => {
       if (sign === '~') return lines.some(matches);
       return [body(fact[0]), ...lines].some(same) === (sign === '==');
     }
-    if (sign === '~') return name === 'capability' || name === 'rule' || name === 'check' ? fact.some(matches) : matches(fact[0]);
+    if (sign === '~') return name === 'capability' || name === 'rule' || name === 'check' || name === 'severity' ? fact.some(matches) : matches(fact[0]);
     let found = fact.some(same);
     if (name === 'rule' || name === 'check') found ||= values.includes('any');
     // The number of a route may be written as numbers may be.
@@ -390,7 +396,7 @@ const Condition = (() => {
           return MAYBE;
         }
         if (compare(condition, fact, seen)) return YES;
-        const partial = line.part === 'later' ? !COMMON.includes(name) : line.part === 'around' && (name === 'check' || name === 'rule');
+        const partial = line.part === 'later' ? !COMMON.includes(name) : line.part === 'around' && (name === 'check' || name === 'rule' || name === 'severity');
         return partial ? MAYBE : NO;
       }
     }

@@ -7,7 +7,9 @@ use super::latency::Latency;
 use super::markup::Markup;
 use super::matrix::Matrix;
 use super::trouble::Place;
-use crate::event::{Closed, Note, NoteKind, Opened, Peer, Summary, TlsFacts, Verdict, VerdictKind, Verification};
+use crate::event::{
+    Closed, Culprit, Note, NoteKind, Opened, Peer, Summary, TlsFacts, Verdict, VerdictKind, Verification,
+};
 use crate::exchange::Connection;
 use crate::sink::run::kind_of;
 use crate::sink::{closing, phrase, secured};
@@ -48,8 +50,10 @@ impl Ledger {
     /// Counts the findings of a line of the page.
     pub fn count(&mut self, notes: &[Note]) {
         for note in notes {
-            if let NoteKind::Finding(Some(culprit)) = note.kind {
-                self.findings[culprit.index()] += 1;
+            if let NoteKind::Finding(culprit) = note.kind {
+                for peer in [Peer::Client, Peer::Server].into_iter().filter(|peer| culprit.has(*peer)) {
+                    self.findings[peer.index()] += 1;
+                }
             }
         }
     }
@@ -158,7 +162,7 @@ impl Ledger {
 /// What it comes to, what else was found, and what to try.
 fn verdict(page: &mut Markup, verdict: &Verdict) {
     page.raw("<dt>Verdict</dt><dd>");
-    if verdict.cause.culprit.is_some() {
+    if verdict.cause.culprit != Culprit::None {
         page.within("<strong>! ", &verdict.text, "</strong>");
     } else {
         page.within("<b>", &verdict.text, "</b>");

@@ -5,7 +5,8 @@ use std::ops::Range;
 
 use super::markup::Markup;
 use crate::event::{
-    Data, DataKind, Edited, Fate, Foreign, Kind, Mark, Note, NoteKind, Oddity, Peer, Role, Text, What, says_odd,
+    Culprit, Data, DataKind, Edited, Fate, Foreign, Kind, Mark, Note, NoteKind, Oddity, Peer, Role, Text, What,
+    says_odd,
 };
 use crate::exchange::Explained;
 use crate::sink::style::Body;
@@ -249,7 +250,9 @@ pub fn notes(page: &mut Markup, event: &Explained<'_>) {
     let of = |wanted: fn(&NoteKind) -> bool| event.notes.iter().filter(move |note| wanted(&note.kind));
     for note in of(|kind| matches!(kind, NoteKind::Finding(_))) {
         page.raw("<p class=bad><b>! ");
-        if let NoteKind::Finding(Some(culprit)) = note.kind {
+        if let NoteKind::Finding(culprit) = note.kind
+            && culprit != Culprit::None
+        {
             page.within("", culprit.word(), ": ");
         }
         page.raw("</b>");

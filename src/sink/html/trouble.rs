@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::line;
 use super::markup::Markup;
-use crate::event::{Closed, Closer, Kind, NoteKind, Opened, Peer, Status, Summary, What};
+use crate::event::{Closed, Closer, Culprit, Kind, NoteKind, Opened, Status, Summary, What};
 use crate::exchange::Explained;
 use crate::sink::text::start_of;
 use crate::sink::{closing, phrase};
@@ -44,7 +44,7 @@ pub struct Trouble {
 
 #[derive(Debug)]
 struct Finding {
-    culprit: Option<Peer>,
+    culprit: Culprit,
     sentence: String,
     rfc: String,
     count: u64,
@@ -82,7 +82,7 @@ impl Trouble {
             }
         }
         match &event.event.what {
-            What::Lag { events, bytes } => self.find(None, &phrase::lag(*events, *bytes), "", place),
+            What::Lag { events, bytes } => self.find(Culprit::None, &phrase::lag(*events, *bytes), "", place),
             What::Closed(closed) => self.end(closed, event.summary, place),
             What::Opened(opened) => self.know(opened),
             What::Text(text) => {
@@ -94,7 +94,7 @@ impl Trouble {
         }
     }
 
-    fn find(&mut self, culprit: Option<Peer>, sentence: &str, rfc: &str, place: &Place) {
+    fn find(&mut self, culprit: Culprit, sentence: &str, rfc: &str, place: &Place) {
         let cut = |text: &str| String::from_utf8_lossy(start_of(text.as_bytes(), MAX_SENTENCE)).into_owned();
         let sentence = cut(sentence);
         let ([before, behind], octet) = without_octet(&sentence);
@@ -157,7 +157,7 @@ impl Trouble {
         }
         if matches!(closed.by, Closer::Unreachable | Closer::Tls(_) | Closer::Reset(_)) {
             let why = closed.why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
-            self.find(None, &format!("{}{why}", closing::ended(closed.by)), "", place);
+            self.find(Culprit::None, &format!("{}{why}", closing::ended(closed.by)), "", place);
         }
     }
 
@@ -170,7 +170,7 @@ impl Trouble {
             page.raw("<h2 id=wrong-h>What is wrong</h2><ol class=findings>");
             // Those whose culprit is known first, each sort in the order in which it was seen.
             for known in [true, false] {
-                for finding in self.findings.iter().filter(|finding| finding.culprit.is_some() == known) {
+                for finding in self.findings.iter().filter(|finding| (finding.culprit != Culprit::None) == known) {
                     finding.write(page);
                 }
             }
@@ -213,7 +213,7 @@ impl Trouble {
 impl Finding {
     fn write(&self, page: &mut Markup) {
         page.raw("<li><b class=who>");
-        page.raw(self.culprit.map_or("connection", Peer::word));
+        page.raw(if self.culprit == Culprit::None { "connection" } else { self.culprit.word() });
         let ([before, behind], octet) = without_octet(&self.sentence);
         // Where the octet is not always the same, the places tell it.
         let apart = self.places.iter().any(|(_, other)| *other != octet);

@@ -170,7 +170,7 @@ fn verdict(object: &mut Object<'_>, verdict: &Verdict) {
 
 /// Writes where a cause was seen, and whose fault it is.
 fn place(object: &mut Object<'_>, cause: &Cause) {
-    object.string("culprit", cause.culprit.map_or("none", Peer::word));
+    object.string("culprit", cause.culprit.word());
     object.maybe("check", Some(cause.check).filter(|check| !check.is_empty()));
     if cause.frame > 0 {
         object.number("frame", cause.frame);
@@ -201,7 +201,7 @@ pub fn run(object: &mut Object<'_>, run: &Run) {
     object.object("kinds", |object| run.kinds().for_each(|(kind, count)| object.number(kind.word(), count)));
     object.objects("verdicts", run.verdicts(), |object, shared| {
         object.string("kind", shared.kind.word());
-        object.maybe("culprit", shared.culprit.map(Peer::word));
+        object.string("culprit", shared.culprit.word());
         object.maybe("check", Some(shared.check).filter(|check| !check.is_empty()));
         object.string("text", &shared.text);
         object.number("count", shared.count);

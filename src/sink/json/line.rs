@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::form::Object;
 use super::text::{Octets, whole_characters};
 use super::{facts, names};
+use crate::check::Check;
 use crate::event::{Data, Edited, Fate, Kind, List, ListKind, Mark, Note, NoteKind, Oddity, Role, Span, Text, What};
 use crate::exchange::{Explained, Run, Tie};
 use crate::sink::text::{End, split_end};
@@ -287,10 +288,25 @@ fn oddities(line: &mut Object<'_>, oddities: &[Oddity]) {
 fn remarks(line: &mut Object<'_>, notes: &[Note]) {
     let finding = |note: &&Note| matches!(note.kind, NoteKind::Finding(_));
     line.objects("findings", notes.iter().filter(finding), |object, note| {
-        if let NoteKind::Finding(Some(culprit)) = note.kind {
+        if let NoteKind::Finding(culprit) = note.kind {
             object.string("culprit", culprit.word());
         }
         object.maybe("check", Some(note.check).filter(|check| !check.is_empty()));
+        if let Some(check) = Check::named(note.check) {
+            object.string("severity", check.severity.word());
+        }
+        if let Some(span) = note.span {
+            object.object("span", |object| {
+                object.number("start", span.start.into());
+                object.number("end", span.end.into());
+            });
+        }
+        if let Some(first) = note.consequence {
+            object.object("consequence", |object| {
+                object.number("frame", first.frame);
+                object.string("check", first.check);
+            });
+        }
         remark(object, note);
     });
     line.objects("notes", notes.iter().filter(|note| !finding(note)), |object, note| {

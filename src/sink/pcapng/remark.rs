@@ -4,7 +4,7 @@ use super::super::caps::reference;
 use super::super::escape::{Dress, escape, escaped};
 use super::super::secured;
 use super::super::text::start_of;
-use crate::event::{Edited, Fate, Layer, Note, NoteKind, Opened, Peer, Text, TlsFacts, Verification};
+use crate::event::{Culprit, Edited, Fate, Layer, Note, NoteKind, Opened, Peer, Text, TlsFacts, Verification};
 use crate::exchange::Explained;
 use crate::wording::duration;
 
@@ -82,8 +82,8 @@ pub const fn layer(layer: Layer) -> &'static str {
 
 fn sentence(note: &Note) -> String {
     let mark = match note.kind {
-        NoteKind::Finding(Some(peer)) => format!("! {}: ", peer.word()),
-        NoteKind::Finding(None) => "! ".to_owned(),
+        NoteKind::Finding(Culprit::None) => "! ".to_owned(),
+        NoteKind::Finding(culprit) => format!("! {}: ", culprit.word()),
         NoteKind::Capability(Fate::Removed) => "- ".to_owned(),
         NoteKind::Capability(Fate::Added) => "+ ".to_owned(),
         _ => String::new(),

@@ -108,7 +108,10 @@ pub fn fed(command: &mut Command, input: &[u8]) -> Output {
 pub fn read_again(recording: &Path) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_imapscope"));
     command.args(["read", "--color", "never"]).arg(recording);
-    String::from_utf8(succeed(&mut command)).expect("the log is UTF-8")
+    let log = String::from_utf8(succeed(&mut command)).expect("the log is UTF-8");
+    // Real servers answer, or say why not: whoever is accused of less is accused falsely.
+    assert!(!log.contains("closed-without-answer"), "{log}");
+    log
 }
 
 /// Runs a program that must succeed; returns its standard output.

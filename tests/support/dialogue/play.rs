@@ -195,7 +195,9 @@ impl Stage<'_> {
 }
 
 /// What the log tells of TLS on a leg.
-fn facts(peer: Peer, name: &str) -> TlsFacts {
+fn facts(peer: Peer, step: &str) -> TlsFacts {
+    let mut words = step.split(' ');
+    let name = words.next().unwrap_or_default();
     let certificate = Certificate {
         subject: format!("CN={name}"),
         issuer: "CN=Authority".to_owned(),
@@ -204,12 +206,27 @@ fn facts(peer: Peer, name: &str) -> TlsFacts {
         not_after: 1_798_761_600,
         ..Certificate::default()
     };
-    TlsFacts {
+    let mut facts = TlsFacts {
         version: "TLS 1.3".to_owned(),
         suite: "TLS_AES_256_GCM_SHA384".to_owned(),
         name: Some(name.to_owned()),
         certificate: Some(certificate),
         verdict: if peer == Peer::Server { Verification::Verified } else { Verification::Ours },
         ..TlsFacts::default()
+    };
+    for word in words {
+        match word {
+            "insecure" => {
+                facts.insecure = true;
+                facts.verdict = Verification::Unverified("it is self-signed, and not known here".to_owned());
+            }
+            "old" => {
+                facts.legacy = true;
+                facts.version = "TLS 1.0".to_owned();
+                facts.suite = "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA".to_owned();
+            }
+            other => panic!("a leg is insecure or old, and not {other}"),
+        }
     }
+    facts
 }

@@ -48,7 +48,7 @@ impl Made {
 
     pub fn note(mut self, kind: NoteKind, about: &str, text: &str, rfc: &str) -> Self {
         let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-        self.notes.push(Note { kind, about: some(about), text: text.into(), rfc: some(rfc), check: "" });
+        self.notes.push(Note { about: some(about), ..Note::new(kind, text, rfc) });
         self
     }
 
@@ -205,13 +205,13 @@ pub fn verdict() -> Verdict {
         kind: VerdictKind::Client,
         text: "client at fault: a command inside IDLE: only DONE may be sent here".into(),
         cause: cause(
-            "inside-idle",
-            Some(Peer::Client),
+            "idle-command",
+            Culprit::Client,
             12,
             "a command inside IDLE: only DONE may be sent here",
             "C: a8 NOOP",
         ),
-        others: vec![cause("", None, 14, "the server refused a9 IDLE", "S: a9 BAD \x1b]0;title\x07")],
+        others: vec![cause("", Culprit::None, 14, "the server refused a9 IDLE", "S: a9 BAD \x1b]0;title\x07")],
         more: 3,
         suspects: vec![suspect("IDLE", "a7 IDLE"), suspect("LITERAL+", "a2 LOGIN {n+}")],
     }
@@ -343,8 +343,8 @@ pub fn session() -> Vec<Made> {
             .mark(Role::Tag, "a3")
             .mark(Role::Verb, "IDLE")
             .odd(Oddity::BareLf)
-            .note(Finding(Some(Peer::Client)), "", "uses IDLE, which it was not offered", "RFC 2177 section 3")
-            .note(Finding(Some(Peer::Client)), "", "the line ends with LF alone", "RFC 9051 section 2.2"),
+            .note(Finding(Culprit::Client), "", "uses IDLE, which it was not offered", "RFC 2177 section 3")
+            .note(Finding(Culprit::Client), "", "the line ends with LF alone", "RFC 9051 section 2.2"),
         server(401, Selected, "a3 BAD Error in IMAP command \x1b[31mIDLE\x1b[0m: Unknown \u{202e}command\r\n")
             .mark(Role::Tag, "a3")
             .mark(Role::Bad, "BAD")
@@ -393,28 +393,29 @@ pub fn crowd() -> Vec<Made> {
 pub fn several(words: &str) -> Vec<Made> {
     use VerdictKind::{Client, Limit, None, Refused, Server, Stopped, Waiting};
     let verdicts = [
-        (None, Option::None, "no problems found".to_owned()),
+        (None, Culprit::None, "no problems found".to_owned()),
         (
             Server,
-            Some(Peer::Server),
+            Culprit::Server,
             format!("server at fault: BODYSTRUCTURE at byte 61: expected a string, found {words}"),
         ),
-        (Stopped, Option::None, format!("legal so far; the client stopped after S: a1 OK {words}")),
-        (None, Option::None, "no problems found".to_owned()),
-        (Refused, Option::None, format!("refused by policy: a7 NO {words}")),
+        (Stopped, Culprit::None, format!("legal so far; the client stopped after S: a1 OK {words}")),
+        (None, Culprit::None, "no problems found".to_owned()),
+        (Refused, Culprit::None, format!("refused by policy: a7 NO {words}")),
         (
             Server,
-            Some(Peer::Server),
+            Culprit::Server,
             format!("server at fault: BODYSTRUCTURE at byte 7: expected a string, found {words}"),
         ),
-        (Client, Some(Peer::Client), "client at fault: uses IDLE, which it was not offered".to_owned()),
-        (Limit, Option::None, "a limit: the mailbox is full".to_owned()),
-        (Waiting, Option::None, "waiting: the server for 21 bytes of the client's literal, since 25 s".to_owned()),
+        (Client, Culprit::Client, "client at fault: uses IDLE, which it was not offered".to_owned()),
+        (Limit, Culprit::None, "a limit: the mailbox is full".to_owned()),
+        (Waiting, Culprit::None, "waiting: the server for 21 bytes of the client's literal, since 25 s".to_owned()),
     ];
     let mut made = Vec::new();
     for (number, (kind, culprit, text)) in (1..).zip(verdicts) {
         let at = number * 1000;
-        let cause = Cause { check: if culprit.is_some() { "a-check" } else { "" }, culprit, ..Cause::default() };
+        let cause =
+            Cause { check: if culprit == Culprit::None { "" } else { "tag-unknown" }, culprit, ..Cause::default() };
         let mut end = closed(at + 900, number, Closer::Peer(Peer::Client));
         end.summary = Some(Summary {
             verdict: Verdict { kind, cause, text, ..Verdict::default() },
