@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io;
 
-use imapscope::event::{Batch, NoteKind, Summary, VerdictKind, What};
+use imapscope::event::{Batch, Culprit, NoteKind, Summary, VerdictKind, What};
 use imapscope::exchange::Explained;
 use imapscope::explain::Explainer;
 use imapscope::recording::{Head, Reader, State, Writer};
@@ -28,7 +28,7 @@ impl Sink for Came {
         self.openings += usize::from(matches!(event.event.what, What::Opened(_)));
         self.summaries.extend(event.summary.cloned());
         for note in event.notes {
-            if let NoteKind::Finding(Some(culprit)) = note.kind {
+            if let NoteKind::Finding(culprit @ (Culprit::Client | Culprit::Server)) = note.kind {
                 self.findings.insert(format!("{}: {}", culprit.word(), note.text));
             }
         }
