@@ -8,7 +8,18 @@ use crate::event::Time;
 use crate::session::silence::{Silence, Thresholds};
 
 /// Maximum number of waits that are told of a file: whoever makes one chooses how long its silences are.
-const MOST: u32 = 65_536;
+pub const MOST: u32 = 65_536;
+
+/// What is to be told of a wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Telling {
+    /// The wait.
+    Wait,
+    /// That there were [`MOST`], and further ones are left out.
+    TooMany,
+    /// Nothing: that was told.
+    Nothing,
+}
 
 /// The deadlines of all connections, one each at the most.
 #[derive(Debug, Default)]
@@ -25,11 +36,14 @@ impl Deadlines {
         Some(first)
     }
 
-    /// Counts a wait that is to be told. Returns false if there were too many.
-    pub fn tells(&mut self) -> bool {
-        let tells = self.told < MOST;
-        self.told += u32::from(tells);
-        tells
+    /// Counts a wait that is to be told.
+    pub const fn tell(&mut self) -> Telling {
+        self.told = self.told.saturating_add(1);
+        match self.told {
+            ..=MOST => Telling::Wait,
+            told if told == MOST + 1 => Telling::TooMany,
+            _ => Telling::Nothing,
+        }
     }
 }
 
@@ -146,6 +160,14 @@ mod tests {
         assert_eq!(deadlines.take(Time(104 * SECOND)), None);
         assert_eq!(watch.own(Time(104 * SECOND)), Time(5 * SECOND));
         assert_eq!(watch.ring(Time(7 * SECOND)), Some((Time(SECOND), Time(6 * SECOND))), "its own times count");
+    }
+
+    #[test]
+    fn too_many_waits_are_left_out_and_that_is_told_once() {
+        let mut deadlines = Deadlines::default();
+        let told: Vec<Telling> = (0..MOST + 5).map(|_| deadlines.tell()).collect();
+        assert_eq!(told.iter().filter(|it| **it == Telling::Wait).count(), MOST as usize);
+        assert_eq!(told[MOST as usize..][..2], [Telling::TooMany, Telling::Nothing]);
     }
 
     #[test]

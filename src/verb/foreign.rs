@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::deadline::{Deadlines, Watch};
+use super::deadline::{self, Deadlines, Telling, Watch};
 use super::desk::named;
 use crate::event::{
     Batch, Closed, Closer, Form, Opened, Peer, RouteName, State, Time, TlsFacts, Verification, Wait, What,
@@ -13,7 +13,7 @@ use crate::grammar::Grammar;
 use crate::problem::Problem;
 use crate::rules::Rules;
 use crate::session::{Outbox, Session};
-use crate::wording::nearest;
+use crate::wording::{nearest, thousands};
 
 /// Maximum number of connections that are open at a time, as in a recording; others are passed over.
 const MAX_OPEN: usize = crate::recording::MAX_OPEN;
@@ -146,10 +146,17 @@ impl Passage {
         self.watch.stop(self.number, deadlines);
         while let Some((since, due)) = self.watch.ring(now) {
             let Some(wait) = self.session.owed().filter(|_| !unclear) else { return };
-            if deadlines.tells() {
-                let mut out = Outbox::default();
-                out.report(wait.by.other(), What::Waiting(Box::new(Wait { since, ..wait })));
-                hand_over(self.number, due, &mut out, came);
+            match deadlines.tell() {
+                Telling::Wait => {
+                    let mut out = Outbox::default();
+                    out.report(wait.by.other(), What::Waiting(Box::new(Wait { since, ..wait })));
+                    hand_over(self.number, due, &mut out, came);
+                }
+                Telling::TooMany => {
+                    let most = thousands(deadline::MOST.into());
+                    came(Came::Told(format!("there were {most} waits; further ones are left out"), true));
+                }
+                Telling::Nothing => {}
             }
         }
         self.watch.arm(self.number, deadlines);

@@ -66,6 +66,7 @@ fn what_is_owed_has_a_row() {
         ("imap", Client, reply(2, 2), &[hi, "C: a NOOP", "C: b NOOP", "C: c NOOP", "S: * 3 EXISTS"]),
         ("imap", Client, reply(3, 0), &[hi, "C: a NOOP", "C: b NOOP", "S: a OK"]),
         ("imap", Client, reply(2, 0), &[hi, "C: a NOOP", "C."]),
+        ("imap", Client, reply(2, 0), &[hi, "C: a NOOP", "S: * BAD no tag"]),
         ("imap", Client, reply(2, 0), &[hi, "C: a LOGOUT", "S: * BYE"]),
         ("imap", Client, reply(2, 0), &[hi, "C: a STARTTLS"]),
         ("imap", Client, reply(2, 0), &[hi, "C: a COMPRESS DEFLATE"]),
@@ -89,6 +90,8 @@ fn what_is_owed_has_a_row() {
             Owed::LineEnd { line: Line::Rest, came: Some(0), verb: None },
             &[hi, "C: a FETCH 1 X", "S: * 1 FETCH (X {2}", "S| ab"],
         ),
+        // What is compressed can be read only up to a flush.
+        ("imap", Server, Owed::Block { came: 3 }, &[hi, "C: a COMPRESS DEFLATE", "S: a OK", "C| \x4a\x34\x52"]),
         // What the client may not send yet, and what it may.
         ("imap", Client, asks(2, Ask::Literal), &[hi, "C: a APPEND x {9}"]),
         ("imap", Client, asks(2, Ask::Literal), &[hi, "C: a APPEND x {9}", "C| ahead"]),

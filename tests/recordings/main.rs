@@ -21,3 +21,4 @@ mod recording;
 mod recording_memory;
 mod secrets_context;
 mod veiled;
+mod waits;

@@ -261,4 +261,15 @@ mod tests {
             assert_eq!(told, [(Peer::Client, Owed::Held { bytes: 6, rule: rule.into(), stalled })]);
         }
     }
+
+    #[tokio::test]
+    async fn a_handshake_of_ours_is_watched() {
+        let mut scene = Scene::new(4096, None);
+        scene.pump.watched(Peer::Server, tokio::time::sleep(SOON.first + Duration::from_millis(10))).await;
+        scene.pump.watched(Peer::Client, async {}).await;
+        let told = scene.told();
+        let (at, wait) = &told[0];
+        assert_eq!((told.len(), at.since(wait.since)), (1, SOON.first));
+        assert!(wait.ours && wait.by == Peer::Client && wait.owed == Owed::Tls { agreed: true });
+    }
 }

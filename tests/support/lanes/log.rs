@@ -107,6 +107,11 @@ pub fn drive(
                 chunk = &chunk[used..];
             }
         }
+        // A silence after each step: what is told of it goes where all else goes.
+        if let Some(wait) = session.owed() {
+            out.report(wait.by.other(), What::Waiting(Box::new(wait)));
+            carry(&mut out);
+        }
     }
     for peer in [Peer::Client, Peer::Server] {
         session.closed(peer, &mut out);
