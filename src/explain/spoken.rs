@@ -129,6 +129,8 @@ impl Explainer {
             let hidden = text.secrets.iter().any(|secret| secret.start <= parts[2].start);
             if self.vault.shows() || known.then != Some(Then::Sasl) || !hidden {
                 self.features(known, rest, site);
+            } else {
+                self.hidden_mechanism(known, site);
             }
         }
         let logs_in = |known: &Command| {

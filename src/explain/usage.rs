@@ -55,10 +55,7 @@ impl Explainer {
             let grammar = std::sync::Arc::clone(&self.grammar);
             self.connection.offers.shown(&grammar, &need["AUTH=".len()..], &[&need], site);
             self.used(&known.name, &[&need], site);
-            // On a list of lines the mechanisms have a line, which is used with each of them.
-            for line in known.needs.iter().filter(|line| !line.contains('=')) {
-                self.connection.offers.shown(&grammar, &need["AUTH=".len()..], &[line], site);
-            }
+            self.line_of_mechanisms(known, &need["AUTH=".len()..], site);
             if self.standard == Standard::Imap && words.next().is_some() {
                 self.connection.offers.shown(&grammar, "with an initial response", &["SASL-IR"], site);
                 self.used("an initial response", &["SASL-IR"], site);
@@ -75,6 +72,20 @@ impl Explainer {
         }
         self.arguments(known, arguments, site);
         self.unconfirmed_utf8(known, arguments);
+    }
+
+    /// A login in which the mechanism is hidden: it may be any of those that are offered.
+    pub(super) fn hidden_mechanism(&mut self, known: &Command, site: Site<'_>) {
+        self.line_of_mechanisms(known, &known.name, site);
+        self.connection.offers.blind = true;
+    }
+
+    /// On a list of lines the mechanisms have a line (AUTH, SASL), which is used with each of them.
+    fn line_of_mechanisms(&mut self, known: &Command, feature: &str, site: Site<'_>) {
+        let grammar = std::sync::Arc::clone(&self.grammar);
+        for line in known.needs.iter().filter(|line| !line.contains('=')) {
+            self.connection.offers.shown(&grammar, feature, &[line], site);
+        }
     }
 
     /// A name that ENABLE asks for. Servers ignore those that they do not know, so that any may be asked for.

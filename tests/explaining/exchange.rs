@@ -17,6 +17,45 @@ use proptest::prelude::*;
 
 use crate::dialogue::{Dialogue, Step, play};
 
+/// Finds summaries that call a list of mechanisms unused although the client named one of them.
+#[derive(Default)]
+struct Mechanisms {
+    wrong: Vec<String>,
+    logins: usize,
+}
+
+impl Sink for Mechanisms {
+    fn put(&mut self, event: &Explained<'_>) -> io::Result<()> {
+        let Some(summary) = event.summary else { return Ok(()) };
+        let uses = |prefix: &str| summary.used.iter().any(|used| used.name.starts_with(prefix));
+        if uses("AUTH=") {
+            self.logins += 1;
+            let lines = summary.unused.iter().filter(|name| ["AUTH", "SASL"].contains(&&***name));
+            self.wrong.extend(lines.map(|name| format!("{name} is not used, and a mechanism of it is")));
+        }
+        Ok(())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+    fn end(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// In all protocols alike: AUTH of SMTP, SASL of POP3 and ManageSieve.
+#[test]
+fn a_list_of_mechanisms_is_used_with_each_of_them() {
+    let mut logins = 0;
+    for (file, dialogue, grammar) in play::all() {
+        let mut mechanisms = Mechanisms::default();
+        play::play(&dialogue, &grammar, (1, usize::MAX, false), &mut mechanisms);
+        logins += mechanisms.logins;
+        assert!(mechanisms.wrong.is_empty(), "{}: {:?}", file.display(), mechanisms.wrong);
+    }
+    assert!(logins > 40, "{logins}");
+}
+
 /// Collects the verbs of a conversation.
 #[derive(Default)]
 struct Verbs(BTreeSet<String>);

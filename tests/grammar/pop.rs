@@ -122,6 +122,7 @@ fn managesieve_marks_what_a_session_must_know() {
     assert_eq!(
         needs(&g),
         [
+            ("AUTHENTICATE", "SASL"),
             ("CHECKSCRIPT", "VERSION"),
             ("NOOP", "VERSION"),
             ("RENAMESCRIPT", "VERSION"),
