@@ -44,6 +44,8 @@ struct Passage {
     inside: bool,
     /// TLS has begun: it is told once.
     secured: bool,
+    /// The opening said that the beginning is missing.
+    late: bool,
     /// How many of its bytes are in the sum of all.
     counted: usize,
     /// Text in the place of TLS: whoever else speaks shows whether TLS was taken away from the file, or was not spoken.
@@ -265,6 +267,9 @@ impl Passages {
                     passage.resolve(came);
                 }
                 passage.session.missed(from, bytes, &mut out);
+                if bytes.is_none() && passage.late {
+                    out.batch.events.clear();
+                }
                 hand_over(connection, at, &mut out, came);
             }
             Piece::Behind { connection, behind, .. } => {
@@ -368,8 +373,17 @@ impl Passages {
         out.report(Peer::Client, What::Opened(Box::new(opened)));
         let mut watch = Watch::default();
         watch.moved(number, at, self.last, &mut self.deadlines);
-        let passage =
-            Passage { number, session, received: [0; 2], inside, secured: false, counted: 0, early: Vec::new(), watch };
+        let passage = Passage {
+            number,
+            session,
+            received: [0; 2],
+            inside,
+            secured: false,
+            late: middle.is_some(),
+            counted: 0,
+            early: Vec::new(),
+            watch,
+        };
         self.open.insert(number, passage);
         hand_over(number, at, &mut out, came);
     }
@@ -426,6 +440,40 @@ fn hand_over(connection: u64, at: Time, out: &mut Outbox, came: &mut dyn FnMut(C
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A capture that begins late: what the opening says is not said again, and the first bytes may be the middle of a line.
+    #[test]
+    fn a_late_beginning_is_said_once() {
+        let begun = |middle: Option<State>| {
+            let grammar = Grammar::builtin("pop3").expect("it is built in");
+            let mut passages = Passages::new(vec![grammar]);
+            let (client, server) = ("a:1".to_owned(), "b:110".to_owned());
+            let (connection, at, from) = (1, Time(1), Peer::Client);
+            let protocol = Some("pop3".to_owned());
+            let mut seen = Vec::new();
+            for piece in [
+                Piece::Opened { connection, at, protocol, client, server, inside: false, middle },
+                Piece::Lost { connection, at, from, bytes: None },
+                Piece::Octets { connection, at, from, bytes: b"AT\r\n".to_vec() },
+            ] {
+                passages.take(piece, &mut |came| {
+                    let Came::Events(batch) = came else { return };
+                    seen.extend(batch.events.into_iter().map(|event| match event.what {
+                        What::Opened(_) => "opened",
+                        What::Gap { .. } => "gap",
+                        What::Text(text) => match text.reading.kind {
+                            crate::event::Kind::Command { .. } => "command",
+                            _ => "text",
+                        },
+                        _ => "other",
+                    }));
+                });
+            }
+            seen
+        };
+        assert_eq!(begun(Some(State::Opaque)), ["opened", "command"]);
+        assert_eq!(begun(None), ["opened", "gap", "command"]);
+    }
 
     #[test]
     fn what_all_connections_keep_back_is_bounded() {
