@@ -218,8 +218,9 @@
 //!   known commands end the distrust.
 //! - **What a file lacks is an event** ([`event::What::Gap`], `session/gap.rs`). What was under way is over then, and what fits nothing
 //!   is no oddity. Until it is known again where the session stands ([`exchange::Missing::unsure`]), the explainer withholds findings:
-//!   a tag shows it, and where replies have none, two commands in a row with one reply each, and a reply that sets a state. For the
-//!   rest of the connection a reply too many accuses nobody.
+//!   a tag shows it, and where replies have none, two commands in a row with one reply each, and a reply that sets a state or to a
+//!   command that needs a single one. Where there are no states that is not needed, and where nothing answers anything (IRC) a whole
+//!   line of each peer proves all. For the rest of the connection a reply too many accuses nobody.
 //! - **A server that may have read data as commands is counted with** (`session/gap.rs`): a refused BDAT of a server that did not offer it,
 //!   an empty line before a 500, a message for nobody knows how many recipients ([`event::Oddity::Misread`]). From there on it is as if
 //!   bytes were missing, until all replies that may come have come and one command is answered alone.

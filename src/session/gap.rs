@@ -6,6 +6,7 @@ use super::lane::{Answer, Block, Wait};
 use super::turn::Turn;
 use super::{Outbox, Session};
 use crate::event::{DataKind, Form, Kind, Oddity, Peer, Reading, State, What};
+use crate::grammar::Command;
 use crate::wire::{self, Expect};
 
 /// How much can be seen behind a hole.
@@ -157,6 +158,23 @@ impl Session {
         }
     }
 
+    /// A command was done, and nothing else can have been answered: one that needs a single state confirms it.
+    pub(super) fn confirm_state(&mut self, verb: &str) {
+        if self.unsure && !self.sight.blind && self.state != State::Opaque {
+            self.unsure = self.grammar.command(verb).is_none_or(|known| known.states != [self.state]);
+        }
+    }
+
+    /// It is known again which commands replies answer. Where no command needs a state or leads to one, all is known.
+    fn see(&mut self) {
+        (self.sight.blind, self.sight.owed) = (false, None);
+        let leads = |state: Option<State>| state.is_some_and(|state| state != State::Logout);
+        let stateless = |command: &Command| command.states.is_empty() && !leads(command.on_ok) && !leads(command.on_no);
+        if self.unsure && self.grammar.commands.iter().all(stateless) {
+            (self.state, self.unsure) = (self.grammar.begins, false);
+        }
+    }
+
     /// What is to be said of the state that a text is sent in.
     pub(super) fn inferred(&self) -> Option<Oddity> {
         (self.unsure && self.state != State::Opaque).then_some(Oddity::Inferred)
@@ -228,9 +246,13 @@ impl Session {
             _ => {}
         }
         let tagged = self.grammar.form == Form::Imap;
+        // Where nothing answers anything, whole lines prove all that there is to know.
+        if !self.replies && self.lanes.iter().all(|lane| !lane.torn) {
+            return self.see();
+        }
         let alone = self.sight.alone && self.sight.replies == 1 && self.sight.owed.unwrap_or(0) == 0;
         if turn.completes() && (tagged || alone) {
-            (self.sight.blind, self.sight.owed) = (false, None);
+            self.see();
         }
     }
 

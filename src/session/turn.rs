@@ -451,6 +451,8 @@ impl Session {
         if let Some(state) = next.filter(|_| !deselects && !updates && greets && !self.sight.blind) {
             self.state = state;
             self.unsure &= status != Status::Ok;
+        } else if status == Status::Ok {
+            self.confirm_state(&command.verb);
         }
         let ok = status == Status::Ok;
         let client = self.lane(Peer::Client);

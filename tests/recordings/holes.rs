@@ -261,6 +261,78 @@ fn what_is_missing_is_waited_for_by_nobody() {
     assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// A session after whose hole all is healthy for a while, and then is not: what proves where it stands again (a reply that fits a
+/// state, commands that are answered one by one, whole lines where nothing rests on others) brings findings back.
+#[test]
+fn findings_come_back_after_a_hole() {
+    let nntp: &[(&str, &str)] = &[
+        ("", "200 hi"),
+        ("MODE READER", "200 ok"),
+        ("GROUP a.b", "211 3 1 3 a.b"),
+        ("STAT 1", "223 1 <a@b>"),
+        ("STAT 2", "223 2 <a@b>"),
+        ("DATE", "111 20260101000000"),
+        ("DA\0TE", "500 what"),
+    ];
+    let irc: &[(&str, &str)] = &[
+        ("", ":srv NOTICE * :hi"),
+        ("NICK bob", ""),
+        ("USER bob 0 * :Bob", ":srv 001 bob :welcome"),
+        ("JOIN #a", ":bob JOIN #a"),
+        ("PING x", ":srv PONG srv :x"),
+        ("PRIVMSG #a :hi", ":ann PRIVMSG #a :hi"),
+        ("PRIV\0MSG #a :hi", ""),
+    ];
+    let pop3: &[(&str, &str)] = &[
+        ("", "+OK hi"),
+        ("USER bob", "+OK"),
+        ("PASS kanarie77", "+OK in"),
+        ("STAT", "+OK 2 200"),
+        ("NOOP", "+OK"),
+        ("STAT", "+OK 2 200"),
+        ("NOOP", "+OK"),
+        ("USER bob", "-ERR what"),
+    ];
+    let sieve: &[(&str, &str)] = &[
+        ("", "\"SIEVE\" \"\"|\"VERSION\" \"1.0\"|OK"),
+        ("AUTHENTICATE \"PLAIN\" \"AGJvYgBrYW5hcmllNzc=\"", "OK"),
+        ("HAVESPACE \"a\" 10", "OK"),
+        ("LISTSCRIPTS", "\"a\"|OK"),
+        ("NOOP", "OK"),
+        ("HAVESPACE \"a\" 10", "OK"),
+        ("AUTHENTICATE \"PLAIN\" \"AGJvYgBrYW5hcmllNzc=\"", "NO"),
+    ];
+    let smtp: &[(&str, &str)] = &[
+        ("", "220 hi"),
+        ("EHLO a", "250 hi"),
+        ("NOOP", "250 ok"),
+        ("NOOP", "250 ok"),
+        ("MAIL FROM:<a@b>", "250 ok"),
+        ("RCPT TO:<a@b>", "250 ok"),
+        ("RSET", "250 ok"),
+        ("RCPT TO:<a@b>", "503 no"),
+    ];
+    let mut wrong = Vec::new();
+    for (protocol, turns) in [("nntp", nntp), ("irc", irc), ("pop3", pop3), ("managesieve", sieve), ("smtp", smtp)] {
+        let said = |line: &str| format!("{}\r\n", line.replace('|', "\r\n")).into_bytes();
+        let both = |(client, server): &(&str, &str)| {
+            [(Peer::Client, said(client)), (Peer::Server, said(server))].into_iter().filter(|(_, line)| line != b"\r\n")
+        };
+        let steps: Vec<Step> = turns.iter().flat_map(both).collect();
+        let talk = Talk { name: protocol.to_owned(), protocol, steps };
+        let whole = read(capture(&talk, Cut::Nothing).0, protocol);
+        assert!(whole.blames.iter().any(|blame| blame.starts_with("client")), "{protocol}: {}", whole.log);
+        for cut in [Cut::Segment(1), Cut::Segment(2), Cut::Segment(3), Cut::Before(2), Cut::Before(3), Cut::Before(4)] {
+            let read = read(capture(&talk, cut).0, protocol);
+            if read.blames.is_empty() {
+                wrong.push(format!("{protocol}, {cut:?}"));
+            }
+            assert!(read.blames.is_subset(&whole.blames), "{protocol}, {cut:?}: {:?}", read.blames);
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
 /// The cuts that `secrets_context` does not make: a side, the ends of frames, the end of the session.
 #[test]
 fn no_secret_is_shown_where_something_is_missing() {
