@@ -13,6 +13,7 @@ mod siege;
 mod bombs;
 mod command;
 mod files;
+mod follow;
 mod probe;
 mod recording;
 mod rules;

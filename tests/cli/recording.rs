@@ -8,8 +8,6 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::Receiver;
-use std::thread;
-use std::time::Duration;
 
 use crate::program::scope::{self, answer, line};
 use crate::program::{Started, imapscope, lines, output, refused, run, text, until};
@@ -22,23 +20,23 @@ fn shown(arguments: &[&str]) -> String {
 }
 
 /// Reads without a fault.
-fn read(arguments: &[&str]) -> String {
+pub fn read(arguments: &[&str]) -> String {
     let arguments = [&["read"], arguments].concat();
     let output = run(&arguments);
     assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()), "{arguments:?}");
     text(&output.stdout)
 }
 
-fn folder() -> tempfile::TempDir {
+pub fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("a folder")
 }
 
-fn path(folder: &tempfile::TempDir, name: &str) -> String {
+pub fn path(folder: &tempfile::TempDir, name: &str) -> String {
     folder.path().join(name).display().to_string()
 }
 
 /// A proxy with its standard output and error, in front of a server that answers every line with OK.
-fn proxy(flags: &[&str]) -> (Started, SocketAddr, Receiver<String>, Receiver<String>) {
+pub fn proxy(flags: &[&str]) -> (Started, SocketAddr, Receiver<String>, Receiver<String>) {
     let server = scope::server("* OK [CAPABILITY IMAP4rev1] hi\r\n", |line| answer(line, "OK done"));
     let route = format!("127.0.0.1:0=imap://{server}");
     let arguments = [&["proxy", &route], flags].concat();
@@ -51,7 +49,7 @@ fn proxy(flags: &[&str]) -> (Started, SocketAddr, Receiver<String>, Receiver<Str
 }
 
 /// A client that sends commands and waits for the answer to each.
-fn talk(address: SocketAddr, commands: &[&str]) -> TcpStream {
+pub fn talk(address: SocketAddr, commands: &[&str]) -> TcpStream {
     let mut stream = scope::connect(address);
     let mut reader = BufReader::new(stream.try_clone().expect("a handle"));
     line(&mut reader);
@@ -66,7 +64,7 @@ fn talk(address: SocketAddr, commands: &[&str]) -> TcpStream {
 const TEN: u64 = 1_772_445_600;
 
 /// A recording of two connections, made by hand: something happens every second from ten o'clock on.
-fn made() -> String {
+pub fn made() -> String {
     let opened = |route: u32| {
         format!(
             r#""event":{{"opened":{{"protocol":"imap","form":"imap","client":"127.0.0.1:5000{route}","server":"imap://one.example.org:143","route":{{"number":1,"written":"imap://one.example.org"}},"edit":[false,false],"rules":[]}}}}"#
@@ -98,7 +96,7 @@ fn made() -> String {
     all
 }
 
-fn file(folder: &tempfile::TempDir, name: &str, content: &str) -> String {
+pub fn file(folder: &tempfile::TempDir, name: &str, content: &str) -> String {
     let path = path(folder, name);
     fs::write(&path, content).expect("a file");
     path
@@ -221,102 +219,6 @@ fn a_recording_that_cannot_be_written_is_told_at_once_and_the_relay_goes_on() {
     scope.signal("-INT");
     assert_eq!(scope.code(), Some(1));
     assert!(said.iter().all(|line| !line.contains("/dev/full")), "it is told once");
-}
-
-#[test]
-fn a_pipe_that_stays_open_is_shown_as_it_comes() {
-    let made = made();
-    let (first, rest) = made.split_at(made.find("a1 OK").expect("it is there"));
-    let mut child = imapscope(&["read", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
-    let (mut input, log) = (child.stdin.take().expect("a pipe"), lines(child.stdout.take().expect("a pipe")));
-    let mut child = Started(child);
-    // Even the first line comes in drops.
-    for drop in [&first.as_bytes()[..5], &first.as_bytes()[5..60], &first.as_bytes()[60..]] {
-        input.write_all(drop).expect("it is read");
-        thread::sleep(Duration::from_millis(20));
-    }
-    until(&log, "a1 SELECT INBOX");
-    input.write_all(rest.as_bytes()).expect("it is read");
-    until(&log, "a2 NO checked one");
-    drop(input);
-    assert_eq!(child.code(), Some(0));
-}
-
-#[test]
-fn a_file_that_grows_is_followed() {
-    let folder = folder();
-    let made = made();
-    let (first, rest) = made.split_at(made.find("a1 OK").expect("it is there"));
-    // From nothing, from the middle of the first line, and from the middle of an event.
-    for begun in [0, 5, 40, first.len()] {
-        let path = file(&folder, "growing", &made[..begun]);
-        let mut child = imapscope(&["read", "--follow", &path])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("it starts");
-        let log = lines(child.stdout.take().expect("a pipe"));
-        let said = lines(child.stderr.take().expect("a pipe"));
-        let child = Started(child);
-        let mut grown = fs::OpenOptions::new().append(true).open(&path).expect("a file");
-        thread::sleep(Duration::from_millis(150));
-        grown.write_all(&first.as_bytes()[begun..]).expect("there is room");
-        let mut seen = until(&log, "a1 SELECT INBOX");
-        grown.write_all(rest.as_bytes()).expect("there is room");
-        seen.extend(until(&log, "a2 NO checked one"));
-        assert_eq!(seen.concat(), read(&[&file(&folder, "whole", &made)]).lines().take(seen.len()).collect::<String>());
-        drop(child);
-        assert_eq!(said.iter().collect::<Vec<_>>(), [""; 0], "{begun}");
-    }
-    assert!(refused(&["read", "--follow", "-"]).contains("--follow"));
-}
-
-#[test]
-fn a_recording_in_parts_is_followed_from_file_to_file() {
-    let folder = folder();
-    let path = path(&folder, "a.1");
-    let (mut scope, address, _log, _) = proxy(&["-w", &path, "--rotate", "2k"]);
-    let follow = |files: &[&str]| {
-        let child = imapscope(&[&["read", "--follow"], files].concat()).stdout(Stdio::piped()).spawn();
-        let mut child = child.expect("it starts");
-        let log = lines(child.stdout.take().expect("a pipe"));
-        (Started(child), log)
-    };
-    let (_first, log) = follow(&[&path]);
-    let commands: Vec<String> = (0..40).map(|nth| format!("t{nth} NOOP")).collect();
-    let commands: Vec<&str> = commands.iter().map(String::as_str).collect();
-    let client = talk(address, &commands);
-    until(&log, "t39 OK");
-    // What is given by name comes in this order, and what is still to come after it.
-    let second = format!("{path}.1");
-    let (_second, again) = follow(&[&path, &second]);
-    until(&again, "t39 OK");
-    let (_last, late) = follow(&[&second]);
-    until(&late, "t39 OK");
-    drop(client);
-    for log in [log, again, late] {
-        until(&log, "closed by the client");
-    }
-    assert!(Path::new(&format!("{path}.2")).exists());
-    scope.signal("-INT");
-    assert_eq!(scope.code(), Some(0));
-}
-
-#[test]
-fn a_recording_that_is_overwritten_is_not_followed_on() {
-    let folder = folder();
-    let path = file(&folder, "made", &made());
-    let mut child = imapscope(&["read", "--follow", &path])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("it starts");
-    let (log, said) = (lines(child.stdout.take().expect("a pipe")), lines(child.stderr.take().expect("a pipe")));
-    let mut child = Started(child);
-    until(&log, "a2 NO checked one");
-    fs::write(&path, &made()[..40]).expect("a file");
-    until(&said, "the file became shorter");
-    assert_eq!(child.code(), Some(1));
 }
 
 /// The texts of the hand-made recording that are shown.

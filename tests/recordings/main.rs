@@ -12,6 +12,7 @@ mod segment;
 mod thorough;
 
 mod anonymise;
+mod captures;
 mod cut;
 mod excerpts;
 mod foreign;
