@@ -1,8 +1,9 @@
 //! What is remembered of a connection for its verdict: findings, the last line, what was refused. Bounded: [`MAX_CAUSES`] findings
 //! of [`MAX_TEXT`] bytes, and one line of [`MAX_LINE`] bytes of the peers'.
 
+use super::waiting::what;
 use super::{Explainer, phrase};
-use crate::event::{Cause, Event, Form, Kind, NoteKind, Oddity, Peer, Span, State, Status, Text, Time, What};
+use crate::event::{Cause, Event, Form, Kind, NoteKind, Oddity, Owed, Peer, Span, State, Status, Text, Time, What};
 use crate::exchange::{Exchange, Tie};
 use crate::grammar::Then;
 use crate::wire;
@@ -29,6 +30,8 @@ pub(super) struct Outcome {
     pub farewell: Option<Box<Refusal>>,
     /// The last line or block that came whole.
     pub last: Option<Last>,
+    /// Who has waited for what, since the last line or block.
+    pub waited: Option<Box<Waited>>,
     /// What the connection's end cut off.
     pub cut: Option<Cut>,
     /// The client has said goodbye.
@@ -94,6 +97,18 @@ impl Last {
     }
 }
 
+/// A wait that was reported.
+#[derive(Debug)]
+pub(super) struct Waited {
+    /// Who waited.
+    pub by: Peer,
+    /// For what: `the server's reply to t3 FETCH`; by whom, if that is imapscope.
+    pub what: String,
+    /// imapscope itself waited, or owed it.
+    pub ours: bool,
+    pub since: Time,
+}
+
 /// What the end of a connection cut off.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cut {
@@ -141,6 +156,11 @@ impl Explainer {
                     self.said(from, at, (line, false), None);
                 }
             }
+            What::Waiting(wait) => {
+                let what = what(&self.connection, &self.grammar, wait);
+                let ours = wait.ours || matches!(wait.owed, Owed::Held { .. });
+                self.outcome.waited = Some(Box::new(Waited { by: wait.by, what, ours, since: wait.since }));
+            }
             _ => {}
         }
         self.found(event, bytes, at);
@@ -152,6 +172,7 @@ impl Explainer {
         let good = answered.filter(|exchange| exchange.status == Some(Status::Ok));
         let reached = good.and_then(|exchange| exchange.on_ok);
         let message = good.is_some_and(|exchange| exchange.whole);
+        self.outcome.waited = None;
         let last = self.outcome.last.get_or_insert(Last {
             from,
             at,

@@ -42,7 +42,7 @@ impl Explainer {
         refused.sort_by_key(|refused| refused.cause.frame);
         let guilty = causes.iter().position(|found| found.cause.culprit != Culprit::None);
         let owed = self.owed();
-        let silence = at.since(self.outcome.last.as_ref().map_or(self.connection.began, |last| last.at));
+        let waited = self.waited(closed, owed.as_ref(), at);
         let (mut verdict, command) = if let Some(first) = guilty {
             let Found { cause, command } = causes.remove(first);
             (at_fault(cause), command)
@@ -56,11 +56,9 @@ impl Explainer {
             // No capability is to blame for a limit, nor for a password.
             let command = if first.login || first.reason == Reason::Limit { 0 } else { first.command };
             (self::refused(first, bound), command)
-        } else if let Some(owed) = owed.as_ref().filter(|owed| silence >= PATIENCE && waits(owed, closed)) {
-            let since = duration(silence);
-            let text =
-                format!("waiting: the {} for {}, since {since}; then {}", owed.by.word(), owed.what, end(closed));
-            (Verdict { kind: VerdictKind::Waiting, text, ..Verdict::default() }, owed.command)
+        } else if let Some(text) = waited {
+            let command = owed.map_or(self.outcome.command, |owed| owed.command);
+            (Verdict { kind: VerdictKind::Waiting, text, ..Verdict::default() }, command)
         } else {
             (self.unblamed(closed, owed.as_ref()), self.outcome.command)
         };
@@ -107,6 +105,23 @@ impl Explainer {
         let asks = self.outcome.last.as_ref().and_then(|last| last.asks);
         let waits = asks.and_then(|frame| self.connection.waiting.get(frame));
         waits.is_some_and(|exchange| exchange.then != Some(Then::Idle))
+    }
+
+    /// Who waited in vain when the connection ended. A client that ends it while the server waits has stopped, and is not waited for.
+    fn waited(&self, closed: &Closed, owed: Option<&Owed>, at: Time) -> Option<String> {
+        let stops = matches!(closed.by, Closer::Peer(Peer::Client) | Closer::Reset(Peer::Client));
+        let (by, what, since) = if let Some(waited) = &self.outcome.waited {
+            let by = if waited.ours { "imapscope".to_owned() } else { format!("the {}", waited.by.word()) };
+            (Some(by).filter(|_| !stops || waited.ours || waited.by == Peer::Client)?, &waited.what, waited.since)
+        } else {
+            // Of old recordings, and of files without waits. When the last bytes of what was cut off came is not known there.
+            let owed = owed.filter(|owed| self.outcome.cut.is_none() && (!stops || owed.by == Peer::Client))?;
+            let since = self.outcome.last.as_ref().map_or(self.connection.began, |last| last.at);
+            (format!("the {}", owed.by.word()), &owed.what, since)
+        };
+        let silence = at.since(since);
+        let text = || format!("waiting: {by} for {what}, since {}; then {}", duration(silence), end(closed));
+        (silence >= PATIENCE).then(text)
     }
 
     /// What is owed.
@@ -240,15 +255,6 @@ impl Explainer {
             Suspect { name: name.to_owned(), by: by.to_owned(), try_it: format!("--drop-cap {}", dropped.join(",")) }
         };
         fit.take(MAX_SUSPECTS).map(suspect).collect()
-    }
-}
-
-/// Returns true if a peer waited in vain: not the one that ended the connection while the other one owed it nothing.
-const fn waits(owed: &Owed, closed: &Closed) -> bool {
-    match (closed.by, owed.by) {
-        // It is not waited for: it has stopped.
-        (Closer::Peer(Peer::Client) | Closer::Reset(Peer::Client), Peer::Server) => false,
-        _ => true,
     }
 }
 

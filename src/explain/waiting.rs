@@ -30,7 +30,7 @@ pub fn waiting(connection: &Connection, grammar: &Grammar, wait: &Wait, at: Time
 }
 
 /// What is waited for.
-fn what(connection: &Connection, grammar: &Grammar, wait: &Wait) -> String {
+pub(super) fn what(connection: &Connection, grammar: &Grammar, wait: &Wait) -> String {
     let who = wait.by.other().word();
     let command = |frame| named(connection, frame);
     match &wait.owed {
