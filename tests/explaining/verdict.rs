@@ -9,6 +9,7 @@ use imapscope::exchange::Explained;
 use imapscope::explain::Explainer;
 use imapscope::grammar::Grammar;
 use imapscope::rules::Rules;
+use imapscope::session::silence::{Silence, Thresholds};
 use imapscope::session::{Outbox, Session};
 use imapscope::sink::Sink;
 use imapscope::sink::json::Json;
@@ -39,7 +40,24 @@ fn verdict(protocol: &str, script: &str) -> Verdict {
         let rest = rest.strip_prefix(' ').unwrap_or(rest);
         match mark {
             "" => continue,
-            "--" => now += rest.parse::<u64>().expect("seconds") * 1_000_000_000,
+
+            "--" => {
+                let (since, end) = (now, now + rest.parse::<u64>().expect("seconds") * 1_000_000_000);
+                let mut silence = Silence::new(since);
+                while let Some(next) = silence.next(since, &Thresholds::USUAL) {
+                    now = since + next.as_nanos() as u64;
+                    if now > end {
+                        break;
+                    }
+                    silence.pass();
+                    if let Some(wait) = session.owed() {
+                        let from = wait.by.other();
+                        out.report(from, What::Waiting(Box::new(Wait { since: Time(since), ..wait })));
+                        explain(&mut out, now);
+                    }
+                }
+                now = end;
+            }
             "C:" | "S:" | "C|" | "S|" => {
                 let text = if mark.ends_with(':') { format!("{rest}\r\n") } else { rest.to_owned() };
                 let mut chunk = text.as_bytes();
@@ -76,7 +94,12 @@ fn every_end_has_its_verdict() {
         // At rest, with and without a goodbye.
         ("imap", format!("{SELECT}C: a3 LOGOUT\nS: * BYE bye\nS: a3 OK out\nC."), "none", "no problems found"),
         ("imap", format!("{SELECT}C: a3 LOGOUT\nC."), "none", "no problems found"),
-        ("imap", format!("{SELECT}C: a3 LOGOUT\n-- 60\nS."), "none", "no problems found"),
+        (
+            "imap",
+            format!("{SELECT}C: a3 LOGOUT\n-- 60\nS."),
+            "waiting",
+            "waiting: the client for the server's reply to a3 LOGOUT, since 1 min 0 s; then the server closed",
+        ),
         (
             "imap",
             format!("{SELECT}-- 60\nC."),
@@ -196,7 +219,7 @@ fn every_end_has_its_verdict() {
             "pop3",
             "S: +OK\nC| QUIT\n-- 9\n".to_owned(),
             "waiting",
-            "waiting: the server for the end of the client's line, since 9.00 s; then imapscope ended the connection",
+            "waiting: the server for the line end of the client's command (4 bytes so far: QUIT), since 9.00 s; then imapscope ended the connection",
         ),
         // The server refuses, or has had enough.
         (
