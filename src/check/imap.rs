@@ -5,6 +5,22 @@ use crate::event::Severity::Must;
 
 const IMAP: &[&str] = &["imap"];
 
+/// A list of capabilities has the name of a login mechanism without AUTH=.
+pub const CAPABILITY_BOGUS: Check = Check {
+    id: "capability-bogus",
+    severity: Must,
+    blames: Blames::Server,
+    summary: "a list of capabilities has the name of a login mechanism without AUTH=",
+    protocols: IMAP,
+    rfc: ["RFC 9051 section 7.2.2", "", "", ""],
+    why: "Some clients take it for an offer and log in with a mechanism that the server does not have.",
+    fix: ["Look for AUTH=NAME.", "List mechanisms as AUTH=NAME, and only those that work."],
+    rule: "--drop-cap NAME",
+    except: "",
+    rules: &["L21"],
+    dialogues: ["imap/capability-bogus.txt", "imap/login-and-fetch.txt"],
+};
+
 /// What follows COMPRESS is no DEFLATE stream.
 pub const COMPRESS_NOT_DEFLATE: Check = Check {
     id: "compress-not-deflate",
@@ -86,6 +102,22 @@ pub const IDLE_COMMAND: Check = Check {
     except: "",
     rules: &["L27"],
     dialogues: ["imap/idle-interrupted.txt", "imap/idle.txt"],
+};
+
+/// The server refused a literal and read its bytes as commands.
+pub const LITERAL_AS_COMMANDS: Check = Check {
+    id: "literal-as-commands",
+    severity: Must,
+    blames: Blames::Server,
+    summary: "the server refused a literal and read its bytes as commands",
+    protocols: IMAP,
+    rfc: ["RFC 7888 section 4", "", "", ""],
+    why: "Lines of a message are carried out as commands, and every later reply is one too many for the client.",
+    fix: ["", "Read the bytes of {n+} and discard them, or close the connection, when the command is refused."],
+    rule: "--drop-cap LITERAL+,LITERAL-",
+    except: "",
+    rules: &["L19", "L23"],
+    dialogues: ["imap/literal-as-commands.txt", "imap/login-with-literals.txt"],
 };
 
 /// What looks like a literal is none, so the next line was not taken for its bytes.

@@ -1,6 +1,7 @@
 //! Capability lists in words: the first in full, entry by entry; later ones as what they change, and why.
 
 use super::{Explainer, Met, phrase};
+use crate::check::Standard;
 use crate::exchange::capability::{MAX_NAMES, Names, word};
 use std::borrow::Cow;
 
@@ -62,6 +63,9 @@ impl Explainer {
                     if self.reason == Reason::None {
                         self.reason = Reason::During;
                     }
+                }
+                if self.standard == Standard::Imap {
+                    self.bogus(text.frame, &server);
                 }
                 self.offered(server, client, went.is_some());
             }

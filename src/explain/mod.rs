@@ -2,6 +2,7 @@
 //! Lives on events and the grammar alone; knows no session, socket or sink, reads no clock. One [`Explainer`] a
 //! connection; its memory is bounded whatever the peers send (the constants of the files below).
 
+mod consequence;
 mod early;
 mod enabled;
 mod foreign;
@@ -96,6 +97,8 @@ pub struct Explainer {
     smuggled: bool,
     /// For the verdict.
     outcome: Box<outcome::Outcome>,
+    /// What later findings may follow from.
+    strays: Vec<consequence::Stray>,
     /// Of each lane, octets of data that may hold the beginning of a secret.
     tails: octets::Tails,
     marks: Vec<Mark>,
@@ -150,6 +153,7 @@ impl Explainer {
             refused: None,
             smuggled: false,
             outcome: Box::default(),
+            strays: Vec::new(),
             tails: octets::Tails::default(),
             marks: Vec::new(),
             sent_marks: Vec::new(),
@@ -184,6 +188,7 @@ impl Explainer {
             let latency = self.event(event, &mut batch.bytes, at);
             self.doubt(&event.what);
             let (bytes, sent, beside) = slices(&event.what, &batch.bytes);
+            self.trace(event, bytes);
             self.remember(event, bytes, at);
             let summary = match &event.what {
                 What::Closed(closed) => Some(self.summary(closed, at)),
@@ -194,7 +199,9 @@ impl Explainer {
                 _ => None,
             };
             for note in &self.notes {
-                if let NoteKind::Finding(culprit) = note.kind {
+                if let NoteKind::Finding(culprit) = note.kind
+                    && consequence::is_first(note)
+                {
                     self.tallies.found(culprit);
                 }
             }

@@ -1,6 +1,7 @@
 //! What is remembered of a connection for its verdict: findings, the last line, what was refused. Bounded: [`MAX_CAUSES`] findings
 //! of [`MAX_TEXT`] bytes, and one line of [`MAX_LINE`] bytes of the peers'.
 
+use super::consequence::is_first;
 use super::waiting::what;
 use super::{Explainer, phrase};
 use crate::event::{Cause, Event, Form, Kind, NoteKind, Oddity, Owed, Peer, Span, State, Status, Text, Time, What};
@@ -219,6 +220,9 @@ impl Explainer {
         let command = self.connection.exchange().map_or(self.outcome.command, |(exchange, _)| exchange.frame);
         for note in &self.notes {
             let NoteKind::Finding(culprit) = note.kind else { continue };
+            if !is_first(note) {
+                continue;
+            }
             if self.outcome.causes.len() == MAX_CAUSES {
                 self.outcome.more += 1;
                 continue;

@@ -155,7 +155,9 @@ impl Explainer {
                 (CAPABILITY_NOT_OFFERED, format!("{feature} needs {name}, which the server does not offer"))
             }
         };
-        self.notes.push(check.found(Peer::Client, text, self.standard));
+        let wanted = needs.first().map_or("", |need| need.as_ref());
+        let found = self.follows_from_list(check.found(Peer::Client, text, self.standard), wanted);
+        self.notes.push(found);
     }
 
     /// A literal that the client announces, in the command of this frame.

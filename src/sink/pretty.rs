@@ -496,6 +496,9 @@ fn write_note(page: &mut Page, note: &Note) {
     if let Some(rfc) = caps::reference(note) {
         page.unit(Ink::Faint, &format!("({rfc})"));
     }
+    if let Some(first) = note.consequence {
+        page.unit(Ink::Faint, &format!("(follows from {})", first.check));
+    }
     page.end();
 }
 

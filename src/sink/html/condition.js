@@ -15,9 +15,9 @@ const Condition = (() => {
   // As the log spells some of them.
   const SPELLED = { 'not-auth': 'not-authenticated', auth: 'authenticated', connect: 'connected', author: 'authorization',
     transact: 'transaction' };
-  const CHECKS = ('any client server both path none bare-cr bare-lf before-greeting capability-hidden capability-not-offered '
+  const CHECKS = ('any client server both path none bare-cr bare-lf before-greeting capability-bogus capability-hidden capability-not-offered '
     + 'certificate-not-verified channel-binding closed-without-answer compress-not-deflate compress-plain-text continuation-unasked '
-    + 'cut-off data-without-354 done-without-idle dot-false-end enable-missing idle-command literal-malformed '
+    + 'cut-off data-without-354 done-without-idle dot-false-end enable-missing idle-command literal-as-commands literal-malformed '
     + 'literal-minus-too-large literal-plus-from-server login-disabled not-understood nul-byte old-tls quoted-string-open '
     + 'reply-code-changes reply-inside-message reply-malformed reply-unasked sasl-early-success second-login sent-too-early '
     + 'smtp-smuggling starttls-injection starttls-plain-text tag-in-use tag-unknown tls-missing wrong-protocol wrong-state').split(' ');
