@@ -28,8 +28,11 @@ impl Sink for Found {
                 (Blames::Server, _) | (Blames::Sender, Peer::Server) => Culprit::Server,
                 (Blames::Nobody, _) => Culprit::None,
             };
-            // Whatever is wrong with our own words, no peer is to blame.
-            assert!(culprit == allowed || culprit == Culprit::None, "{note:?}");
+            // Whatever is wrong with our own words, no peer is to blame; what follows from something else is that one's.
+            let follows = note.consequence.is_some();
+            assert!(culprit == allowed || culprit == Culprit::None || follows, "{note:?}");
+            let first = note.consequence.map(|first| first.check);
+            assert!(first.is_none_or(|first| self.0.contains(first)), "{note:?} follows from nothing");
             let size = event.bytes.len() as u32;
             assert!(note.span.is_none_or(|span| span.start < span.end && span.end <= size), "{note:?} of {size}");
             self.0.insert(check.id);

@@ -367,7 +367,7 @@ impl Sink for Ends {
     fn put(&mut self, event: &Explained<'_>) -> io::Result<()> {
         for note in event.notes {
             let NoteKind::Finding(culprit) = note.kind else { continue };
-            if culprit != Culprit::None {
+            if culprit != Culprit::None && note.consequence.is_none() {
                 self.findings.push((culprit, note.text.clone()));
             }
             let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
