@@ -435,14 +435,18 @@ pub struct Demo {
 /// Flags of `explain`.
 #[derive(Debug, Args)]
 #[command(after_help = "For instance: QRESYNC, SELECT, UID FETCH, OVERQUOTA, AUTH=PLAIN, SCRAM-SHA-256, '\\Seen',\n\
-CHUNKING, 250, 5.7.8, -ERR; drop-capability and every other word of the language of rules")]
+CHUNKING, 250, 5.7.8, -ERR; tag-unknown and every other check; drop-capability and every other word of the\n\
+language of rules; whole lines, such as 'a1 NO [OVERQUOTA] full' or '{21+}'; topics, such as quota")]
 pub struct Explain {
-    /// The word, in any case; some have two, such as UID FETCH
+    /// A word in any case, the id of a check, a line of a session, or a topic
     #[arg(required_unless_present = "json_schema", value_name = "WORD", allow_hyphen_values = true)]
     pub words: Vec<String>,
     /// A protocol description of your own, to look in too; repeatable
     #[arg(long, value_name = "FILE")]
     pub grammar: Vec<PathBuf>,
+    /// Look in this protocol only
+    #[arg(long, value_name = "NAME")]
+    pub protocol: Option<String>,
     /// Print the JSON Schema of the json output, which says what each field means
     #[arg(long, conflicts_with = "words")]
     pub json_schema: bool,

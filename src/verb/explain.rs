@@ -1,11 +1,16 @@
 //! `imapscope explain WORD`: everything that the descriptions know of a word, of whatever kind it is, and what hangs
 //! together with it. An unknown word gets the known one that it may be meant for.
 
+mod check;
+mod line;
+mod topic;
+
 use std::io::{self, Write};
 use std::sync::Arc;
 
 use super::grammar::told;
 use super::protocols::Protocols;
+use crate::check::Check;
 use crate::event::Peer;
 use crate::grammar::{
     Capability, Code, Command, Grammar, Lists, Mechanism, Named, Replies, Response, Secret, Standing, Table, Then,
@@ -29,26 +34,38 @@ const MAX_LISTED: usize = 24;
 /// # Errors
 /// If the word is empty, or `out` cannot be written to.
 pub fn explain(word: &str, out: &mut dyn Write) -> Result<u8, Problem> {
-    explain_from(&Protocols::builtin(), word, out)
+    explain_from(&Protocols::builtin(), None, word, out)
 }
 
-/// Explains a word from these descriptions. Returns the exit code: 0 if it is known, 1 if not.
+/// Explains a word, or the words of a line, from these descriptions; with `only`, from that of one protocol. Returns the exit code: 0 if it is known, 1 if not.
 ///
 /// # Errors
-/// If the word is empty, or `out` cannot be written to.
-pub fn explain_from(protocols: &Protocols, word: &str, out: &mut dyn Write) -> Result<u8, Problem> {
+/// If the word is empty, the protocol is not known, or `out` cannot be written to.
+pub fn explain_from(protocols: &Protocols, only: Option<&str>, word: &str, out: &mut dyn Write) -> Result<u8, Problem> {
+    let grammars: Vec<Arc<Grammar>> = match only {
+        Some(name) => {
+            let scheme = protocols.scheme(name).and_then(|scheme| protocols.grammar(&scheme.protocol).cloned());
+            let unknown = || Problem::new("--protocol", format!("unknown protocol {name:?}"), protocols.known(name));
+            vec![scheme.ok_or_else(unknown)?]
+        }
+        None => protocols.grammars().to_vec(),
+    };
     let mut wanted = word.split_whitespace().collect::<Vec<_>>().join(" ");
-    if let Some(code) = wanted.strip_prefix('[') {
+    if let Some(code) = wanted.strip_prefix('[').filter(|code| !code.contains("] ")) {
         wanted = code.trim_end_matches(']').to_owned(); // copied from a reply with its brackets
     }
     if wanted.is_empty() {
         return Err(Problem::new("explain", "there is no word to explain", "such as `imapscope explain IDLE`"));
     }
-    told(explain_to(protocols.grammars(), &wanted, out))
+    told(explain_to(&grammars, &wanted, out))
 }
 
 fn explain_to(grammars: &[Arc<Grammar>], wanted: &str, out: &mut dyn Write) -> io::Result<u8> {
     let mut sheet = Sheet { out, begun: false };
+    if let Some(found) = Check::named(&wanted.to_ascii_lowercase()) {
+        check::check(found, &mut sheet)?;
+        return Ok(0);
+    }
     if let Some(class) = class(wanted) {
         return enhanced(grammars, wanted, class, &mut sheet);
     }
@@ -83,7 +100,7 @@ fn explain_to(grammars: &[Arc<Grammar>], wanted: &str, out: &mut dyn Write) -> i
         sheet.row("written", entry.shape)?;
         sheet.row("example", entry.example)?;
     }
-    if known {
+    if known || line::pasted(grammars, wanted, &mut sheet)? {
         return Ok(0);
     }
     if private(grammars, wanted, &mut sheet)? {
@@ -93,10 +110,13 @@ fn explain_to(grammars: &[Arc<Grammar>], wanted: &str, out: &mut dyn Write) -> i
     }
     let names = grammars.iter().flat_map(|g| g.names()).chain(mechanisms().iter().map(Named::name));
     let names = names.chain(rules::book::ENTRIES.iter().map(|entry| entry.word));
+    let names = names.chain(crate::check::ALL.iter().map(|check| check.id));
     // Numbers that are spelled alike mean nothing alike.
     let near = if wanted.bytes().all(|b| b.is_ascii_digit()) { None } else { nearest(wanted, names) };
     if let Some(near) = near {
         writeln!(sheet.out, "Did you mean `{near}`?")?;
+    } else if topic::topic(grammars, wanted, &mut sheet)? {
+        return Ok(0);
     } else {
         writeln!(sheet.out, "`imapscope grammar list` names the protocols, `grammar show NAME` all words of one.")?;
     }
@@ -475,7 +495,7 @@ mod tests {
         words.dedup();
         let mut out = Vec::new();
         for word in words {
-            explain_from(&protocols, word, &mut out).expect("there is room");
+            explain_from(&protocols, None, word, &mut out).expect("there is room");
         }
         String::from_utf8(out).expect("it is UTF-8")
     }

@@ -56,8 +56,8 @@ pub fn run(verb: Verb) -> Result<u8, Problem> {
         Verb::Probe(flags) => probe::run(&flags, out),
         Verb::Explain(flags) if flags.json_schema => Ok(written(out.write_all(SCHEMA.as_bytes()))),
         Verb::Explain(flags) => {
-            let (words, files) = apart(flags)?;
-            explain::explain_from(&Protocols::with(&files)?, &words.join(" "), out)
+            let Asked { words, files, protocol } = apart(flags)?;
+            explain::explain_from(&Protocols::with(&files)?, protocol.as_deref(), &words.join(" "), out)
         }
         Verb::Grammar(cli::Grammar::List) => grammar::list(out),
         Verb::Grammar(cli::Grammar::Show { name }) => grammar::show(&name, out),
@@ -70,20 +70,35 @@ pub fn run(verb: Verb) -> Result<u8, Problem> {
 
 /// The words to explain, and the files of `--grammar`. A word may begin with a hyphen (-ERR), so what follows the first
 /// word comes as a word, the option too.
-fn apart(flags: cli::Explain) -> Result<(Vec<String>, Vec<PathBuf>), Problem> {
-    let (mut words, mut files) = (Vec::new(), flags.grammar);
+fn apart(flags: cli::Explain) -> Result<Asked, Problem> {
+    let mut asked = Asked { words: Vec::new(), files: flags.grammar, protocol: flags.protocol };
     let mut given = flags.words.into_iter();
     while let Some(word) = given.next() {
-        match word.strip_prefix("--grammar") {
-            Some("") => match given.next() {
-                Some(file) => files.push(file.into()),
-                None => return Err(Problem::new("--grammar", "the file is missing", "write --grammar FILE")),
-            },
-            Some(file) if file.starts_with('=') => files.push(file[1..].into()),
-            _ => words.push(word),
+        let flag = ["--grammar", "--protocol"]
+            .into_iter()
+            .find(|flag| word.strip_prefix(flag).is_some_and(|rest| rest.is_empty() || rest.starts_with('=')));
+        let Some(flag) = flag else {
+            asked.words.push(word);
+            continue;
+        };
+        let value = word.split_once('=').map(|(_, value)| value.to_owned()).or_else(|| given.next());
+        match (flag, value) {
+            ("--grammar", Some(file)) => asked.files.push(file.into()),
+            (_, Some(name)) => asked.protocol = Some(name),
+            (flag, None) => {
+                let value = if flag == "--grammar" { "FILE" } else { "NAME" };
+                return Err(Problem::new(flag, "the value is missing", format!("write {flag} {value}")));
+            }
         }
     }
-    Ok((words, files))
+    Ok(asked)
+}
+
+/// What `explain` is asked.
+struct Asked {
+    words: Vec<String>,
+    files: Vec<PathBuf>,
+    protocol: Option<String>,
 }
 
 fn completions(shell: clap_complete::Shell, out: &mut dyn Write) -> u8 {

@@ -3,5 +3,6 @@
 mod description;
 mod imap;
 mod line;
+mod pasted;
 mod pop;
 mod smtp;
