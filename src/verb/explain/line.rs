@@ -40,6 +40,9 @@ pub(super) fn pasted(grammars: &[Arc<Grammar>], wanted: &str, sheet: &mut Sheet<
             // A single word was looked up already.
             Part::Word(_) if whole => {}
             Part::Word(word) if parts[..at].contains(part) || word.len() > 64 => {}
+            // What is no line of a known form may be plain English.
+            Part::Word(word)
+                if protocols.is_empty() && !word.contains(|c: char| c.is_ascii_uppercase() || c == '\\') => {}
             Part::Word(word) => {
                 let code = word.get(..4).filter(|_| word.as_bytes().get(3) == Some(&b'-'));
                 let (word, more) = code.map_or((word.as_str(), ""), |code| (&code[..3], &word[4..]));
