@@ -123,6 +123,8 @@ impl Wire<'_> {
             self.out.pieces(peer, chunk).for_each(|piece| self.went[peer.other().index()].extend_from_slice(piece));
         }
         let mut batch = std::mem::take(&mut self.out.batch);
+        // Whatever was said, a look at who owes what changes nothing.
+        assert_eq!(self.session.owed(), self.session.owed());
         self.out.clear();
         self.events += batch.events.len();
         for event in &batch.events {

@@ -119,7 +119,7 @@ fn frees(connection: &Connection, grammar: &Grammar, wait: &Wait) -> String {
             _ => "it ends with a line that is a single dot".to_owned(),
         },
         Owed::Block { .. } => "compressed bytes can be read only after a flush".to_owned(),
-        Owed::Tls { agreed: true } => "both peers agreed to begin TLS".to_owned(),
+        Owed::Tls { agreed: true } => "TLS begins with its next bytes".to_owned(),
         Owed::Tls { agreed: false } => {
             format!("the {} began TLS; does this port expect plain text?", wait.by.word())
         }

@@ -14,7 +14,9 @@ impl Session {
     #[must_use]
     pub fn owed(&self) -> Option<Wait> {
         let [client, server] = &self.lanes;
-        if self.sight.blind || self.unsure {
+        // What follows an announcement may be left out by the log that is read.
+        let left_out = || self.is_left_out(Peer::Client) || self.is_left_out(Peer::Server);
+        if self.sight.blind || self.unsure || left_out() {
             return None;
         }
         if let Some(wait) = self.owed_tls() {
@@ -66,8 +68,6 @@ impl Session {
         let block = lane.block.as_deref();
         let (data, came) = block.map_or((DataKind::Rest, 0), |block| (block.kind, block.len));
         match lane.framer.expected() {
-            // The log may lack it.
-            _ if self.is_left_out(from) => None,
             Expect::Octets(left) => Some(Owed::Bytes { data, left }),
             Expect::Dot(_) => Some(Owed::Dot { data, came }),
             Expect::Overlong => {

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use crate::alone::alone;
 use crate::rig::{self, Rig, consume, drain, noise, nowhere, read_all, route, server, soon};
-use imapscope::event::{Closer, Event, Peer, What};
+use imapscope::event::{Ask, Closer, Event, Owed, Peer, What};
 use imapscope::net::{Limits, Relay};
+use imapscope::session::silence::Thresholds;
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -429,5 +430,37 @@ async fn a_stuck_log_stops_nothing_and_the_loss_is_reported() {
     let What::Lag { events: lost, .. } = events[1].what else { panic!("{events:?}") };
     assert!(lost >= 2, "{lost} events are said to be lost");
     assert_eq!(closed.sent, [100_000, 11]);
+    rig.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_hangs_is_waited_for_and_one_in_idle_is_not() {
+    static SOON: Thresholds = Thresholds {
+        first: Duration::from_millis(400),
+        second: Duration::from_millis(700),
+        each: Duration::from_secs(300),
+    };
+    let (listener, address) = server().await;
+    let mut rig = Rig::with(address, Limits { waits: &SOON, ..Limits::default() }).await;
+    for (nth, says) in [(1, &[][..]), (2, &b"+ idling\r\n"[..])] {
+        let (mut client, mut there) = rig.pair(&listener).await;
+        let mut buffer = [0; 256];
+        soon(there.write_all(b"* PREAUTH hi\r\n")).await.unwrap();
+        soon(client.read(&mut buffer)).await.unwrap();
+        soon(client.write_all(b"a IDLE\r\n")).await.unwrap();
+        soon(there.read(&mut buffer)).await.unwrap();
+        soon(there.write_all(says)).await.unwrap();
+        tokio::time::sleep(SOON.second * 2).await;
+        drop(client);
+        drop(there);
+        let (events, _) = rig.closed(nth).await;
+        let waits = events.iter().filter_map(|event| match &event.what {
+            What::Waiting(wait) => Some((&wait.owed, event.from)),
+            _ => None,
+        });
+        let owed = Owed::Continuation { frame: 2, ask: Ask::Idle };
+        let expected = if says.is_empty() { vec![(&owed, Peer::Server); 2] } else { Vec::new() };
+        assert_eq!(waits.collect::<Vec<_>>(), expected, "connection {nth}");
+    }
     rig.end().await;
 }

@@ -13,6 +13,7 @@ use imapscope::verb::foreign::{Came, Passages};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
+use crate::ruled::compile;
 use crate::thorough::cases;
 
 fn feed(session: &mut Session, from: Peer, mut bytes: &[u8]) {
@@ -163,6 +164,30 @@ fn what_is_not_owed_has_a_row() {
         ("nntp", &["S: 200 hi", "C: DATE", "S: 111 20260101000000"]),
     ] {
         assert_eq!(after(protocol, lines), None, "{protocol} {lines:?}");
+    }
+}
+
+#[test]
+fn before_a_starttls_of_ours_it_is_imapscope_that_waits() {
+    let grammar = Grammar::builtin("imap").expect("it is built in");
+    let mut session = Session::new(1, grammar, Arc::new(Rules::default())).beginning_tls();
+    let owed = |session: &Session| session.owed().map(|wait| (wait.ours, wait.owed));
+    assert_eq!(owed(&session), Some((true, Owed::Greeting)));
+    feed(&mut session, Peer::Server, b"* OK hi\r\n");
+    assert_eq!(owed(&session), Some((true, Owed::Reply { frame: 2, behind: 0 })), "it has said STARTTLS");
+}
+
+#[test]
+fn what_a_rule_took_away_is_waited_for_by_imapscope() {
+    let grammar = Grammar::builtin("imap").expect("it is built in");
+    for (rule, ours) in [("refuse APPEND", true), ("drop when command == APPEND", true), ("refuse NOOP", false)] {
+        let mut session = Session::new(1, grammar.clone(), Arc::new(compile(&[rule])));
+        feed(&mut session, Peer::Server, b"* PREAUTH hi\r\n");
+        feed(&mut session, Peer::Client, b"a APPEND x {5+}\r\nab");
+        let owed = Owed::Bytes { data: DataKind::Literal, left: 3 };
+        assert_eq!(session.owed(), Some(Wait { by: Peer::Server, ours, since: Time(0), owed }), "{rule}");
+        feed(&mut session, Peer::Client, b"cde\r\n");
+        assert_eq!(session.owed().is_some(), !ours, "{rule}: it was answered, or nobody answers");
     }
 }
 

@@ -162,6 +162,62 @@ fn excerpts_accuse_nobody_and_answer_nothing_new() {
     assert!(wrong.is_empty(), "{} of {played}:\n{}", wrong.len(), wrong.join("\n"));
 }
 
+/// Which waits a log tells whose lines come seven seconds apart: since which line of the whole log, and who waits. `lines`: each with
+/// its place there.
+fn waits(lines: &[(usize, Peer, String)], protocol: &str, state: Option<State>) -> BTreeSet<(usize, &'static str)> {
+    const APART: usize = 7;
+    let at =
+        |second: usize| format!("2026-11-24T{:02}:{:02}:{:02}.0Z ", 1 + second / 3600, second / 60 % 60, second % 60);
+    let line = |(place, from, text): &(usize, Peer, String)| {
+        format!("{}{}{text}\n", at(place * APART), STYLES[0][from.index()])
+    };
+    let file: String = lines.iter().map(line).collect();
+    let grammars = BUILTIN.iter().filter_map(|(name, _)| Grammar::builtin(name)).collect();
+    let pieces =
+        foreign::read(Cursor::new(file), Kind::Transcript, "file", Some(protocol)).expect("it is a transcript");
+    let (mut passages, mut began, mut found) = (Passages::new(grammars).beginning_in(state), None, BTreeSet::new());
+    let first = lines.first().map_or(0, |(place, ..)| *place);
+    let mut came = |came: Came| {
+        let Came::Events(batch) = came else { return };
+        let began = *began.get_or_insert(batch.at.0);
+        found.extend(batch.events.iter().filter_map(|event| match &event.what {
+            What::Waiting(wait) => {
+                let second = (wait.since.0 - began) / 1_000_000_000;
+                Some((first + second as usize / APART, wait.by.word()))
+            }
+            _ => None,
+        }));
+    };
+    pieces.for_each(|piece| passages.take(piece, &mut came));
+    passages.finish(&mut came);
+    found
+}
+
+/// Nobody is said to wait who does not in the whole log.
+#[test]
+fn excerpts_wait_for_nobody_new() {
+    let (mut wrong, mut told) = (Vec::new(), 0);
+    // A request of HTTP is nothing that a later line shows; and the rest of a greeting looks like that of another connection.
+    let others = ["imap/http-on-a-mail-port.txt", "smtp/early-talker-refused.txt"];
+    for talk in talks().into_iter().filter(|talk| !others.contains(&&*talk.name)) {
+        let Some(lines) = lines(&talk) else { continue };
+        let lines: Vec<_> = lines.into_iter().enumerate().map(|(at, (from, text))| (at, from, text)).collect();
+        let whole = waits(&lines, talk.protocol, Some(State::Greeting));
+        told += whole.len();
+        let side = |lost: Peer| lines.iter().filter(|(_, from, _)| *from != lost).cloned().collect::<Vec<_>>();
+        let mut cuts = vec![("no client".to_owned(), side(Peer::Client)), ("no server".to_owned(), side(Peer::Server))];
+        cuts.extend((1..lines.len()).map(|at| (format!("from {at} on"), lines[at..].to_vec())));
+        for (cut, left) in cuts {
+            let news: Vec<_> = waits(&left, talk.protocol, None).difference(&whole).copied().collect();
+            if !news.is_empty() {
+                wrong.push(format!("{}, {cut}: {news:?}", talk.name));
+            }
+        }
+    }
+    assert!(told > 500, "{told}");
+    assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
+}
+
 #[test]
 fn decoration_changes_nothing() {
     let (mut wrong, mut played) = (Vec::new(), 0);

@@ -209,6 +209,8 @@ fn what_has_no_times_or_one_side_has_no_waits() {
     };
     let timed = with(&|nth, line| format!("12:0{nth}:00.000 {line}"));
     assert_eq!(told(timed.as_bytes(), Kind::Transcript), [(65, 60, Peer::Client), (90, 60, Peer::Client)]);
+    let announced = "12:00:00 S: * PREAUTH hi\n12:00:01 C: a APPEND x {5}\n12:00:02 S: + go\n12:09:00 S: a OK done\n";
+    assert_eq!(told(announced.as_bytes(), Kind::Transcript), [], "the literal may be left out");
     let bare = with(&|_, line| line.to_owned());
     assert_eq!(told(bare.as_bytes(), Kind::Transcript), []);
     let side: String = timed.lines().filter(|line| !line.contains(" S: ")).map(|line| format!("{line}\n")).collect();

@@ -198,6 +198,8 @@ impl Run {
             let held = self.session.held(peer);
             assert!(held <= 2 * MAX_TEXT, "{held} octets of the {} are held", peer.word());
         }
+        // A look at who owes what is no more than that.
+        assert_eq!(self.session.owed(), self.session.owed());
         self.out.clear();
         let batch = std::mem::take(&mut self.out.batch);
         self.most = self.most.max(batch.events.len());
