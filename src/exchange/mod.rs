@@ -46,7 +46,7 @@ pub struct Missing {
     pub events: u64,
     /// Bytes are missing that the next texts may rest on: it is not known again where the session stands.
     pub unsure: bool,
-    /// No byte is missing, but replies may have been to what is no command: which ones they answer is uncertain.
+    /// Replies without tags may have been to what is missing, or to what is no command: which commands they answer is uncertain.
     pub unpaired: bool,
 }
 
@@ -131,6 +131,7 @@ impl Connection {
                 self.opened = Some(Arc::new((**opened).clone()));
                 self.missing.beginning |= opened.middle.is_some();
                 self.missing.unsure |= opened.middle.is_some();
+                self.missing.unpaired |= opened.middle.is_some() && self.grammar.form != Form::Imap;
                 self.began = at;
             }
             What::Tls(facts) => self.legs[from.index()] = Some(Arc::new((**facts).clone())),
@@ -148,6 +149,7 @@ impl Connection {
                 }
                 self.missing.unsure = true;
                 if !data {
+                    self.missing.unpaired = self.grammar.form != Form::Imap;
                     self.lose_track();
                 }
             }

@@ -98,6 +98,8 @@ fn read(file: &[u8], protocol: &str, state: Option<State>) -> Read {
                             }
                             NoteKind::Answer => {
                                 let text = note.text.split(", ").next().unwrap_or_default();
+                                // Recipients may not be in the file.
+                                let text = text.split(" for ").next().unwrap_or_default();
                                 *read.answers.entry(text.to_owned()).or_default() += 1;
                             }
                             _ => {}
@@ -115,10 +117,12 @@ fn read(file: &[u8], protocol: &str, state: Option<State>) -> Read {
     read
 }
 
-/// True if the secret of the sessions is shown, in any spelling: see `secrets_context`.
+/// The secret of the sessions, in any spelling: see `secrets_context`.
+const SPELLED: [&str; 4] = ["kanarie77", "a2FuYXJpZTc3", "thbmFyaWU3N", "rYW5hcmllNz"];
+
+/// True if the secret is shown.
 fn shows(read: &Read) -> bool {
-    let spelled = ["kanarie77", "a2FuYXJpZTc3", "thbmFyaWU3N", "rYW5hcmllNz"];
-    spelled.iter().any(|secret| memchr::memmem::find(&read.shown, secret.as_bytes()).is_some())
+    SPELLED.iter().any(|secret| memchr::memmem::find(&read.shown, secret.as_bytes()).is_some())
 }
 
 #[test]
@@ -138,18 +142,25 @@ fn excerpts_accuse_nobody_and_answer_nothing_new() {
         cuts.extend(
             (1..lines.len()).step_by(1 + lines.len() / 40).map(|at| (format!("from {at} on"), lines[at..].to_vec())),
         );
+        // A line within a reply belongs to none of its excerpts.
+        let open = |pair: &[(Peer, String)]| pair[0].1.as_bytes().get(3) == Some(&b'-') && pair[0].0 != pair[1].0;
+        let interrupted = talk.protocol == "smtp" && lines.windows(2).any(open);
         for (cut, left) in cuts {
             played += 1;
             let part = read(write(&left, STYLES[0], None, "\n").as_bytes(), talk.protocol, None);
             let news: Vec<&String> = part.blames.difference(&whole.blames).collect();
             let more = |(answer, count): &(&String, &usize)| whole.answers.get(*answer).is_none_or(|of| of < *count);
-            let tagged = talk.name.starts_with("imap/");
-            let shown = |(answer, _): &(&String, &usize)| tagged && !answer.contains("<hidden>");
+            // What is not certain does not say so. Some of the other sessions are mistakes, which pair otherwise.
+            let told = talk.name.contains(".txt") && !interrupted;
+            let certain = |answer: &str| answer.starts_with("answers ") && !answer.contains("<hidden>");
+            let shown = |(answer, _): &(&String, &usize)| told && certain(answer);
             let paired: Vec<&String> = part.answers.iter().filter(more).filter(shown).map(|(it, _)| it).collect();
             // What a server repeats of a line that is not in the file cannot be known for a secret.
-            let repeats = ["imap/pop3-server.txt", "imap/pop3-client.txt"].contains(&&*talk.name)
-                || talk.name.ends_with("-echoed.txt");
-            let leaks = shows(&part) && !shows(&whole) && !repeats;
+            let said = |(from, line): &(Peer, String)| {
+                *from == Peer::Client
+                    && SPELLED.iter().any(|secret| line.to_ascii_lowercase().contains(&secret.to_ascii_lowercase()))
+            };
+            let leaks = shows(&part) && !shows(&whole) && left.iter().any(said);
             if leaks || !news.is_empty() || !paired.is_empty() {
                 wrong.push(format!("{}, {cut}: {news:?} {paired:?}, leaks: {leaks}", talk.name));
                 if std::env::var_os("EXCERPTS").is_some() {

@@ -6,7 +6,9 @@ use super::form::Object;
 use super::text::{Octets, whole_characters};
 use super::{facts, names};
 use crate::check::Check;
-use crate::event::{Data, Edited, Fate, Kind, List, ListKind, Mark, Note, NoteKind, Oddity, Role, Span, Text, What};
+use crate::event::{
+    Data, Edited, Fate, Kind, List, ListKind, Mark, Note, NoteKind, Oddity, Peer, Role, Span, Text, What,
+};
 use crate::exchange::{Explained, Run, Tie};
 use crate::sink::text::{End, split_end};
 
@@ -146,7 +148,8 @@ fn command(line: &mut Object<'_>, event: &Explained<'_>) {
         let (name, uid) = exchange.name();
         line.string("command", name);
         line.flag("uid", uid);
-        line.flag("guess", tie == Tie::Guess);
+        let unpaired = tie == Tie::Answer && event.event.from == Peer::Server && event.connection.missing.unpaired;
+        line.flag("guess", tie == Tie::Guess || unpaired);
     }
 }
 
