@@ -42,7 +42,7 @@ fn check(pieces: impl Iterator<Item = Piece>) {
                 assert_eq!(open.get(&connection), Some(&true), "it is open");
                 assert!((1..=MAX_OCTETS).contains(&bytes.len()));
             }
-            Piece::TlsFirst { connection, .. } | Piece::Tls { connection, .. } | Piece::Lost { connection, .. } | Piece::Behind { connection, .. } => assert_eq!(open.get(&connection), Some(&true), "it is open"),
+            Piece::TlsFirst { connection, .. } | Piece::Tls { connection, .. } | Piece::Lost { connection, .. } | Piece::Behind { connection, .. } | Piece::LeftOut { connection, .. } => assert_eq!(open.get(&connection), Some(&true), "it is open"),
             Piece::Closed { connection, .. } => assert_eq!(open.insert(connection, false), Some(true), "it is open"),
             Piece::Remark { text, .. } => assert!(text.len() < 1024 && !text.is_empty()),
         }

@@ -109,6 +109,19 @@ pub enum Piece {
         /// This begins; or all is told again.
         behind: bool,
     },
+    /// The file says how large a message is that it leaves out.
+    LeftOut {
+        /// On this connection, which was opened before.
+        connection: u64,
+        /// When.
+        at: Time,
+        /// Whose.
+        from: Peer,
+        /// How many bytes.
+        bytes: u64,
+        /// These are all of them; otherwise they come to those that were told before.
+        all: bool,
+    },
     /// A connection is over; nothing more comes of it.
     Closed {
         /// The connection.
@@ -144,6 +157,7 @@ impl Piece {
             | Piece::TlsFirst { connection, .. }
             | Piece::Lost { connection, .. }
             | Piece::Behind { connection, .. }
+            | Piece::LeftOut { connection, .. }
             | Piece::Closed { connection, .. } => Some(*connection),
             Piece::Remark { .. } => None,
         }
@@ -159,6 +173,7 @@ impl Piece {
             | Piece::TlsFirst { at, .. }
             | Piece::Lost { at, .. }
             | Piece::Behind { at, .. }
+            | Piece::LeftOut { at, .. }
             | Piece::Closed { at, .. }
             | Piece::Remark { at, .. } => *at,
         }

@@ -92,6 +92,11 @@ impl Talk {
         }
     }
 
+    /// The log says how large a message is, or a part of it, that it leaves out.
+    pub fn leave_out(&mut self, at: Time, (from, bytes, all): (Peer, u64, bool), ready: &mut VecDeque<Piece>) {
+        self.tell(Piece::LeftOut { connection: self.number, at, from, bytes, all }, ready);
+    }
+
     /// Something is to be said of it.
     pub fn remark(&mut self, at: Time, text: String, damage: bool, ready: &mut VecDeque<Piece>) {
         self.tell(Piece::Remark { connection: Some(self.number), at, text, damage }, ready);

@@ -59,6 +59,8 @@ pub struct Transcript<R> {
     server: Option<String>,
     /// What a remark has told of TLS, until its connection is open.
     tls: Option<(String, String)>,
+    /// The last remark is about TLS, and so is the number of bytes that follows it.
+    about_tls: bool,
     /// Lines that are nobody's.
     nobody: u64,
     /// Lines of the program that wrote it.
@@ -87,6 +89,7 @@ impl<R: BufRead> Transcript<R> {
             talks: Vec::new(),
             server: None,
             tls: None,
+            about_tls: false,
             nobody: 0,
             remarks: 0,
             ready: VecDeque::new(),
@@ -191,6 +194,12 @@ impl<R: BufRead> Transcript<R> {
         if text.is_empty() {
             return;
         }
+        let about_tls = std::mem::replace(&mut self.about_tls, text.starts_with("* TLS"));
+        if let Some(size) = size_in(&text).filter(|_| !about_tls)
+            && let Some((_, talk)) = self.talks.last_mut()
+        {
+            talk.leave_out(Time(self.now), size, &mut self.ready);
+        }
         let remark = style::is_remark(line) || self.dress.as_ref().is_some_and(|dress| dress.is_remark(line));
         if remark {
             self.server = server_in(&text).or(self.server.take());
@@ -292,6 +301,22 @@ fn server_in(text: &str) -> Option<String> {
     let (host, rest) = text.strip_prefix("* Connected to ")?.split_once(' ')?;
     let port: String = rest.split_once("port ")?.1.chars().take_while(char::is_ascii_digit).collect();
     Some(format!("{host}:{port}"))
+}
+
+/// Whose bytes a remark of curl's or fetchmail's counts that the log does not have, how many, and whether these are all.
+fn size_in(text: &str) -> Option<(Peer, u64, bool)> {
+    let number = |text: &str| {
+        let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        text[..digits].parse::<u64>().ok()
+    };
+    let marks = [
+        ("} [", Peer::Client, false),
+        ("{ [", Peer::Server, false),
+        ("* upload completely sent off: ", Peer::Client, true),
+    ];
+    let marked = marks.into_iter().find_map(|(mark, from, all)| Some((from, number(text.strip_prefix(mark)?)?, all)));
+    let read = || text.strip_prefix("reading message ")?.rsplit_once('(').filter(|(_, size)| size.contains(" octets)"));
+    marked.or_else(|| Some((Peer::Server, number(read()?.1)?, true)))
 }
 
 /// What a remark of swaks's or curl's tells of TLS: the version, and the suite.

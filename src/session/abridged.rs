@@ -39,6 +39,15 @@ impl Session {
         }
     }
 
+    /// The log says how many bytes of a peer it leaves out, in all or in a further part. Nothing else depends on it.
+    pub fn left_out(&mut self, from: Peer, bytes: u64, all: bool) {
+        let kind = self.empty_block(from).filter(|_| self.log);
+        if let Some(block) = self.lane(from).block.as_mut().filter(|_| kind.is_some()) {
+            let before = block.left_out.filter(|_| !all).unwrap_or(0);
+            block.left_out = Some(before.saturating_add(bytes));
+        }
+    }
+
     /// What the log left out, if the block in progress is such.
     pub(super) fn is_left_out(&self, from: Peer) -> bool {
         self.log && self.empty_block(from).is_some()

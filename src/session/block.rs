@@ -120,12 +120,13 @@ impl Session {
         let again = Some(Oddity::Smuggled(block.again)).filter(|_| block.again > 0);
         // Where replies are missing, nobody knows what was allowed.
         let came = block.oddity.filter(|odd| !self.sight.blind || *odd != Oddity::Early);
+        let left_out = odd.contains(&Oddity::LeftOut);
         let oddities = came.into_iter().chain(again).chain(odd).chain(away).collect();
         let data = Data {
             frame: block.frame,
             kind: block.kind,
             len: block.len,
-            announced: block.announced,
+            announced: block.announced.or(block.left_out.filter(|_| left_out)),
             head: out.keep(&block.head),
             subject: block.subject.map_or_else(Span::default, |subject| out.keep(subject.found())),
             lines: (block.kind == DataKind::Blank).then_some(block.lines),

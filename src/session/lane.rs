@@ -98,6 +98,8 @@ pub struct Block {
     pub behind: Option<Vec<u8>>,
     /// The search for a login behind that, once there is one.
     pub login: Option<Box<Login>>,
+    /// The number of its bytes, as the log says that lacks them.
+    pub left_out: Option<u64>,
     /// It is complete, and only to be reported.
     pub over: bool,
     /// What may be the beginning of a word, where words decide whether the rest is a secret.
@@ -125,6 +127,7 @@ impl Block {
             subject: None,
             behind: None,
             login: None,
+            left_out: None,
             over: false,
             word: Vec::new(),
             hello: None,

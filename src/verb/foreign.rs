@@ -272,6 +272,11 @@ impl Passages {
                 }
                 hand_over(connection, at, &mut out, came);
             }
+            Piece::LeftOut { connection, from, bytes, all, .. } => {
+                if let Some(passage) = self.open.get_mut(&connection) {
+                    passage.session.left_out(from, bytes, all);
+                }
+            }
             Piece::Behind { connection, behind, .. } => {
                 if let Some(passage) = self.open.get_mut(&connection) {
                     passage.watch.behind = behind;

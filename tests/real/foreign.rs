@@ -77,6 +77,7 @@ fn told(path: &Path, protocol: Option<&str>) -> (Vec<[Vec<u8>; 2]>, Vec<String>,
             | Piece::Tls { .. }
             | Piece::Lost { .. }
             | Piece::Behind { .. }
+            | Piece::LeftOut { .. }
             | Piece::Closed { .. } => {}
         }
     }

@@ -7,8 +7,10 @@ use std::io::Cursor;
 use std::path::Path;
 
 use crate::segment::START;
-use imapscope::event::Peer;
+use imapscope::event::{Event, Oddity, Peer, What};
 use imapscope::foreign::{self, Foreign, Kind, MAX_OCTETS, Piece, Times};
+use imapscope::grammar::Grammar;
+use imapscope::verb::foreign::{Came, Passages};
 use proptest::prelude::*;
 
 /// All pieces as lines: `1 C: a NOOP\r\n`.
@@ -26,6 +28,9 @@ pub fn told(pieces: impl Iterator<Item = Piece>) -> String {
                 writeln!(told, "{connection} {mark}: {}", bytes.escape_ascii())
             }
             Piece::Behind { .. } => Ok(()),
+            Piece::LeftOut { connection, from, bytes, all, .. } => {
+                writeln!(told, "{connection} ?? {} leaves out {bytes}, all: {all}", from.word())
+            }
             Piece::Lost { connection, from, bytes, .. } => {
                 writeln!(told, "{connection} ?? {} {bytes:?}", from.word())
             }
@@ -126,7 +131,7 @@ fn what_swaks_and_curl_print() {
     assert_eq!(
         transcript(curl),
         "1 == imap client -> localhost:1143\n1 S: * OK hi\\r\\n\n\
-         1 C: A001 CAPABILITY\\r\\n\n1 S: A001 OK\\r\\n\n1 == closed by nobody\n\
+         1 C: A001 CAPABILITY\\r\\n\n1 ?? server leaves out 5, all: false\n1 S: A001 OK\\r\\n\n1 == closed by nobody\n\
          2 == pop3 client -> localhost:1143\n2 S: +OK x\\r\\n\n2 -- 3 lines of the program that wrote this: not shown\n2 == closed by nobody\n"
     );
     // TLS that nobody speaks in is none, however often it is told.
@@ -142,6 +147,47 @@ fn what_swaks_and_curl_print() {
     let thunderbird = "2026-11-24 12:00:00.000000 UTC - [Parent 1: IMAP]: I/IMAP 7f:h:NA:CreateNewLineFromSocket: * OK hi\n\
                        2026-11-24 12:00:01.000000 UTC - [Parent 1: IMAP]: I/IMAP 7f:h:NA:SendData: 1 NOOP\n";
     assert!(transcript(thunderbird).contains("1 S: * OK hi\\r\\n\n1 C: 1 NOOP\\r\\n"), "{}", transcript(thunderbird));
+}
+
+/// What a log leaves out has the size that the log says.
+#[test]
+fn what_is_left_out_has_its_size() {
+    let smtp = |rest: &str| {
+        format!(
+            "* Connected to x (192.0.2.1) port 25 (#0)\n< 220 sink\n> EHLO a\n< 250 sink\n> MAIL FROM:<a@b.example>\n< 250 ok\n\
+                 > RCPT TO:<c@d.example>\n< 250 ok\n> DATA\n< 354 go\n{rest}< 250 queued\n> QUIT\n< 221 bye\n"
+        )
+    };
+    let pop3 = |rest: &str| {
+        format!(
+            "fetchmail: POP3< +OK hi\nfetchmail: POP3> USER a\nfetchmail: POP3< +OK\nfetchmail: POP3> PASS *\nfetchmail: POP3< +OK\n\
+                 fetchmail: POP3> RETR 1\nfetchmail: POP3< +OK\n{rest}fetchmail: POP3> QUIT\nfetchmail: POP3< +OK\n"
+        )
+    };
+    let tls = "* TLSv1.2 (OUT), TLS header, Supplemental data (23):\n} [5 bytes data]\n";
+    for (log, size) in [
+        (smtp("} [59 bytes data]\n* We are completely uploaded and fine\n"), Some(59)),
+        (smtp("} [4096 bytes data]\n} [59 bytes data]\n"), Some(4155)),
+        (smtp(&format!("{tls}}} [59 bytes data]\n")), Some(59)),
+        (smtp("} [59 bytes data]\n* upload completely sent off: 59 bytes\n"), Some(59)),
+        (smtp("* upload completely sent off: 27 out of 27 bytes\n"), Some(27)),
+        (smtp("* We are completely uploaded and fine\n"), None),
+        (smtp("} [99999999999999999999999 bytes data]\n"), None),
+        (pop3("reading message a@x:1 of 2 (18 octets) not flushed\n"), Some(18)),
+        (pop3(""), None),
+    ] {
+        let grammars = ["smtp", "pop3"].into_iter().filter_map(Grammar::builtin).collect();
+        let (mut passages, mut sizes) = (Passages::new(grammars), Vec::new());
+        let mut came = |came: Came| {
+            let Came::Events(batch) = came else { return };
+            let data = |event: Event| if let What::Data(data) = event.what { Some(data) } else { None };
+            let left = batch.events.into_iter().filter_map(data).filter(|data| data.oddities == [Oddity::LeftOut]);
+            sizes.extend(left.map(|data| (data.len, data.announced)));
+        };
+        read(log.as_bytes(), None).for_each(|piece| passages.take(piece, &mut came));
+        passages.finish(&mut came);
+        assert_eq!(sizes, [(0, size)], "{log}");
+    }
 }
 
 fn times(text: &str) -> (Times, Vec<u64>) {
