@@ -91,6 +91,7 @@
 //! | what a run comes to | `exchange/run.rs`: of each kind of verdict 8 sentences of 256 bytes; 128 names of 64 bytes in each of three lists | connections: counted |
 //! | data that is shown whole (`--body all`) | `sink/bulk.rs`: 1 MiB a block, 32 MiB in all | blocks under way |
 //! | segments that wait in a capture | `foreign/lane.rs`: 1 MiB a connection, 64 MiB in all, 96 bytes more a segment | bytes a segment |
+//! | early bytes that an answer may repeat | `session/early.rs`: 4 KiB are looked at | of more, the rest of the server's line is hidden |
 //! | text in the place of TLS in a capture | `verb/foreign.rs`: 4 KiB a connection, until the other peer speaks | |
 //! | waits that are told | [`session::silence::MOST`] a silence; `verb/deadline.rs`: 65,536 a file | the times in a file: both bounds |
 //! | a line of a recording | [`recording::MAX_LINE`]; a batch of 1024 events or 256 KiB | |
@@ -199,6 +200,8 @@
 //!   showing it could show a password. So it leaves at once, and a bounded copy waits for the answer
 //!   (`session/wait.rs`). If the copy is full, the likeliest answer is assumed. What turns out to be a text then is
 //!   on its way already: rules that match it are reported as refused.
+//! - **What an answer repeats of early bytes is hidden** (`session/early.rs`): nobody has read them yet, so that each of their words may be
+//!   a password, as it is or in base64 ([`wire::coded`], by which the explainer looks for echoes, too).
 //! - **The dialogue follows the text as received**, not as edited: what a rule makes of a line changes what the other
 //!   peer sees, and not how this lane goes on. That is safe because an edit may not change framing. A rule that turns
 //!   one command into another makes the pairing of its answer wrong; the log shows both lines.
@@ -226,6 +229,13 @@
 //!   bytes were missing, until all replies that may come have come and one command is answered alone.
 //! - **A file's end ends what is open in it** ([`recording::Reader::close`], `verb/foreign.rs`): [`event::Closer::Unseen`], at the time of the last
 //!   event, so that there is a summary and a verdict, which accuses nobody for what may come after.
+//! - **What a log leaves out is not searched for** (`session/abridged.rs`). Where each chunk is a line of a log, a literal or message of
+//!   which nothing came ends with the first line that only what follows it can be. Its size is what the log says.
+//! - **A transcript is dressed in one style** (`foreign/style.rs`): that whose marks fit most of the first lines, with one peer each, behind
+//!   prefixes of few shapes. A file in which no style has both peers, or a peer that says what a protocol begins with, is refused.
+//! - **A beginning has a shape** (`foreign/start.rs`). The lines of a connection wait (`foreign/talk.rs`) until they tell the protocol, and
+//!   whether the first of them are a greeting and what follows one. Where they are not, the connection begins in the middle. A
+//!   second greeting, or a line after a farewell, is another connection's.
 //! - **A capture is put into the order in which the peers knew things** (`foreign/lane.rs`): a segment waits for the bytes that it
 //!   acknowledges, for 16 to 32 segments; what has not come by then is reported as missing before it.
 //! - **Text where TLS must begin waits for the other peer** (`verb/foreign.rs`). If that one speaks plain text too and does not refuse

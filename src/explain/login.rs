@@ -10,6 +10,7 @@ use crate::event::{
     Data, DataKind, Decoded, Edited, Kind, Note, NoteKind, Oddity, Peer, Span, Status, Text, is_masked,
 };
 use crate::grammar::{Then, mechanism};
+use crate::wire::coded::decode;
 use crate::wire::login::Login;
 use crate::wire::name::is_name;
 use crate::wire::{body, dot, imap};
@@ -177,7 +178,7 @@ impl Explainer {
                     edit.secrets = vec![Span::new(0, edit.bytes.len())];
                     self.vault.remember(body(edit.bytes.of(bytes)));
                 }
-                if sasl::decode(message).is_some() {
+                if decode(message).is_some() {
                     self.vault.remember(message);
                 } else {
                     self.vault.remember_token(message);
@@ -282,7 +283,7 @@ impl Explainer {
 
     /// True if a challenge repeats a secret of the client's, in base64 or decoded.
     fn echoed(&self, challenge: &[u8]) -> bool {
-        self.vault.knows(challenge) || sasl::decode(challenge).is_some_and(|decoded| self.vault.knows(&decoded))
+        self.vault.knows(challenge) || decode(challenge).is_some_and(|decoded| self.vault.knows(&decoded))
     }
 
     fn keep(&mut self, said: Said) -> Note {
@@ -505,7 +506,7 @@ fn is_coded(text: &[u8]) -> bool {
     // Letters of a word are of one case, but for the first.
     let mixed = text.iter().any(u8::is_ascii_lowercase) && text.iter().skip(1).any(u8::is_ascii_uppercase);
     let coded = mixed || text.iter().any(|byte| byte.is_ascii_digit() || *byte == b'=');
-    text.len() >= 8 && coded && sasl::decode(text).is_some()
+    text.len() >= 8 && coded && decode(text).is_some()
 }
 
 /// The inside of a quoted string, or what stands there without quotes.

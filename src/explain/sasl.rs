@@ -7,32 +7,15 @@
 
 mod speech;
 
-use base64::Engine;
-use base64::alphabet::STANDARD;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-
 use super::phrase::excerpt;
 use crate::event::{Decoded, Peer};
 use crate::grammar::{Decode, mechanism};
+use crate::wire::coded::decode;
 use crate::wire::name::{Spelling, is_name, spelling};
 use crate::wire::sasl::{self as shape, NtlmMessage, ScramEnd};
 
 pub use speech::{Said, credible};
 use speech::{Speech, clear};
-
-/// Base64 as peers write it: padded or not.
-const LENIENT: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new()
-        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
-        .with_decode_allow_trailing_bits(true),
-);
-
-/// Octets from base64, if it is base64.
-#[must_use]
-pub fn decode(text: &[u8]) -> Option<Vec<u8>> {
-    LENIENT.decode(text.trim_ascii()).ok()
-}
 
 /// Prompts that ask for a user name, in lower case and without colon.
 const PROMPTS: [&[u8]; 6] = [b"username", b"user name", b"user", b"userid", b"login", b"login name"];

@@ -8,8 +8,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use memchr::memmem::Finder;
 
-use super::sasl;
 use crate::event::{FILLER, Span};
+use crate::wire::coded::{decode, is_base64, meanings};
 
 /// How many secrets are remembered.
 pub const MAX_KNOWN: usize = 16;
@@ -183,7 +183,7 @@ impl Vault {
             self.remember(word);
             self.remember(word.strip_prefix(b":").unwrap_or_default());
         }
-        if let Some(decoded) = sasl::decode(word) {
+        if let Some(decoded) = decode(word) {
             self.remember(decoded.rsplit(|&b| b == 0).next().unwrap_or_default());
         }
         if let Some(inside) = token.strip_prefix(b"\"").map(|rest| rest.strip_suffix(b"\"").unwrap_or(rest)) {
@@ -202,8 +202,7 @@ impl Vault {
         if !line.starts_with(b"\"") && line.iter().any(u8::is_ascii_whitespace) {
             self.remember_loose(line);
         }
-        let coded = line.split(|&b| !is_base64(b) || b == b'=').filter(|run| run.len() >= CODED_WORD);
-        for decoded in coded.take(LOOSE).filter_map(sasl::decode) {
+        for decoded in meanings(line, CODED_WORD).take(LOOSE) {
             decoded.split(|&b| b == 0).for_each(|field| self.remember(field));
             if std::str::from_utf8(&decoded).is_ok() {
                 self.remember_loose(&decoded);
@@ -307,11 +306,6 @@ fn parts(form: &[u8], len: usize, text: &[u8]) -> Vec<Span> {
         *span = Span { start: span.start + before, end: (span.end - behind).max(span.start + before) };
     }
     found
-}
-
-/// True for what base64 is made of.
-const fn is_base64(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=')
 }
 
 /// The letters of a secret's base64, in upper case, that are the same whatever stands around it, with so many octets before it;

@@ -1,15 +1,13 @@
 //! What a server repeats of bytes that its client sent too early to be understood. They are read only after the answer that says
 //! what they are, and that answer may quote them: a refused login, word by word or decoded.
 
-use base64::Engine as _;
-use base64::alphabet::STANDARD;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use memchr::memmem;
 
 use super::Session;
 use super::lane::Wait;
 use crate::event::{Peer, Span};
 use crate::wire;
+use crate::wire::coded::{meanings, words};
 
 /// Maximum number of early bytes that are looked at one by one; of more, the rest of the server's line is hidden.
 const MOST: usize = 4096;
@@ -17,13 +15,8 @@ const MOST: usize = 4096;
 /// Minimum length in bytes of a word that counts, as for all repeated secrets.
 const SHORTEST: usize = 4;
 
-/// Reads base64 with or without padding, whatever the last bits are.
-const LENIENT: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new()
-        .with_decode_allow_trailing_bits(true)
-        .with_decode_padding_mode(base64::engine::DecodePaddingMode::Indifferent),
-);
+/// Minimum number of letters of base64 that can hold such a word.
+const CODED: usize = 6;
 
 impl Session {
     /// Returns the places of a server's line, in order, that repeat what the client has sent and nobody has read yet.
@@ -41,12 +34,9 @@ impl Session {
         }
         let text = body[start..].to_ascii_uppercase();
         let mut found: Vec<Span> = Vec::new();
-        for word in early.split(|&byte| is_between(byte)).filter(|word| word.len() >= SHORTEST) {
-            find(&text, word, start, &mut found);
-            if let Ok(decoded) = LENIENT.decode(word) {
-                let parts = decoded.split(|&byte| is_between(byte) || byte < b' ');
-                parts.filter(|part| part.len() >= SHORTEST).for_each(|part| find(&text, part, start, &mut found));
-            }
+        words(early, SHORTEST).for_each(|word| find(&text, word, start, &mut found));
+        for decoded in meanings(early, CODED) {
+            words(&decoded, SHORTEST).for_each(|word| find(&text, word, start, &mut found));
         }
         found.sort_by_key(|span| span.start);
         found.dedup_by(|next, last| {
@@ -58,11 +48,6 @@ impl Session {
         });
         found
     }
-}
-
-/// Returns true for bytes between words.
-const fn is_between(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b'"' | b'\0' | 1)
 }
 
 /// Adds all places of a word, in any case, in a text in upper case that begins at `start`.

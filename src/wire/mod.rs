@@ -4,6 +4,7 @@
 //! the input and however it arrives; what is expected next is told to it by the session. Reading a complete text is
 //! the work of the forms: [`imap`], [`status`], [`managesieve`], [`mod@line`].
 
+pub mod coded;
 pub mod dot;
 pub mod foreign;
 pub mod hello;

@@ -1,9 +1,11 @@
 //! What messages of each mechanism say.
 
+use base64::Engine as _;
+
 use super::*;
 
 fn line(message: &[u8]) -> Vec<u8> {
-    LENIENT.encode(message).into_bytes()
+    base64::engine::general_purpose::STANDARD.encode(message).into_bytes()
 }
 
 fn said(name: &str, messages: &[&[u8]]) -> Vec<String> {
