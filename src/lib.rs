@@ -217,10 +217,10 @@
 //!   still see each of them, and one that a rule acts on is a text.
 //! - **Hiding fails closed** (`session/secret.rs`, `session/suspect.rs`). A client's line is shown because it reads as a known command, never
 //!   because it looks harmless: the arguments of an unknown command are hidden in every state. Where a line may be an answer
-//!   (behind a login, before a greeting, after an unexpected continuation request or a gap), all of an unknown one is hidden;
+//!   (after a login, before a greeting, after an unexpected continuation request or a gap), all of an unknown one is hidden;
 //!   known commands end the distrust.
 //! - **What a file lacks is an event** ([`event::What::Gap`], `session/gap.rs`). What was under way is over then, and what fits nothing
-//!   is no oddity. Until it is known again where the session stands ([`exchange::Missing::unsure`]), the explainer withholds findings:
+//!   is no oddity. Until the state of the session is known again ([`exchange::Missing::unsure`]), the explainer withholds findings:
 //!   a tag shows it, and where replies have none, two commands in a row with one reply each, and a reply that sets a state or to a
 //!   command that needs a single one. Where there are no states that is not needed, and where nothing answers anything (IRC) a whole
 //!   line of each peer proves all. For the rest of the connection a reply too many accuses nobody.
@@ -231,7 +231,7 @@
 //!   event, so that there is a summary and a verdict, which accuses nobody for what may come after.
 //! - **What a log leaves out is not searched for** (`session/abridged.rs`). Where each chunk is a line of a log, a literal or message of
 //!   which nothing came ends with the first line that only what follows it can be. Its size is what the log says.
-//! - **A transcript is dressed in one style** (`foreign/style.rs`): that whose marks fit most of the first lines, with one peer each, behind
+//! - **A transcript is dressed in one style** (`foreign/style.rs`): that whose marks fit most of the first lines, with one peer each, after
 //!   prefixes of few shapes. A file in which no style has both peers, or a peer that says what a protocol begins with, is refused.
 //! - **A beginning has a shape** (`foreign/start.rs`). The lines of a connection wait (`foreign/talk.rs`) until they tell the protocol, and
 //!   whether the first of them are a greeting and what follows one. Where they are not, the connection begins in the middle. A
@@ -290,7 +290,7 @@
 //!   was read before a handshake and is none is reported as slipped in. Where TLS is our own work on one leg (`+starttls`), the
 //!   session says what is to be said (`session/starttls.rs`): to the server before anything is relayed, to the client once
 //!   all before its question is answered. Such lines go through the same reading and pairing as those of peers. A driver that cannot do this does not ask for it
-//!   ([`session::Session::following_tls`]), and what follows is relayed unread. What a client says behind its STARTTLS
+//!   ([`session::Session::following_tls`]), and what follows is relayed unread. What a client says after its STARTTLS
 //!   waits in the driver, is reported with the time at which it came ([`session::Session::receive_late`]), and is released if
 //!   the client ends.
 //! - **What a list offers is the work of rules, ours too**: a route with `+starttls` for clients has two rules more, with a
@@ -335,9 +335,9 @@
 //!   a compressor is large). What grows is read a window at a time, and its ratio means nothing.
 //! - **Inflated bytes are evidence once their block is complete** (`session/inflate.rs`): peers end a block with each flush, so a
 //!   healthy session is read at once, and of a longer block a window full is enough. Until then the compressed bytes are kept,
-//!   and where the stream breaks it is they that are reported and, in edit, sent on, behind empty blocks up to the bit at which
+//!   and where the stream breaks it is they that are reported and, in edit, sent on, after empty blocks up to the bit at which
 //!   their block began: the receiver inflates exactly what it would have. A line at a border of blocks is plain text in the
-//!   place of DEFLATE, and is read ([`event::Oddity::InsteadOfDeflate`]). UNAUTHENTICATE ends the layer behind the flush in progress.
+//!   place of DEFLATE, and is read ([`event::Oddity::InsteadOfDeflate`]). UNAUTHENTICATE ends the layer after the flush in progress.
 //! - **What a layer leaves has one owner.** What is held of a text leaves inside the layer in which it came (`Lane::gone` says how
 //!   much), before the layer ends, breaks, or the lane does; what was taken and not read leaves after it, as it came.
 //! - **A message ends where the standard says.** What a server may take for its end is noted as it passes, and 64 KiB behind

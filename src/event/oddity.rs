@@ -16,7 +16,7 @@ pub enum Oddity {
     Truncated,
     /// The other peer ended the connection before the line or block was complete.
     CutShort,
-    /// Bytes before it, behind it or within it are missing from what was read.
+    /// Bytes before it, after it or within it are missing from what was read.
     Torn,
     /// The log, or imapscope itself, ended the connection before the line or block was complete; no peer did.
     Unfinished,
@@ -34,11 +34,11 @@ pub enum Oddity {
     UnexpectedGoAhead,
     /// Octets that were sent before the server had said whether they may be; read after its answer.
     Early,
-    /// It waited for the answer to STARTTLS, so many milliseconds, before it was sent on.
+    /// It waited for the answer to STARTTLS, this many milliseconds, before it was sent on.
     Waited(u64),
-    /// Octets behind STARTTLS and before its answer: they would be injected into the protected session.
+    /// Bytes after STARTTLS and before its answer: they would be injected into the protected session.
     Injected,
-    /// Text behind the server's consent to TLS, in the place of TLS; said of the first of a peer's.
+    /// Text after the server's consent to TLS, in the place of TLS; said of the first of a peer's.
     InsteadOfTls,
     /// A command inside IDLE instead of DONE.
     InsideIdle,
@@ -58,11 +58,11 @@ pub enum Oddity {
     TooManyInFlight,
     /// A reply whose lines do not all have the same code.
     CodeChanges,
-    /// What some servers would take for the end of a message, so many octets into it, and is none (RFC 5321 section 4.1.1.4).
+    /// What some servers would take for the end of a message, this many bytes into it, and is none (RFC 5321 section 4.1.1.4).
     FalseEnd(FalseEnd, u64),
     /// A reply to a message that has not ended for the standard.
     InsideMessage,
-    /// Inside a message for the standard, and behind its end for a server that took a false end for it. So many octets, the
+    /// Inside a message for the standard, and after its end for a server that took a false end for it. This many bytes, the
     /// first ones, were reported before as the message's, and are read a second time: see [`repeated`].
     Smuggled(u64),
     /// A message was closed where a server that replied early may have seen its end.

@@ -103,7 +103,7 @@ impl Exchange {
     pub(super) fn new(frame: u64, bytes: &[u8], parts: [Span; 3], secrets: &[Span], grammar: &Grammar) -> Self {
         let [tag, verb, arguments] = parts.map(|part| part.of(bytes));
         let known = grammar.command(verb);
-        // The tag stands before the verb: what hides a part of it hides whether that is a tag.
+        // The tag comes before the verb: what hides a part of it hides whether that is a tag.
         let hidden_tag = is_hidden(secrets, bytes, parts[0]);
         let tag = if hidden_tag { b"" } else { &tag[..tag.len().min(MAX_TAG)] };
         let mut spelled = [0; MAX_VERB];
@@ -142,7 +142,7 @@ impl Exchange {
         std::str::from_utf8(&self.words[usize::from(self.tag)..end]).unwrap_or_default()
     }
 
-    /// Its verb without `UID `, and whether that stands there.
+    /// Its verb without `UID `, and whether it has that.
     #[must_use]
     pub fn name(&self) -> (&str, bool) {
         unprefixed(self.verb())
@@ -172,7 +172,7 @@ fn is_hidden(secrets: &[Span], bytes: &[u8], part: Span) -> bool {
     secrets.iter().any(|secret| secret.start < part.end && part.start < secret.end && is_masked(secret.of(bytes)))
 }
 
-/// Spells a verb as conditions and outputs have it: in upper case, with one blank behind `UID`. `None` for what cannot be a verb:
+/// Spells a verb as conditions and outputs have it: in upper case, with one blank after `UID`. `None` for what cannot be a verb:
 /// nothing, too much, or what is not printable.
 #[must_use]
 pub fn spell<'a>(verb: &[u8], room: &'a mut [u8; MAX_VERB]) -> Option<&'a str> {

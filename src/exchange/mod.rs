@@ -44,7 +44,7 @@ pub struct Missing {
     pub holes: [(u64, u64); 2],
     /// Events that the log lost because it could not keep up.
     pub events: u64,
-    /// Bytes are missing that the next texts may rest on: it is not known again where the session stands.
+    /// Bytes are missing that the next texts may rest on: the state of the session is not known again.
     pub unsure: bool,
     /// Replies without tags may have been to what is missing, or to what is no command: which commands they answer is uncertain.
     pub unpaired: bool,
@@ -70,7 +70,7 @@ pub struct Connection {
     pub began: Time,
     /// The facts of TLS on the legs to `[client, server]`; `None` where there is none.
     pub legs: [Option<Arc<TlsFacts>>; 2],
-    /// Where it stands: the state in which the last text or block of data was sent.
+    /// Its state: the one in which the last text or block of data was sent.
     pub state: State,
     /// The capability lists: what the server offered, what the client was offered, and what the client used.
     pub offers: Offers,
@@ -80,9 +80,9 @@ pub struct Connection {
     pub waited: Option<Box<Wait>>,
     /// What is missing.
     pub missing: Missing,
-    /// The last text shows where the session stands.
+    /// The last text shows the state of the session.
     sure: bool,
-    /// After the last text nobody knows where it stands.
+    /// After the last text nobody knows its state.
     misread: bool,
     lanes: [Lane; 2],
     /// The commands that these frames are, answer or belong to, where they do not wait.

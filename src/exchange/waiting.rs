@@ -18,7 +18,7 @@ pub const MAX_QUEUED: usize = 4096;
 #[derive(Debug, Default)]
 pub struct Waiting {
     kept: VecDeque<Box<Exchange>>,
-    /// Number of commands that wait behind those that are kept; the last of them is kept too.
+    /// Number of commands that wait after those that are kept; the last of them is kept too.
     beyond: u64,
     latest: Option<Box<Exchange>>,
     /// Commands with tags that imapscope answers: the server's replies are to none of them.

@@ -362,7 +362,7 @@ impl Explainer {
         said.map(|said| self.keep(said))
     }
 
-    /// A message with a false end, behind which the server may read a login: from there on its head is hidden.
+    /// A message with a false end, after which the server may read a login: from there on its head is hidden.
     pub(super) fn hide_login_behind(&self, data: &Data, head: &mut [u8]) {
         let ends = data.oddities.iter().filter_map(|odd| match odd {
             Oddity::FalseEnd(end, at) if data.kind == DataKind::Message => Some(dot::behind(*end, *at)),
@@ -477,7 +477,7 @@ impl Explainer {
         self.claim.as_ref().is_some_and(|claim| claim.frame == frame && !claim.due)
     }
 
-    /// The password of a command whose name is hidden came behind a literal.
+    /// The password of a command whose name is hidden came after a literal.
     fn password_of_claim(&mut self, frame: u64, password: &[u8]) {
         if let Some(claim) = self.claim.as_mut().filter(|claim| claim.frame == frame && !claim.due) {
             claim.credible = !claim.user.is_empty() && sasl::credible(&claim.user, password);

@@ -15,7 +15,7 @@ pub(super) fn sent_with(standard: Standard, known: Option<&Command>, arguments: 
     let mut words = arguments.split(|&b| b == b' ').filter(|word| !word.is_empty());
     let first = words.next().unwrap_or_default().to_ascii_uppercase();
     match (known.name.as_str(), first.as_slice()) {
-        // With more behind the name, that may be the password.
+        // With more after the name, that may be the password.
         ("USER", _) if standard == Standard::Pop3 && words.clone().next().is_none() => Sent::Name,
         ("AUTHINFO", b"USER") => Sent::Name,
         ("AUTHINFO", b"SIMPLE") => Sent::Nothing,
@@ -50,7 +50,7 @@ impl Explainer {
             return exchange.map_or(Sent::All, |exchange| exchange.sent());
         }
         if pending.login && pending.unsent {
-            // It waits to send a literal: the name, or the password behind it.
+            // It waits to send a literal: the name, or the password after it.
             let named = pending.subject.is_some() || self.has_named(pending.frame);
             return if named { Sent::Name } else { Sent::Nothing };
         }

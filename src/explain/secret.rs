@@ -26,16 +26,16 @@ const MIN_CODED: usize = 6;
 /// By so many first octets of a secret its base64 is found.
 const CODED: usize = 96;
 
-/// So many bytes are remembered of a message in which secrets may begin and end anywhere.
+/// Maximum number of bytes remembered of a message in which secrets may begin and end anywhere.
 const MAX_LOOSE: usize = 512;
 
 /// How many such messages are remembered: each is looked for in pieces, which costs.
 const LOOSE: usize = 3;
 
-/// So many bytes in a row of such a message are an echo of it; of its base64 [`LOOSE_CODED`].
+/// Minimum number of bytes in a row of such a message that are an echo of it; of its base64 [`LOOSE_CODED`].
 const LOOSE_PLAIN: usize = 5;
 
-/// So many letters may be a message in base64.
+/// Minimum number of letters that may be a message in base64.
 const CODED_WORD: usize = 8;
 
 /// Letters of base64 in a row that are an echo of such a message.
@@ -279,7 +279,7 @@ fn finder<'a>(form: &'a [u8], text: &[u8]) -> Option<Finder<'a>> {
     (form.len() <= text.len()).then(|| Finder::new(form))
 }
 
-/// Where so many bytes of `form` in a row stand in `text`, joined where they meet.
+/// Returns where `len` bytes of `form` in a row are found in `text`, joined where they meet.
 fn parts(form: &[u8], len: usize, text: &[u8]) -> Vec<Span> {
     let pack = |part: &[u8]| part.iter().fold(0_u64, |sum, &byte| sum << 8 | u64::from(byte));
     // Most of a text is ruled out by its first two bytes.

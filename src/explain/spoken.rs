@@ -192,7 +192,7 @@ impl Explainer {
             return self.who.as_ref().and_then(|who| who.named.clone());
         }
         if self.standard == Standard::Pop3 && known.name == "USER" {
-            // What is hidden behind it is hardly a part of the name.
+            // What is hidden after it is hardly a part of the name.
             let end = text.secrets.iter().map(|it| it.start).filter(|&at| at > arguments.start).min();
             let end = end.filter(|_| !self.vault.shows()).unwrap_or(arguments.end);
             let name = Span { end: end.min(arguments.end), ..arguments };

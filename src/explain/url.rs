@@ -3,7 +3,7 @@
 use super::secret::joined;
 use crate::event::Span;
 
-/// Where the secrets of URLs stand, in order: tokens of URLAUTH, passwords (RFC 3986 section 3.2.1), and parameters of a query
+/// Returns the places of the secrets of URLs, in order: tokens of URLAUTH, passwords (RFC 3986 section 3.2.1), and parameters of a query
 /// or fragment whose name says that they are secret.
 #[must_use]
 pub fn secrets(text: &[u8]) -> Vec<Span> {
@@ -17,12 +17,12 @@ pub fn secrets(text: &[u8]) -> Vec<Span> {
     if found.len() > first { joined(found) } else { found }
 }
 
-/// True for bytes behind which a URL has ended.
+/// Returns true for bytes after which a URL has ended.
 const fn ends_url(byte: u8) -> bool {
     matches!(byte, b'"' | b' ' | b'<' | b'>' | b')' | b'\r' | b'\n')
 }
 
-/// Where the passwords and secret parameters of URLs stand, in no order.
+/// Returns the places of the passwords and secret parameters of URLs, in no order.
 fn private(text: &[u8]) -> Vec<Span> {
     let mut found = Vec::new();
     if memchr::memchr2(b'@', b'=', text).is_none() {
@@ -115,7 +115,7 @@ pub fn open(piece: &[u8], most: usize) -> usize {
     [token, scheme, begun].into_iter().flatten().filter_map(waits).max().unwrap_or(0)
 }
 
-/// Where the tokens of authorised URLs stand: what follows `;URLAUTH=access:mechanism:` (RFC 4467 section 3), to the end
+/// Returns the places of the tokens of authorised URLs: what follows `;URLAUTH=access:mechanism:` (RFC 4467 section 3), to the end
 /// of the string.
 fn tokens(text: &[u8]) -> Vec<Span> {
     const NAME: &[u8] = b";URLAUTH=";

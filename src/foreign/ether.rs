@@ -72,7 +72,7 @@ fn ethernet(frame: &[u8], depth: usize) -> Result<&[u8], Unread> {
     typed(short(frame, 12)?, behind(frame, 14)?, depth)
 }
 
-/// What stands behind an Ethernet type.
+/// Reads what follows an Ethernet type.
 fn typed(kind: u16, rest: &[u8], depth: usize) -> Result<&[u8], Unread> {
     if depth >= MAX_HEADERS {
         return Err(Unread::Closed("more than 8 tunnels or tags"));
@@ -86,7 +86,7 @@ fn typed(kind: u16, rest: &[u8], depth: usize) -> Result<&[u8], Unread> {
         0x8864 => pppoe(rest),
         0x880b => ppp(rest),
         0x6558 => ethernet(rest, depth + 1),
-        // A length: what follows names its type behind three bytes of LLC and three of SNAP, or has none.
+        // A length: what follows names its type after three bytes of LLC and three of SNAP, or has none.
         0..0x0600 if rest.starts_with(&[0xaa, 0xaa, 3]) => typed(short(rest, 6)?, behind(rest, 8)?, depth + 1),
         0..0x0600 => Err(Unread::Other("LLC")),
         0x0806 => Err(Unread::Other("ARP")),
@@ -98,7 +98,7 @@ fn typed(kind: u16, rest: &[u8], depth: usize) -> Result<&[u8], Unread> {
     }
 }
 
-/// Labels up to the last one, then IP; or a frame, perhaps behind a word of control (RFC 3032, RFC 4448).
+/// Labels up to the last one, then IP; or a frame, which a word of control may precede (RFC 3032, RFC 4448).
 fn mpls(mut rest: &[u8], depth: usize) -> Result<&[u8], Unread> {
     for _ in 0..MAX_HEADERS {
         let last = byte(rest, 2)? & 1 != 0;

@@ -105,7 +105,7 @@ pub fn stranger(from: Peer, bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// What only servers of IMAP say behind `* `, or behind a number.
+/// Words that only servers of IMAP say after `* `, or after a number.
 const DATA: &str =
     "CAPABILITY FLAGS LIST LSUB STATUS SEARCH ESEARCH ID ENABLED NAMESPACE EXISTS RECENT EXPUNGE FETCH VANISHED";
 
@@ -168,7 +168,7 @@ pub fn of_line(from: Peer, line: &[u8]) -> Option<&'static str> {
             3 | 4 => None,
             _ => Some("irc"),
         },
-        // Its mechanism would be a command of IMAP behind a tag (`AUTH LOGIN`).
+        // Its mechanism would be a command of IMAP after a tag (`AUTH LOGIN`).
         () if starts("AUTH ") => None,
         () if any(&["NICK ", "CAP LS", "CAP REQ", "CAP END"]) => Some("irc"),
         () if any(&["MODE READER", "CAPABILITIES", "AUTHINFO "]) => Some("nntp"),

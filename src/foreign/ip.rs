@@ -65,7 +65,7 @@ fn in_4(ip: &[u8], missing: usize) -> Option<Carried<'_>> {
     let number = u32::from(short(ip, 4)?);
     let fragment = (offset > 0 || more).then_some(Part { number, offset, more });
     let mut protocol = *ip.get(9)?;
-    // The header of authentication stands before what it authenticates (RFC 4302 section 2).
+    // The header of authentication comes before what it authenticates (RFC 4302 section 2).
     if protocol == 51 && fragment.is_none() {
         let size = usize::from(*octets.get(1)?) * 4 + 8;
         protocol = *octets.first()?;

@@ -204,9 +204,9 @@ pub struct Lane {
     /// What waits, by its first number. Apart from each other.
     parts: BTreeMap<u64, Part>,
     waiting: usize,
-    /// The number behind the last byte, if the peer ended.
+    /// The number after the last byte, if the peer ended.
     end: Option<u64>,
-    /// The number behind the last byte that was seen on the wire.
+    /// The number after the last byte that was seen on the wire.
     seen: u64,
     /// The number of the byte that the other side expects next; what that was some segments ago; and before these, after which
     /// what is missing will not come any more.
@@ -238,7 +238,7 @@ impl Lane {
         self.end.is_some() && self.end <= self.next
     }
 
-    /// Returns true if all bytes before this number have come out; the number behind a lane's end counts as that of its end.
+    /// Returns true if all bytes before this number have come out; the number after a lane's end counts as that of its end.
     fn is_beyond(&self, place: u64) -> bool {
         self.next.is_none_or(|next| place <= next) || self.has_ended()
     }

@@ -139,7 +139,7 @@ impl Order {
     }
 }
 
-/// True for a status behind a tag.
+/// Returns true for a status after a tag.
 fn is_tagged(line: &[u8]) -> bool {
     let mut words = line.splitn(3, |&b| b == b' ');
     let tag = words.next().is_some_and(|tag| tag.first().is_some_and(u8::is_ascii_alphanumeric));

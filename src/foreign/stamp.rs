@@ -1,6 +1,6 @@
 //! Times before the lines of a log, in the ways in which programs write them.
 
-/// A time is looked for in so many octets at the start of a line.
+/// Number of bytes at the start of a line in which a time is looked for.
 const MAX_STAMP: usize = 48;
 
 /// A time before a mark, in nanoseconds.

@@ -14,7 +14,7 @@ pub enum Start {
     Unclear,
 }
 
-/// What is usual after a login only, by protocol. UID stands for all that begins so.
+/// Verbs that are usual after a login only, by protocol. UID includes all that begins so.
 const IMAP: &str = "SELECT EXAMINE CREATE DELETE RENAME SUBSCRIBE UNSUBSCRIBE LIST LSUB XLIST NAMESPACE STATUS APPEND IDLE \
                     CHECK CLOSE UNSELECT EXPUNGE SEARCH FETCH STORE COPY MOVE UID SORT THREAD DONE GETQUOTA GETQUOTAROOT \
                     ENABLE NOTIFY SETMETADATA GETMETADATA";
@@ -96,7 +96,7 @@ fn imap(lines: &[(Peer, &[u8])], all: bool) -> Start {
     if !is("OK") || selects {
         return Start::Middle;
     }
-    // Before a greeting alone nobody says anything, and behind it nobody but the client.
+    // Before a greeting alone nobody says anything, and after it nobody but the client.
     let next = lines.get(at + 1);
     match (verb, next) {
         (Some(verb), _) if among(verb, IMAP) => Start::Middle,

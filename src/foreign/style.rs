@@ -1,11 +1,11 @@
-//! How the lines of a transcript are marked, and what stands before the marks: the same on every line, but for numbers and names.
+//! The marks of the lines of a transcript, and what comes before the marks: the same on every line, but for numbers and names.
 //! Found out from the first lines of a file.
 
 use super::guess;
 use super::stamp::{Stamp, stamp};
 use crate::event::Peer;
 
-/// Marks are looked for in so many octets at the start of a line.
+/// Number of bytes at the start of a line in which marks are looked for.
 const MAX_PREFIX: usize = 160;
 
 /// Maximum number of shapes of prefixes that a file has.
@@ -18,9 +18,9 @@ pub struct Style {
     server: &'static [&'static [u8]],
     /// What the program that wrote it remarks.
     remark: &'static [&'static [u8]],
-    /// The marks stand behind a time only.
+    /// The marks follow a time only.
     timed: bool,
-    /// The marks stand anywhere in the line, and the connection behind the first of these words.
+    /// The marks may be anywhere in the line, and the connection follows the first of these words.
     inside: Option<&'static [u8]>,
     /// It belongs to one program, whose own lines have no mark.
     program: bool,
@@ -58,7 +58,7 @@ const STYLES: [Style; 9] = [
         inside: Some(b"fetchmail: "),
         ..NOTHING
     },
-    // Dovecot's raw log of both sides in one; behind `>` a line goes on.
+    // Dovecot's raw log of both sides in one; after `>` a line goes on.
     Style { client: &[b"I: ", b"I> "], server: &[b"O: ", b"O> "], timed: true, ..NOTHING },
     // Thunderbird's log of IMAP.
     Style { client: &[b":SendData: "], server: &[b":CreateNewLineFromSocket: "], inside: Some(b"/IMAP "), ..NOTHING },
@@ -73,7 +73,7 @@ pub struct Said<'a> {
     pub from: Peer,
     /// What it says.
     pub text: &'a [u8],
-    /// When, if that stands before the mark.
+    /// When, if the line says so before the mark.
     pub stamp: Option<Stamp>,
     /// The connection, where the log names it.
     pub key: Vec<u8>,
@@ -88,7 +88,7 @@ type Counted = (Vec<u8>, [usize; 2], bool, [usize; 2]);
 #[derive(Debug)]
 pub struct Dress {
     style: &'static Style,
-    /// The shapes of what stands before marks.
+    /// The shapes of what comes before marks.
     shapes: Vec<Vec<u8>>,
     /// The log is a server's, whose marks are the other way round.
     swapped: bool,
@@ -217,7 +217,7 @@ fn remarks(style: &Style, line: &[u8]) -> bool {
 }
 
 impl Style {
-    /// The first mark of a line: whose it is, what stands before it, and what it says.
+    /// The first mark of a line: whose it is, what comes before it, and what it says.
     fn find<'a>(&self, line: &'a [u8]) -> Option<(Peer, &'a [u8], &'a [u8])> {
         let most = if self.inside.is_some() { 512 } else { MAX_PREFIX };
         let mut best: Option<(usize, usize, Peer)> = None;
@@ -241,7 +241,7 @@ impl Style {
         timed.then(|| (peer, &line[..at], behind_host(&line[at + len..])))
     }
 
-    /// What is the same on every line of what stands before the mark: runs of letters, of digits and of blanks are one.
+    /// Returns what is the same on every line of what comes before the mark: runs of letters, of digits and of blanks are one.
     fn shape(&self, prefix: &[u8]) -> Vec<u8> {
         let mut shape = Vec::new();
         if self.inside.is_some() {
@@ -286,7 +286,7 @@ fn names(prefix: &[u8]) -> Vec<u8> {
     inside.filter(name).collect::<Vec<_>>().join(&b' ')
 }
 
-/// What Postfix has behind the host that it talks to: `mail.example.org[192.0.2.1]: `, perhaps with a port.
+/// Returns what Postfix has after the host that it talks to: `mail.example.org[192.0.2.1]: `, perhaps with a port.
 fn behind_host(text: &[u8]) -> &[u8] {
     let host = text.iter().take(128).position(|&b| b == b' ').and_then(|end| text[..end].strip_suffix(b":"));
     let named = host.is_some_and(|host| {
@@ -296,12 +296,12 @@ fn behind_host(text: &[u8]) -> &[u8] {
     if named { &text[host.map_or(0, <[u8]>::len) + 2..] } else { text }
 }
 
-/// True where a mark may stand behind this: at the start, or where no word goes on.
+/// Returns true where a mark may follow this: at the start, or where no word goes on.
 fn is_border(prefix: &[u8]) -> bool {
     matches!(prefix, [] | [.., b' ' | b'\t' | b']' | b':' | b'|' | b')'])
 }
 
-/// The time in what stands before a mark.
+/// Returns the time in what comes before a mark.
 fn find_stamp(line: &[u8], prefix: usize) -> Option<Stamp> {
     let borders = (0..prefix).filter(|&at| at == 0 || matches!(line[at - 1], b' ' | b'\t' | b'['));
     borders.take(16).find_map(|at| {

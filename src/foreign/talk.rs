@@ -1,5 +1,5 @@
 //! One connection of a transcript: its lines wait until they tell the protocol, and whether they are its beginning. A second
-//! greeting, or anything behind a farewell, is another connection's.
+//! greeting, or anything after a farewell, is another connection's.
 
 use std::collections::VecDeque;
 
@@ -7,20 +7,20 @@ use super::start::{self, Start};
 use super::{Piece, guess};
 use crate::event::{Peer, State, Time};
 
-/// So many lines may wait for one that tells the protocol.
+/// Maximum number of lines that wait for one that shows the protocol.
 const MAX_WAITING: usize = 32;
 
 /// A connection.
 #[derive(Debug)]
 pub struct Talk {
     number: u64,
-    /// The protocol, as the user calls it, or as a line has told.
+    /// The protocol, as the user calls it, or as a line shows.
     protocol: Option<String>,
     server: String,
     opened: bool,
     /// What waits for a line that tells the protocol.
     waiting: Vec<Piece>,
-    /// TLS was told, and it changes nothing to tell it again.
+    /// TLS was reported, and it changes nothing to report it again.
     secured: bool,
     /// The server has spoken, and the client.
     spoke: [bool; 2],
@@ -138,7 +138,7 @@ impl Talk {
             };
     }
 
-    /// Opens the connection if its protocol and its beginning can be told, or with `all` in any case.
+    /// Opens the connection if its protocol and its beginning are known, or with `all` in any case.
     fn try_to_open(&mut self, all: bool, ready: &mut VecDeque<Piece>) {
         let line = |piece: &Piece| match piece {
             Piece::Octets { from, bytes, .. } => Some((*from, bytes.trim_ascii_end().to_vec())),

@@ -19,10 +19,10 @@ const MAX_TOLD: u64 = 20;
 /// Maximum number of bytes of such a line that are looked at.
 const MAX_QUOTE: usize = 200;
 
-/// The style is found out from so many octets.
+/// Number of bytes from which the style is found out.
 const SAMPLE: u64 = 16 * 1024;
 
-/// So many connections may be under way at a time; then the oldest is ended.
+/// Maximum number of connections under way at a time; then the oldest is ended.
 const MAX_TALKS: usize = 64;
 
 /// What programs say when a connection begins or ends.
@@ -180,7 +180,7 @@ impl<R: BufRead> Transcript<R> {
         }
     }
 
-    /// TLS that began before anybody spoke is told when somebody does.
+    /// Reports TLS that began before anybody spoke when somebody does.
     fn tell_tls(&mut self) {
         let Some((_, talk)) = self.talks.last_mut() else { return };
         if let Some((version, suite)) = self.tls.take() {

@@ -2,15 +2,15 @@
 
 use std::io::{self, BufRead, Read};
 
-/// So many octets are converted at once.
+/// Number of bytes that are converted at once.
 const PIECE: usize = 8 * 1024;
 
 /// How the characters of a file are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Coding {
-    /// In octets, behind so many of a mark.
+    /// In bytes, after this many of a mark.
     Octets(usize),
-    /// In units of two octets, behind so many of a mark; the high one first, or not.
+    /// In units of two bytes, after this many of a mark; the high one first, or not.
     Units(usize, bool),
 }
 

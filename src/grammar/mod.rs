@@ -309,7 +309,7 @@ pub enum Secret {
     AfterFirst,
     /// All but the first, which is a user's name; that too unless it is spelled like one (LOGIN).
     AfterName,
-    /// All but the first, which is shown even if it stands alone (JOIN: the keys).
+    /// All but the first, which is shown even if it is the only one (JOIN: the keys).
     Rest,
     /// All of them.
     All,

@@ -1,4 +1,4 @@
-//! One connection over two streams that are no sockets: the pump as it runs behind a listener, for whoever plays both
+//! One connection over two streams that are no sockets: the pump as a listener runs it, for whoever plays both
 //! peers and the clock. Knows what a connection needs; must not know who plays.
 
 use std::sync::Arc;

@@ -510,7 +510,7 @@ fn lost(peer: Peer, kind: io::ErrorKind) -> End {
     End { by: Closer::Reset(peer), why }
 }
 
-/// How much to read after a call that took `taken` of `count` bytes, read with a limit of `width`, and gave so many events.
+/// How much to read after a call that took `taken` of `count` bytes, read with a limit of `width`, and gave `events` events.
 fn next_width(width: usize, taken: usize, count: usize, events: usize) -> usize {
     if taken < count {
         // A full call shows how many bytes are enough for one.

@@ -158,7 +158,7 @@ pub enum Other {
     Upgrade(Layer),
     /// So many events with so many octets are missing.
     Lag(u64, u64),
-    /// So many bytes are missing, within data or not; no number for the beginning of the connection.
+    /// This many bytes are missing, within data or not; no number for the beginning of the connection.
     Gap(Option<u64>, bool),
     /// This rule did not find its octet.
     Missed(std::sync::Arc<str>),

@@ -397,7 +397,7 @@ fn version(text: &str) -> &str {
     if spelled { text } else { "(unknown version)" }
 }
 
-/// What is wrong, without the place that serde puts behind it, for which every line is the first, and without what the line
+/// What is wrong, without the place that serde adds to it, for which every line is the first, and without what the line
 /// says there: it may be a secret, and nobody has hidden it.
 fn cause(error: &serde_json::Error) -> String {
     let text = error.to_string();

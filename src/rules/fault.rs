@@ -32,7 +32,7 @@ pub struct Response {
 pub enum Trouble {
     /// What comes waits for so long: one year at the most.
     Delay(Duration),
-    /// From here to the end of the command, or of the whole response to one, so many octets leave in a second; one at the least.
+    /// From here to the end of the command, or of the whole response to one, this many bytes leave in a second; one at the least.
     Throttle(u64),
     /// From here to the end of the command or response so many octets leave in a write; one at the least.
     Slice(u64),

@@ -100,7 +100,7 @@ impl FilterState {
         let truth = || self.filter.condition.evaluate(&Seen { event });
         let shown = match (event.connection.part(), &event.event.what) {
             (Part::Around, _) => truth() != Truth::No,
-            // They follow what announced them: what is judged comes behind them.
+            // They follow what announced them: what is judged comes after them.
             (part, What::Octets(_)) => matches!(part, Part::Later(_)) && *frame,
             (Part::First(_), _) => truth() == Truth::Yes,
             (Part::Later(_), _) => truth() == Truth::Yes || *frame,

@@ -86,7 +86,7 @@ impl Session {
     }
 }
 
-/// True for what may stand behind a literal in a response, and hardly ever begins one.
+/// Returns true for what may follow a literal in a response, and hardly ever begins one.
 fn goes_on(line: &[u8]) -> bool {
     match line {
         [b')', ..] => true,

@@ -53,7 +53,7 @@ pub struct Deflate {
 enum Phase {
     /// A stream.
     Stream,
-    /// What is behind the end of one.
+    /// What follows the end of one.
     Over,
     /// What is no stream: all since the last settled place is kept until it is clear whether it is a line.
     Lost,
@@ -217,7 +217,7 @@ impl Session {
     }
 
     /// Reads what came before it was known that it is compressed. It is on its way, and so is all that follows: a layer that was
-    /// made anew could not go on behind it.
+    /// made anew could not go on after it.
     pub(super) fn unpack_early(&mut self, from: Peer, bytes: Undecided, out: &mut Outbox) {
         if let Some(layer) = self.lane(from).deflate.as_mut().filter(|_| !bytes.is_empty()) {
             layer.packer.edit = false;
@@ -594,7 +594,7 @@ fn line_or_binary(bytes: &[u8]) -> usize {
     bytes.iter().position(|&byte| byte == b'\n' || !is_text(byte)).map_or(bytes.len(), |at| at + 1)
 }
 
-/// True for what may stand in a line.
+/// Returns true for what may be in a line.
 const fn is_text(byte: u8) -> bool {
     matches!(byte, b'\t' | b'\r' | b'\n' | b' '..=b'~')
 }

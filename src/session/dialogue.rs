@@ -95,11 +95,11 @@ pub struct Dialogue {
     blanks: u32,
     /// The frame of the first of them.
     blank: u64,
-    /// So many replies may still come that answer no command: to lines that are none, or to commands that are not kept.
+    /// Number of replies that may still come and answer no command: to lines that are none, or to commands that are not kept.
     spare: u16,
     /// A command that a continuation request may belong to is not kept.
     lost: bool,
-    /// So many times the server ended IDLE by itself, while the client's DONE may have been on its way.
+    /// How often the server ended IDLE by itself, while the client's DONE may have been on its way.
     late: u8,
     /// There was a reply too many, and none since that fits a command.
     astray: bool,
@@ -182,7 +182,7 @@ impl Dialogue {
         self.in_flight.push_back(command);
     }
 
-    /// The client sent something that is no command, and to which so many replies may come.
+    /// The client sent something that is no command, and to which this many replies may come.
     pub fn spare(&mut self, replies: u16) {
         self.spare = self.spare.saturating_add(replies);
     }
@@ -272,7 +272,7 @@ impl Dialogue {
         self.in_flight.iter().find(|command| !command.doubtful)
     }
 
-    /// Number of commands that wait behind the oldest one.
+    /// Number of commands that wait after the oldest one.
     pub fn behind_oldest(&self) -> u64 {
         (self.in_flight.len() as u64).saturating_sub(1).saturating_add(self.beyond)
     }

@@ -262,7 +262,7 @@ impl Session {
             },
         };
         if reading.literal.is_some() {
-            // What goes on behind it belongs to the same one, which may be answered by then.
+            // What goes on after it belongs to the same one, which may be answered by then.
             self.lane(from).verb.clone_from(&verb);
         }
         (verb, exchange)

@@ -20,7 +20,7 @@ const LITERAL_MINUS: u64 = 4096;
 /// How servers list their rights (RFC 4314 section 2.2), for rules that name them as they stand in a list.
 const RIGHTS: [&str; 4] = ["RIGHTS=*", "RIGHTS=texk", "RIGHTS=kxte", "RIGHTS=kxten"];
 
-/// Maximum number of implied capabilities that are told of on one connection.
+/// Maximum number of implied capabilities that are reported on one connection.
 const IMPLIED: usize = 32;
 
 /// So many parameters of a command are looked at.

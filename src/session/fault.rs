@@ -48,7 +48,7 @@ impl Session {
         (!self.lane(from).struck.is_empty()).then(|| out.octets(from.other()))
     }
 
-    /// A fault that stands at its place, or will; one that lasts ends with the frame, or with the whole response.
+    /// A fault that is at its place, or will be; one that lasts ends with the frame, or with the whole response.
     fn begin_fault(&mut self, from: Peer, frame: u64, (rule, fault): Struck) -> Fault {
         self.lane(from).over |= fault.what.is_last();
         match (fault.what, fault.response) {

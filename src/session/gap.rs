@@ -9,10 +9,10 @@ use crate::event::{DataKind, Form, Kind, Oddity, Peer, Reading, State, What};
 use crate::grammar::Command;
 use crate::wire::{self, Expect};
 
-/// How much can be seen behind a hole.
+/// How much can be seen after a hole.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Sight {
-    /// It is not known (again) where the session stands.
+    /// The state of the session is not known (again).
     pub blind: bool,
     /// Bytes are missing: a reply may always be one to what is.
     holed: bool,
@@ -65,7 +65,7 @@ impl Sight {
 }
 
 impl Session {
-    /// Reports that bytes of a peer are missing at this place, so many if that is known; `None` for the beginning of the
+    /// Reports that bytes of a peer are missing at this place, and how many if that is known; `None` for the beginning of the
     /// connection, of either peer. Of data whose size was announced, the rest is read on.
     pub fn missed(&mut self, from: Peer, bytes: Option<u64>, out: &mut Outbox) {
         self.begin_call(out);
@@ -200,7 +200,7 @@ impl Session {
         self.sight.holed
     }
 
-    /// A command of the client's comes behind a hole. Where replies have no tags, those that came before it answered all that was
+    /// A command of the client's comes after a hole. Where replies have no tags, those that came before it answered all that was
     /// sent: hardly any client sends on after some of the replies that it waits for.
     pub(super) fn restart(&mut self) {
         if self.sight.lacks() && self.sight.replies > 0 && self.grammar.form != Form::Imap {

@@ -61,7 +61,7 @@ pub struct Inflate {
     held: usize,
     /// The input since the last settled place, as far as [`Inflate::keep`] was given it.
     kept: Vec<u8>,
-    /// The bits of the byte before that place which belong behind it: how many, and which.
+    /// The bits of the byte before that place which belong after it: how many, and which.
     edge: (u8, u8),
     /// That place is the border of two blocks.
     border: bool,
@@ -170,7 +170,7 @@ impl Inflate {
         &self.kept
     }
 
-    /// The same as it came, with the byte in which that place is if the bits behind it are more than the beginning of a flush.
+    /// The same as it came, with the byte in which that place is if the bits after it are more than the beginning of a flush.
     #[must_use]
     pub fn raw(&self) -> Vec<u8> {
         let shared = (self.edge.0 > 0 && !self.begins_flush(&[])).then_some(self.shared);
@@ -184,7 +184,7 @@ impl Inflate {
         self.held == 0 && self.begins_flush(&bytes)
     }
 
-    /// True if these bytes can, behind the settled place.
+    /// True if these bytes can, after the settled place.
     fn begins_flush(&self, bytes: &[u8]) -> bool {
         if !self.border || bytes.len() > LONGEST_FLUSH {
             return false;

@@ -96,7 +96,7 @@ pub struct Block {
     pub subject: Option<Box<Subject>>,
     /// What came behind the first false end of a message, until there is too much of it.
     pub behind: Option<Vec<u8>>,
-    /// The search for a login behind that, once there is one.
+    /// The search for a login after that, once there is one.
     pub login: Option<Box<Login>>,
     /// The number of its bytes, as the log says that lacks them.
     pub left_out: Option<u64>,
@@ -251,7 +251,7 @@ pub struct Lane {
     pub deflate: Option<Box<Deflate>>,
     /// Octets that came compressed and what they were, of a layer that has ended.
     pub ratio: Option<Box<(u64, u64)>>,
-    /// The next text stands in its place.
+    /// The next text is in its place.
     pub instead: bool,
     /// A SASL security layer may begin with the next octet.
     pub sealable: bool,
@@ -282,7 +282,7 @@ pub struct Undecided(Option<Box<Waiting>>);
 #[derive(Debug, Default)]
 struct Waiting {
     bytes: Vec<u8>,
-    /// So many of them are dealt with, never all.
+    /// How many of them are dealt with, never all.
     done: usize,
 }
 

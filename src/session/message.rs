@@ -42,7 +42,7 @@ impl Session {
         block.is_some_and(|block| block.kind == DataKind::Message && block.frame == frame)
     }
 
-    /// Octets of a message have passed, and belong to its block. What stands behind a false end may be a login that the server
+    /// Octets of a message have passed, and belong to its block. What follows a false end may be a login that the server
     /// reads as one: from there on all is secret.
     pub(super) fn feed_message(&mut self, from: Peer, framer: &Framer, bytes: &[u8], manner: Manner, out: &mut Outbox) {
         let end = framer.dot().and_then(|dot| dot.false_ends().next()).map(after).filter(|_| self.octets);

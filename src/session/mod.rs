@@ -82,7 +82,7 @@ pub struct Session {
     replies: bool,
     /// A chunk of the message in progress was sent already.
     chunked: bool,
-    /// The server's last list offers commands with bytes behind them.
+    /// The server's last list offers commands that bytes follow.
     chunks: bool,
     /// The last command was the first that is not kept among those in flight, and this was not said.
     untold: bool,

@@ -19,7 +19,7 @@ use crate::wire::{self, Gather};
 /// So many lines wait for the end of a frame, and so many answers for their turn where tags tell commands apart.
 const MOST: usize = 64;
 
-/// So many bytes of answers wait for their turn where tags tell commands apart, and one answer more: a tag may be long.
+/// Maximum number of bytes of answers that wait for their turn where tags tell commands apart, and one answer more: a tag may be long.
 const MOST_BYTES: usize = 64 * 1024;
 
 /// What marks our own words for people.
@@ -51,7 +51,7 @@ struct Rare {
     due: VecDeque<(u64, Answer)>,
     /// What the client may still say of a command that was taken away, before it learns of that.
     trail: Option<Trail>,
-    /// The capabilities of which was told that a rule cannot take them away, as others imply them.
+    /// The capabilities of which was reported that a rule cannot take them away, as others imply them.
     implied: Vec<Box<str>>,
 }
 
@@ -61,12 +61,12 @@ impl Own {
         self.rare.as_ref().is_some_and(|rare| !rare.due.is_empty())
     }
 
-    /// The capabilities of which was told that others imply them.
+    /// The capabilities of which was reported that others imply them.
     pub fn implied(&self) -> &[Box<str>] {
         self.rare.as_ref().map_or(&[], |rare| &rare.implied)
     }
 
-    /// It was told that this capability is implied.
+    /// It was reported that this capability is implied.
     pub fn told_implied(&mut self, name: Box<str>) {
         self.rare.get_or_insert_default().implied.push(name);
     }
@@ -76,9 +76,9 @@ impl Own {
 /// and a response of SASL holds credentials.
 #[derive(Debug)]
 enum Trail {
-    /// So many DONEs, behind IDLE.
+    /// This many DONEs, after IDLE.
     Done(u32),
-    /// Responses, behind a login; with the rule that refused it, if it was answered.
+    /// Responses, after a login; with the rule that refused it, if it was answered.
     Responses(Option<Arc<str>>),
 }
 

@@ -5,7 +5,7 @@ use flate2::{Compress, Compression, FlushCompress};
 /// How hard to compress anew: three times as fast as the usual 6, for a tenth more bytes.
 const EFFORT: u32 = 2;
 
-/// The first so many bytes are sent as they are, in blocks of their own (RFC 1951 section 3.2.4). Most clients never say more,
+/// Number of bytes at the beginning that are sent as they are, in blocks of their own (RFC 1951 section 3.2.4). Most clients never say more,
 /// and so need no compressor, which is larger than all else that a connection has.
 const STORED: usize = 16 * 1024;
 
@@ -36,7 +36,7 @@ impl Packer {
             self.stored += plain.len();
             return Some(store(plain));
         }
-        // It points back to nothing that it has not seen, so it can begin behind any such block.
+        // It points back to nothing that it has not seen, so it can begin after any such block.
         let compress = self.compress.get_or_insert_with(|| Compress::new(Compression::new(EFFORT), false));
         let mut packed = Vec::with_capacity(plain.len() / 2 + 64);
         let before = compress.total_in();

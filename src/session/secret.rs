@@ -15,7 +15,7 @@ pub enum Mask {
     /// All may be shown.
     #[default]
     Nothing,
-    /// The argument that comes next may be shown, what follows it not. With nothing behind it, it may be the secret.
+    /// The argument that comes next may be shown, what follows it not. With nothing after it, it may be the secret.
     AfterNext,
     /// The argument that comes next may be shown if it is spelled like a user's name: it may be the password in the wrong place.
     AfterName,
@@ -77,7 +77,7 @@ pub fn mask(text: &[u8], from: usize, to: usize, mask: Mask, literal: bool, lone
         Mask::AfterNext | Mask::AfterShown => match first_argument(&text[from..to]) {
             // The argument itself is the literal: it may be shown, and everything after it not.
             None if literal && text[from..to].iter().all(|&b| b == b' ') => Masked { data: false, ..rest(to) },
-            // With nothing behind it, it may be the secret itself: a client that forgot the user name.
+            // With nothing after it, it may be the secret itself: a client that forgot the user name.
             Some(end) if literal || lone || mask == Mask::AfterShown || end + 1 < to - from => rest(from + end + 1),
             _ => rest(from),
         },
@@ -211,7 +211,7 @@ impl Session {
     }
 }
 
-/// What a torn line of a server's ends with that may be the beginning of a secret: what stands behind SASL in its last line.
+/// What a torn line of a server's ends with that may be the beginning of a secret: what follows SASL in its last line.
 pub(super) fn of_torn(text: &[u8]) -> Option<Span> {
     let line = memchr::memrchr(b'\n', text).map_or(0, |at| at + 1);
     let at = text[line..].windows(4).position(|word| word.eq_ignore_ascii_case(b"SASL"))?;

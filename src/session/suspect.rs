@@ -58,7 +58,7 @@ impl Session {
         }
     }
 
-    /// The client's first line, behind a greeting, is a command.
+    /// The client's first line after a greeting is a command.
     pub(super) const fn trust(&mut self) {
         let client = self.lane(Peer::Client);
         // What came before the greeting has decided already.
@@ -72,7 +72,7 @@ impl Session {
         if memchr(b'\r', line).is_some() && line.split(|b| b" \t\r".contains(b)).any(|it| self.logs_in(it)) {
             return whole;
         }
-        // Without a tag the verb stands in the tag's place.
+        // Without a tag the verb is in the tag's place.
         if self.logs_in(tag.of(line)) {
             return whole;
         }
@@ -116,7 +116,7 @@ impl Session {
         ((!known).then_some(0), wary || login)
     }
 
-    /// Where the secrets begin of a login that stands in the arguments of another command: a client that ends no line, or has
+    /// Returns where the secrets begin of a login in the arguments of another command: a client that ends no line, or has
     /// one word too many. After a login, arguments are free.
     fn second_login(&self, line: &[u8], arguments: Span, command: &Command) -> Option<usize> {
         let free = matches!(self.grammar.form, Form::Imap | Form::Managesieve) && self.logged_in();
@@ -196,7 +196,7 @@ fn shaped(tag: &[u8], verb: &[u8]) -> bool {
         && verb.iter().all(verb_byte)
 }
 
-/// Where the secrets begin of a message whose arguments are a target and a text (RFC 2812 section 3.3.1): behind the first word
+/// Where the secrets begin of a message whose arguments are a target and a text (RFC 2812 section 3.3.1): after the first word
 /// of a text to a service, or of one that begins like a login.
 pub(super) fn to_service(arguments: &[u8]) -> Option<usize> {
     let blank = arguments.iter().position(|&b| b == b' ')?;

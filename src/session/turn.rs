@@ -156,7 +156,7 @@ impl Session {
                         turn.answers = Some(frame);
                         turn.completes = self.dialogue.answered(frame);
                     }
-                    // The server answers whatever stands where it looks for a tag, in what is no command.
+                    // The server answers whatever is where it looks for a tag, in what is no command.
                     None if self.is_strange(Peer::Client) || self.dialogue.excuse() => {}
                     None => odd.push(Oddity::UnknownTag),
                 }

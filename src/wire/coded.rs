@@ -30,7 +30,7 @@ pub fn meanings(bytes: &[u8], least: usize) -> impl Iterator<Item = Vec<u8>> {
     runs.filter(move |run| run.len() >= least).filter_map(decode)
 }
 
-/// Returns the words of at least this many bytes: what stands between blanks, quotes and control characters, with which messages of
+/// Returns the words of at least this many bytes: what is between blanks, quotes and control characters, with which messages of
 /// SASL separate their fields too.
 pub fn words(bytes: &[u8], least: usize) -> impl Iterator<Item = &[u8]> {
     let words = bytes.split(|&byte| byte <= b' ' || byte == b'"');

@@ -68,7 +68,7 @@ struct Said {
     ftp: bool,
 }
 
-/// The protocols that stand in a greeting, in capitals; the name of the host does not count.
+/// The protocols that a greeting names, in capitals; the name of the host does not count.
 fn says(upper: &[u8]) -> Said {
     let text = upper.get(4..).unwrap_or_default();
     let has = |name: &[u8]| find(text, name).is_some();

@@ -1,4 +1,4 @@
-//! The first command that logs in, among bytes that may be commands: what a server reads behind the false end of a message. Line by
+//! The first command that logs in, among bytes that may be commands: what a server reads after the false end of a message. Line by
 //! line, in any segmentation; keeps one word.
 
 /// The longest verb that is compared, in bytes.
@@ -15,7 +15,7 @@ pub struct Login {
 
 impl Login {
     /// Takes bytes that go on where the last ones ended, at first at the beginning of a line. Returns where what may be credentials
-    /// begins: behind the verb of the first login, and from then on everywhere. `logs_in` knows the verbs.
+    /// begins: after the verb of the first login, and from then on everywhere. `logs_in` knows the verbs.
     pub fn feed(&mut self, bytes: &[u8], logs_in: &dyn Fn(&[u8]) -> bool) -> Option<usize> {
         if self.found {
             return Some(0);

@@ -33,7 +33,7 @@ fn plain_names_the_user_once_the_server_has_accepted_it() {
             "authzid=<hidden> authcid=<hidden> pass=<hidden>",
             "PLAIN authzid=\"bob\" authcid=\"alice\" pass=<hidden>",
         ),
-        // What stands in the place of the name is less like one than what stands in the place of the password.
+        // What is in the place of the name is less like one than what is in the place of the password.
         (b"\0hunter2\0bob", "authcid=<hidden> pass=<hidden>", ""),
         (b"\0bob\0bob", "authcid=<hidden> pass=<hidden>", ""),
         (

@@ -69,7 +69,7 @@ impl Pump {
         }
         // Answers to a peer count until it has read them.
         let answers = self.answers[at].min(self.lanes[at].len());
-        // What stands for the server's next words comes before what the client says under TLS.
+        // What is in the place of the server's next words comes before what the client says under TLS.
         let turn = self.begins.is_none() && !(from == Peer::Client && self.words_first);
         if !self.lanes[to].is_empty() || answers > ANSWERS || !turn {
             // Nothing opens this arm any more where a lane is stalled, and the end of the peer has to be seen.

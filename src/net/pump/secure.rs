@@ -55,7 +55,7 @@ impl Pump {
             };
         }
         lend(|desk| match self.legs[at].poll_read(cx, &mut desk.buffer[..room]) {
-            // An end behind bytes is seen again when they are dealt with; nobody will if the other peer is gone.
+            // An end after bytes is seen again when they are dealt with; nobody will if the other peer is gone.
             Poll::Ready(Ok(0)) if !self.ahead[at].is_empty() && !self.ended[from.other().index()] => {
                 Ok(self.session.forgo_tls())
             }
