@@ -51,7 +51,7 @@ impl Explainer {
                     }
                     // In ManageSieve it is a string of the user's.
                     if self.grammar.form != Form::Managesieve {
-                        self.response(name.of(shown));
+                        self.response(name.of(shown), "");
                         self.data_shows(text.frame, name.of(shown), arguments.of(shown));
                     }
                 }
@@ -61,8 +61,9 @@ impl Explainer {
                 // What it says of credentials is not true of a login that sent none.
                 let refused = failed(status).then(|| self.sent(text.answers)).filter(|sent| *sent != Sent::All);
                 let claims = refused.is_some() && self.claims(word.of(shown), code.map(|code| code.of(shown)));
+                let asked = if self.grammar.form == Form::Imap { String::new() } else { self.asked(text) };
                 if matches!(self.grammar.form, Form::Codes | Form::Line) && !claims {
-                    self.response(word.of(shown));
+                    self.response(word.of(shown), &asked);
                 }
                 self.notes.extend(decoded);
                 self.kin_of_greeting(text.state, shown);
@@ -72,13 +73,13 @@ impl Explainer {
                 }
                 let latency = self.reply(text, shown, status, code, at);
                 if let Some(code) = code.filter(|_| !claims) {
-                    self.code(code.of(shown));
+                    self.code(code.of(shown), &asked);
                 }
                 latency
             }
             // One that was not waited for is the reply (331 of FTP).
             Kind::GoAhead { word, .. } if !text.more && text.answers.is_some() => {
-                self.response(word.of(shown));
+                self.response(word.of(shown), "");
                 self.reply(text, shown, Status::Ok, None, at)
             }
             Kind::GoAhead { word, .. } => {
@@ -242,33 +243,61 @@ impl Explainer {
         }
     }
 
-    /// What untagged data mean, the first time.
-    fn response(&mut self, name: &[u8]) {
-        if self.first_time(Met::Response, name) {
-            match self.grammar.response(name) {
-                Some(known) => self.notes.push(Note::new(NoteKind::Meaning, known.does.as_str(), &known.rfc)),
-                None => self.notes.push(Note::new(NoteKind::Meaning, "a response that the grammar does not know", "")),
-            }
+    /// What untagged data or a reply mean, the first time; a reply may mean something else after each command.
+    fn response(&mut self, name: &[u8], asked: &str) {
+        let grammar = std::sync::Arc::clone(&self.grammar);
+        let known = grammar.response(name);
+        let special = known.and_then(|known| known.does_after(asked));
+        if !self.first_after(Met::Response, name, special.map(|_| asked)) {
+            return;
         }
+        self.notes.push(match known {
+            Some(known) => Note::new(NoteKind::Meaning, special.unwrap_or(&known.does), &known.rfc),
+            None => Note::new(NoteKind::Meaning, "a response that the grammar does not know", ""),
+        });
     }
 
-    /// What a response code means, the first time.
-    fn code(&mut self, code: &[u8]) {
+    /// What a response code means, the first time; likewise.
+    fn code(&mut self, code: &[u8], asked: &str) {
         let name = code.split(|&b| b == b' ').next().unwrap_or_default();
-        if !self.first_time(Met::Code, name) {
+        // Of a success there is nothing more to say.
+        let known = self.known_code(name).filter(|_| !name.starts_with(b"2."));
+        let special = known.and_then(|known| known.does_after(asked)).map(str::to_owned);
+        if !self.first_after(Met::Code, name, special.as_ref().map(|_| asked)) {
             return;
         }
         if name.ends_with(b".0.0") {
             return; // says no more than the reply
         }
         let known = self.known_code(name);
+        let does = special.or_else(|| known.map(|known| known.does.clone()));
         self.notes.push(Note {
-            kind: NoteKind::Meaning,
             about: Some(phrase::excerpt(name)),
-            text: known.map_or("a response code that the grammar does not know", |known| &known.does).to_owned(),
             rfc: known.map(|known| known.rfc.clone()),
-            ..Note::new(NoteKind::Meaning, "", "")
+            ..Note::new(
+                NoteKind::Meaning,
+                does.unwrap_or_else(|| "a response code that the grammar does not know".to_owned()),
+                "",
+            )
         });
+    }
+
+    /// Returns true the first time that a name is met, or the first time after this command.
+    fn first_after(&mut self, met: Met, name: &[u8], asked: Option<&str>) -> bool {
+        match asked {
+            Some(asked) => self.first_time(met, &[name, b" ", asked.as_bytes()].concat()),
+            None => self.first_time(met, name),
+        }
+    }
+
+    /// What a reply answers, as descriptions call it: the verb of a command, `message` for the one that it has sent, or `greeting`.
+    fn asked(&self, text: &Text) -> String {
+        match text.answers.and_then(|frame| self.connection.find(frame)) {
+            Some(exchange) if exchange.whole && self.standard == Standard::Smtp => "message".to_owned(),
+            Some(exchange) => exchange.verb().to_owned(),
+            None if text.state == State::Greeting => "greeting".to_owned(),
+            None => String::new(),
+        }
     }
 
     /// The response code of this name; an enhanced one is known by its subject and detail (RFC 3463 section 2).

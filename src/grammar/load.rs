@@ -91,6 +91,13 @@ pub(super) fn load(origin: &str, text: &str) -> Result<Grammar, Vec<Problem>> {
         }
         grammar.starttls = Some(described);
     }
+    let after = responses.iter().flat_map(|(_, it)| &it.after).chain(codes.iter().flat_map(|(_, it)| &it.after));
+    for (what, does) in after {
+        if !["greeting", "message"].contains(&what.as_str()) && grammar.commands.exact(what.as_bytes()).is_none() {
+            let help = "a command of this description, `greeting`, or `message`";
+            desk.add(does.span(), &format!("`{what}` is nothing that a reply can answer"), help);
+        }
+    }
     grammar.responses = table(&mut desk, responses, raw::Response::build);
     grammar.codes = table(&mut desk, codes, raw::Code::build);
     for (kind, entries) in words {

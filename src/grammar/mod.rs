@@ -185,6 +185,30 @@ pub struct Response {
     /// The verdict that it gives on the oldest command that waits. `None`: none in a protocol of lines, in one of codes what
     /// its first digit says.
     pub answers: Option<Status>,
+    /// What it says where it answers a certain command (`RCPT`), the message that one has sent (`message`), or is the greeting
+    /// (`greeting`); by these words, each in one line.
+    pub after: Vec<(String, String)>,
+}
+
+/// Of meanings after certain commands, that after this one.
+fn meant<'a>(after: &'a [(String, String)], what: &str) -> Option<&'a str> {
+    after.iter().find(|(word, _)| word.eq_ignore_ascii_case(what)).map(|(_, does)| does.as_str())
+}
+
+impl Response {
+    /// What it says after this command, for the message that one has sent (`message`), or as the greeting (`greeting`).
+    #[must_use]
+    pub fn does_after(&self, what: &str) -> Option<&str> {
+        meant(&self.after, what)
+    }
+}
+
+impl Code {
+    /// What it says after this command, for the message that one has sent (`message`), or as the greeting (`greeting`).
+    #[must_use]
+    pub fn does_after(&self, what: &str) -> Option<&str> {
+        meant(&self.after, what)
+    }
 }
 
 /// A response code.
@@ -208,6 +232,9 @@ pub struct Code {
     pub lists: Option<Lists>,
     /// What it says of a refused login is true only if credentials were sent.
     pub credentials: bool,
+    /// What it says where it answers a certain command (`RCPT`), the message that one has sent (`message`), or is the greeting
+    /// (`greeting`); by these words, each in one line.
+    pub after: Vec<(String, String)>,
 }
 
 /// The words of one kind.

@@ -1,6 +1,8 @@
 //! The entries as the TOML has them, every key declared once, and how each becomes an entry of a table. What is written
 //! in the wrong form is reported; nothing here is looked up.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -88,6 +90,8 @@ pub(super) struct Response {
     lists: Option<Lists>,
     then: Option<Then>,
     answers: Option<Answers>,
+    #[serde(default)]
+    pub(super) after: BTreeMap<String, Spanned<String>>,
 }
 
 /// The verdicts that a response may give.
@@ -116,6 +120,8 @@ pub(super) struct Code {
     lists: Option<Lists>,
     #[serde(default)]
     credentials: bool,
+    #[serde(default)]
+    pub(super) after: BTreeMap<String, Spanned<String>>,
 }
 
 /// `[words."KIND"]`, an entry a line
@@ -242,6 +248,7 @@ impl Response {
                 Answers::No => Status::No,
                 Answers::Bye => Status::Bye,
             }),
+            after: meanings(&self.after, desk),
         }
     }
 }
@@ -258,8 +265,14 @@ impl Code {
             needs: plain(self.needs),
             lists: self.lists,
             credentials: self.credentials,
+            after: meanings(&self.after, desk),
         }
     }
+}
+
+/// What a reply means after certain commands.
+fn meanings(after: &BTreeMap<String, Spanned<String>>, desk: &mut Desk<'_>) -> Vec<(String, String)> {
+    after.iter().map(|(what, does)| (what.clone(), sentence(does, desk))).collect()
 }
 
 impl Word {

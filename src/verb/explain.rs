@@ -405,13 +405,28 @@ fn capability(grammar: &Grammar, found: &Capability, sheet: &mut Sheet<'_>) -> i
 
 fn response(found: &Response, sheet: &mut Sheet<'_>) -> io::Result<()> {
     sheet.about(&found.does, &found.rfc, found.status, &found.note)?;
+    after(&found.after, sheet)?;
     sheet.row("looks like", &found.arguments)?;
     sheet.row("needs", &any_of(&found.needs))?;
     sheet.row("hidden", hidden(found.secret))
 }
 
+/// What a reply means after certain commands.
+fn after(meanings: &[(String, String)], sheet: &mut Sheet<'_>) -> io::Result<()> {
+    for (what, does) in meanings {
+        let title = match what.as_str() {
+            "greeting" => "as the greeting".to_owned(),
+            "message" => "after the message".to_owned(),
+            command => format!("after {command}"),
+        };
+        sheet.row(&title, does)?;
+    }
+    Ok(())
+}
+
 fn code(found: &Code, sheet: &mut Sheet<'_>) -> io::Result<()> {
     sheet.about(&found.does, &found.rfc, found.status, &found.note)?;
+    after(&found.after, sheet)?;
     let shape =
         if found.arguments.is_empty() { String::new() } else { format!("[{} {}]", found.name, found.arguments) };
     sheet.row("looks like", &shape)?;

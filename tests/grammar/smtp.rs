@@ -135,3 +135,23 @@ fn lmtp_is_smtp_with_a_greeting_of_its_own() {
     assert_eq!((data.then, data.on_ok, &data.states), (base.then, base.on_ok, &base.states));
     assert_ne!(data.note, base.note, "LMTP answers for each recipient");
 }
+
+#[test]
+fn a_reply_means_what_its_command_makes_of_it() {
+    let smtp = grammar("smtp");
+    let response =
+        |code: &str, after: &str| smtp.response(code).and_then(|it| it.does_after(after)).unwrap_or_default();
+    assert!(response("454", "RCPT").contains("does not relay"));
+    assert!(response("454", "auth").contains("login cannot be tried now"));
+    assert!(response("454", "STARTTLS").starts_with("TLS is not available"));
+    assert!(response("554", "greeting").starts_with("No service for this client"));
+    assert_eq!(response("250", "RCPT"), "");
+    for (name, after) in smtp.responses.iter().map(|it| (&it.name, &it.after)) {
+        for (what, does) in after {
+            assert!(does.ends_with('.') && does.chars().count() <= 130, "{name} after {what}: {does}");
+        }
+    }
+    let text = "name = \"mine\"\ntitle = \"Mine\"\nport = 9\nform = \"codes\"\n\n[response.\"454\"]\ndoes = \"It fails.\"\nrfc = \"RFC 1\"\nafter.GO = \"No.\"\n";
+    let wrong = Grammar::load("mine.toml", text).expect_err("there is no command GO");
+    assert!(wrong[0].what.contains("`GO` is nothing that a reply can answer"), "{}", wrong[0]);
+}
