@@ -35,7 +35,6 @@ use crate::session::{Outbox, Piece, Session, Trouble, Upgrade as Begins};
 use ahead::Ahead;
 use gate::{ReadGate, WriteGate};
 use secure::Patience;
-use silence::SilenceTimer;
 
 /// Octets that a session may have answered to a peer that does not read them, before we stop reading from it.
 const ANSWERS: usize = 64 * 1024;
@@ -93,8 +92,10 @@ pub struct Pump {
     watch: [Option<Pin<Box<Sleep>>>; 2],
     /// How long the server may take for its next word while we begin TLS with it.
     patience: Option<Box<Patience>>,
-    /// Somebody owes something, or did when this was looked at last.
-    timer: Option<Box<SilenceTimer>>,
+    /// When the silence is to be told next. Somebody owes something, or did when this was looked at last.
+    timer: Option<Pin<Box<Sleep>>>,
+    /// How often this silence was told.
+    told: u32,
     /// When a silence is told.
     waits: &'static Thresholds,
     session: Session,
@@ -147,6 +148,7 @@ impl Pump {
             watch: [None, None],
             patience: None,
             timer: None,
+            told: 0,
             waits: &Thresholds::USUAL,
             session,
             report,

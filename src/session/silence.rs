@@ -34,53 +34,14 @@ impl Thresholds {
     }
 }
 
-/// A silence, since the last byte that moved at `T`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Silence<T> {
-    since: T,
-    passed: u32,
-}
-
-impl<T: Copy + PartialEq> Silence<T> {
-    /// One that begins at this moment.
-    pub const fn new(since: T) -> Self {
-        Silence { since, passed: 0 }
-    }
-
-    /// How many thresholds have passed.
-    #[must_use]
-    pub const fn passed(&self) -> u32 {
-        self.passed
-    }
-
-    /// The last byte moved at `since`: the next threshold, measured from there. `None` if there is none.
-    pub fn next(&mut self, since: T, thresholds: &Thresholds) -> Option<Duration> {
-        if self.since != since {
-            *self = Self::new(since);
-        }
-        thresholds.after(self.passed)
-    }
-
-    /// That threshold has passed.
-    pub const fn pass(&mut self) {
-        self.passed += 1;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_silence_is_told_after_5_s_and_30_s_and_every_5_minutes_for_a_day() {
-        let mut silence = Silence::new(1);
-        let mut told = Vec::new();
-        while let Some(next) = silence.next(1, &Thresholds::USUAL) {
-            silence.pass();
-            told.push(next.as_secs());
-        }
+        let told: Vec<u64> = (0..).map_while(|passed| Thresholds::USUAL.after(passed)).map(|it| it.as_secs()).collect();
         assert_eq!(told[..5], [5, 30, 300, 600, 900]);
         assert_eq!((told.len(), told.last()), (MOST as usize, Some(&89_400)));
-        assert_eq!(silence.next(2, &Thresholds::USUAL), Some(Duration::from_secs(5)), "another silence is another one");
     }
 }

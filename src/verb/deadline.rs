@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::event::Time;
-use crate::session::silence::{Silence, Thresholds};
+use crate::session::silence::Thresholds;
 
 /// Maximum number of waits that are told of a file: whoever makes one chooses how long its silences are.
 pub const MOST: u32 = 65_536;
@@ -50,9 +50,10 @@ impl Deadlines {
 /// The silence of one connection.
 #[derive(Debug, Default)]
 pub struct Watch {
-    silence: Silence<Time>,
     /// When the last byte came.
     since: Time,
+    /// How many thresholds have passed since then.
+    passed: u32,
     /// By how many nanoseconds the connection's times are behind those of the file.
     lag: u64,
     /// Its place in the queue: a time of the file.
@@ -64,7 +65,9 @@ pub struct Watch {
 impl Watch {
     /// Bytes came, or the connection began; `last` is the latest time of the file. Where no times are known, nothing is due.
     pub fn moved(&mut self, number: u64, at: Time, last: Time, deadlines: &mut Deadlines) {
-        self.since = self.since.max(at);
+        if at > self.since {
+            (self.since, self.passed) = (at, 0);
+        }
         self.lag = last.0.saturating_sub(self.since.0);
         let first = after(Time(self.since.0.saturating_add(self.lag)), Thresholds::USUAL.first);
         // What is due earlier is looked at then, and moved on.
@@ -74,8 +77,8 @@ impl Watch {
     }
 
     /// Returns true if the silence may have to be told by now.
-    pub fn is_due(&mut self, now: Time) -> bool {
-        let next = self.silence.next(self.since, &Thresholds::USUAL);
+    pub fn is_due(&self, now: Time) -> bool {
+        let next = Thresholds::USUAL.after(self.passed);
         self.queued.is_some() && next.is_some_and(|next| after(self.since, next) <= now)
     }
 
@@ -87,11 +90,11 @@ impl Watch {
 
     /// The silence that is to be told by now: since when, and the time at which it was due.
     pub fn ring(&mut self, now: Time) -> Option<(Time, Time)> {
-        let next = self.silence.next(self.since, &Thresholds::USUAL)?;
+        let next = Thresholds::USUAL.after(self.passed)?;
         let due = after(self.since, next);
         let rings = due <= now && self.since > Time(0);
         if rings {
-            self.silence.pass();
+            self.passed += 1;
         }
         rings.then_some((self.since, due))
     }
@@ -99,7 +102,7 @@ impl Watch {
     /// The silence goes on.
     pub fn arm(&mut self, number: u64, deadlines: &mut Deadlines) {
         if self.since > Time(0)
-            && let Some(next) = self.silence.next(self.since, &Thresholds::USUAL)
+            && let Some(next) = Thresholds::USUAL.after(self.passed)
         {
             let due = after(self.since, next).0.saturating_add(self.lag);
             self.set(number, Time(due), deadlines);

@@ -9,7 +9,7 @@ use imapscope::exchange::Explained;
 use imapscope::explain::Explainer;
 use imapscope::grammar::Grammar;
 use imapscope::rules::Rules;
-use imapscope::session::silence::{Silence, Thresholds};
+use imapscope::session::silence::Thresholds;
 use imapscope::session::{Outbox, Session};
 use imapscope::sink::Sink;
 use imapscope::sink::json::Json;
@@ -43,13 +43,11 @@ fn verdict(protocol: &str, script: &str) -> Verdict {
 
             "--" => {
                 let (since, end) = (now, now + rest.parse::<u64>().expect("seconds") * 1_000_000_000);
-                let mut silence = Silence::new(since);
-                while let Some(next) = silence.next(since, &Thresholds::USUAL) {
+                for next in (0..).map_while(|passed| Thresholds::USUAL.after(passed)) {
                     now = since + next.as_nanos() as u64;
                     if now > end {
                         break;
                     }
-                    silence.pass();
                     if let Some(wait) = session.owed() {
                         let from = wait.by.other();
                         out.report(from, What::Waiting(Box::new(Wait { since: Time(since), ..wait })));

@@ -7,7 +7,7 @@ use imapscope::event::{Ask, DataKind, Line, Owed, Peer, Time, Wait, What};
 use imapscope::foreign::Piece;
 use imapscope::grammar::Grammar;
 use imapscope::rules::Rules;
-use imapscope::session::silence::{Silence, Thresholds};
+use imapscope::session::silence::Thresholds;
 use imapscope::session::{Outbox, Session};
 use imapscope::verb::foreign::{Came, Passages};
 use proptest::collection::vec;
@@ -307,9 +307,8 @@ fn told_live(said: &[Said], grammar: &Arc<Grammar>) -> Vec<(usize, Time, Wait)> 
     let (mut now, mut told) = (SECOND, Vec::new());
     for (nth, (from, bytes, rest)) in said.iter().enumerate() {
         feed(&mut session, *from, bytes);
-        let mut silence = Silence::new(now);
-        while let Some(next) = silence.next(now, &Thresholds::USUAL).filter(|next| next.as_secs() <= *rest) {
-            silence.pass();
+        let thresholds = (0..).map_while(|passed| Thresholds::USUAL.after(passed));
+        for next in thresholds.take_while(|next| next.as_secs() <= *rest) {
             let at = Time(now + next.as_nanos() as u64);
             told.extend(session.owed().map(|wait| (nth, at, Wait { since: Time(now), ..wait })));
         }

@@ -111,8 +111,7 @@ impl Pump {
         self.session.secured();
         self.ahead[Peer::Server.index()].put_before(&begins.next, None);
         self.words_first = !self.ahead[Peer::Server.index()].is_empty();
-        self.moved = Instant::now();
-        self.timer = None;
+        (self.moved, self.told, self.timer) = (Instant::now(), 0, None);
         Ok(())
     }
 

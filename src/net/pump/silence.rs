@@ -2,40 +2,26 @@
 //! rings, it looks whether anything moved meanwhile.
 
 use std::future::Future;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::task::Context;
 
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
 use super::Pump;
 use crate::event::{Batch, Event, Owed, Peer, Time, Wait, What};
-use crate::session::silence::Silence;
-
-/// The clock of one silence.
-#[derive(Debug)]
-pub(super) struct SilenceTimer {
-    silence: Silence<Instant>,
-    sleep: Pin<Box<Sleep>>,
-}
 
 impl Pump {
     /// Tells a silence once it has lasted long enough. Nothing moves now.
     pub(super) fn poll_silence(&mut self, cx: &mut Context<'_>) {
         if self.timer.is_none() {
-            if self.owed().is_none() {
-                return;
-            }
-            let mut silence = Silence::new(self.moved);
-            let Some(due) = silence.next(self.moved, self.waits) else { return };
-            self.timer = Some(Box::new(SilenceTimer { silence, sleep: Box::pin(sleep_until(self.moved + due)) }));
+            let next = if self.owed().is_some() { self.waits.after(self.told) } else { None };
+            self.timer = next.map(|next| Box::pin(sleep_until(self.moved + next)));
         }
-        while self.timer.as_mut().is_some_and(|timer| timer.sleep.as_mut().poll(cx).is_ready()) {
+        while self.timer.as_mut().is_some_and(|timer| timer.as_mut().poll(cx).is_ready()) {
             self.tell_silence(Instant::now());
-            let (since, waits) = (self.moved, self.waits);
-            let owes = self.owed().is_some();
-            let next = self.timer.as_mut().filter(|_| owes).and_then(|timer| timer.silence.next(since, waits));
+            let next = if self.owed().is_some() { self.waits.after(self.told) } else { None };
             match (&mut self.timer, next) {
-                (Some(timer), Some(next)) => timer.sleep.as_mut().reset(since + next),
+                (Some(timer), Some(next)) => timer.as_mut().reset(self.moved + next),
                 _ => self.timer = None,
             }
         }
@@ -43,38 +29,33 @@ impl Pump {
 
     /// Something moves now: what was due to be said before is said first.
     pub(super) fn moves(&mut self, now: Instant) {
-        if self.timer.is_some() {
-            self.tell_silence(now);
-            let first = now + self.waits.first;
-            if let Some(timer) = self.timer.as_mut().filter(|timer| timer.sleep.deadline() > first) {
-                timer.sleep.as_mut().reset(first);
-            }
+        self.tell_silence(now);
+        if let Some(timer) = self.timer.as_mut().filter(|_| self.told > 0) {
+            timer.as_mut().reset(now + self.waits.first);
         }
-        self.moved = now;
+        (self.moved, self.told) = (now, 0);
     }
 
     /// Tells what is owed, once for each threshold that has passed, at its time and not at this one.
     pub(super) fn tell_silence(&mut self, now: Instant) {
-        let (since, waits) = (self.moved, self.waits);
-        while let Some(timer) = &mut self.timer
-            && let Some(due) = timer.silence.next(since, waits)
-            && since + due <= now
+        while self.timer.is_some()
+            && let Some(due) = self.waits.after(self.told)
+            && self.moved + due <= now
         {
-            timer.silence.pass();
+            self.told += 1;
             let Some(wait) = self.owed() else { return };
-            self.tell_wait(wait, since, since + due);
+            self.tell_wait(wait, self.moved, self.moved + due);
         }
     }
 
     /// Lets a silence in which imapscope itself waits for a peer's part of a handshake be told like any other.
     pub(super) async fn watched<T>(&mut self, peer: Peer, work: impl Future<Output = T>) -> T {
-        let (begun, mut work) = (Instant::now(), pin!(work));
-        let mut silence = Silence::new(begun);
-        while let Some(due) = silence.next(begun, self.waits) {
+        let (begun, mut told, mut work) = (Instant::now(), 0, pin!(work));
+        while let Some(due) = self.waits.after(told) {
             tokio::select! {
                 biased;
                 done = &mut work => return done,
-                () = sleep_until(begun + due) => silence.pass(),
+                () = sleep_until(begun + due) => told += 1,
             }
             let owed = Owed::Tls { agreed: true };
             self.tell_wait(Wait { by: peer.other(), ours: true, since: Time(0), owed }, begun, begun + due);
@@ -221,7 +202,7 @@ mod tests {
             let after: Vec<Duration> = told.iter().map(|(at, wait)| at.since(wait.since)).collect();
             assert_eq!(after, [SOON.first, SOON.second], "{polled}");
             assert!(told.iter().all(|(_, wait)| wait.owed == owed && wait.by == Peer::Client));
-            let deadline = scene.pump.timer.as_ref().map(|timer| timer.sleep.deadline());
+            let deadline = scene.pump.timer.as_ref().map(|timer| timer.deadline());
             let far = Instant::now() + Duration::from_secs(10);
             assert_eq!(deadline.is_some_and(|at| at > far), polled, "bytes begin another silence");
         }

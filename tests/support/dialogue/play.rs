@@ -9,7 +9,7 @@ use imapscope::event::{
 };
 use imapscope::explain::Explainer;
 use imapscope::grammar::Grammar;
-use imapscope::session::silence::{Silence, Thresholds};
+use imapscope::session::silence::Thresholds;
 use imapscope::session::{Outbox, Session};
 use imapscope::sink::Sink;
 
@@ -86,8 +86,8 @@ pub fn play_cut(
         .with_client("127.0.0.1", route.clone())
         .reporting_octets(sink.wants_octets());
     let (explainer, out) = (Explainer::new(grammar.clone(), show), Outbox::default());
-    let (sent, silence) = (Default::default(), Silence::default());
-    let mut stage = Stage { explainer, out, number, now: START, moved: START, silence, sent, sink };
+    let (sent, told) = (Default::default(), 0);
+    let mut stage = Stage { explainer, out, number, now: START, moved: START, told, sent, sink };
     let opened = Opened {
         middle: None,
         protocol: grammar.name.clone(),
@@ -108,7 +108,7 @@ pub fn play_cut(
         }
         match step {
             Step::Send { from, bytes, .. } => {
-                stage.moved = stage.now;
+                (stage.moved, stage.told) = (stage.now, 0);
                 for mut chunk in cut(bytes) {
                     received[from.index()] += chunk.len() as u64;
                     while !chunk.is_empty() {
@@ -144,7 +144,8 @@ struct Stage<'a> {
     now: Time,
     /// When the last byte came.
     moved: Time,
-    silence: Silence<Time>,
+    /// How often the silence since then was told.
+    told: u32,
     /// What the client and the server were sent.
     sent: [Vec<u8>; 2],
     sink: &'a mut dyn Sink,
@@ -160,12 +161,12 @@ impl Stage<'_> {
     /// Nothing moves for so long.
     fn rest(&mut self, time: Duration, session: &Session) {
         let (since, end) = (self.moved, Time(self.now.0 + time.as_nanos() as u64));
-        while let Some(next) = self.silence.next(since, &Thresholds::USUAL) {
+        while let Some(next) = Thresholds::USUAL.after(self.told) {
             let due = Time(since.0 + next.as_nanos() as u64);
             if due > end {
                 break;
             }
-            self.silence.pass();
+            self.told += 1;
             if let Some(wait) = session.owed() {
                 self.now = due;
                 self.report(wait.by.other(), What::Waiting(Box::new(Wait { since, ..wait })));
