@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::line;
 use super::markup::Markup;
+use crate::check::Check;
 use crate::event::{Closed, Closer, Culprit, Kind, NoteKind, Opened, Status, Summary, What};
 use crate::exchange::Explained;
 use crate::sink::text::start_of;
@@ -45,6 +46,8 @@ pub struct Trouble {
 #[derive(Debug)]
 struct Finding {
     culprit: Culprit,
+    /// The id of its check, and of that from which it follows; empty without one.
+    checks: [&'static str; 2],
     sentence: String,
     rfc: String,
     count: u64,
@@ -78,11 +81,12 @@ impl Trouble {
     pub fn see(&mut self, event: &Explained<'_>, place: &Place) {
         for note in event.notes {
             if let NoteKind::Finding(culprit) = note.kind {
-                self.find(culprit, &note.text, note.rfc.as_deref().unwrap_or_default(), place);
+                let checks = [note.check, note.consequence.map_or("", |first| first.check)];
+                self.find(culprit, checks, &note.text, note.rfc.as_deref().unwrap_or_default(), place);
             }
         }
         match &event.event.what {
-            What::Lag { events, bytes } => self.find(Culprit::None, &phrase::lag(*events, *bytes), "", place),
+            What::Lag { events, bytes } => self.find(Culprit::None, [""; 2], &phrase::lag(*events, *bytes), "", place),
             What::Closed(closed) => self.end(closed, event.summary, place),
             What::Opened(opened) => self.know(opened),
             What::Text(text) => {
@@ -94,13 +98,14 @@ impl Trouble {
         }
     }
 
-    fn find(&mut self, culprit: Culprit, sentence: &str, rfc: &str, place: &Place) {
+    fn find(&mut self, culprit: Culprit, checks: [&'static str; 2], sentence: &str, rfc: &str, place: &Place) {
         let cut = |text: &str| String::from_utf8_lossy(start_of(text.as_bytes(), MAX_SENTENCE)).into_owned();
         let sentence = cut(sentence);
         let ([before, behind], octet) = without_octet(&sentence);
         let same = |finding: &&mut Finding| {
             let ([start, end], known) = without_octet(&finding.sentence);
-            (finding.culprit, start, end, known.is_some()) == (culprit, before, behind, octet.is_some())
+            let (this, other) = ((finding.culprit, finding.checks), (culprit, checks));
+            this == other && (start, end, known.is_some()) == (before, behind, octet.is_some())
         };
         if let Some(finding) = self.findings.iter_mut().find(same) {
             finding.count += 1;
@@ -109,7 +114,7 @@ impl Trouble {
             }
         } else if self.findings.len() < MAX_FINDINGS {
             let places = vec![(place.clone(), octet)];
-            self.findings.push(Finding { culprit, sentence, rfc: cut(rfc), count: 1, places });
+            self.findings.push(Finding { culprit, checks, sentence, rfc: cut(rfc), count: 1, places });
         } else {
             self.more_findings += 1;
         }
@@ -157,8 +162,27 @@ impl Trouble {
         }
         if matches!(closed.by, Closer::Unreachable | Closer::Tls(_) | Closer::Reset(_)) {
             let why = closed.why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
-            self.find(Culprit::None, &format!("{}{why}", closing::ended(closed.by)), "", place);
+            self.find(Culprit::None, [""; 2], &format!("{}{why}", closing::ended(closed.by)), "", place);
         }
+    }
+
+    /// The findings of each check together: those whose culprit is known first, each sort in the order in which it was seen.
+    fn by_check(&self) -> Vec<Vec<&Finding>> {
+        let mut all: Vec<Vec<&Finding>> = Vec::new();
+        for known in [true, false] {
+            for finding in self.findings.iter().filter(|finding| (finding.culprit != Culprit::None) == known) {
+                let same = |of: &&mut Vec<&Finding>| {
+                    let first = of[0];
+                    !finding.checks[0].is_empty()
+                        && (first.culprit != Culprit::None, first.checks[0]) == (known, finding.checks[0])
+                };
+                match all.iter_mut().find(same) {
+                    Some(group) => group.push(finding),
+                    None => all.push(vec![finding]),
+                }
+            }
+        }
+        all
     }
 
     /// Writes it all.
@@ -168,10 +192,10 @@ impl Trouble {
             page.raw("<h2 id=wrong-h>Nothing was seen to be wrong</h2><p>No rule of a protocol was broken where imapscope could see it. That is no proof of conformance.</p>");
         } else {
             page.raw("<h2 id=wrong-h>What is wrong</h2><ol class=findings>");
-            // Those whose culprit is known first, each sort in the order in which it was seen.
-            for known in [true, false] {
-                for finding in self.findings.iter().filter(|finding| (finding.culprit != Culprit::None) == known) {
-                    finding.write(page);
+            for findings in self.by_check() {
+                for (at, finding) in findings.into_iter().enumerate() {
+                    // What a check means is said with its first finding.
+                    finding.write(page, at == 0);
                 }
             }
             page.raw("</ol>");
@@ -211,7 +235,8 @@ impl Trouble {
 }
 
 impl Finding {
-    fn write(&self, page: &mut Markup) {
+    /// Writes it; with what its check means, folded, where that is to be said.
+    fn write(&self, page: &mut Markup, explained: bool) {
         page.raw("<li><b class=who>");
         page.raw(if self.culprit == Culprit::None { "connection" } else { self.culprit.word() });
         let ([before, behind], octet) = without_octet(&self.sentence);
@@ -237,8 +262,31 @@ impl Finding {
         if more > 0 {
             page.within(" … and ", &thousands(more), " more");
         }
-        page.raw("</p></li>");
+        let [check, first] = self.checks;
+        if !first.is_empty() {
+            page.within("; follows from <code>", first, "</code>");
+        }
+        page.raw("</p>");
+        if let Some(check) = Check::named(check).filter(|_| explained && first.is_empty()) {
+            meaning(page, check);
+        }
+        page.raw("</li>");
     }
+}
+
+/// What a check is about, and what to do, folded.
+fn meaning(page: &mut Markup, check: &Check) {
+    page.within("<details class=check><summary><code>", check.id, "</code> ");
+    page.within("(", check.severity.word(), ")</summary>");
+    page.within("<p>", check.why, "</p>");
+    for (whose, fix) in ["client", "server"].into_iter().zip(check.fix).filter(|(_, fix)| !fix.is_empty()) {
+        page.within("<p><b>In the ", whose, ":</b> ");
+        page.within("", fix, "</p>");
+    }
+    if !check.rule.is_empty() {
+        page.within("<p><b>To work around it:</b> <code>", check.rule, "</code></p>");
+    }
+    page.raw("</details>");
 }
 
 /// What stands before and behind the number of an octet in a sentence, and that number.
