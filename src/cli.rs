@@ -1,15 +1,18 @@
 //! Every flag and verb, declared once. What they mean is decided in `verb`; nothing here opens, reads or prints.
 
-use std::ffi::OsString;
+mod lint;
 mod read;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use lint::EXAMPLES as LINT_EXAMPLES;
+pub use lint::{GateFlags, Lint, ReportFormat};
 use read::EXAMPLES as READ_EXAMPLES;
-pub use read::{Read, Side};
+pub use read::{Read, SelectionFlags, Side, SourceFlags};
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -45,6 +48,8 @@ Examples:
       127.0.0.1:1587 and 127.0.0.1:1110, each with its own protocol
   imapscope probe imap://mail.example.org
       what a server offers, before TLS and under it
+  imapscope lint session.imapscope
+      what broke a rule, who did it, and what to do
   imapscope explain QRESYNC
       what a word of the protocol means, and where it is written
 
@@ -61,6 +66,9 @@ pub enum Verb {
     /// Show, filter or convert a recording
     #[command(after_long_help = READ_EXAMPLES)]
     Read(Box<Read>),
+    /// Judge a recording, log or capture: what broke a rule, who did it, why, and what to do
+    #[command(after_long_help = LINT_EXAMPLES)]
+    Lint(Box<Lint>),
     /// Connect to a server, and print what it offers: before TLS, under TLS, after login, and what changed between them
     #[command(after_long_help = PROBE_EXAMPLES)]
     Probe(Box<Probe>),
@@ -167,7 +175,10 @@ Order: --caps-like, --only-caps, --drop-cap, --replace-cap, --add-cap, --rule, -
 
 Ctrl-C ends all connections, prints their summaries and that of the run, and exits
 with 0.
-Exit codes: 0 fine, 1 a failure that was reported, 2 a wrong command line.";
+With --deny, a finding that is denied makes the exit code 3, unless COMMAND or
+imapscope has failed: a test in a CI fails, and says who broke which rule.
+Exit codes: 0 fine, 1 a failure that was reported, 2 a wrong command line, 3 a
+finding that --deny names.";
 
 /// Flags of `proxy`.
 #[derive(Debug, Args)]
@@ -202,6 +213,9 @@ pub struct Proxy {
     /// Wait so long for DNS, for each address of the server, and for each TLS handshake (500ms, 10s)
     #[arg(long, value_name = "T", value_parser = duration, default_value = "10s", help_heading = "Limits")]
     pub connect_timeout: Duration,
+    /// Flags for the exit code.
+    #[command(flatten)]
+    pub gate: GateFlags,
 }
 
 const PROBE_EXAMPLES: &str = "\

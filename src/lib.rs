@@ -18,7 +18,7 @@
 //!                        Explainer      masks secrets; marks, notes, findings, latency    ◄── Grammar
 //!                         Connection    follows each event once: exchanges, offers, TLS, what is missing
 //!                                       ▼
-//!                        Sinks          pretty, json, html, pcapng, raw, bodies; perhaps behind a filter; a recording
+//!                        Sinks          pretty, json, html, pcapng, raw, bodies, lint; perhaps behind a filter; a recording
 //!                                                                                                        │
 //!              imapscope read: Reader ── Batch ── Explainer ── Sinks, as above          ◄────────────────┘
 //! ```
@@ -64,8 +64,8 @@
 //! | I4 | a lane holds [`event::MAX_TEXT`] octets at most, and as many of a DEFLATE block; what a call brings about and what waits is bounded (see Bounds), and no announced size is allocated | `byte_path/passthrough.rs`, `byte_path/bombs.rs`, `cli/bombs.rs`, `byte_path/relay_memory.rs`, `recordings/recording_memory.rs` |
 //! | I5 | the core (`event` to `explain` in the table below) reads no clock, environment or file, and prints nothing | `house/architecture.rs` |
 //! | I6 | two peers that only write cannot block us; a slow log is reported, and never drops anything in silence | `byte_path/relay.rs`, `tls/implicit.rs`, `tls/legacy.rs`, `net::report` |
-//! | I7 | no secret reaches a sink unless asked for, in any spelling, cut, mechanism or context | `explaining/secrets.rs`, `explaining/secrets_mail.rs`, `explaining/secrets_early.rs`, `recordings/secrets_context.rs`, `explaining/explain.rs`, `outputs/pretty.rs`, `recordings/recording.rs`, `outputs/html.rs`, `outputs/json.rs`, `outputs/raw.rs`, `cli/`, `cli/probe.rs` |
-//! | I8 | nothing that a peer sends reaches a terminal unescaped, or becomes markup of a page | `outputs/pretty.rs`, `outputs/html.rs`, `outputs/page.rs`, `outputs/json.rs`, `cli/probe.rs`, `dialogues/imap/terminal-escapes.txt` |
+//! | I7 | no secret reaches a sink unless asked for, in any spelling, cut, mechanism or context | `explaining/secrets.rs`, `explaining/secrets_mail.rs`, `explaining/secrets_early.rs`, `recordings/secrets_context.rs`, `explaining/explain.rs`, `outputs/pretty.rs`, `recordings/recording.rs`, `outputs/html.rs`, `outputs/json.rs`, `outputs/raw.rs`, `outputs/lint.rs`, `cli/`, `cli/probe.rs` |
+//! | I8 | nothing that a peer sends reaches a terminal unescaped, or becomes markup of a page | `outputs/pretty.rs`, `outputs/html.rs`, `outputs/page.rs`, `outputs/json.rs`, `outputs/lint.rs`, `cli/probe.rs`, `dialogues/imap/terminal-escapes.txt` |
 //! | I9 | every driver runs the same session and explainer: a dialogue file gives the log that sockets would, and so does a recording | `explaining/dialogues.rs`, `recordings/live_and_read.rs`, `cli/recording.rs`, `real/` |
 //! | I10 | work is linear in what peers send, in any segmentation | `byte_path/cost.rs` |
 //!
@@ -88,6 +88,7 @@
 //! | findings that a verdict repeats | `explain/outcome.rs`: 16 of 320 bytes, with 72 bytes of their line; the rest is counted | length of a line: cut |
 //! | names that a server offers | 256 names and 32 KiB | length of a name |
 //! | secrets that are remembered | 8 of 4 KiB | |
+//! | what `lint` reports | `sink/lint/report.rs`: of each check 64 findings with 5 places each, of sentences of 600 bytes and lines of 66 columns; the rest is counted, and judged | findings: equal ones are one; length of a line: cut |
 //! | what a run comes to | `exchange/run.rs`: of each kind of verdict 8 sentences of 256 bytes; 128 names of 64 bytes in each of three lists | connections: counted |
 //! | data that is shown whole (`--body all`) | `sink/bulk.rs`: 1 MiB a block, 32 MiB in all | blocks under way |
 //! | segments that wait in a capture | `foreign/lane.rs`: 1 MiB a connection, 64 MiB in all, 96 bytes more a segment | bytes a segment |
@@ -365,6 +366,10 @@
 //!   ([`event::Known`], by `rules/filter/known.rs`), and stands in an inert template behind the line; octets are read
 //!   from what the line shows. The language is there a second time, in `sink/html/condition.js`, and so are regexes
 //!   (`regex.js`): those of browsers read another language, and may never end. `tests/outputs/page.rs` holds both against the first, in a browser.
+//! - **A report is judged as it grows** (`sink/lint`): whether a finding counts is decided when it comes, by check and fingerprint, so that
+//!   what there is no room for counts as well, and the exit code does not depend on a bound. A fingerprint is made of facts (check, culprit,
+//!   command, kind of line, span), never of our sentences, which may be worded better. The sink gathers and knows no files: `verb/lint.rs` reads
+//!   one after the other through the pass of `read` (`verb/source.rs`), and `verb/gate.rs` puts the same sink beside the outputs of a proxy.
 //! - **Times of answers are counted in steps of a logarithmic scale**, not kept: a plot leaves none out, and costs the same for any number.
 //! - **Lines of JSON are flat**, and called as the fields of conditions, so that one learns them once; what only one kind of event has
 //!   stands in an object of its name. The schema is a file beside the writer, and a test sees to it that neither has what the other
@@ -414,6 +419,7 @@
 //! | something that can be owed | [`event::Owed`], where `session/owed.rs` sees it, its words in `explain/waiting.rs`; rows in `tests/explaining/waits.rs` |
 //! | a form of foreign files | a module in `foreign/`, and how it begins in [`foreign::Kind::of`] |
 //! | a kind of event | [`event::What`], its line in `recording/line.rs`, what the sinks make of it; a dialogue, which is recorded and read again by itself |
+//! | a form of reports | a file in `sink/lint/`, a word of [`cli::ReportFormat`], an arm in `verb/lint.rs`; a row of `tests/outputs/lint.rs` |
 //! | an output | a file in `sink/`, its name in [`sink::KINDS`], an arm in [`sink::open`] |
 //! | a layer | in a leg (TLS): `net/leg.rs`, and `net/upgrade.rs` for one that begins in the middle; in a lane (DEFLATE): `session/deflate.rs`. [`session::Session::receive`] may take less than a chunk: the driver comes back with the rest |
 //! | a protocol | a file in `grammars/`, a row of [`grammar::BUILTIN`], another scheme than its name in `verb/protocols.rs`; a reader in `wire/` where the form is another |

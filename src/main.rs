@@ -1,4 +1,5 @@
-//! Parses the flags, runs the verb, chooses the exit code: 0 fine, 1 a failure that was reported, 2 usage.
+//! Parses the flags, runs the verb, chooses the exit code: 0 fine, 1 a failure that was reported, 2 usage, 3 a finding
+//! that is denied.
 
 use std::process::ExitCode;
 

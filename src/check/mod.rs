@@ -8,7 +8,7 @@ pub mod smtp;
 pub mod standard;
 pub mod tls;
 
-use crate::event::{Culprit, Note, NoteKind, Peer, Severity, Span};
+use crate::event::{Cause, Culprit, Note, NoteKind, Peer, Severity, Span, Verdict};
 use crate::wording::nearest;
 pub use standard::Standard;
 
@@ -148,10 +148,24 @@ impl Check {
     }
 }
 
+/// Returns the finding that only a verdict has: the end of a connection is what shows it, and no note does.
+#[must_use]
+pub fn concluded(verdict: &Verdict) -> Option<&Cause> {
+    Some(&verdict.cause).filter(|cause| cause.check == session::CLOSED_WITHOUT_ANSWER.id)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::path::Path;
+
+    #[test]
+    fn the_standard_of_a_name_is_that_of_its_grammar() {
+        for name in ["imap", "smtp", "lmtp", "pop3", "managesieve", "nntp", "irc"] {
+            let grammar = crate::grammar::Grammar::builtin(name).expect("built in");
+            assert_eq!(Standard::named(name), Standard::of(&grammar), "{name}");
+        }
+    }
 
     #[test]
     fn every_row_is_whole() {

@@ -31,6 +31,18 @@ impl Standard {
         }
     }
 
+    /// The standard of the built-in protocol of this name.
+    #[must_use]
+    pub fn named(protocol: &str) -> Self {
+        match protocol {
+            "imap" => Standard::Imap,
+            "smtp" | "lmtp" => Standard::Smtp,
+            "pop3" => Standard::Pop3,
+            "managesieve" => Standard::Managesieve,
+            _ => Standard::Other,
+        }
+    }
+
     /// Where it is written how a refused literal is answered.
     #[must_use]
     pub const fn literal_refused(self) -> &'static str {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::LogFlags;
+use super::lint::GateFlags;
 
 /// What stands behind its help.
 pub const EXAMPLES: &str = "\
@@ -45,24 +46,15 @@ pub struct Read {
     /// Recordings, or one capture, transcript, or raw log of Dovecot's; - is standard input
     #[arg(required = true, value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// The protocol of a capture or transcript, whatever it looks like: imap, smtp, pop3, sieve, lmtp, ..., or a scheme such as imaps
-    #[arg(long, value_name = "NAME")]
-    pub protocol: Option<String>,
-    /// The state in which connections begin, as the log spells it, where a file lacks their beginning; `greeting` for whole ones
-    #[arg(long, value_name = "STATE")]
-    pub state: Option<String>,
-    /// Only the connection of this number; repeatable
-    #[arg(long, value_name = "N", help_heading = "Selection")]
-    pub conn: Vec<u64>,
-    /// Only what this side has sent
-    #[arg(long, value_name = "SIDE", value_enum, help_heading = "Selection")]
-    pub side: Option<Side>,
-    /// Only what happened then or later
-    #[arg(long, value_name = "TIME", help_heading = "Selection")]
-    pub since: Option<String>,
-    /// Only what happened before that, or then
-    #[arg(long, value_name = "TIME", help_heading = "Selection")]
-    pub until: Option<String>,
+    /// Flags for the files.
+    #[command(flatten)]
+    pub source: SourceFlags,
+    /// Wait for more at the end of the file, and for the next files of the recording, until Ctrl-C
+    #[arg(long)]
+    pub follow: bool,
+    /// Flags for what is shown of them.
+    #[command(flatten)]
+    pub selection: SelectionFlags,
     /// Replace what names people, hosts and mailboxes or was written by somebody; sizes, verbs and codes stay
     #[arg(long, visible_alias = "anonymize", conflicts_with = "show_secrets", help_heading = "Anonymising")]
     pub anonymise: bool,
@@ -75,15 +67,44 @@ pub struct Read {
         help_heading = "Anonymising"
     )]
     pub anonymise_key: Option<String>,
-    /// Wait for more at the end of the file, and for the next files of the recording, until Ctrl-C
-    #[arg(long)]
-    pub follow: bool,
-    /// A protocol description of your own, for a recording that was made with it; repeatable
-    #[arg(long, value_name = "FILE")]
-    pub grammar: Vec<PathBuf>,
     /// Flags for outputs.
     #[command(flatten)]
     pub log: LogFlags,
+    /// Flags for the exit code.
+    #[command(flatten)]
+    pub gate: GateFlags,
+}
+
+/// Flags for how files are read.
+#[derive(Debug, Clone, Args, Default)]
+pub struct SourceFlags {
+    /// The protocol of a capture or transcript, whatever it looks like: imap, smtp, pop3, sieve, lmtp, ..., or a scheme such as imaps
+    #[arg(long, value_name = "NAME")]
+    pub protocol: Option<String>,
+    /// The state in which connections begin, as the log spells it, where a file lacks their beginning; `greeting` for whole ones
+    #[arg(long, value_name = "STATE")]
+    pub state: Option<String>,
+    /// A protocol description of your own, for a recording that was made with it; repeatable
+    #[arg(long, value_name = "FILE")]
+    pub grammar: Vec<PathBuf>,
+}
+
+/// Flags for what of a file is wanted.
+#[derive(Debug, Clone, Args, Default)]
+#[command(next_help_heading = "Selection")]
+pub struct SelectionFlags {
+    /// Only the connection of this number; repeatable
+    #[arg(long, value_name = "N")]
+    pub conn: Vec<u64>,
+    /// Only what this side has sent
+    #[arg(long, value_name = "SIDE", value_enum)]
+    pub side: Option<Side>,
+    /// Only what happened then or later
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Only what happened before that, or then
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
 }
 
 /// One of the two ends.

@@ -4,7 +4,7 @@
 use super::{Explainer, MAX_NAME};
 use crate::check::Standard;
 use crate::check::imap::ENABLE_MISSING;
-use crate::event::Peer;
+use crate::event::{Note, Peer};
 use crate::exchange::words::Words;
 use crate::grammar::{Command, Grammar};
 
@@ -97,6 +97,7 @@ impl Explainer {
 
     fn not_enabled(&mut self, feature: &str, name: &str) {
         let text = format!("{feature} requires ENABLE {name} first, and the server has not confirmed it with ENABLED");
-        self.notes.push(ENABLE_MISSING.found(Peer::Client, text, self.standard));
+        let found = ENABLE_MISSING.found(Peer::Client, text, self.standard);
+        self.notes.push(Note { about: Some(name.to_owned()), ..found });
     }
 }

@@ -139,25 +139,25 @@ impl Explainer {
     }
 
     fn used<S: AsRef<str>>(&mut self, feature: &str, needs: &[S], site: Site<'_>) {
-        let (check, text) = match self.connection.offers.make_use(&self.grammar, feature, needs, site) {
+        let (check, text, name) = match self.connection.offers.make_use(&self.grammar, feature, needs, site) {
             Offered::Fine => return,
             Offered::Hidden(name) if name.eq_ignore_ascii_case(feature) => {
-                (CAPABILITY_HIDDEN, format!("hidden and tried: {name}, which a rule keeps from the client"))
+                (CAPABILITY_HIDDEN, format!("hidden and tried: {name}, which a rule keeps from the client"), name)
             }
             Offered::Hidden(name) => {
                 let text = format!("hidden and tried: {feature} needs {name}, which a rule keeps from the client");
-                (CAPABILITY_HIDDEN, text)
+                (CAPABILITY_HIDDEN, text, name)
             }
             Offered::Unoffered(name) if name.eq_ignore_ascii_case(feature) => {
-                (CAPABILITY_NOT_OFFERED, format!("{name} is used, and the server does not offer it"))
+                (CAPABILITY_NOT_OFFERED, format!("{name} is used, and the server does not offer it"), name)
             }
             Offered::Unoffered(name) => {
-                (CAPABILITY_NOT_OFFERED, format!("{feature} needs {name}, which the server does not offer"))
+                (CAPABILITY_NOT_OFFERED, format!("{feature} needs {name}, which the server does not offer"), name)
             }
         };
         let wanted = needs.first().map_or("", |need| need.as_ref());
         let found = self.follows_from_list(check.found(Peer::Client, text, self.standard), wanted);
-        self.notes.push(found);
+        self.notes.push(Note { about: Some(name), ..found });
     }
 
     /// A literal that the client announces, in the command of this frame.

@@ -12,6 +12,7 @@ mod escape;
 pub mod gate;
 pub mod html;
 pub mod json;
+pub mod lint;
 mod page;
 pub mod pcapng;
 mod phrase;

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::select::Selection;
+use crate::cli::SelectionFlags;
 use crate::event::{Batch, Time};
 use crate::foreign::Times;
 use crate::problem::Problem;
@@ -59,10 +60,10 @@ impl Extent {
         }
     }
 
-    /// What was asked for, and is not in the file of this name, once all of it has come; `since` and `until` are as the user
-    /// wrote them.
+    /// What was asked for, and is not in the file of this name, once all of it has come; `flags` is what the user wrote.
     #[must_use]
-    pub fn lacks(&self, wanted: &Selection, since: Option<&str>, until: Option<&str>, name: &str) -> Vec<Problem> {
+    pub fn lacks(&self, wanted: &Selection, flags: &SelectionFlags, name: &str) -> Vec<Problem> {
+        let (since, until) = (flags.since.as_deref(), flags.until.as_deref());
         let has = format!("{name} has {}", self.connections());
         let none =
             |number| Problem::new(format!("--conn {number}"), "there is no connection of this number", has.clone());

@@ -1,5 +1,6 @@
 //! The verbs: from flags to a plan, and where the parts meet. Every error of the user is raised here, before a socket
-//! opens. A verb returns the exit code: 0 fine, 1 a failure that was reported, 2 usage.
+//! opens. A verb returns the exit code: 0 fine, 1 a failure that was reported, 2 usage, 3 a finding
+//! that is denied.
 
 pub mod ca;
 pub mod child;
@@ -11,8 +12,10 @@ pub mod explain;
 pub mod extent;
 pub mod follow;
 pub mod foreign;
+pub mod gate;
 pub mod grammar;
 pub mod input;
+pub mod lint;
 pub mod log;
 pub mod probe;
 pub mod protocols;
@@ -22,6 +25,7 @@ pub mod route;
 pub mod scope;
 pub mod secure;
 pub mod select;
+pub mod source;
 
 use std::borrow::Cow;
 use std::io::{self, BufRead as _, BufReader, Write};
@@ -53,6 +57,7 @@ pub fn run(verb: Verb) -> Result<u8, Problem> {
         Verb::Proxy(flags) => proxy::run(&flags),
         Verb::Demo(flags) => demo::run(&flags),
         Verb::Read(flags) => read::run(&flags),
+        Verb::Lint(flags) => lint::run(&flags, out),
         Verb::Probe(flags) => probe::run(&flags, out),
         Verb::Explain(flags) if flags.json_schema => Ok(written(out.write_all(SCHEMA.as_bytes()))),
         Verb::Explain(flags) => {

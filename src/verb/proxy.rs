@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::child::{Child, LINGER, environment};
 use super::ending::{Hangups, interrupted, tending};
+use super::gate::Gatekeeper;
 use super::input::Pipes;
 use super::protocols::{Protocols, Tls};
 use super::route::Route;
@@ -38,6 +39,7 @@ pub fn run(flags: &cli::Proxy) -> Result<u8, Problem> {
     };
     tell_seed(&rules);
     let filter = log::filter(&flags.log)?;
+    let gatekeeper = Gatekeeper::read(&flags.gate)?;
     let used = |grammar: &&Arc<Grammar>| routes.iter().any(|route| route.protocol == grammar.name);
     let grammars: Vec<_> = protocols.grammars().iter().filter(used).cloned().collect();
     warn(&rules, &grammars, &protocols, filter.as_ref(), routes.len());
@@ -53,7 +55,10 @@ pub fn run(flags: &cli::Proxy) -> Result<u8, Problem> {
     let secure = Secure::read(&flags.tls, &routes)?;
     let written = routes.iter().zip(&flags.routes).zip(1..);
     let bound = written.map(|((route, written), number)| bind(route.clone(), number, written, &secure)).collect();
-    let sinks = log::open(&flags.log, filter.as_ref(), &log::head(&flags.routes, &grammars, &flags.log), None)?;
+    let mut sinks = log::open(&flags.log, filter.as_ref(), &log::head(&flags.routes, &grammars, &flags.log), None)?;
+    if let Some(gatekeeper) = &gatekeeper {
+        sinks.add("findings", gatekeeper.sink());
+    }
     let shared = Shared::new(sets);
     let plan = Plan {
         routes: bound,
@@ -95,7 +100,7 @@ pub fn run(flags: &cli::Proxy) -> Result<u8, Problem> {
         tending(files.then_some(again), end)
     };
     match scope::run(plan, until) {
-        Ok(code) => Ok(code),
+        Ok(code) => Ok(gatekeeper.map_or(code, |gatekeeper| gatekeeper.judge(code))),
         // The flags were fine: that the port is taken is no mistake in writing.
         Err(problem) => {
             tell(&format!("error: {problem}"));

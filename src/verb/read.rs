@@ -1,232 +1,69 @@
-//! `imapscope read`: what was recorded, through the explainer and the outputs of a live connection. One thread reads, this
-//! one explains and shows.
-
-use std::fs::File;
-use std::io::{self, BufReader, Cursor, Read};
-use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver, SyncSender};
-use std::thread;
-use std::time::Duration;
-use std::vec;
+//! `imapscope read`: what was recorded, through the explainer and the outputs of a live connection.
 
 use jiff::tz::TimeZone;
 
 use super::desk::Desk;
 use super::extent::Extent;
-use super::follow::{Follow, Growth};
-use super::foreign::{Came, Passages, state};
-use super::input::patiently;
+use super::gate::Gatekeeper;
 use super::protocols::Protocols;
 use super::select::{Moment, Selected, Selection};
-use super::{ending, log, tell};
+use super::source::Reading;
+use super::{log, tell};
 use crate::anonymise::{Anonymiser, Key};
-use crate::cli::{self, Side};
-use crate::event::{Batch, Peer};
+use crate::cli::{self, SelectionFlags, Side};
+use crate::event::Peer;
 use crate::explain::Explainer;
-use crate::foreign::{self, Foreign, Kind, Times};
-use crate::net::queue::weigh;
+use crate::foreign::Times;
 use crate::problem::Problem;
-use crate::recording::{self, Head, Reader, State};
-use crate::sink::{Sink, escaped};
-
-/// Batches wait for the explainer in groups of at least this many bytes of memory, unless there are no more now.
-const GROUP: usize = 256 * 1024;
-
-/// So many groups wait.
-const GROUPS: usize = 8;
-
-/// How often a file that is still growing is looked at.
-const AGAIN: Duration = Duration::from_millis(100);
-
-/// An input with the octets that were looked at put back.
-type Input = Box<dyn Read + Send>;
-
-/// What the reading thread hands over.
-enum Handed {
-    /// Batches, and whether there is nothing more at the moment.
-    Batches(Vec<Batch>, bool),
-    /// Something to tell.
-    Told(String),
-}
-
-/// What is read.
-enum Source {
-    /// Recordings, the first of them begun.
-    Recordings(Box<Reader<Input>>, Vec<(String, Input)>),
-    /// What another program has written.
-    Foreign(Foreign),
-}
+use crate::recording::Head;
+use crate::sink::Sink;
 
 /// Shows a recording, or what other programs have written, or writes it in another form.
 ///
 /// # Errors
 /// Everything in the flags that cannot be meant, and files that cannot be read here.
 pub fn run(flags: &cli::Read) -> Result<u8, Problem> {
-    let protocols = Protocols::with(&flags.grammar)?;
-    let wanted = selection(flags)?;
+    let protocols = Protocols::with(&flags.source.grammar)?;
+    let wanted = selection(&flags.selection)?;
     let filter = log::filter(&flags.log)?;
+    let gatekeeper = Gatekeeper::read(&flags.gate)?;
     let mut anonymiser = anonymiser(flags, &protocols)?;
-    let (first, source) = source(flags, &protocols)?;
-    let given = match (&flags.state, &source) {
-        (None, _) => None,
-        (Some(_), Source::Recordings(..)) => {
-            let help = "leave it out: a recording has the state of every line";
-            return Err(Problem::new("--state", "only for files of other programs", help));
-        }
-        (Some(name), _) => Some(state(name, flags.protocol.as_deref().and_then(|name| protocols.grammar(name)))?),
-    };
+    let reading = Reading::new(&flags.source, &protocols, flags.follow)?;
+    let files = reading.open(&flags.files)?;
+    if files.head().is_some() && flags.source.state.is_some() {
+        let help = "leave it out: a recording has the state of every line";
+        return Err(Problem::new("--state", "only for files of other programs", help));
+    }
+    let files = files.beginning_in(reading.state()?);
     log::spare(&flags.log, &flags.files)?;
     let mut shown = flags.log.clone();
     // Stand-ins show nothing.
     shown.show_secrets &= anonymiser.is_none();
-    let (mut head, mut explainer): (_, fn(_, _) -> _) = match &source {
-        // Secrets that are in the file and not to be shown are found and hidden anew.
-        Source::Recordings(reader, _) if reader.head().secrets && !shown.show_secrets => {
-            (Head { secrets: false, ..reader.head().clone() }, Explainer::new)
-        }
-        Source::Recordings(reader, _) => (reader.head().clone(), Explainer::of_recording),
-        Source::Foreign(foreign) => {
-            if foreign.times == Times::Unknown && shown.time == cli::TimeStyle::Time {
-                shown.time = cli::TimeStyle::None;
-            }
-            (log::head(&[], protocols.grammars(), &shown), Explainer::new)
-        }
+    if files.times() == Times::Unknown && shown.time == cli::TimeStyle::Time {
+        shown.time = cli::TimeStyle::None;
+    }
+    let mut explainer = files.explainer(shown.show_secrets);
+    let mut head = match files.head() {
+        Some(head) => Head { secrets: head.secrets && shown.show_secrets, ..head.clone() },
+        None => log::head(&[], protocols.grammars(), &shown),
     };
     if let Some(anonymiser) = &mut anonymiser {
         head.routes.iter_mut().for_each(|route| *route = anonymiser.route(route));
         explainer = Explainer::of_recording;
     }
     let select = |sink| -> Box<dyn Sink> { Box::new(Selected::new(wanted.clone(), sink)) };
-    let sinks = log::open_inside(&shown, filter.as_ref(), &head, Some(wanted.side), &select)?;
+    let mut sinks = log::open_inside(&shown, filter.as_ref(), &head, Some(wanted.side), &select)?;
+    if let Some(gatekeeper) = &gatekeeper {
+        sinks.add("findings", select(gatekeeper.sink()));
+    }
     let desk = Desk::new(protocols.grammars().to_vec(), sinks, head.secrets).reading(explainer);
-    let (sender, receiver) = mpsc::sync_channel(GROUPS);
-    let times = match &source {
-        Source::Recordings(..) => Times::Known,
-        Source::Foreign(foreign) => foreign.times,
-    };
-    let place = if flags.files.len() > 1 { "what was read".to_owned() } else { first.clone() };
-    let follow = flags.files.last().filter(|_| flags.follow).map(|last| Follow::new(last));
-    let stop = if flags.follow { ending::flagged() } else { Arc::default() };
-    let grammars = protocols.grammars().to_vec();
-    let reading = thread::Builder::new().name("read".to_owned()).spawn(move || match source {
-        Source::Recordings(reader, rest) => {
-            let mut rest = rest.into_iter();
-            let mut reader = *reader;
-            let fine = hand_over(&mut reader, &first, &mut rest, follow, &stop, &sender);
-            // Nobody may be left who wants them.
-            let _ = sender.send(Handed::Batches(reader.close(), true));
-            fine && (stop.load(Ordering::SeqCst) || rest.next().is_none())
-        }
-        Source::Foreign(foreign) => {
-            hand_over_foreign(foreign, &first, Passages::new(grammars).beginning_in(given), &sender)
-        }
-    });
-    let reading = reading.map_err(|error| {
-        Problem::new("imapscope", format!("the system gave no thread: {error}"), "allow more processes or memory")
-    })?;
-    let mut extent = Extent::new(&wanted, times);
-    let (shown, whole) = show(desk, anonymiser, receiver, &mut extent);
-    // Without an output nobody takes what is read, so that the thread ends.
-    let read = reading.join().unwrap_or(false);
-    let lacks =
-        if whole { extent.lacks(&wanted, flags.since.as_deref(), flags.until.as_deref(), &place) } else { Vec::new() };
+    let place = if flags.files.len() > 1 { "what was read".to_owned() } else { files.name.clone() };
+    let mut extent = Extent::new(&wanted, files.times());
+    let passed = files.pass(desk, anonymiser, &mut extent)?;
+    let lacks = if passed.whole { extent.lacks(&wanted, &flags.selection, &place) } else { Vec::new() };
     lacks.iter().for_each(|lack| tell(&format!("error: {lack}")));
-    Ok(u8::from(!(shown && read && lacks.is_empty())))
-}
-
-/// Explains and shows what is handed over. Whether no output failed, and whether all has come: not if nobody wants more of it.
-fn show(
-    mut desk: Desk,
-    mut anonymiser: Option<Anonymiser>,
-    handed: Receiver<Handed>,
-    extent: &mut Extent,
-) -> (bool, bool) {
-    let mut whole = true;
-    for handed in handed {
-        match handed {
-            Handed::Told(text) => {
-                desk.flush();
-                tell(&escaped(&text));
-            }
-            Handed::Batches(mut batches, drained) => {
-                for batch in &mut batches {
-                    extent.feed(batch);
-                    if let Some(anonymiser) = &mut anonymiser {
-                        anonymiser.anonymise(batch);
-                    }
-                    desk.explain(batch);
-                }
-                if drained {
-                    desk.flush();
-                }
-            }
-        }
-        if desk.is_idle() {
-            whole = false;
-            break;
-        }
-    }
-    (desk.end(), whole)
-}
-
-/// Opens the files, and finds out what they are.
-fn source(flags: &cli::Read, protocols: &Protocols) -> Result<(String, Source), Problem> {
-    let protocol = flags.protocol.as_deref().map(|name| named(name, protocols)).transpose()?;
-    let protocol = protocol.as_deref();
-    let mut recordings = Vec::new();
-    for path in &flags.files {
-        let place = name(path);
-        if path == Path::new("-") && flags.follow {
-            let help = "leave --follow out: standard input is read to its end as it comes";
-            return Err(Problem::new("--follow", "standard input does not grow like a file", help));
-        }
-        match open(path, flags, protocol)? {
-            Opened::Recording(input) => recordings.push((place, input)),
-            Opened::Foreign(_) if flags.files.len() > 1 => {
-                return Err(Problem::new(place, "this is no recording of imapscope", "read it by itself"));
-            }
-            Opened::Foreign(_) if flags.follow => {
-                return Err(Problem::new("--follow", "only recordings can be followed", "leave it out"));
-            }
-            Opened::Foreign(foreign) => return Ok((place, Source::Foreign(foreign))),
-        }
-    }
-    let (first, input) = recordings.remove(0);
-    let mut reader = Reader::new(input).map_err(|error| unreadable(&first, &error))?;
-    while flags.follow && !reader.begin().map_err(|error| unreadable(&first, &error))? {
-        // It says what may be shown of the rest.
-        thread::sleep(AGAIN);
-    }
-    known(reader.head(), &first, protocols)?;
-    Ok((first, Source::Recordings(Box::new(reader), recordings)))
-}
-
-/// Reads what another program has written. False if something is missing or damaged.
-fn hand_over_foreign(foreign: Foreign, name: &str, mut passages: Passages, sender: &SyncSender<Handed>) -> bool {
-    let (mut group, mut bytes, mut fine, mut wanted) = (Vec::new(), 0, true, true);
-    let mut came = |came: Came| match came {
-        Came::Events(batch) => {
-            bytes += weigh(&batch);
-            group.push(batch);
-            if bytes >= GROUP {
-                bytes = 0;
-                wanted &= sender.send(Handed::Batches(std::mem::take(&mut group), false)).is_ok();
-            }
-        }
-        Came::Told(text, damage) => {
-            fine &= !damage;
-            let _ = sender.send(Handed::Batches(std::mem::take(&mut group), false));
-            wanted &= sender.send(Handed::Told(format!("{name}: {text}"))).is_ok();
-        }
-    };
-    for piece in foreign {
-        passages.take(piece, &mut came);
-    }
-    passages.finish(&mut came);
-    let _ = sender.send(Handed::Batches(group, true));
-    fine || !wanted
+    let code = u8::from(!(passed.shown && passed.read && lacks.is_empty()));
+    Ok(gatekeeper.map_or(code, |gatekeeper| gatekeeper.judge(code)))
 }
 
 /// What replaces names, if that is wanted. No secret is left by it.
@@ -248,114 +85,11 @@ fn anonymiser(flags: &cli::Read, protocols: &Protocols) -> Result<Option<Anonymi
     Ok(Some(Anonymiser::new(key, protocols.grammars())))
 }
 
-/// Reads all files to their ends. False if something was damaged, or could not be read.
-fn hand_over(
-    reader: &mut Reader<Input>,
-    first: &str,
-    inputs: &mut vec::IntoIter<(String, Input)>,
-    mut follow: Option<Follow>,
-    stop: &AtomicBool,
-    sender: &SyncSender<Handed>,
-) -> bool {
-    let mut name = first.to_owned();
-    let mut fine = true;
-    loop {
-        // Only the last one still grows.
-        let read = file(reader, &name, follow.as_mut().filter(|_| inputs.len() == 0), stop, sender);
-        fine &= read.is_ok() && reader.remarked() == 0;
-        match read {
-            // Nobody wants to see more.
-            Ok(false) => return fine,
-            Ok(true) => {}
-            Err(error) => fine &= sender.send(Handed::Told(format!("error: {name}: {error}"))).is_err(),
-        }
-        let grown = || {
-            let (path, file) = follow.as_mut()?.take()?;
-            Some((path.display().to_string(), Box::new(file) as Input))
-        };
-        let Some((next, input)) = inputs.next().or_else(grown) else { return fine };
-        name = next;
-        let before = reader.head().clone();
-        match reader.go_on(input) {
-            Ok(()) if before.goes_on(reader.head()) => {}
-            Ok(()) => {
-                let text = format!(
-                    "error: {name}: this is not the next file of the same recording; read other recordings by themselves"
-                );
-                let _ = sender.send(Handed::Told(text));
-                return false;
-            }
-            Err(error) => {
-                let _ = sender.send(Handed::Told(format!("error: {name}: {error}")));
-                return false;
-            }
-        }
-    }
-}
-
-/// Reads one file to its end; false if nobody takes what is read, or all is to stop.
-fn file(
-    reader: &mut Reader<Input>,
-    name: &str,
-    mut follow: Option<&mut Follow>,
-    stop: &AtomicBool,
-    sender: &SyncSender<Handed>,
-) -> io::Result<bool> {
-    let (mut group, mut bytes, mut complete) = (Vec::new(), 0, false);
-    loop {
-        let mut batch = Batch::default();
-        let state = reader.next(&mut batch);
-        let over = !matches!(state, Ok(State::Events));
-        if !over {
-            bytes += weigh(&batch);
-            group.push(batch);
-        }
-        let remarks = reader.remarks();
-        let drained = over || reader.is_drained();
-        if !group.is_empty() && (bytes >= GROUP || drained || !remarks.is_empty()) {
-            bytes = 0;
-            if sender.send(Handed::Batches(std::mem::take(&mut group), drained)).is_err() {
-                return Ok(false);
-            }
-        }
-        for remark in remarks {
-            if sender.send(Handed::Told(format!("{name}:{remark}"))).is_err() {
-                return Ok(false);
-            }
-        }
-        if stop.load(Ordering::SeqCst) {
-            let _ = sender.send(Handed::Batches(group, true));
-            return Ok(false);
-        }
-        let growth = follow.as_mut().filter(|_| matches!(state, Ok(State::End)) && !complete);
-        match growth.map(|follow| follow.look(reader.head())) {
-            Some(Growth::None) => {
-                thread::sleep(AGAIN);
-                continue;
-            }
-            // What was written before the next file began may have come since.
-            Some(Growth::Next) => {
-                complete = true;
-                continue;
-            }
-            Some(Growth::Overwritten) => {
-                return Err(io::Error::other("the file became shorter: another recording overwrites it"));
-            }
-            None => {}
-        }
-        match state {
-            Ok(State::Events) => {}
-            ended => {
-                for remark in reader.finish() {
-                    let _ = sender.send(Handed::Told(format!("{name}:{remark}")));
-                }
-                return ended.map(|_| true);
-            }
-        }
-    }
-}
-
-fn selection(flags: &cli::Read) -> Result<Selection, Problem> {
+/// Reads what of the files is wanted.
+///
+/// # Errors
+/// What is no moment.
+pub(super) fn selection(flags: &SelectionFlags) -> Result<Selection, Problem> {
     let zone = TimeZone::system();
     let moment =
         |option: &str, text: &Option<String>| text.as_deref().map(|text| Moment::read(option, text, &zone)).transpose();
@@ -369,72 +103,4 @@ fn selection(flags: &cli::Read) -> Result<Selection, Problem> {
         until: moment("--until", &flags.until)?,
         zone: Some(zone.clone()),
     })
-}
-
-fn name(path: &Path) -> String {
-    if path == Path::new("-") { "standard input".to_owned() } else { path.display().to_string() }
-}
-
-/// A file that was opened.
-enum Opened {
-    Recording(Input),
-    Foreign(Foreign),
-}
-
-/// Opens a file, and finds out what it is.
-fn open(path: &Path, flags: &cli::Read, protocol: Option<&str>) -> Result<Opened, Problem> {
-    let place = name(path);
-    if path.is_dir() {
-        return foreign::open(path, protocol).map(Opened::Foreign);
-    }
-    let mut input: Input = if path == Path::new("-") {
-        Box::new(io::stdin())
-    } else {
-        Box::new(patiently(path, || File::open(path)).map_err(|error| unreadable(&place, &error))?)
-    };
-    // A recording is told by its first octets, which may come slowly.
-    let mut first = Vec::new();
-    while !first.starts_with(recording::START) && first.len() < foreign::ENOUGH {
-        let mut piece = [0; foreign::ENOUGH];
-        match input.read(&mut piece) {
-            Ok(0) if flags.follow && recording::START.starts_with(&first) => thread::sleep(AGAIN),
-            Ok(0) => break,
-            Ok(count) => first.extend_from_slice(&piece[..count]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(unreadable(&place, &error)),
-        }
-    }
-    if first.starts_with(recording::START) {
-        return Ok(Opened::Recording(Box::new(Cursor::new(first).chain(input))));
-    }
-    if first.is_empty() {
-        return Err(Problem::new(place, "the file is empty", "a file that `imapscope proxy -w FILE` has written"));
-    }
-    match Kind::named(path, &first) {
-        Kind::Rawlog => foreign::open(path, protocol),
-        kind => foreign::read(BufReader::new(Cursor::new(first).chain(input)), kind, &place, protocol),
-    }
-    .map(Opened::Foreign)
-}
-
-fn unreadable(place: &str, error: &io::Error) -> Problem {
-    Problem::new(place, format!("the file cannot be read: {error}"), "name a recording, or - for standard input")
-}
-
-/// The description that the user means: by its name, or by a scheme of it such as `imaps` or `sieve`.
-fn named(name: &str, protocols: &Protocols) -> Result<String, Problem> {
-    let scheme = protocols.scheme(name).or_else(|| protocols.not_described(name));
-    scheme
-        .map(|scheme| scheme.protocol)
-        .ok_or_else(|| Problem::new("--protocol", format!("no protocol {name} is known"), protocols.known(name)))
-}
-
-/// The protocols of a recording must be known.
-fn known(head: &Head, place: &str, protocols: &Protocols) -> Result<(), Problem> {
-    let unknown = head.protocols.keys().find(|name| protocols.grammar(name).is_none());
-    let Some(name) = unknown else { return Ok(()) };
-    let help = "give the description with which it was made: --grammar FILE";
-    let plain = name.len() <= 32 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    let name = if plain { name.as_str() } else { "a protocol" };
-    Err(Problem::new(place, format!("it is a recording of {name}, and no description of that protocol is known"), help))
 }

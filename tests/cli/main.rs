@@ -14,6 +14,7 @@ mod bombs;
 mod command;
 mod files;
 mod follow;
+mod lint;
 mod probe;
 mod recording;
 mod rules;

@@ -1,5 +1,7 @@
 //! What the sinks write: the pretty log, pages, JSON, captures, raw bytes. Some tests need `IMAPSCOPE_REAL=1`.
 
+#[path = "../support/canary/mod.rs"]
+mod canary;
 #[path = "../support/dialogue/mod.rs"]
 mod dialogue;
 #[path = "../support/program/mod.rs"]
@@ -10,6 +12,7 @@ mod sample;
 mod capture;
 mod html;
 mod json;
+mod lint;
 mod markup;
 mod page;
 mod pcapng;

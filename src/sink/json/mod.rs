@@ -81,13 +81,13 @@ impl<W: Write + Send> Sink for Json<W> {
 
 /// Writes moments as RFC 3339 has them, in UTC. What is the same as in the moment before is not worked out again.
 #[derive(Debug, Default)]
-struct Calendar {
+pub(in crate::sink) struct Calendar {
     second: Option<u64>,
     stamp: String,
 }
 
 impl Calendar {
-    fn stamp(&mut self, at: Time) -> &str {
+    pub fn stamp(&mut self, at: Time) -> &str {
         let (second, rest) = (at.0 / 1_000_000_000, at.0 % 1_000_000_000);
         if self.second != Some(second) {
             self.second = Some(second);

@@ -26,8 +26,8 @@ pub fn object(probed: &Probed) -> String {
     ascii(&serde_json::to_string_pretty(&whole).unwrap_or_default())
 }
 
-/// Outside of strings there is nothing but ASCII, so this escapes within them only.
-fn ascii(json: &str) -> String {
+/// Makes JSON plain ASCII with a line end. Outside of strings there is nothing else, so this escapes within them only.
+pub(in crate::sink) fn ascii(json: &str) -> String {
     let mut out = String::with_capacity(json.len() + 1);
     for c in json.chars() {
         if c.is_ascii() && c != '\x7f' {
