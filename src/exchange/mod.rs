@@ -13,8 +13,7 @@ pub mod words;
 use std::sync::Arc;
 
 use crate::event::{
-    Data, DataKind, Edited, Event, Form, Kind, Oddity, Opened, Part, Peer, State, Status, Text, Time, TlsFacts, Wait,
-    What,
+    Data, DataKind, Edited, Event, Form, Kind, Oddity, Opened, Part, Peer, State, Status, Text, Time, TlsFacts, What,
 };
 use crate::grammar::{Grammar, Then};
 use crate::wire;
@@ -76,8 +75,6 @@ pub struct Connection {
     pub offers: Offers,
     /// The commands that wait for their last reply.
     pub waiting: Waiting,
-    /// Somebody waits, and nothing was said since.
-    pub waited: Option<Box<Wait>>,
     /// What is missing.
     pub missing: Missing,
     /// The last text shows the state of the session.
@@ -120,9 +117,6 @@ impl Connection {
         if std::mem::take(&mut self.misread) {
             (self.missing.unsure, self.missing.unpaired) = (true, true);
         }
-        if matches!(event.what, What::Text(_) | What::Data(_) | What::Octets(_)) {
-            self.waited = None;
-        }
         match &event.what {
             What::Text(text) => self.text(from, text, bytes, at),
             What::Data(data) => self.data(from, data, bytes, at),
@@ -153,9 +147,13 @@ impl Connection {
                     self.lose_track();
                 }
             }
-            What::Waiting(wait) => self.waited = Some(wait.clone()),
-            What::Hello(_) | What::Abrupt | What::Upgrade(_) | What::Missed(_) | What::HalfClosed | What::Closed(_) => {
-            }
+            What::Waiting(_)
+            | What::Hello(_)
+            | What::Abrupt
+            | What::Upgrade(_)
+            | What::Missed(_)
+            | What::HalfClosed
+            | What::Closed(_) => {}
         }
     }
 

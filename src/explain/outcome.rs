@@ -105,8 +105,10 @@ pub(super) struct Waited {
     pub by: Peer,
     /// For what: `the server's reply to t3 FETCH`; by whom, if that is imapscope.
     pub what: String,
-    /// imapscope itself waited, or owed it.
+    /// imapscope itself waited.
     pub ours: bool,
+    /// It was imapscope that held it back.
+    pub held: bool,
     pub since: Time,
 }
 
@@ -159,8 +161,9 @@ impl Explainer {
             }
             What::Waiting(wait) => {
                 let what = what(&self.connection, &self.grammar, wait);
-                let ours = wait.ours || matches!(wait.owed, Owed::Held { .. });
-                self.outcome.waited = Some(Box::new(Waited { by: wait.by, what, ours, since: wait.since }));
+                let held = matches!(wait.owed, Owed::Held { .. });
+                let waited = Waited { by: wait.by, what, ours: wait.ours, held, since: wait.since };
+                self.outcome.waited = Some(Box::new(waited));
             }
             _ => {}
         }

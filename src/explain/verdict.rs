@@ -112,7 +112,8 @@ impl Explainer {
         let stops = matches!(closed.by, Closer::Peer(Peer::Client) | Closer::Reset(Peer::Client));
         let (by, what, since) = if let Some(waited) = &self.outcome.waited {
             let by = if waited.ours { "imapscope".to_owned() } else { format!("the {}", waited.by.word()) };
-            (Some(by).filter(|_| !stops || waited.ours || waited.by == Peer::Client)?, &waited.what, waited.since)
+            let counts = !stops || waited.ours || waited.held || waited.by == Peer::Client;
+            (Some(by).filter(|_| counts)?, &waited.what, waited.since)
         } else {
             // Of old recordings, and of files without waits. When the last bytes of what was cut off came is not known there.
             let owed = owed.filter(|owed| self.outcome.cut.is_none() && (!stops || owed.by == Peer::Client))?;

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use imapscope::event::{Ask, DataKind, Line, Owed, Peer, Time, Wait, What};
+use imapscope::event::{Ask, Batch, Closed, Closer, DataKind, Event, Line, Owed, Peer, Time, Wait, What};
+use imapscope::explain::Explainer;
 use imapscope::foreign::Piece;
 use imapscope::grammar::Grammar;
 use imapscope::rules::Rules;
@@ -375,4 +376,28 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_verdict_says_who_waited_for_what_a_rule_held_back() {
+    let grammar = Grammar::builtin("pop3").expect("it is built in");
+    let mut explainer = Explainer::new(grammar, false);
+    let owed = Owed::Held { bytes: 5, rule: "stall".into(), stalled: true };
+    let wait = Wait { by: Peer::Client, ours: false, since: Time(SECOND), owed };
+    let by = Closer::Peer(Peer::Client);
+    let end = Closed { by, why: None, received: [0; 2], sent: [0; 2], inflated: [(0, 0); 2] };
+    let mut verdict = String::new();
+    for (second, what) in
+        [(1, What::Opened(Box::default())), (6, What::Waiting(Box::new(wait))), (8, What::Closed(Box::new(end)))]
+    {
+        let events = vec![Event { from: Peer::Client, what }];
+        let mut batch = Batch { connection: 1, at: Time(second * SECOND), events, ..Batch::default() };
+        explainer.explain(&mut batch, &mut |event| {
+            verdict.extend(event.summary.map(|summary| summary.verdict.text.clone()));
+        });
+    }
+    assert!(
+        verdict.starts_with("waiting: the client for 5 bytes that imapscope holds back, since 7.00 s"),
+        "{verdict}"
+    );
 }
