@@ -422,6 +422,11 @@ impl Explainer {
             // What all others are is said by their size.
             _ => {}
         }
+        if self.is_unbegun(from, data) {
+            let others: Vec<Oddity> = data.oddities.iter().copied().filter(|odd| *odd != Oddity::Truncated).collect();
+            self.notes.push(Note::new(NoteKind::Session, "none of it came: the client ended the connection", ""));
+            return self.odd(from, &others, false);
+        }
         self.odd(from, &data.oddities, false);
     }
 

@@ -4,7 +4,9 @@
 use super::consequence::is_first;
 use super::waiting::what;
 use super::{Explainer, phrase};
-use crate::event::{Cause, Event, Form, Kind, NoteKind, Oddity, Owed, Peer, Span, State, Status, Text, Time, What};
+use crate::event::{
+    Cause, Data, Event, Form, Kind, NoteKind, Oddity, Owed, Peer, Span, State, Status, Text, Time, What,
+};
 use crate::exchange::{Exchange, Tie};
 use crate::grammar::Then;
 use crate::wire;
@@ -146,10 +148,12 @@ impl Explainer {
                 }
             }
             What::Data(data) => {
-                if data.oddities.iter().any(|odd| matches!(odd, Oddity::CutShort | Oddity::Unfinished)) {
+                let cut = data.oddities.iter().any(|odd| matches!(odd, Oddity::CutShort | Oddity::Unfinished));
+                let unbegun = self.is_unbegun(from, data);
+                if cut || (unbegun && self.client_owes()) {
                     let missing = data.announced.map(|announced| announced.saturating_sub(data.len));
                     self.outcome.cut.get_or_insert(Cut { from, missing, line: false });
-                } else {
+                } else if !unbegun {
                     let line: &[u8] = if self.outcome.last.as_ref().is_some_and(|last| last.from == from) {
                         // It belongs to the line before.
                         b""
@@ -168,6 +172,16 @@ impl Explainer {
             _ => {}
         }
         self.found(event, bytes, at);
+    }
+
+    /// Returns true if a client ended the connection where it could have begun with data that the server asked for, or had yet to
+    /// ask for: it has stopped between two turns, and cut nothing off.
+    pub(super) fn is_unbegun(&self, from: Peer, data: &Data) -> bool {
+        let waits = || self.connection.waiting.get(data.frame).is_some_and(|exchange| exchange.unsent);
+        from == Peer::Client
+            && data.len == 0
+            && data.oddities.contains(&Oddity::Truncated)
+            && (self.client_owes() || waits())
     }
 
     /// A peer has said this, last. An empty line leaves the one before in its place.

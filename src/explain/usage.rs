@@ -18,10 +18,11 @@ const LITERAL_MINUS: u64 = 4096;
 const MAX_WORDS: usize = 32;
 
 impl Explainer {
-    /// A command that was sent before the one before it was answered.
+    /// A command that was sent before the one before it was answered. Where anything is missing, a reply may have been to another one.
     pub(super) fn pipelined(&mut self, site: Site<'_>) {
         let form = matches!(self.standard, Standard::Smtp | Standard::Pop3);
         if form
+            && self.connection.missing.is_nothing()
             && self.connection.waiting.all().any(|exchange| exchange.frame != site.frame)
             && self.first_time(Met::Status, b"PIPELINING")
         {

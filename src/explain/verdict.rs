@@ -101,7 +101,7 @@ impl Explainer {
     }
 
     /// Returns true if the last word asks the client to go on, in a command that is not over.
-    fn client_owes(&self) -> bool {
+    pub(super) fn client_owes(&self) -> bool {
         let asks = self.outcome.last.as_ref().and_then(|last| last.asks);
         let waits = asks.and_then(|frame| self.connection.waiting.get(frame));
         waits.is_some_and(|exchange| exchange.then != Some(Then::Idle))

@@ -27,6 +27,8 @@ pub struct Talk {
     /// The client's last line asks for TLS, or says goodbye.
     asks_for_tls: bool,
     quits: bool,
+    /// The server's last line is not the last one of its reply (SMTP).
+    continues: bool,
     /// The server has said goodbye, and all is over.
     bye: bool,
     over: bool,
@@ -45,6 +47,7 @@ impl Talk {
             spoke: [false; 2],
             asks_for_tls: false,
             quits: false,
+            continues: false,
             bye: false,
             over: false,
         }
@@ -55,7 +58,10 @@ impl Talk {
         let greets = || match self.protocol.as_deref() {
             Some("imap") if self.bye => line.starts_with(b"* OK") || line.starts_with(b"* PREAUTH"),
             Some("imap") => line.starts_with(b"* OK [CAPABILITY ") || line.starts_with(b"* PREAUTH"),
-            Some("smtp" | "lmtp") => line.starts_with(b"220 ") && !self.asks_for_tls,
+            Some("smtp" | "lmtp") => {
+                let greets = line.starts_with(b"220 ") || line.starts_with(b"220-");
+                greets && !self.asks_for_tls && !self.continues
+            }
             _ => false,
         };
         self.over || from == Peer::Server && self.spoke == [true; 2] && greets()
@@ -127,6 +133,7 @@ impl Talk {
             self.quits = [&b"QUIT"[..], b"LOGOUT"].contains(&verb.as_slice());
             return;
         }
+        self.continues = line.get(3) == Some(&b'-') && line[..3].iter().all(u8::is_ascii_digit);
         let tagged = || !matches!(first.as_slice(), b"*" | b"+") && second == b"OK";
         self.bye |= imap && first == b"*" && second == b"BYE";
         self.over |= self.quits
@@ -164,5 +171,28 @@ impl Talk {
             middle: (start == Start::Middle).then_some(State::Opaque),
         });
         ready.extend(self.waiting.drain(..));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_greeting_of_several_lines_is_one() {
+        let said = |lines: &[(Peer, &str)], next: &str| {
+            let mut talk = Talk::new(1, Some("smtp".to_owned()), String::new());
+            let mut ready = VecDeque::new();
+            for (from, line) in lines {
+                assert!(!talk.is_over(*from, line.as_bytes()), "{line}");
+                talk.say(Time(0), *from, line.as_bytes(), true, true, &mut ready);
+            }
+            talk.is_over(Peer::Server, next.as_bytes())
+        };
+        let early = [(Peer::Server, "220-mx"), (Peer::Client, "HELO c")];
+        assert!(!said(&early, "220 mx") && !said(&early, "220-still"));
+        let done =
+            [(Peer::Server, "220-mx"), (Peer::Client, "HELO c"), (Peer::Server, "220 mx"), (Peer::Server, "250 mx")];
+        assert!(said(&done, "220 other") && said(&done, "220-other"));
     }
 }

@@ -141,21 +141,22 @@ impl Session {
         self
     }
 
-    /// Where the state is not known, a command that needs one shows it, as far as the client is right. A reply confirms it.
+    /// Where the state is not known, a command that needs one shows it, as far as the client is right. A reply confirms it. A state
+    /// that the user gave is not known any more if it does not fit: the reply to what is missing may have changed it.
     pub(super) fn infer_state(&mut self, from: Peer, text: &[u8], reading: &Reading) {
         let Kind::Command { verb, .. } = reading.kind else { return };
-        if !self.unsure || from == Peer::Server {
+        if from == Peer::Server || !self.unsure && !self.sight.lacks() {
             return;
         }
         let Some(known) = self.grammar.command(verb.of(text)) else { return };
+        let Some(first) = known.states.first().filter(|_| !known.states.contains(&self.state)) else { return };
         let early = |state: &State| matches!(state, State::Connected | State::NotAuthenticated | State::Authorization);
-        let tells = known.states.len() == 1 || !known.states.iter().any(early);
-        if let Some(first) = known.states.first()
-            && tells
-            && !known.states.contains(&self.state)
-        {
+        if known.states.len() == 1 || !known.states.iter().any(early) {
             self.state = *first;
+        } else if !self.unsure {
+            self.state = State::Opaque;
         }
+        self.unsure = true;
     }
 
     /// A command was done, and nothing else can have been answered: one that needs a single state confirms it.

@@ -392,6 +392,8 @@ impl Session {
         if self.state == State::Greeting && self.lanes[Peer::Server.index()].frame.is_none() {
             self.trust();
         }
+        // It may answer what is missing.
+        self.unsure |= self.sight.blind;
         self.state = match (self.state, status) {
             (_, Status::Bye) => State::Logout,
             (State::Greeting, Status::Preauth) => State::Authenticated,
@@ -448,9 +450,14 @@ impl Session {
         let updates = next == Some(State::Update) && self.state == State::Authorization;
         // RSET is no greeting (RFC 5321 section 4.1.4).
         let greets = self.state != State::Connected || &*command.verb != "RSET";
-        if let Some(state) = next.filter(|_| !deselects && !updates && greets && !self.sight.blind) {
-            self.state = state;
-            self.unsure &= status != Status::Ok;
+        if let Some(state) = next.filter(|_| !deselects && !updates && greets) {
+            if self.sight.blind {
+                // That reply may be another command's.
+                self.unsure |= state != self.state;
+            } else {
+                self.state = state;
+                self.unsure &= status != Status::Ok;
+            }
         } else if status == Status::Ok {
             self.confirm_state(&command.verb);
         }

@@ -122,8 +122,11 @@ impl Session {
                 self.decide(from, wait, frame, if likely { Answer::Assumed } else { Answer::Refused }, out);
             }
         }
+        // What ends here ends with the plain text, and not with the connection.
+        let stopped = std::mem::replace(&mut self.stopped, true);
         self.flush(from, Some(Oddity::Injected), out);
         self.report_block(from, true, out);
+        self.stopped = stopped;
         if !rest.is_empty() {
             self.frames += 1;
             // Nobody has looked whether there is a secret in it.

@@ -106,7 +106,9 @@ fn read_response(text: &[u8], more: bool) -> Reading {
     let human = from + usize::from(text.get(from) == Some(&b' ') && from < end);
     let none = Span::new(start, start);
     let kind = Kind::Reply { tag: none, status, word, code, text: Span::new(human.min(end), end) };
-    Reading { kind, literal, list: capabilities(text, start), stopped: None }
+    // A list of capabilities ends with OK (RFC 5804 section 1.7).
+    let list = if status == Status::Ok { capabilities(text, start) } else { None };
+    Reading { kind, literal, list, stopped: None }
 }
 
 /// The inside of the parentheses that begin at `at`; they nest, and hold strings (RFC 5804 section 4).

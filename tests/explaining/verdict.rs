@@ -168,7 +168,46 @@ fn every_end_has_its_verdict() {
             "stopped",
             "no problems found: legal so far; the client stopped after S: +OK 0 messages:, without QUIT",
         ),
+        // Between two turns nothing is cut off.
+        (
+            "imap",
+            format!("{LOGIN}C: a2 APPEND x {{30}}\nS: + go\nC."),
+            "stopped",
+            "legal so far; the client stopped after S: + go, without answering it",
+        ),
+        (
+            "imap",
+            format!("{LOGIN}C: a2 APPEND x {{30}}\nC."),
+            "stopped",
+            "legal so far; the client stopped after C: a2 APPEND x {30}, without waiting for the server's reply to a2 APPEND",
+        ),
+        (
+            "imap",
+            format!("{LOGIN}C: a2 APPEND x {{30+}}\nC."),
+            "client",
+            "client at fault: cut off: the connection ended in the middle of it",
+        ),
+        (
+            "imap",
+            format!("{LOGIN}C: a2 APPEND x {{30}}\nS: + go\nC: hello\nC."),
+            "client",
+            "client at fault: cut off: the connection ended in the middle of it",
+        ),
+        (
+            "smtp",
+            format!(
+                "{EHLO}C: MAIL FROM:<a@b.example>\nS: 250 ok\nC: RCPT TO:<x@b.example>\nS: 250 ok\nC: DATA\nS: 354 go\nC."
+            ),
+            "stopped",
+            "legal so far; the client stopped after S: 354 go, without answering it",
+        ),
         // Somebody waits.
+        (
+            "imap",
+            format!("{LOGIN}C: a2 APPEND x {{30}}\nS: + go\n-- 25\n"),
+            "waiting",
+            "waiting: the server for 30 bytes of the client's literal, since 25.00 s; then imapscope ended the connection",
+        ),
         (
             "imap",
             format!("{LOGIN}C: a2 SELECT INBOX\n-- 25\nC."),

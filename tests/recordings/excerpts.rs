@@ -65,6 +65,8 @@ struct Read {
     /// How often each answer came.
     answers: BTreeMap<String, usize>,
     texts: usize,
+    /// In which the last text or block was sent.
+    state: State,
     shown: Vec<u8>,
     log: String,
 }
@@ -84,6 +86,7 @@ fn read(file: &[u8], protocol: &str, state: Option<State>) -> Read {
                 let new = || Explainer::new(Grammar::builtin(protocol).expect("it is built in"), false);
                 let explainer = explainers.entry(batch.connection).or_insert_with(new);
                 explainer.explain(&mut batch, &mut |event| {
+                    read.state = event.connection.state;
                     read.texts += usize::from(matches!(event.event.what, What::Text(_)));
                     read.shown.extend_from_slice(event.bytes);
                     read.shown.push(b'\n');
@@ -227,6 +230,31 @@ fn excerpts_wait_for_nobody_new() {
     }
     assert!(told > 500, "{told}");
     assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn excerpts_with_their_state_accuse_nobody_else() {
+    let (mut wrong, mut played) = (Vec::new(), 0);
+    for talk in talks() {
+        let Some(lines) = lines(&talk) else { continue };
+        let file = |lines: &[(Peer, String)]| write(lines, STYLES[0], None, "\n").into_bytes();
+        let whole = read(&file(&lines), talk.protocol, Some(State::Greeting));
+        let states = Grammar::builtin(talk.protocol).expect("it is built in").form.states();
+        for at in (1..lines.len()).step_by(1 + lines.len() / 20) {
+            let state = read(&file(&lines[..=at]), talk.protocol, Some(State::Greeting)).state;
+            if state == State::Greeting || !states.contains(&state) {
+                continue;
+            }
+            played += 1;
+            let part = read(&file(&lines[at..]), talk.protocol, Some(state));
+            let news: Vec<&String> = part.blames.difference(&whole.blames).collect();
+            if !news.is_empty() {
+                wrong.push(format!("{}, from {at} on in {}: {news:?}", talk.name, state.word()));
+            }
+        }
+    }
+    assert!(played > 2000, "{played}");
+    assert!(wrong.is_empty(), "{} of {played}:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 #[test]
