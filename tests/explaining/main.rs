@@ -15,6 +15,7 @@ mod checks;
 mod dialogues;
 mod exchange;
 mod explain;
+mod incidents;
 mod refused;
 mod search;
 mod secrets;

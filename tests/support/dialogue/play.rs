@@ -10,7 +10,7 @@ use imapscope::event::{
 use imapscope::explain::Explainer;
 use imapscope::grammar::Grammar;
 use imapscope::session::silence::Thresholds;
-use imapscope::session::{Outbox, Session};
+use imapscope::session::{Outbox, Session, Upgrade};
 use imapscope::sink::Sink;
 
 use super::{Dialogue, ROUTE, Step};
@@ -85,6 +85,11 @@ pub fn play_cut(
     let mut session = Session::new(number, grammar.clone(), dialogue.rules.clone())
         .with_client("127.0.0.1", route.clone())
         .reporting_octets(sink.wants_octets());
+    // TLS that begins in the middle is that of a STARTTLS, which is followed then.
+    let sends = |step: &&Step| matches!(step, Step::Send { .. });
+    if steps.iter().skip_while(|step| !sends(step)).any(|step| matches!(step, Step::Tls { .. })) {
+        session = session.following_tls();
+    }
     let (explainer, out) = (Explainer::new(grammar.clone(), show), Outbox::default());
     let (sent, told) = (Default::default(), 0);
     let mut stage = Stage { explainer, out, number, now: START, moved: START, told, sent, sink };
@@ -100,6 +105,7 @@ pub fn play_cut(
     };
     stage.report(Peer::Client, What::Opened(Box::new(opened)));
     let (mut last, mut closer, mut received) = (None, None, [0; 2]);
+    let (mut upgrade, mut ahead) = (None, <[Vec<u8>; 2]>::default());
     for step in steps {
         if let Some(from) = step.from()
             && last.replace(from).is_some_and(|last| last != from)
@@ -111,14 +117,21 @@ pub fn play_cut(
                 (stage.moved, stage.told) = (stage.now, 0);
                 for mut chunk in cut(bytes) {
                     received[from.index()] += chunk.len() as u64;
-                    while !chunk.is_empty() {
+                    while !chunk.is_empty() && !session.waits_for_tls(*from) {
                         let taken = session.receive(*from, chunk, &mut stage.out);
+                        upgrade = upgrade.or(stage.out.upgrade.take());
                         stage.carry(chunk);
                         chunk = &chunk[taken..];
                     }
+                    ahead[from.index()].extend_from_slice(chunk);
                 }
             }
-            Step::Tls { from, name } => stage.report(*from, What::Tls(Box::new(facts(*from, name)))),
+            Step::Tls { from, name } => {
+                if let Some(begins) = upgrade.take() {
+                    stage.secure(&mut session, begins, std::mem::take(&mut ahead));
+                }
+                stage.report(*from, What::Tls(Box::new(facts(*from, name))));
+            }
             Step::Close { from } => {
                 closer.get_or_insert(*from);
                 session.closed(*from, &mut stage.out);
@@ -127,6 +140,7 @@ pub fn play_cut(
             Step::Pause(time) => stage.rest(*time, &session),
         }
     }
+    assert!(ahead.iter().all(Vec::is_empty), "what waited for TLS was slipped in: TLS has begun");
     let by = closer.map_or(Closer::Ours, Closer::Peer);
     let sent = stage.sent.each_ref().map(|sent| sent.len() as u64);
     let end = Closed { by, why: None, received, sent, inflated: [(0, 0); 2] };
@@ -156,6 +170,17 @@ impl Stage<'_> {
     fn report(&mut self, from: Peer, what: What) {
         self.out.report(from, what);
         self.carry(&[]);
+    }
+
+    /// TLS begins on both legs; what came ahead of it was slipped in.
+    fn secure(&mut self, session: &mut Session, begins: Upgrade, ahead: [Vec<u8>; 2]) {
+        assert!(begins.server && begins.next.is_empty(), "the peers agreed to it");
+        for from in [Peer::Server, Peer::Client] {
+            session.slipped_in(from, &ahead[from.index()], &mut self.out);
+            self.carry(&[]);
+        }
+        self.sent[Peer::Client.index()].extend(begins.consent.unwrap_or_default());
+        session.secured();
     }
 
     /// Nothing moves for so long.
