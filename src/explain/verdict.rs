@@ -45,7 +45,8 @@ impl Explainer {
         let waited = self.waited(closed, owed.as_ref(), at);
         let (mut verdict, command) = if let Some(first) = guilty {
             let Found { cause, command } = causes.remove(first);
-            (at_fault(cause), command)
+            // Of a finding before any command, what was in use at the end may be what went wrong by it.
+            (at_fault(cause), if command == 0 { self.outcome.command } else { command })
         } else if let Some(why) = unreachable(closed) {
             (Verdict { kind: VerdictKind::Refused, text: why, ..Verdict::default() }, 0)
         } else if !refused.is_empty() {
