@@ -14,8 +14,8 @@ use super::Source;
 use super::condition::{Condition, Field, Truth};
 use super::fact::{Fact, Facts};
 use super::parse;
-use crate::check::Check;
-use crate::event::{Edited, Note, NoteKind, Opened, Part, Peer, What};
+use crate::check::{Check, concluded};
+use crate::event::{Cause, Edited, Note, NoteKind, Opened, Part, Peer, What};
 use crate::exchange::Explained;
 use crate::problem::Problem;
 use crate::wording::amount;
@@ -68,6 +68,8 @@ pub struct FilterState {
     connections: HashMap<u64, Shown>,
     /// Nothing is said of what is not shown.
     silent: bool,
+    /// A finding about the connection as a whole is shown only if it matches for certain.
+    judging: bool,
 }
 
 /// What a filter remembers of a connection.
@@ -83,7 +85,7 @@ impl FilterState {
     /// A filter that has seen nothing yet.
     #[must_use]
     pub fn new(filter: Filter) -> Self {
-        FilterState { filter, connections: HashMap::new(), silent: false }
+        FilterState { filter, connections: HashMap::new(), silent: false, judging: false }
     }
 
     /// Makes [`FilterState::told`] return nothing, for a log that is not meant to be whole.
@@ -92,13 +94,21 @@ impl FilterState {
         FilterState { silent: true, ..self }
     }
 
+    /// Makes findings about the connection as a whole match only for certain: what is not of a command is in no FETCH.
+    #[must_use]
+    pub fn judging(self) -> Self {
+        FilterState { judging: true, ..self }
+    }
+
     /// Returns true if this event is to be shown. Wants all events of all connections, in their order.
     pub fn shows(&mut self, event: &Explained<'_>) -> bool {
         let number = event.connection.number;
         let connection = self.connections.entry(number).or_default();
         let frame = &mut connection.frames[event.event.from.index()];
-        let truth = || self.filter.condition.evaluate(&Seen { event });
+        let judged = self.judging && finds(event);
+        let truth = || self.filter.condition.evaluate(&Seen { event, judged });
         let shown = match (event.connection.part(), &event.event.what) {
+            (Part::Around, _) if judged => truth() == Truth::Yes,
             (Part::Around, _) => truth() != Truth::No,
             // They follow what announced them: what is judged comes after them.
             (part, What::Octets(_)) => matches!(part, Part::Later(_)) && *frame,
@@ -130,6 +140,18 @@ impl FilterState {
 /// An event, as a condition sees it.
 struct Seen<'a> {
     event: &'a Explained<'a>,
+    /// Its findings are what is asked about.
+    judged: bool,
+}
+
+/// Returns true if a finding was made of this event.
+fn finds(event: &Explained<'_>) -> bool {
+    ended(event).is_some() || event.notes.iter().any(|note| matches!(note.kind, NoteKind::Finding(_)))
+}
+
+/// The finding that the end of a connection shows, with its last event.
+fn ended<'a>(event: &Explained<'a>) -> Option<&'a Cause> {
+    event.summary.and_then(|summary| concluded(&summary.verdict))
 }
 
 impl Seen<'_> {
@@ -184,12 +206,16 @@ impl Seen<'_> {
                 words.push(note.text.as_bytes());
             }
         }
+        if let Some(cause) = ended(self.event) {
+            words.extend([cause.culprit.word(), cause.check, &cause.text].map(str::as_bytes));
+        }
         self.about(if words.is_empty() { Fact::Absent } else { Fact::Several(words) })
     }
 
     /// How bad the findings are.
     fn severities(&self) -> Fact<'_> {
-        let checks = self.event.notes.iter().filter_map(|note| Check::named(note.check));
+        let ids = self.event.notes.iter().map(|note| note.check).chain(ended(self.event).map(|cause| cause.check));
+        let checks = ids.filter_map(Check::named);
         let words: Vec<&[u8]> = checks.map(|check| check.severity.word().as_bytes()).collect();
         self.about(if words.is_empty() { Fact::Absent } else { Fact::Several(words) })
     }
@@ -197,13 +223,16 @@ impl Seen<'_> {
 
 impl Facts for Seen<'_> {
     fn fact(&self, field: Field) -> Fact<'_> {
-        let Seen { event } = self;
+        let Seen { event, .. } = self;
         let opened = event.connection.opened.as_deref();
         let opens = matches!(event.event.what, What::Opened(_));
         // These concern both peers, whoever has caused them.
         let both = matches!(event.event.what, What::Opened(_) | What::Closed(_) | What::Lag { .. } | What::Waiting(_));
         match field {
-            Field::From if both => Fact::Unknown,
+            Field::From if both => match ended(event).filter(|_| self.judged) {
+                Some(cause) => Fact::word(cause.culprit.word().as_bytes()),
+                None => Fact::Unknown,
+            },
             Field::Tls if opens => Fact::Unknown,
             Field::From => Fact::word(event.event.from.word().as_bytes()),
             Field::Conn => Fact::Number(event.connection.number),

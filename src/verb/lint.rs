@@ -13,11 +13,12 @@ use super::select::{Selected, Selection};
 use super::source::Reading;
 use super::{gate, log, tell, written};
 use crate::cli::{self, ReportFormat};
-use crate::file::{Output, Outputs, Refused};
+use crate::file::{self, Output, Outputs, Refused};
 use crate::foreign::Times;
 use crate::problem::Problem;
 use crate::recording::{Head, Reader, START};
-use crate::rules::filter::Filter;
+use crate::rules::filter::{Filter, FilterState};
+use crate::sink::gate::Behind;
 use crate::sink::lint::report::Report;
 use crate::sink::lint::{self, Shared, baseline};
 use crate::sink::{Sink, Sinks, escaped};
@@ -42,13 +43,13 @@ pub fn run(flags: &cli::Lint, out: &mut dyn Write) -> Result<u8, Problem> {
     let base = flags.write_baseline.as_deref().map(open).transpose()?;
     let shared = Shared::new(Report::new(policy));
     for paths in together(&flags.files) {
-        let name = super::source::name(&paths[0]);
+        let before = shared.lock().files.len();
         if let Err(failed) = judge(&paths, flags, (&protocols, &reading), (&wanted, filter.as_ref()), &shared) {
             tell(&format!("error: {failed}"));
             let mut report = shared.lock();
             // What cannot be opened has no connections.
-            if report.files.last().is_none_or(|file| file.name != name || file.failed.is_some()) {
-                report.begin(&name, false);
+            if report.files.len() == before {
+                report.begin(&super::source::name(&paths[0]), false);
             }
             if let Some(file) = report.files.last_mut() {
                 file.failed = Some(escaped(&failed.what));
@@ -96,7 +97,7 @@ fn judge(
     let found = shared.sink(&name, times != Times::Unknown);
     let mut sink: Box<dyn Sink> = Box::new(Selected::new(wanted.clone(), found));
     if let Some(filter) = filter {
-        sink = Box::new(log::Filtered::new(filter.clone(), sink));
+        sink = Box::new(Behind::gate(FilterState::new(filter.clone()).judging(), sink));
     }
     let mut sinks = Sinks::default();
     sinks.add("lint", sink);
@@ -141,8 +142,13 @@ fn head(path: &Path) -> Option<Head> {
     (first == START).then(|| Reader::new(opened()?).ok().map(|reader| reader.head().clone())).flatten()
 }
 
-/// Opens a baseline to be written, before anything is read.
+/// Opens a baseline to be written, before anything is read. A file that is something else stays: it may be a recording.
 fn open(path: &Path) -> Result<(PathBuf, Output), Problem> {
+    let regular = path.metadata().is_ok_and(|it| it.is_file() && it.len() > 0);
+    if regular && File::open(path).and_then(file::small).is_ok_and(|old| baseline::read(&old).is_err()) {
+        let help = "another file, or one that --write-baseline has written";
+        return Err(Problem::new(format!("--write-baseline {}", path.display()), "the file is no baseline", help));
+    }
     let mut outputs = Outputs::default();
     let refused = |refused: Refused| {
         let help = if refused.help.is_empty() { "a file that can be written" } else { &refused.help };

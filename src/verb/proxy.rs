@@ -49,6 +49,8 @@ pub fn run(flags: &cli::Proxy) -> Result<u8, Problem> {
         max_connections: flags.max_connections.map_or(defaults.max_connections, |count| count as usize),
         idle_timeout: flags.idle_timeout,
         connect_timeout: flags.connect_timeout,
+        // What is judged is judged whole.
+        patience: if gatekeeper.is_some() { scope::RECORDING } else { defaults.patience },
         linger: if child.is_some() { LINGER } else { defaults.linger },
         ..defaults
     };

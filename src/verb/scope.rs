@@ -23,7 +23,7 @@ use crate::sink::{Sink, Sinks};
 const QUEUE: usize = 8 * 1024 * 1024;
 
 /// So long a connection waits for an output that is to keep everything, such as a recording on a slow disk.
-const RECORDING: Duration = Duration::from_secs(60);
+pub(super) const RECORDING: Duration = Duration::from_secs(60);
 
 /// The rules of all routes.
 #[derive(Debug, Clone, Default)]

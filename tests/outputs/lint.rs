@@ -299,7 +299,7 @@ fn what_follows_from_a_finding_is_under_it_and_does_not_count() {
     let then = text.find("    then   server: what follows from it (continuation-unasked, 2 times)").expect("under it");
     assert!(first < then && text.matches("what follows from it").count() == 1, "{text}");
     assert!(text.contains("continuation-unasked [follows from bare-cr]"), "{text}");
-    assert!(text.contains(": 1 must, 0 should, 0 quirk; 3 more that follow from these\n"), "{text}");
+    assert!(text.contains(": 1 must, 0 should, 0 quirk; 3 consequences\n"), "{text}");
     let object: Value = serde_json::from_str(&json).expect("JSON");
     let later = &object["findings"][1];
     assert_eq!(

@@ -14,7 +14,7 @@ pub fn known<R>(event: &Explained<'_>, hear: impl FnOnce(Option<&Known<'_>>) -> 
     if matches!(event.event.what, What::Octets(_)) {
         return hear(None);
     }
-    let seen = Seen { event };
+    let seen = Seen { event, judged: false };
     let fact = |row: &'static FieldRow| Some((row.word, value(seen.fact(row.field))?));
     hear(Some(&Known { part: seen.part(), facts: FIELDS.iter().filter_map(fact).collect() }))
 }

@@ -240,11 +240,13 @@ impl<'a> Writer<'a> {
             (report.standing(Standing::Allowed), "allowed"),
             (report.standing(Standing::Known), "known from the baseline"),
             (report.standing(Standing::Ours), "about words of imapscope itself"),
-            (report.consequences(), "more that follow from these"),
         ] {
             if count > 0 {
                 said.push_str(&format!("; {} {what}", thousands(count)));
             }
+        }
+        if report.consequences() > 0 {
+            said.push_str(&format!("; {}", amount(report.consequences(), "consequence")));
         }
         self.lines(Ink::Plain, &said, 0);
         if report.unjudged > 0 {
