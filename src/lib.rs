@@ -224,7 +224,8 @@
 //!   is no oddity. Until the state of the session is known again ([`exchange::Missing::unsure`]), the explainer withholds findings:
 //!   a tag shows it, and where replies have none, two commands in a row with one reply each, and a reply that sets a state or to a
 //!   command that needs a single one. Where there are no states that is not needed, and where nothing answers anything (IRC) a whole
-//!   line of each peer proves all. For the rest of the connection a reply too many accuses nobody.
+//!   line of each peer proves all. A state that the user gives is believed until a reply that may be to what is missing, or a
+//!   command that does not fit it. For the rest of the connection a reply too many accuses nobody.
 //! - **A server that may have read data as commands is counted with** (`session/gap.rs`): a refused BDAT of a server that did not offer it,
 //!   an empty line before a 500, a message for nobody knows how many recipients ([`event::Oddity::Misread`]). From there on it is as if
 //!   bytes were missing, until all replies that may come have come and one command is answered alone.
@@ -415,7 +416,7 @@
 //! | an action | `rules/action.rs`, its syntax in `rules/parse.rs`, and what it does in `rules/draft.rs` (to a text) or `session/edit.rs` (to more); a dialogue |
 //! | a fault | `rules/fault.rs`, its syntax, and `net/trouble.rs`, where it happens |
 //! | a field of conditions | a row of `FIELDS` in `rules/condition.rs`, its fact in `rules/fact.rs` and `rules/filter.rs`, what `explain` says (`rules/book.rs`), and the table in `sink/html/condition.js` |
-//! | a check | a row in [`mod@check`], in the file of its protocol; [`event::Oddity`] where the session sees it, or a finding in [`explain`]; its id in `sink/html/condition.js`; a dialogue that has it and one that has not |
+//! | a check | a row in [`mod@check`], in the file of its protocol; [`event::Oddity`] where the session sees it, or a finding in [`explain`]; its id in `sink/html/condition.js`; a dialogue that has it and one that has not; the floors of `tests/explaining/incidents.rs` |
 //! | something that can be owed | [`event::Owed`], where `session/owed.rs` sees it, its words in `explain/waiting.rs`; rows in `tests/explaining/waits.rs` |
 //! | a form of foreign files | a module in `foreign/`, and how it begins in [`foreign::Kind::of`] |
 //! | a kind of event | [`event::What`], its line in `recording/line.rs`, what the sinks make of it; a dialogue, which is recorded and read again by itself |

@@ -1,10 +1,12 @@
-//! The documented incidents (`tests/data/incidents`): each is played behind a healthy beginning, and who is at fault, what is said of
-//! who waits and what is to be tried are compared with what is known of it. Counts may only rise; whom nothing proves guilty is not accused.
+//! Plays the documented incidents (`tests/data/incidents`), each after a healthy beginning, and compares verdict, waits and
+//! suspects with what is known of it. The counts may only rise, and nobody is accused who is not at fault, but for a list.
 //!
-//! A heading of the data is `= ID STATE; WORD VALUES; …`: `offers` what the server offers in the beginning, `exists` how many messages
-//! the mailbox has, `fault` whose it is (`both`, or `path` for what lies between), `rules` those of the catalogue that it breaks, none where
-//! all is legal or the server's policy, `drop` the capabilities to blame, `found` how such a fault is found. The client ends the connection unless
-//! a step says otherwise.
+//! A heading of the data is `= ID STATE; WORD VALUES; …` with these words: `offers`, the server's capabilities in the beginning ·
+//! `exists`, the number of messages in the mailbox · `fault`, the culprit (`path` for a box in between) · `rules`, those of the
+//! catalogue that are broken; none where the wire is legal or the server has a policy · `drop`, the capabilities to blame · `found`,
+//! how such a fault is found. The client ends the connection, unless a step says otherwise.
+//!
+//! `INCIDENTS=1 cargo test --test explaining -- incidents --nocapture` prints the table.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -23,18 +25,18 @@ use imapscope::verb::foreign::{Came, Passages};
 
 use crate::dialogue::{Dialogue, Step, play};
 
-/// Who is at fault is said of at least so many: of those without a rule the verdict is what `right` asks for.
+/// Minimum number of incidents, of 107, whose verdict is right: see `right`.
 const CULPRITS: usize = 29;
-/// A check fires that answers to one of the rules of the incident.
+/// Minimum number of incidents in which a check fires that answers to one of its rules.
 const RULES: usize = 15;
-/// What is found by the client's silence has the verdict that the client stopped: all eight.
+/// Minimum number of incidents found by the client's stopping, of 8, whose verdict says so.
 const STOPPED: usize = 8;
-/// Of ten that are found with a clock a wait is told, or the server's BYE is the verdict.
+/// Minimum number of incidents found with a clock, of 10, that have a wait, or the server's BYE as their verdict.
 const WAITS: usize = 8;
-/// Of nineteen with a capability to blame, that is among what is to be tried.
+/// Minimum number of incidents with a capability to blame, of 19, that suggest dropping it.
 const TRIED: usize = 17;
 
-/// Who is accused and is not at fault: the incident, the check, and why it is accused all the same.
+/// False accusations: the incident, the check, and the reason why it fires.
 const FALSE: &[(&str, &str, &str)] = &[
     (
         "imap-135",
