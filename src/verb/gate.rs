@@ -1,4 +1,4 @@
-//! What decides on the exit code by what was found: the flags of `lint`, and of `proxy` and `read` where they are given.
+//! Decides on the exit code by what was found: the flags of `lint`, and of `proxy` and `read` where they are given.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -43,20 +43,20 @@ impl Gatekeeper {
     /// One by these flags; `None` if nothing is denied.
     ///
     /// # Errors
-    /// What cannot be meant.
+    /// A word that cannot be meant, a baseline that cannot be read, or flags without `--deny`.
     pub fn read(flags: &GateFlags) -> Result<Option<Self>, Problem> {
         let policy = policy(flags)?;
         if flags.deny.is_empty() {
             let given = [("--allow", !flags.allow.is_empty()), ("--baseline", flags.baseline.is_some())];
             return match given.into_iter().find(|(_, given)| *given) {
-                Some((option, _)) => Err(Problem::new(option, "nothing is denied", "give --deny too: --deny must")),
+                Some((option, _)) => Err(Problem::new(option, "requires --deny", "give both, such as --deny must")),
                 None => Ok(None),
             };
         }
         Ok(Some(Gatekeeper { found: Shared::new(Report::new(policy)) }))
     }
 
-    /// What has to be given all events.
+    /// Returns the sink that judges, which wants all events.
     #[must_use]
     pub fn sink(&self) -> Box<dyn Sink> {
         Box::new(self.found.sink("", true))

@@ -75,7 +75,7 @@ fn list(format: ReportFormat, out: &mut dyn Write) -> Result<u8, Problem> {
         ReportFormat::Sarif | ReportFormat::Junit => {
             return Err(Problem::new(
                 "--list",
-                "the list of checks is no report",
+                "only text and json can list checks",
                 "leave --format out, or --format json",
             ));
         }
@@ -131,7 +131,7 @@ fn together(files: &[PathBuf]) -> Vec<Vec<PathBuf>> {
     groups
 }
 
-/// What a recording says of itself, if this is one that can be read twice.
+/// Returns the first line of a recording, if this is one that can be read twice.
 fn head(path: &Path) -> Option<Head> {
     let opened = || File::open(path).ok().filter(|file| file.metadata().is_ok_and(|it| it.is_file()));
     if !path.metadata().is_ok_and(|it| it.is_file()) {
@@ -147,7 +147,11 @@ fn open(path: &Path) -> Result<(PathBuf, Output), Problem> {
     let regular = path.metadata().is_ok_and(|it| it.is_file() && it.len() > 0);
     if regular && File::open(path).and_then(file::small).is_ok_and(|old| baseline::read(&old).is_err()) {
         let help = "another file, or one that --write-baseline has written";
-        return Err(Problem::new(format!("--write-baseline {}", path.display()), "the file is no baseline", help));
+        return Err(Problem::new(
+            format!("--write-baseline {}", path.display()),
+            "the file exists and is not a baseline",
+            help,
+        ));
     }
     let mut outputs = Outputs::default();
     let refused = |refused: Refused| {

@@ -56,14 +56,14 @@ enum Source {
     Foreign(Foreign),
 }
 
-/// How files are read.
+/// Settings by which files are read.
 pub struct Reading<'a> {
     protocols: &'a Protocols,
     /// The protocol of files of other programs, by the name of its description.
     protocol: Option<String>,
     /// The state in which connections begin, by its name.
     state: Option<&'a str>,
-    /// What is still to come is waited for.
+    /// Waits for what is still to come.
     follow: bool,
 }
 
@@ -107,7 +107,7 @@ pub struct Files {
     grammars: Vec<Arc<Grammar>>,
 }
 
-/// What came of a pass.
+/// Result of a pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Passed {
     /// No output has failed.
@@ -119,7 +119,7 @@ pub struct Passed {
 }
 
 impl Files {
-    /// What the recording says of itself, if it is one.
+    /// Returns the first line of the recording, if it is one.
     #[must_use]
     pub fn head(&self) -> Option<&Head> {
         match &self.source {
@@ -128,7 +128,7 @@ impl Files {
         }
     }
 
-    /// What the times are worth.
+    /// Returns what the times are worth.
     #[must_use]
     pub const fn times(&self) -> Times {
         match &self.source {

@@ -127,12 +127,12 @@ fn what_cannot_be_meant_is_refused_before_anything_is_read() {
         (&["--deny", "mustt"], "did you mean must?"),
         (&["--allow", "bare-fl"], "did you mean bare-lf?"),
         (&["--allow", "must"], "unknown check \"must\""),
-        (&["--deny", "none,must"], "none and something else"),
+        (&["--deny", "none,must"], "none excludes everything else"),
         (&["--deny", "bare-cr", "--allow", "bare-cr"], "denied and allowed"),
         (&["--baseline", "/nowhere/at/all"], "--baseline /nowhere/at/all: the file cannot be read"),
         (&["--baseline", &base], "not a baseline"),
         (&["--write-baseline", "/nowhere/at/all"], "--write-baseline /nowhere/at/all"),
-        (&["--write-baseline", &fine], "the file is no baseline"),
+        (&["--write-baseline", &fine], "the file exists and is not a baseline"),
         (&["--format", "xml"], "sarif"),
         (&["--protocol", "imapp"], "--protocol"),
         (&["--state", "selectedd"], "did you mean selected?"),
@@ -146,7 +146,7 @@ fn what_cannot_be_meant_is_refused_before_anything_is_read() {
     assert!(refused(&["lint", "--list", "--format", "sarif"]).contains("--format json"));
     for (verb, place) in [("proxy", "imap://h"), ("read", fine.as_str())] {
         assert!(refused(&[verb, "--deny", "wombat", place]).contains("lint --list"), "{verb}");
-        assert!(refused(&[verb, "--allow", "bare-cr", place]).contains("nothing is denied"), "{verb}");
+        assert!(refused(&[verb, "--allow", "bare-cr", place]).contains("requires --deny"), "{verb}");
         assert!(refused(&[verb, "--baseline", &base, place]).contains("not a baseline"), "{verb}");
     }
 }

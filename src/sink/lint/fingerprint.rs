@@ -1,4 +1,4 @@
-//! What makes two findings the same one, in this run or another: check, culprit, protocol, command, what line it is, and what its span
+//! Identity of a finding, in this run and in others: check, culprit, protocol, command, what line it is, and what its span
 //! holds. No tag, number, date, host or place is in it, and no sentence of ours: those may be worded better one day.
 
 use ring::digest::{SHA256, digest};
@@ -59,7 +59,7 @@ fn command(event: &Explained<'_>) -> String {
     exchange.map_or_else(String::new, |(exchange, _)| normal(exchange.verb().as_bytes()))
 }
 
-/// What line or block it is.
+/// Returns the kind of the line or block.
 fn shape(event: &Explained<'_>) -> String {
     let bytes = event.bytes;
     let word = |span: Span| normal(hidden(span.of(bytes)));

@@ -41,7 +41,7 @@ pub fn report(report: &Report) -> String {
     out
 }
 
-/// What became of a check.
+/// Outcome of a check.
 #[derive(Debug, PartialEq, Eq)]
 enum Case {
     Failed,

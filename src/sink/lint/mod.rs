@@ -1,4 +1,4 @@
-//! What broke a rule, gathered from all that is put: for people, as JSON, as SARIF, as JUnit XML, and as a baseline. Bounded
+//! Reports: gathers findings from all that is put, and writes them for people, as JSON, SARIF, JUnit XML, and a baseline. Bounded
 //! ([`report`]); knows no files and no exit of the program beyond its code.
 
 pub mod baseline;

@@ -1,4 +1,4 @@
-//! What counts: the findings that are denied, those that are allowed, and those that a baseline knows.
+//! Decides which findings count: those that are denied, those that are allowed, and those that a baseline knows.
 
 use std::collections::BTreeSet;
 
@@ -33,7 +33,7 @@ impl Standing {
     }
 }
 
-/// What is denied, allowed and known.
+/// Denied, allowed and known findings.
 #[derive(Debug, Clone)]
 pub struct Policy {
     /// From this severity on, everything is denied.
@@ -44,7 +44,7 @@ pub struct Policy {
     known: BTreeSet<String>,
     /// A baseline was given.
     pub has_baseline: bool,
-    /// What was written of what is denied.
+    /// `--deny`, as it was written.
     written: String,
 }
 
@@ -76,8 +76,8 @@ impl Policy {
                 policy.from = Some(policy.from.map_or(severity, |from| from.min(severity)));
             } else if word == "none" {
                 if deny.len() > 1 {
-                    let help = "give --deny none alone, or leave none out";
-                    return Err(Problem::new("--deny", "none and something else", help));
+                    let help = "--deny none, or the others without none";
+                    return Err(Problem::new("--deny", "none excludes everything else", help));
                 }
             } else {
                 policy.deny.push(named("--deny", word, &["must", "should", "quirk", "none"])?);
@@ -98,7 +98,7 @@ impl Policy {
         Policy { known: fingerprints.into_iter().collect(), has_baseline: true, ..self }
     }
 
-    /// How a finding of this check stands. `ours`: it is about words of imapscope itself.
+    /// Returns whether a finding of this check counts. `ours`: it is about words of imapscope itself.
     #[must_use]
     pub fn standing(&self, check: &'static Check, fingerprint: &str, ours: bool) -> Standing {
         if ours {
@@ -118,7 +118,7 @@ impl Policy {
         self.from.is_some_and(|from| check.severity >= from) || self.deny.contains(&check)
     }
 
-    /// What is denied, as it was written: `must`.
+    /// Returns `--deny`, as it was written: `must`.
     #[must_use]
     pub fn denied(&self) -> &str {
         &self.written
@@ -173,7 +173,7 @@ mod tests {
             ("tag-unknwn", "", "did you mean tag-unknown?"),
             ("", "bare-rc", "did you mean bare-"),
             ("", "must", "unknown check \"must\""),
-            ("none,must", "", "none and something else"),
+            ("none,must", "", "none excludes everything else"),
             ("bare-cr", "bare-cr", "denied and allowed"),
             ("", "wombat", "lint --list"),
         ] {

@@ -1,4 +1,4 @@
-//! What was found in all files: findings that are the same are one, with a count and the first places. Bounded; what there is no room
+//! Findings of all files: those that are the same are one, with a count and the first places. Bounded; what there is no room
 //! for is counted, and judged all the same.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -60,7 +60,7 @@ pub struct Finding {
     pub fingerprint: String,
     /// Whether it counts.
     pub standing: Standing,
-    /// How often it was made.
+    /// Number of times that it was made.
     pub count: u64,
     /// The first places.
     pub places: Vec<Place>,
@@ -81,10 +81,10 @@ pub struct Linted {
     pub failed: Option<String>,
 }
 
-/// What was found.
+/// Findings of all files.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// What counts.
+    /// Decides what counts.
     pub policy: Policy,
     /// The files, in their order.
     pub files: Vec<Linted>,
@@ -231,12 +231,12 @@ impl Report {
         self.findings.iter().enumerate().filter(move |(_, it)| it.check.severity == severity && first(it))
     }
 
-    /// What follows from a finding of this number.
+    /// Returns the consequences of a finding of this number.
     pub fn following(&self, number: usize) -> impl Iterator<Item = &Finding> {
         self.findings.iter().filter(move |it| it.consequence.is_some_and(|(_, first)| first == Some(number)))
     }
 
-    /// How often first causes of this severity were found, in all.
+    /// Returns how often first causes of this severity were found.
     #[must_use]
     pub fn count(&self, severity: Severity) -> u64 {
         self.counted(|finding| finding.check.severity == severity && finding.consequence.is_none())
@@ -248,13 +248,13 @@ impl Report {
                 .sum::<u64>()
     }
 
-    /// How often findings that stand like this were made.
+    /// Returns how often findings of this standing were made.
     #[must_use]
     pub fn standing(&self, standing: Standing) -> u64 {
         self.counted(|finding| finding.standing == standing)
     }
 
-    /// How often findings were made that follow from others.
+    /// Returns how often consequences were found.
     #[must_use]
     pub fn consequences(&self) -> u64 {
         self.counted(|finding| finding.consequence.is_some())

@@ -60,7 +60,7 @@ pub fn lines() -> String {
     ALL.iter().map(|check| serde_json::to_string(&line(check)).unwrap_or_default() + "\n").collect()
 }
 
-/// What a severity means.
+/// Says what a severity means.
 pub(super) const fn means(severity: Severity) -> &'static str {
     match severity {
         Severity::Must => "a rule with MUST, or the grammar, is broken",

@@ -56,7 +56,7 @@ pub(super) fn plain(report: &Report, finding: &Finding) -> String {
     String::from_utf8(writer.out).unwrap_or_default()
 }
 
-/// What can be done about a check: labels with their texts, the culprit's side first.
+/// Returns what can be done about a check: labels with their texts, the culprit's side first.
 pub(super) fn advice(check: &Check, culprit: Culprit) -> Vec<(&'static str, String)> {
     let [client, server] = check.fix;
     let mut sides = [("client", client), ("server", server)];
@@ -226,7 +226,7 @@ impl<'a> Writer<'a> {
         escaped(&format!("{name}{}{moment}", if name.is_empty() || moment.is_empty() { "" } else { " " }))
     }
 
-    /// How much was found, and what the exit code is, and why.
+    /// Writes the totals, and the exit code with its reason.
     fn totals(&mut self) {
         let report = self.report;
         let [must, should, quirk] = Severity::ALL.map(|severity| thousands(report.count(severity)));
