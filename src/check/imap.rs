@@ -5,15 +5,15 @@ use crate::event::Severity::Must;
 
 const IMAP: &[&str] = &["imap"];
 
-/// A list of capabilities has the name of a login mechanism without AUTH=.
+/// A client fell for a login mechanism that the list of capabilities has without AUTH=.
 pub const CAPABILITY_BOGUS: Check = Check {
     id: "capability-bogus",
     severity: Must,
     blames: Blames::Server,
-    summary: "a list of capabilities has the name of a login mechanism without AUTH=",
+    summary: "a client fell for a login mechanism that the list of capabilities has without AUTH=",
     protocols: IMAP,
     rfc: ["RFC 9051 section 7.2.2", "", "", ""],
-    why: "Some clients take it for an offer and log in with a mechanism that the server does not have.",
+    why: "Some clients take the bare name for an offer, and log in with a mechanism that the server does not have.",
     fix: ["Look for AUTH=NAME.", "List mechanisms as AUTH=NAME, and only those that work."],
     rule: "--drop-cap NAME",
     except: "",

@@ -46,7 +46,8 @@ impl Explainer {
         if self.strays.is_empty() || self.notes.iter_mut().find(fits).is_none() {
             return;
         }
-        let Some(at) = self.strays.iter().rposition(|stray| begins(bytes, &stray.word)) else { return };
+        let echoes = |stray: &Stray| stray.check != CAPABILITY_BOGUS.id && begins(bytes, &stray.word);
+        let Some(at) = self.strays.iter().rposition(echoes) else { return };
         let stray = &mut self.strays[at];
         if stray.check.is_empty() {
             // The first line of the literal that comes back: what is wrong is that the server has read it.
@@ -94,36 +95,26 @@ impl Explainer {
         }
     }
 
-    /// A list of capabilities has the bare names of mechanisms, which offer nothing.
+    /// Remembers the bare names of mechanisms in a list of capabilities, which offer nothing: a client may fall for them.
     pub(super) fn bogus(&mut self, frame: u64, server: &Names) {
         let bare = |name: &&str| mechanism(name).is_some_and(|known| known.name.eq_ignore_ascii_case(name));
-        let names: Vec<&str> =
-            server.iter().filter(bare).filter(|name| self.grammar.capability(name).is_none()).collect();
-        let Some(first) = names.first() else { return };
-        if self.strays.iter().any(|stray| stray.check == CAPABILITY_BOGUS.id) {
-            return;
-        }
-        let text = format!("{first} in the list is no capability: the login mechanism of this name is AUTH={first}");
-        self.notes.push(CAPABILITY_BOGUS.found(Peer::Server, text, self.standard));
-        for name in names.into_iter().take(MAX_STRAYS) {
-            let name = name.to_ascii_uppercase();
-            self.strays(frame, CAPABILITY_BOGUS.id, Culprit::Server, name.as_bytes());
+        let bare = server.iter().filter(bare).filter(|name| self.grammar.capability(name).is_none());
+        let names: Vec<String> = bare.take(MAX_STRAYS).map(str::to_ascii_uppercase).collect();
+        if self.strays.iter().all(|stray| stray.check != CAPABILITY_BOGUS.id) {
+            names.iter().for_each(|name| self.strays(frame, CAPABILITY_BOGUS.id, Culprit::Server, name.as_bytes()));
         }
     }
 
-    /// A finding about a mechanism that the server lists under a bogus name follows from that.
-    pub(super) fn follows_from_list(&self, note: Note, capability: &str) -> Note {
-        let name = capability.strip_prefix("AUTH=").unwrap_or(capability);
+    /// What there is to say of a client that was misled by such a name to use this capability; else what is to be said anyway.
+    pub(super) fn misled(&self, note: Note, capability: &str) -> Note {
+        let name = capability.strip_prefix("AUTH=").unwrap_or_default();
         let bogus =
-            |stray: &&Stray| stray.check == CAPABILITY_BOGUS.id && stray.word.eq_ignore_ascii_case(name.as_bytes());
-        match self.strays.iter().find(bogus) {
-            Some(stray) => Note {
-                kind: NoteKind::Finding(stray.culprit),
-                consequence: Some(Consequence { frame: stray.frame, check: stray.check }),
-                ..note
-            },
-            None => note,
+            |stray: &Stray| stray.check == CAPABILITY_BOGUS.id && stray.word.eq_ignore_ascii_case(name.as_bytes());
+        if name.is_empty() || !self.strays.iter().any(bogus) {
+            return note;
         }
+        let text = format!("{name} in the server's list offers nothing: the mechanism of this name is {capability}");
+        CAPABILITY_BOGUS.found(Peer::Client, text, self.standard)
     }
 
     fn strays(&mut self, frame: u64, check: &'static str, culprit: Culprit, word: &[u8]) {

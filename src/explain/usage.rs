@@ -157,7 +157,7 @@ impl Explainer {
             }
         };
         let wanted = needs.first().map_or("", |need| need.as_ref());
-        let found = self.follows_from_list(check.found(Peer::Client, text, self.standard), wanted);
+        let found = self.misled(check.found(Peer::Client, text, self.standard), wanted);
         self.notes.push(Note { about: Some(name), ..found });
     }
 
