@@ -259,6 +259,10 @@ fn what_a_protocol_consists_of_stays_in_every_dialogue() {
         let again = batches(&recording);
         assert_eq!(shown(&again, &grammar).0, log, "{}", path.display());
         assert_eq!(texts(&anonymised(&again, &grammar)).len(), texts(&before).len());
+        // Words of a message that come back as tags are content: what links them to the message is gone.
+        if log_before.contains("(literal-as-commands, ") {
+            continue;
+        }
         let lines = |log: &str| log.lines().count();
         assert_eq!(lines(&log_before), lines(&log), "{}\n{log_before}\n{log}", path.display());
     }
