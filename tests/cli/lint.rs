@@ -260,7 +260,7 @@ fn what_is_judged_can_be_chosen() {
         (&["-f", "check == tag-unknown"], &["tag-unknown"]),
         (&["-f", "severity == should"], &[]),
         (&["--conn", "1"], &["capability-not-offered", "tag-unknown"]),
-        (&["--state", "selected"], &["wrong-state", "capability-not-offered"]),
+        (&["--state", "greeting"], &["capability-not-offered", "tag-unknown"]),
     ] {
         assert_eq!(checks(&files.json(&["wrong.txt"], flags)), found, "{flags:?}");
     }
