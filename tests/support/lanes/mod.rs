@@ -198,8 +198,10 @@ impl Run {
             let held = self.session.held(peer);
             assert!(held <= 2 * MAX_TEXT, "{held} octets of the {} are held", peer.word());
         }
-        // A look at who owes what is no more than that.
-        assert_eq!(self.session.owed(), self.session.owed());
+        // Who owes what can be asked at any time. It costs what a line costs, and live it is asked now and then.
+        if [Peer::Client, Peer::Server].into_iter().all(|peer| self.session.held(peer) < 256) {
+            let _ = self.session.owed();
+        }
         self.out.clear();
         let batch = std::mem::take(&mut self.out.batch);
         self.most = self.most.max(batch.events.len());
