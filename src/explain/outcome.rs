@@ -37,6 +37,10 @@ pub(super) struct Outcome {
     pub waited: Option<Box<Waited>>,
     /// What the connection's end cut off.
     pub cut: Option<Cut>,
+    /// Each peer has ended its direction: `[client, server]`.
+    pub ended: [bool; 2],
+    /// The last command before the server ended its direction; what comes later is owed no answer.
+    pub last_owed: Option<u64>,
     /// The client has said goodbye.
     pub goodbye: bool,
     /// The frame of the last command.
@@ -134,11 +138,12 @@ impl Explainer {
                 let aside = |odd: &Oddity| matches!(odd, Oddity::Kept | Oddity::Dropped);
                 if text.oddities.iter().any(ends) {
                     self.outcome.cut.get_or_insert(Cut { from, missing: None, line: true });
-                } else if !text.oddities.iter().any(aside) {
+                } else if !text.oddities.iter().any(aside) && !self.is_lost(from, text) {
                     let asks = text.answers.filter(|_| text.more && matches!(text.reading.kind, Kind::GoAhead { .. }));
                     let secret = text.secrets.first().filter(|_| !self.vault.shows());
                     let last = last_line(self.grammar.form, bytes, secret);
-                    self.said(from, at, last, asks);
+                    let line = if last.0.is_empty() { (&b"(empty line)"[..], false) } else { last };
+                    self.said(from, at, Some(line), asks);
                 }
                 if !text.oddities.iter().any(ends) {
                     self.goodbye(from);
@@ -149,18 +154,23 @@ impl Explainer {
             }
             What::Data(data) => {
                 let cut = data.oddities.iter().any(|odd| matches!(odd, Oddity::CutShort | Oddity::Unfinished));
-                let unbegun = self.is_unbegun(from, data);
-                if cut || (unbegun && self.client_owes()) {
+                // What the server has not asked for was not cut off: the server owes.
+                let unasked = from == Peer::Client && data.len == 0 && !self.client_owes();
+                let unbegun = self.is_unbegun(from, data) || unasked;
+                if (cut && !unasked) || (unbegun && self.client_owes()) {
                     let missing = data.announced.map(|announced| announced.saturating_sub(data.len));
                     self.outcome.cut.get_or_insert(Cut { from, missing, line: false });
                 } else if !unbegun {
-                    let line: &[u8] = if self.outcome.last.as_ref().is_some_and(|last| last.from == from) {
-                        // It belongs to the line before.
-                        b""
-                    } else {
-                        b"(data)"
-                    };
-                    self.said(from, at, (line, false), None);
+                    // Of a peer that spoke last it belongs to the line before.
+                    let goes_on = self.outcome.last.as_ref().is_some_and(|last| last.from == from);
+                    let line = (!goes_on).then_some((&b"(data)"[..], false));
+                    self.said(from, at, line, None);
+                }
+            }
+            What::HalfClosed => {
+                self.outcome.ended[from.index()] = true;
+                if from == Peer::Server {
+                    self.outcome.last_owed = Some(self.outcome.command);
                 }
             }
             What::Waiting(wait) => {
@@ -184,8 +194,14 @@ impl Explainer {
             && (self.client_owes() || waits())
     }
 
-    /// A peer has said this, last. An empty line leaves the one before in its place.
-    fn said(&mut self, from: Peer, at: Time, (line, cut): (&[u8], bool), asks: Option<u64>) {
+    /// Returns true for a server's line that the client did not get: a rule dropped it, or the client had ended the connection.
+    fn is_lost(&self, from: Peer, text: &Text) -> bool {
+        let dropped = super::replaced(text).is_some_and(Span::is_empty);
+        from == Peer::Server && (dropped || self.outcome.ended[Peer::Client.index()])
+    }
+
+    /// A peer has said this, last. Without a line the one before stays in its place.
+    fn said(&mut self, from: Peer, at: Time, line: Option<(&[u8], bool)>, asks: Option<u64>) {
         let answered = self.connection.exchange().filter(|(_, tie)| *tie == Tie::Answer).map(|(exchange, _)| exchange);
         let good = answered.filter(|exchange| exchange.status == Some(Status::Ok));
         let reached = good.and_then(|exchange| exchange.on_ok);
@@ -202,7 +218,7 @@ impl Explainer {
             cut: false,
         });
         (last.from, last.at, last.asks, last.reached, last.message) = (from, at, asks, reached, message);
-        if !line.is_empty() {
+        if let Some((line, cut)) = line {
             let len = line.len().min(MAX_LINE);
             last.line[..len].copy_from_slice(&line[..len]);
             (last.len, last.cut) = (len as u8, cut || len < line.len());
@@ -253,9 +269,11 @@ impl Explainer {
     /// A server ends the session without having been asked: it greets with a refusal, or says BYE.
     fn farewell(&mut self, text: &Text, bytes: &[u8], at: Time) {
         let Kind::Reply { status, code, .. } = text.reading.kind else { return };
-        let greets = text.state == State::Greeting && text.answers.is_none() && self.outcome.command == 0;
+        let greets = text.state == State::Greeting && text.answers.is_none();
         let ends = status == Status::Bye || greets && matches!(status, Status::No | Status::Bad);
-        if !ends || self.outcome.goodbye || self.outcome.farewell.is_some() {
+        // A server that answers the client's end, or a goodbye that may be missing, ends nothing by itself.
+        let asked = self.outcome.goodbye || self.outcome.ended[Peer::Client.index()] || !self.is_certain();
+        if !ends || asked || self.outcome.farewell.is_some() {
             return;
         }
         let line = self.reply_line(text, bytes);
@@ -285,7 +303,7 @@ impl Explainer {
             }
             return;
         }
-        if self.outcome.refusal.is_some() {
+        if self.outcome.refusal.is_some() || self.connection.missing.unpaired {
             return;
         }
         let ours = exchange.disposition != crate::exchange::Disposition::Forward;

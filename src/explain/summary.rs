@@ -1,6 +1,7 @@
 //! A connection in numbers, once it is over.
 
 use super::Explainer;
+use crate::check::session::CLOSED_WITHOUT_ANSWER;
 use crate::event::{Closed, NoteKind, Peer, Summary, Time};
 
 impl Explainer {
@@ -32,6 +33,10 @@ impl Explainer {
             idle: tallies.idle,
             strict: self.strict.judged,
         };
+        // What only the end shows is a finding like the others.
+        if summary.verdict.cause.check == CLOSED_WITHOUT_ANSWER.id {
+            summary.findings[Peer::Server.index()] += 1;
+        }
         // The last event's own notes come before the summary is shown.
         for note in &self.notes {
             if let NoteKind::Finding(culprit) = note.kind {

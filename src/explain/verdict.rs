@@ -76,10 +76,12 @@ impl Explainer {
     fn unanswered(&self, closed: &Closed, at: Time) -> Option<Found> {
         let by_server = matches!(closed.by, Closer::Peer(Peer::Server) | Closer::Reset(Peer::Server));
         let said = self.outcome.farewell.is_some() || self.outcome.refusal.is_some() || self.outcome.goodbye;
+        let said = said || self.outcome.ended[Peer::Client.index()];
         if !by_server || said || !self.is_certain() || self.outcome.cut.is_some() || self.client_owes() {
             return None;
         }
-        let exchange = self.oldest()?;
+        let latest = self.outcome.last_owed.unwrap_or(u64::MAX);
+        let exchange = self.oldest().filter(|exchange| exchange.frame <= latest)?;
         let text = format!("the server closed the connection without answering {}", self.command_name(exchange));
         let cause =
             Cause { check: CLOSED_WITHOUT_ANSWER.id, culprit: Culprit::Server, frame: 0, at, text, ..Cause::default() };
@@ -87,7 +89,7 @@ impl Explainer {
     }
 
     /// Returns true if nothing is missing that a conclusion could rest on.
-    fn is_certain(&self) -> bool {
+    pub(super) fn is_certain(&self) -> bool {
         let missing = &self.connection.missing;
         !missing.unsure && missing.events == 0 && missing.holes == [(0, 0); 2] && self.connection.state != State::Opaque
     }
@@ -110,6 +112,9 @@ impl Explainer {
 
     /// Who waited in vain when the connection ended. A client that ends it while the server waits has stopped, and is not waited for.
     fn waited(&self, closed: &Closed, owed: Option<&Owed>, at: Time) -> Option<String> {
+        if !self.is_certain() {
+            return None;
+        }
         let stops = matches!(closed.by, Closer::Peer(Peer::Client) | Closer::Reset(Peer::Client));
         let (by, what, since) = if let Some(waited) = &self.outcome.waited {
             let by = if waited.ours { "imapscope".to_owned() } else { format!("the {}", waited.by.word()) };

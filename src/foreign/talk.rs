@@ -29,6 +29,10 @@ pub struct Talk {
     quits: bool,
     /// The server's last line is not the last one of its reply (SMTP).
     continues: bool,
+    /// POP3: number of the client's lines that no reply has come to.
+    due: u32,
+    /// IMAP: the tag of the goodbye.
+    tag: Vec<u8>,
     /// The server has said goodbye, and all is over.
     bye: bool,
     over: bool,
@@ -49,6 +53,8 @@ impl Talk {
             quits: false,
             continues: false,
             bye: false,
+            due: 0,
+            tag: Vec::new(),
             over: false,
         }
     }
@@ -64,7 +70,8 @@ impl Talk {
             }
             _ => false,
         };
-        self.over || from == Peer::Server && self.spoke == [true; 2] && greets()
+        let goes_on = self.protocol.as_deref() == Some("imap") && from == Peer::Server && line.starts_with(b"* BYE");
+        self.over && !goes_on || from == Peer::Server && self.spoke == [true; 2] && greets()
     }
 
     /// A peer says a line, or with `first` unset a further part of one.
@@ -128,20 +135,26 @@ impl Talk {
         let [first, second] = [words.next(), words.next()].map(Option::unwrap_or_default);
         let imap = self.protocol.as_deref() == Some("imap");
         if from == Peer::Client {
-            let verb = if imap { second } else { first };
+            let verb = if imap { &second } else { &first };
             self.asks_for_tls = verb == b"STARTTLS";
             self.quits = [&b"QUIT"[..], b"LOGOUT"].contains(&verb.as_slice());
+            self.due = self.due.saturating_add(1);
+            self.tag = if self.quits && imap { first } else { Vec::new() };
             return;
         }
         self.continues = line.get(3) == Some(&b'-') && line[..3].iter().all(u8::is_ascii_digit);
-        let tagged = || !matches!(first.as_slice(), b"*" | b"+") && second == b"OK";
+        // Commands may be sent ahead of their replies, and the goodbye with them (RFC 2920 section 3.1).
+        let tagged = || first == self.tag && second == b"OK";
+        if matches!(first.as_slice(), b"+OK" | b"-ERR" | b"+") {
+            self.due = self.due.saturating_sub(1);
+        }
         self.bye |= imap && first == b"*" && second == b"BYE";
         self.over |= self.quits
             && match self.protocol.as_deref() {
                 Some("imap") => tagged(),
-                Some("pop3") => matches!(first.as_slice(), b"+OK" | b"-ERR"),
+                Some("pop3") => self.due == 0 && matches!(first.as_slice(), b"+OK" | b"-ERR"),
                 Some("managesieve") => matches!(first.as_slice(), b"OK" | b"NO" | b"BYE"),
-                _ => first.len() == 3 && first.iter().all(u8::is_ascii_digit),
+                _ => matches!(first.as_slice(), b"221" | b"205"),
             };
     }
 
@@ -194,5 +207,26 @@ mod tests {
         let done =
             [(Peer::Server, "220-mx"), (Peer::Client, "HELO c"), (Peer::Server, "220 mx"), (Peer::Server, "250 mx")];
         assert!(said(&done, "220 other") && said(&done, "220-other"));
+    }
+
+    #[test]
+    fn a_goodbye_that_was_sent_ahead_ends_with_its_own_reply() {
+        use Peer::{Client, Server};
+        for (protocol, lines) in [
+            ("smtp", &[(Client, "RSET"), (Client, "QUIT"), (Server, "250 ok"), (Server, "221 bye")][..]),
+            ("pop3", &[(Server, "+OK hi"), (Client, "DELE 1"), (Client, "QUIT"), (Server, "+OK"), (Server, "+OK bye")]),
+            (
+                "imap",
+                &[(Client, "a1 NOOP"), (Client, "a2 LOGOUT"), (Server, "a1 OK"), (Server, "* BYE"), (Server, "a2 OK")],
+            ),
+            ("imap", &[(Client, "a2 LOGOUT"), (Server, "a2 OK"), (Server, "* BYE")]),
+        ] {
+            let mut talk = Talk::new(1, Some(protocol.to_owned()), String::new());
+            for (from, line) in lines {
+                assert!(!talk.is_over(*from, line.as_bytes()), "{protocol}: {line} is of another connection");
+                talk.say(Time(0), *from, line.as_bytes(), true, true, &mut VecDeque::new());
+            }
+            assert!(talk.is_over(Client, b"x NOOP"), "{protocol}: what comes next is of another connection");
+        }
     }
 }

@@ -67,9 +67,9 @@ fn verdict(protocol: &str, script: &str) -> Verdict {
             }
             "C." | "S." => {
                 session.closed(from, &mut out);
-                by = Closer::Peer(from);
+                by = if by == Closer::Ours { Closer::Peer(from) } else { by };
             }
-            "C!" | "S!" => by = Closer::Reset(from),
+            "C!" | "S!" => by = if by == Closer::Ours { Closer::Reset(from) } else { by },
             "?" => by = Closer::Unseen,
             other => panic!("{other:?} is no step"),
         }
@@ -84,6 +84,64 @@ fn verdict(protocol: &str, script: &str) -> Verdict {
 const LOGIN: &str = "S: * OK hi\nC: a1 LOGIN u p\nS: a1 OK in\n";
 const SELECT: &str = "S: * OK hi\nC: a1 LOGIN u p\nS: a1 OK in\nC: a2 SELECT INBOX\nS: a2 OK done\n";
 const EHLO: &str = "S: 220 mx ESMTP\nC: EHLO c\nS: 250-mx\nS: 250-CHUNKING\nS: 250 BINARYMIME\n";
+
+#[test]
+fn nobody_is_accused_for_what_came_too_late() {
+    for (protocol, script, kind, text) in [
+        // A command that came after the server had ended is owed no answer.
+        (
+            "imap",
+            format!("{LOGIN}S.\nC: a2 NOOP\nC."),
+            "none",
+            "no problems found; the server closed the connection after C: a2 NOOP",
+        ),
+        // The client left first, whatever the server does then.
+        (
+            "imap",
+            format!("{LOGIN}C: a2 NOOP\nC.\nS!"),
+            "stopped",
+            "legal so far; the client stopped after C: a2 NOOP, without waiting for the server's reply to a2 NOOP",
+        ),
+        // A refusal in the greeting is one, whoever spoke before it.
+        (
+            "smtp",
+            "C: EHLO me\nS: 554 5.5.1 talked early\nS.".to_owned(),
+            "refused",
+            "refused by policy: the server refused the connection with S: 554 5.5.1 talked early",
+        ),
+        // A server that answers the client's end has not ended the session by itself.
+        (
+            "imap",
+            format!("{LOGIN}C.\nS: * BYE gone\nS."),
+            "stopped",
+            "no problems found: legal so far; the client stopped after S: a1 OK in, without LOGOUT",
+        ),
+        // What came after the client had left was not what it stopped after.
+        (
+            "imap",
+            "C.\nS: * OK hi\nS.".to_owned(),
+            "stopped",
+            "legal so far; the client closed before the server's greeting",
+        ),
+        // An empty line is the client's own.
+        (
+            "smtp",
+            "S: 220 mx\nC: EHLO me\nS: 250 mx\nC: \n?".to_owned(),
+            "none",
+            "no problems found; the file ends after C: (empty line)",
+        ),
+        // A server that hangs up where it owes a continuation request has not answered.
+        (
+            "imap",
+            format!("{LOGIN}C: a4 APPEND x {{5}}\nS."),
+            "server",
+            "server at fault: the server closed the connection without answering a4 APPEND",
+        ),
+    ] {
+        let got = verdict(protocol, &script);
+        assert_eq!((got.kind.word(), got.text.as_str()), (kind, text), "{script}");
+    }
+}
 
 #[test]
 fn every_end_has_its_verdict() {

@@ -34,13 +34,16 @@ fn parsed(out: &[u8]) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
 }
 
-/// The lines of all dialogues.
+/// The lines of all dialogues, as connections of one run.
 fn dialogues() -> Vec<u8> {
     let mut out = Vec::new();
+    let mut json = Json::new(&mut out);
     for (number, (_, dialogue, grammar)) in play::all().into_iter().enumerate() {
-        let mut json = Json::new(&mut out);
         play::play(&dialogue, &grammar, (number as u64 + 1, 40, false), &mut json);
     }
+    // They are one run, with what they come to.
+    json.end().expect("there is room");
+    drop(json);
     out
 }
 
@@ -77,7 +80,9 @@ fn what_is_offered_is_used_unused_or_not_to_be_told() {
     let mut offers: std::collections::BTreeMap<u64, BTreeSet<String>> = Default::default();
     let (mut wrong, mut found) = (String::new(), [0; 3]);
     for line in parsed(&dialogues()) {
-        let all = offers.entry(line["conn"].as_u64().expect("a number")).or_default();
+        // The run is of no connection.
+        let Some(number) = line["conn"].as_u64() else { continue };
+        let all = offers.entry(number).or_default();
         all.extend(offered(&line));
         if line["kind"] != "closed" {
             continue;
