@@ -343,7 +343,8 @@ impl Explainer {
         self.hurdles_of_refusal(exchange.then, login.as_deref(), status, code, shown);
         let user = login.and_then(|login| login.user);
         self.kin_of_reply(&exchange, status);
-        self.settled(&exchange, bad_of_any, code, (text, shown), at);
+        // Of several replies the last one decides, as of several recipients.
+        self.settled(&exchange, bad, code, (text, shown), at);
         self.progress(&exchange, text.state, status, user, code);
         self.connection.give_back(exchange);
         latency

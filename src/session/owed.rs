@@ -26,7 +26,11 @@ impl Session {
             return None;
         }
         let incomplete = |peer| self.incomplete(peer).map(|owed| self.waits_for(peer, owed));
-        incomplete(Peer::Server).or_else(|| incomplete(Peer::Client)).or_else(|| self.unanswered())
+        // The beginning of another command keeps nobody from answering the one before.
+        let another = client.frame.is_none() && client.block.is_none();
+        let before = || self.unanswered().filter(|wait| another && wait.by == Peer::Client);
+        let incomplete_client = || before().or_else(|| incomplete(Peer::Client));
+        incomplete(Peer::Server).or_else(incomplete_client).or_else(|| self.unanswered())
     }
 
     /// A wait of the peer that this one owes something. imapscope waits in its place for what the peer does not get.

@@ -65,6 +65,7 @@ fn what_is_owed_has_a_row() {
         ("nntp", Client, Owed::Greeting, &[]),
         // The reply to the oldest command, however many follow it; untagged data answer none.
         ("imap", Client, reply(2, 0), &[hi, "C: a NOOP"]),
+        ("imap", Client, reply(2, 0), &[hi, "C: a NOOP", "C| b NO"]),
         ("imap", Client, reply(2, 2), &[hi, "C: a NOOP", "C: b NOOP", "C: c NOOP", "S: * 3 EXISTS"]),
         ("imap", Client, reply(3, 0), &[hi, "C: a NOOP", "C: b NOOP", "S: a OK"]),
         ("imap", Client, reply(2, 0), &[hi, "C: a NOOP", "C."]),

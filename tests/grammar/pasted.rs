@@ -26,6 +26,7 @@ fn a_line_is_explained_word_by_word() {
             &["550 response of SMTP and LMTP", "5.1.1 response code of SMTP and LMTP"],
         ),
         ("-ERR [IN-USE] the maildrop is locked", &["-ERR response of POP3", "IN-USE response code of POP3"]),
+        ("250-PIPELINING", &["250 response of SMTP", "PIPELINING capability of SMTP"]),
         ("{21+}", &["literal announced at the end of a line"]),
         ("~{3}", &["binary literal announced at the end of a line"]),
         ("12:00:00.123 #1 S: selected * 3 EXISTS", &["EXISTS response of IMAP"]),

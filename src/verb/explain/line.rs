@@ -22,7 +22,7 @@ pub(super) enum Part {
 /// Explains the words of a line that was pasted. Returns false if none of them is known.
 pub(super) fn pasted(grammars: &[Arc<Grammar>], wanted: &str, sheet: &mut Sheet<'_>) -> io::Result<bool> {
     let (parts, protocols) = self::parts(wanted);
-    let whole = parts.len() == 1 && !wanted.contains(' ');
+    let whole = parts.len() == 1 && !wanted.contains(' ') && !is_code(wanted);
     let fits = |grammar: &&Arc<Grammar>| protocols.is_empty() || protocols.contains(&grammar.name.as_str());
     let of: Vec<Arc<Grammar>> = grammars.iter().filter(fits).cloned().collect();
     let mut known = false;
