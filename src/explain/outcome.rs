@@ -39,8 +39,8 @@ pub(super) struct Outcome {
     pub cut: Option<Cut>,
     /// Each peer has ended its direction: `[client, server]`.
     pub ended: [bool; 2],
-    /// The last command before the server ended its direction; what comes later is owed no answer.
-    pub last_owed: Option<u64>,
+    /// The last command before the server ended its direction, if it has; what comes later is owed no answer.
+    pub last_owed: u64,
     /// The client has said goodbye.
     pub goodbye: bool,
     /// The frame of the last command.
@@ -170,7 +170,7 @@ impl Explainer {
             What::HalfClosed => {
                 self.outcome.ended[from.index()] = true;
                 if from == Peer::Server {
-                    self.outcome.last_owed = Some(self.outcome.command);
+                    self.outcome.last_owed = self.outcome.command;
                 }
             }
             What::Waiting(wait) => {

@@ -80,7 +80,8 @@ impl Explainer {
         if !by_server || said || !self.is_certain() || self.outcome.cut.is_some() || self.client_owes() {
             return None;
         }
-        let latest = self.outcome.last_owed.unwrap_or(u64::MAX);
+        let ended = self.outcome.ended[Peer::Server.index()];
+        let latest = if ended { self.outcome.last_owed } else { u64::MAX };
         let exchange = self.oldest().filter(|exchange| exchange.frame <= latest)?;
         let text = format!("the server closed the connection without answering {}", self.command_name(exchange));
         let cause =
