@@ -37,9 +37,9 @@ pub(super) struct Outcome {
     pub waited: Option<Box<Waited>>,
     /// What the connection's end cut off.
     pub cut: Option<Cut>,
-    /// Each peer has ended its direction: `[client, server]`.
-    pub ended: [bool; 2],
-    /// The last command before the server ended its direction, if it has; what comes later is owed no answer.
+    /// Who ended its direction first.
+    pub ended: Option<Peer>,
+    /// The last command before the server ended its direction, if it did so first; what comes later is owed no answer.
     pub last_owed: u64,
     /// The client has said goodbye.
     pub goodbye: bool,
@@ -168,9 +168,8 @@ impl Explainer {
                 }
             }
             What::HalfClosed => {
-                self.outcome.ended[from.index()] = true;
-                if from == Peer::Server {
-                    self.outcome.last_owed = self.outcome.command;
+                if self.outcome.ended.is_none() {
+                    (self.outcome.ended, self.outcome.last_owed) = (Some(from), self.outcome.command);
                 }
             }
             What::Waiting(wait) => {
@@ -197,7 +196,7 @@ impl Explainer {
     /// Returns true for a server's line that the client did not get: a rule dropped it, or the client had ended the connection.
     fn is_lost(&self, from: Peer, text: &Text) -> bool {
         let dropped = super::replaced(text).is_some_and(Span::is_empty);
-        from == Peer::Server && (dropped || self.outcome.ended[Peer::Client.index()])
+        from == Peer::Server && (dropped || self.outcome.ended == Some(Peer::Client))
     }
 
     /// A peer has said this, last. Without a line the one before stays in its place.
@@ -272,7 +271,7 @@ impl Explainer {
         let greets = text.state == State::Greeting && text.answers.is_none();
         let ends = status == Status::Bye || greets && matches!(status, Status::No | Status::Bad);
         // A server that answers the client's end, or a goodbye that may be missing, ends nothing by itself.
-        let asked = self.outcome.goodbye || self.outcome.ended[Peer::Client.index()] || !self.is_certain();
+        let asked = self.outcome.goodbye || self.outcome.ended == Some(Peer::Client) || !self.is_certain();
         if !ends || asked || self.outcome.farewell.is_some() {
             return;
         }

@@ -76,11 +76,11 @@ impl Explainer {
     fn unanswered(&self, closed: &Closed, at: Time) -> Option<Found> {
         let by_server = matches!(closed.by, Closer::Peer(Peer::Server) | Closer::Reset(Peer::Server));
         let said = self.outcome.farewell.is_some() || self.outcome.refusal.is_some() || self.outcome.goodbye;
-        let said = said || self.outcome.ended[Peer::Client.index()];
+        let said = said || self.outcome.ended == Some(Peer::Client);
         if !by_server || said || !self.is_certain() || self.outcome.cut.is_some() || self.client_owes() {
             return None;
         }
-        let ended = self.outcome.ended[Peer::Server.index()];
+        let ended = self.outcome.ended == Some(Peer::Server);
         let latest = if ended { self.outcome.last_owed } else { u64::MAX };
         let exchange = self.oldest().filter(|exchange| exchange.frame <= latest)?;
         let text = format!("the server closed the connection without answering {}", self.command_name(exchange));

@@ -95,6 +95,13 @@ fn nobody_is_accused_for_what_came_too_late() {
             "none",
             "no problems found; the server closed the connection after C: a2 NOOP",
         ),
+        // One that came before is, whoever closes after the server.
+        (
+            "imap",
+            format!("{LOGIN}C: a2 NOOP\nS.\nC."),
+            "server",
+            "server at fault: the server closed the connection without answering a2 NOOP",
+        ),
         // The client left first, whatever the server does then.
         (
             "imap",
