@@ -167,10 +167,8 @@ impl Explainer {
                     self.said(from, at, line, None);
                 }
             }
-            What::HalfClosed => {
-                if self.outcome.ended.is_none() {
-                    (self.outcome.ended, self.outcome.last_owed) = (Some(from), self.outcome.command);
-                }
+            What::HalfClosed if self.outcome.ended.is_none() => {
+                (self.outcome.ended, self.outcome.last_owed) = (Some(from), self.outcome.command);
             }
             What::Waiting(wait) => {
                 let what = what(&self.connection, &self.grammar, wait);
