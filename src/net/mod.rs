@@ -479,6 +479,7 @@ mod tests {
         }
         let task = future(connection::<fn(&Route, u64) -> Session>);
         let (pump, session) = (size_of::<Pump>(), size_of::<Session>());
-        assert!(task <= 704 && pump <= 1800 && session <= 1184, "task {task}, pump {pump}, session {session}");
+        // 1784 before waits were told; legs with `legacy-tls` are larger.
+        assert!(task <= 704 && pump <= 1808 && session <= 1184, "task {task}, pump {pump}, session {session}");
     }
 }
