@@ -143,10 +143,10 @@ fn old_clients_read_with_tls_1_0_and_with_rsa_alone() {
         for text in old.map(|(_, text)| text) {
             assert!(log.contains(text), "{text}: {log}");
         }
-        assert_eq!(
-            log.matches("is not safe, accepted only because this imapscope was built with legacy-tls").count(),
-            2
-        );
+        let warning = "is not safe, accepted only because this imapscope was built with legacy-tls";
+        // The end of a connection repeats it.
+        let warned = log.lines().filter(|line| line.contains(warning) && !line.contains("also: "));
+        assert_eq!(warned.count(), 2);
         assert!(log.contains("TLS 1.3 with the server") && log.contains(" LOGIN alice <hidden>"), "{log}");
     }
 }
