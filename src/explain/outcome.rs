@@ -143,7 +143,7 @@ impl Explainer {
                     let secret = text.secrets.first().filter(|_| !self.vault.shows());
                     let last = last_line(self.grammar.form, bytes, secret);
                     let line = if last.0.is_empty() { (&b"(empty line)"[..], false) } else { last };
-                    self.said(from, at, Some(line), asks);
+                    self.said(from, at, Some(line), [text.answers, asks]);
                 }
                 if !text.oddities.iter().any(ends) {
                     self.goodbye(from);
@@ -164,7 +164,7 @@ impl Explainer {
                     // Of a peer that spoke last it belongs to the line before.
                     let goes_on = self.outcome.last.as_ref().is_some_and(|last| last.from == from);
                     let line = (!goes_on).then_some((&b"(data)"[..], false));
-                    self.said(from, at, line, None);
+                    self.said(from, at, line, [None; 2]);
                 }
             }
             What::HalfClosed if self.outcome.ended.is_none() => {
@@ -198,8 +198,9 @@ impl Explainer {
     }
 
     /// A peer has said this, last. Without a line the one before stays in its place.
-    fn said(&mut self, from: Peer, at: Time, line: Option<(&[u8], bool)>, asks: Option<u64>) {
-        let answered = self.connection.exchange().filter(|(_, tie)| *tie == Tie::Answer).map(|(exchange, _)| exchange);
+    fn said(&mut self, from: Peer, at: Time, line: Option<(&[u8], bool)>, [answers, asks]: [Option<u64>; 2]) {
+        // Most of what a server sends answers nothing.
+        let answered = answers.and_then(|frame| self.connection.find(frame));
         let good = answered.filter(|exchange| exchange.status == Some(Status::Ok));
         let reached = good.and_then(|exchange| exchange.on_ok);
         let message = good.is_some_and(|exchange| exchange.whole);
